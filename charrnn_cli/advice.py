@@ -1,0 +1,65 @@
+"""What the sizes and losses of a run say, as advice: the field's rules of thumb, executed."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+# char-rnn's README: parameters and characters should be of about the same order of magnitude.
+UNDERFIT_RATIO = 0.1
+OVERFIT_RATIO = 10
+NOISY_VALIDATION = 20_000  # characters
+GAP_SMALL, GAP_LARGE = 0.05, 0.25  # nats between train and val loss
+
+AdviceKind = Literal["fine", "underfitting", "overfitting", "noisy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One sentence for a person, and its kind for a program."""
+
+    kind: AdviceKind
+    message: str
+
+
+def bits_per_character(nats: float) -> float:
+    """bpc = nats / ln 2."""
+    return nats / math.log(2)
+
+
+def advise_on_size(num_parameters: int, num_characters: int) -> Advice:
+    """Parameters against characters of training text."""
+    ratio = num_parameters / num_characters
+    figure = f"{num_parameters:,} parameters for {num_characters:,} characters ({ratio:.2g} a character)"
+    if ratio < UNDERFIT_RATIO:
+        return Advice("underfitting", f"{figure}: small for this text; a larger --size or more --layers would learn more")
+    if ratio > OVERFIT_RATIO:
+        return Advice("overfitting", f"{figure}: large for this text; expect overfitting: use --dropout, or a smaller --size")
+    return Advice("fine", f"{figure}: the same order of magnitude, as it should be")
+
+
+def advise_on_validation(val_characters: int) -> Advice | None:
+    """A small validation text gives a loss that scatters."""
+    if 0 < val_characters < NOISY_VALIDATION:
+        return Advice(
+            "noisy", f"only {val_characters:,} characters to validate on: differences of a few hundredths are noise"
+        )
+    return None
+
+
+def advise_on_losses(train_loss: float, val_loss: float, dropout: float) -> Advice:
+    """The verdict after training, from losses in nats a character, both without dropout."""
+    gap = val_loss - train_loss
+    figures = f"train {train_loss:.3f}, val {val_loss:.3f}, without dropout"
+    if gap > GAP_LARGE:
+        more = min(0.7, dropout + 0.25) if dropout < 0.6 else dropout
+        return Advice(
+            "overfitting",
+            f"{figures}: it learned this text better than the language; try --dropout {more:.2g} or a smaller --size",
+        )
+    if gap < GAP_SMALL:
+        if dropout > 0:
+            change = f"train longer, or try --dropout {max(0.0, dropout - 0.25):.2g}"
+        else:
+            change = "train longer, or try a larger --size"
+        return Advice("underfitting", f"{figures}: no sign of overfitting, there is room to learn more; {change}")
+    return Advice("fine", f"{figures}: a healthy gap; for a lower loss, raise --size and --dropout together")

@@ -1,0 +1,145 @@
+"""Which stretches of a text are trained on and which are held out, and the windows of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn_cli.config import TrainConfig, ValSplit
+from charrnn_cli.corpus import Corpus
+from charrnn_cli.errors import TextError
+
+# B batch rows · T time · R validation rows · N characters
+
+MAX_TAIL = 500_000  # characters; a larger tail costs time and tells nothing more
+TAIL_ROWS = 20
+SPREAD_ROWS = 100
+MIN_ROW = 100  # characters; shorter rows would mostly measure the cold start
+MIN_SEGMENT = 1_000
+
+Span = tuple[int, int]
+"""Characters from start to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """`train` is read as if its spans stood one behind the other; each span of `val` is a row of its own."""
+
+    train: tuple[Span, ...]
+    val: tuple[Span, ...]
+
+    @property
+    def train_characters(self) -> int:
+        return sum(stop - start for start, stop in self.train)
+
+    @property
+    def val_characters(self) -> int:
+        return sum(stop - start for start, stop in self.val)
+
+
+def split_text(num_characters: int, val_fraction: float, val_split: ValSplit) -> Split:
+    """Hold out a share of a text. Raises TextError when the share is not worth the name.
+
+    `tail` holds out the end of the text, in up to 20 rows; `spread` the end of each of up to 100 equal segments.
+    """
+    if val_fraction == 0:
+        return Split(((0, num_characters),), ())
+    if val_split == "tail":
+        held_out = min(round(num_characters * val_fraction), MAX_TAIL)
+        start = num_characters - held_out
+        rows = max(1, min(TAIL_ROWS, held_out // MIN_ROW))
+        edges = [start + held_out * row // rows for row in range(rows + 1)]
+        split = Split(((0, start),), tuple(zip(edges, edges[1:], strict=False)))
+    else:
+        segments = max(1, min(SPREAD_ROWS, num_characters // MIN_SEGMENT))
+        length = num_characters // segments
+        kept = length - round(length * val_fraction)
+        starts = [length * segment for segment in range(segments)]
+        stops = [*starts[1:], num_characters]
+        split = Split(
+            tuple((start, start + kept) for start in starts),
+            tuple((start + kept, stop) for start, stop in zip(starts, stops, strict=True)),
+        )
+    if split.val_characters < 2:
+        raise TextError(
+            f"validation needs at least 2 characters; {val_fraction:g} of {num_characters:,} is {split.val_characters}",
+            hint="train without validation: --val-fraction 0",
+        )
+    return split
+
+
+def fitting_batch_size(train_characters: int, config: TrainConfig) -> int:
+    """The configured batch, or the largest that leaves a whole window of text to each row.
+
+    Raises TextError below seq len + 2 characters.
+    """
+    if train_characters < config.seq_len + 2:
+        raise TextError(
+            f"training needs at least seq len + 2 = {config.seq_len + 2:,} characters, "
+            f"and this text leaves {train_characters:,}",
+            hint="use a longer text, or a smaller --seq-len",
+        )
+    return min(config.batch_size, (train_characters - 1) // config.seq_len)
+
+
+class TrainWindows:
+    """The training text as B contiguous rows, cut into windows of T characters.
+
+    An epoch has (N - 1) // (B·T) windows. A target is the text's next character, also across a window's edge.
+    """
+
+    def __init__(self, corpus: Corpus, spans: Sequence[Span], config: TrainConfig) -> None:
+        self._corpus = corpus
+        self._spans = spans
+        self._starts = np.cumsum([0, *(stop - start for start, stop in spans)])
+        num_characters = int(self._starts[-1])
+        self.batch_size, self.seq_len = config.batch_size, config.seq_len
+        self.per_epoch = (num_characters - 1) // (self.batch_size * self.seq_len)
+        if not self.per_epoch:
+            needed = self.batch_size * self.seq_len + 1
+            raise TextError(
+                f"batch size {self.batch_size:,} x seq len {self.seq_len:,} needs {needed:,} characters "
+                f"to train on, and this text leaves {num_characters:,}",
+                hint=f"use --batch-size {max(1, (num_characters - 1) // self.seq_len)} or a smaller --seq-len",
+            )
+        self._row_length = num_characters // self.batch_size
+
+    def __getitem__(self, window: int) -> npt.NDArray[np.int64]:
+        """Ids of shape (T + 1, B): inputs are the first T rows, targets the last T."""
+        ids_TB = np.empty((self.seq_len + 1, self.batch_size), np.int64)
+        for row in range(self.batch_size):
+            start = row * self._row_length + window * self.seq_len
+            self._read_into(ids_TB[:, row], start)
+        return ids_TB
+
+    def _read_into(self, ids_T: npt.NDArray[np.int64], start: int) -> None:
+        filled = 0
+        span = int(np.searchsorted(self._starts, start, side="right")) - 1
+        while filled < len(ids_T):
+            first, last = self._spans[span]
+            begin = first + start + filled - int(self._starts[span])
+            count = min(last - begin, len(ids_T) - filled)
+            ids_T[filled : filled + count] = self._corpus.read(begin, begin + count)
+            filled += count
+            span += 1
+
+
+IGNORED = -100
+"""Target of positions behind a shorter row's end, as torch's cross entropy skips it."""
+
+
+def row_windows(corpus: Corpus, rows: Sequence[Span], start: int, length: int) -> npt.NDArray[np.int64]:
+    """Columns `start` to `start + length` of several rows side by side: (2, length, R), inputs and targets.
+
+    Every character of a row is a target once; the first one's input is the character before the row.
+    """
+    both_TR = np.empty((2, length, len(rows)), np.int64)
+    both_TR[0], both_TR[1] = 0, IGNORED
+    for column, (first, last) in enumerate(rows):
+        begin, end = first + start, min(first + start + length, last)
+        if begin < end:
+            ids = corpus.read(begin - 1, end)
+            both_TR[0, : end - begin, column] = ids[:-1]
+            both_TR[1, : end - begin, column] = ids[1:]
+    return both_TR

@@ -1,0 +1,251 @@
+"""What can be configured: every setting, its one default, and what it refuses."""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, Self
+
+from charrnn_cli.errors import ConfigError
+
+Cell = Literal["lstm", "gru", "rnn"]
+Schedule = Literal["linear", "cosine", "constant"]
+ValSplit = Literal["tail", "spread"]
+Precision = Literal["auto", "fp32", "bf16"]
+Initialization = Literal["orthogonal", "glorot"]
+
+GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
+
+# Far above any useful model, and small enough that a forged header cannot ask for terabytes.
+MAX_LAYERS = 64
+MAX_SIZE = 65_536
+MAX_SEED = 2**63 - 1
+
+
+class Settings:
+    """Shared by the configurations: checked types, and a way to and from plain JSON."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for name, hint in _type_hints(type(self)).items():
+            value = getattr(self, name)
+            if type(value) is int and float in _choices(hint):
+                value = float(value)
+                object.__setattr__(self, name, value)
+            _check_type(name, value, hint)
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]  # subclasses are dataclasses
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        """Raises ConfigError where a field is unknown, missing, mistyped or out of range."""
+        unknown = sorted(set(raw) - set(_type_hints(cls)))
+        if unknown:
+            raise ConfigError(f"unknown setting {unknown[0]!r}")
+        try:
+            return cls(**raw)
+        except TypeError as error:
+            raise ConfigError(f"incomplete settings: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig(Settings):
+    """The architecture: what the tensors of a model are.
+
+    Embedding (or one-hot input) -> `layers` recurrent layers of `size` units -> linear -> softmax.
+    """
+
+    vocabulary_size: int
+    cell: Cell = "lstm"
+    layers: int = 2
+    size: int = 512
+    embed: int = 64
+    """Width of the character embedding; 0 feeds one-hot vectors to the first layer."""
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        _check_range("vocabulary size", self.vocabulary_size, 1, 0x110000)
+        _check_range("layers", self.layers, 1, MAX_LAYERS)
+        _check_range("size", self.size, 1, MAX_SIZE)
+        _check_range("embed", self.embed, 0, MAX_SIZE)
+
+    def input_size(self, layer: int) -> int:
+        """Width of what the given layer (from 0) reads."""
+        if layer > 0:
+            return self.size
+        return self.embed or self.vocabulary_size
+
+    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Every tensor of the model by name; gates are stacked in torch's order along the first axis."""
+        rows = GATES[self.cell] * self.size
+        shapes: dict[str, tuple[int, ...]] = {}
+        if self.embed:
+            shapes["embedding.weight"] = (self.vocabulary_size, self.embed)
+        for layer in range(self.layers):
+            shapes[f"layers.{layer}.weight_ih_l0"] = (rows, self.input_size(layer))
+            shapes[f"layers.{layer}.weight_hh_l0"] = (rows, self.size)
+            shapes[f"layers.{layer}.bias_ih_l0"] = (rows,)
+            shapes[f"layers.{layer}.bias_hh_l0"] = (rows,)
+        shapes["output.weight"] = (self.vocabulary_size, self.size)
+        shapes["output.bias"] = (self.vocabulary_size,)
+        return shapes
+
+    @property
+    def num_parameters(self) -> int:
+        """V·E + Σ over layers of G·H·(I + H + 2) + V·(H + 1), with two bias vectors a layer as torch has them."""
+        rows = GATES[self.cell] * self.size
+        recurrent = sum(rows * (self.input_size(layer) + self.size + 2) for layer in range(self.layers))
+        return self.vocabulary_size * (self.embed + self.size + 1) + recurrent
+
+    def __str__(self) -> str:
+        return f"{self.cell} {self.layers}x{self.size}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig(Settings):
+    """The recipe: how a model is trained. None means decided when training starts, and then recorded."""
+
+    batch_size: int = 32
+    """Parallel rows of text in a step."""
+    seq_len: int = 64
+    """Characters a row in a step; gradients stop at the window's edge."""
+    epochs: int | None = 10
+    """Passes over the text. With `max_steps` or `max_time`, whichever ends first."""
+    max_steps: int | None = None
+    max_time: float | None = None
+    """Seconds that the whole run may take, its last evaluation and checkpoint included."""
+    lr: float = 3e-3
+    """Peak learning rate."""
+    schedule: Schedule = "linear"
+    warmup: float = 0.02
+    """Share of the steps in which the learning rate rises to its peak."""
+    beta1: float = 0.9
+    beta2: float = 0.99
+    weight_decay: float = 0.01
+    """Decoupled (AdamW), on matrices only."""
+    clip: float = 1.0
+    """Largest global norm of the gradient; 0 is off."""
+    dropout: float | None = None
+    """On every layer's output, the last included. None: from the number of passes."""
+    initialization: Initialization = "orthogonal"
+    val_fraction: float = 0.1
+    val_split: ValSplit = "tail"
+    eval_every: int | None = None
+    """Steps between evaluations. None: 20 in the run, none closer than 30 s."""
+    save_every: int | None = None
+    """Steps between checkpoints besides those of evaluations."""
+    log_every: int | None = None
+    """Steps between lines of metrics. None: a line a second."""
+    seed: int | None = None
+    device: str = "auto"
+    precision: Precision = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        _check_range("batch size", self.batch_size, 1, 65_536)
+        _check_range("seq len", self.seq_len, 1, 65_536)
+        for name in ("epochs", "max_steps", "save_every", "log_every", "threads"):
+            _check_range(name.replace("_", " "), getattr(self, name), 1)
+        _check_range("eval every", self.eval_every, 0)
+        _check_range("max time", self.max_time, 1.0)
+        _check_range("learning rate", self.lr, 0.0, 100.0)
+        _check_range("warmup", self.warmup, 0.0, 1.0)
+        _check_range("beta1", self.beta1, 0.0, 1.0)
+        _check_range("beta2", self.beta2, 0.0, 1.0)
+        _check_range("weight decay", self.weight_decay, 0.0, 10.0)
+        _check_range("clip", self.clip, 0.0)
+        _check_range("val fraction", self.val_fraction, 0.0, 0.9)
+        _check_range("seed", self.seed, 0, MAX_SEED)
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout must be at least 0 and below 1, got {self.dropout}")
+        if self.lr == 0:
+            raise ConfigError("learning rate must be above 0")
+        if self.epochs is None and self.max_steps is None and self.max_time is None:
+            raise ConfigError("epochs, max steps or max time must say when to end")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SampleConfig(Settings):
+    """How characters are drawn. Filters apply in the order temperature, top-k, top-p, min-p."""
+
+    length: int = 2000
+    """New characters; the prime is not counted."""
+    temperature: float = 1.0
+    """0 always takes the likeliest character."""
+    top_k: int = 5
+    """Keep the k likeliest characters; 0 is off."""
+    top_p: float = 1.0
+    """Keep the likeliest characters whose probabilities reach this sum; 1 is off."""
+    min_p: float = 0.0
+    """Keep characters at least this share as likely as the likeliest; 0 is off."""
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        _check_range("length", self.length, 0)
+        _check_range("temperature", self.temperature, 0.0)
+        _check_range("top-k", self.top_k, 0)
+        _check_range("top-p", self.top_p, 0.0, 1.0)
+        _check_range("min-p", self.min_p, 0.0, 1.0)
+        _check_range("seed", self.seed, 0, MAX_SEED)
+        if self.top_p == 0:
+            raise ConfigError("top-p must be above 0; use --temperature 0 for the likeliest character")
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    # The 2x512 "Anna KaRNNa" notebook: one-hot input, Adam at a constant rate, no validation.
+    "notebook": {
+        "embed": 0,
+        "dropout": 0.5,
+        "batch_size": 100,
+        "seq_len": 100,
+        "beta2": 0.999,
+        "weight_decay": 0.0,
+        "lr": 1e-3,
+        "schedule": "constant",
+        "warmup": 0.0,
+        "clip": 5.0,
+        "epochs": 20,
+        "val_fraction": 0.0,
+        "save_every": 200,
+        "initialization": "glorot",
+    },
+}
+
+
+@cache
+def _type_hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+@cache
+def _choices(hint: Any) -> tuple[Any, ...]:
+    """A hint's members: types, or the literal values it admits."""
+    origin = typing.get_origin(hint)
+    if origin is types.UnionType:
+        return tuple(choice for part in typing.get_args(hint) for choice in _choices(part))
+    return typing.get_args(hint) if origin is Literal else (hint,)
+
+
+def _check_type(name: str, value: object, hint: Any) -> None:
+    choices = _choices(hint)
+    if type(value) is str and str not in choices:
+        if value not in choices:
+            names = ", ".join(choice for choice in choices if isinstance(choice, str))
+            raise ConfigError(f"{name.replace('_', ' ')} must be one of {names}; got {value!r}")
+    elif type(value) not in choices:
+        raise ConfigError(f"{name.replace('_', ' ')} has the wrong type: {value!r}")
+
+
+def _check_range(name: str, value: float | None, low: float, high: float = math.inf) -> None:
+    if value is None or (low <= value <= high and math.isfinite(value)):
+        return
+    bounds = f"at least {low:,}" if high == math.inf else f"from {low:,} to {high:,}"
+    raise ConfigError(f"{name} must be {bounds}; got {value}")

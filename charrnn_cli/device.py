@@ -1,0 +1,60 @@
+"""Which device and precision this machine offers."""
+
+import functools
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from charrnn_cli.errors import DeviceError
+
+_BF16_CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 and Arm names in /proc/cpuinfo
+
+
+def available_devices() -> list[str]:
+    """Every device that training can use, the best first."""
+    devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return [*devices, "cpu"]
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` takes the best there is. Raises DeviceError."""
+    devices = available_devices()
+    if name == "auto":
+        return torch.device(devices[0])
+    if name == "cuda" and "cuda:0" in devices:
+        return torch.device("cuda:0")
+    if name not in devices:
+        raise DeviceError(f"no device {name!r} here; there is {', '.join(devices)}", hint="use --device auto")
+    return torch.device(name)
+
+
+def choose_precision(name: str, device: torch.device) -> Literal["fp32", "bf16"]:
+    """`auto` is bf16 where the hardware multiplies it faster than float32. Raises DeviceError."""
+    if name == "fp32":
+        return "fp32"
+    if name == "bf16":
+        if device.type == "mps":
+            raise DeviceError("bf16 is not supported on mps", hint="use --precision fp32")
+        return "bf16"
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return "bf16" if device.type == "cpu" and _cpu_multiplies_bf16() else "fp32"
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
+    """Products in bfloat16 when that is the precision; weights and the loss stay float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")  # type: ignore[return-value]
+
+
+@functools.cache
+def _cpu_multiplies_bf16() -> bool:
+    try:
+        cpuinfo = Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return False
+    flags = {flag for line in cpuinfo.splitlines() if line[:5].lower() in ("flags", "featu") for flag in line.split()}
+    return bool(flags & _BF16_CPU_FLAGS)

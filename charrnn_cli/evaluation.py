@@ -1,0 +1,46 @@
+"""The loss of a model on held-out text, by the one definition that every figure uses."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch.nn import functional
+
+from charrnn_cli.batches import IGNORED, Span, row_windows
+from charrnn_cli.corpus import Corpus
+from charrnn_cli.device import autocast
+from charrnn_cli.model import CharRNN, State
+
+WINDOW = 500  # characters a row at a time: bounds the memory, not the result
+
+
+def never_stop() -> bool:
+    return False
+
+
+@torch.no_grad()
+def evaluate(
+    model: CharRNN,
+    corpus: Corpus,
+    rows: Sequence[Span],
+    *,
+    precision: str,
+    should_stop: Callable[[], bool] = never_stop,
+) -> float | None:
+    """Mean nats a character over all rows: each starts from the zero state, dropout off, every character once.
+
+    None when `should_stop` said so in between.
+    """
+    device = model.output.weight.device
+    longest = max(stop - start for start, stop in rows)
+    state: State | None = None
+    total = 0.0
+    for start in range(0, longest, WINDOW):
+        if should_stop():
+            return None
+        both_TR = torch.from_numpy(row_windows(corpus, rows, start, min(WINDOW, longest - start))).to(device)
+        with autocast(device, precision):
+            logits_TRV, state = model(both_TR[0], state)
+        total += functional.cross_entropy(
+            logits_TRV.flatten(0, 1).float(), both_TR[1].flatten(), ignore_index=IGNORED, reduction="sum"
+        ).item()
+    return total / sum(stop - start for start, stop in rows)

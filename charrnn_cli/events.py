@@ -1,0 +1,94 @@
+"""What a training run tells about itself, as plain numbers and paths.
+
+Losses are in nats a character, durations in seconds.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingStarted:
+    """Everything that was planned, before the first update."""
+
+    run: str
+    first_step: int
+    """Steps done already; above 0 after a resume."""
+    total_steps: int
+    steps_per_epoch: int
+    parameters: int
+    train_characters: int
+    val_characters: int
+    dropout: float
+    device: str
+    precision: str
+    seed: int
+    eval_every: int
+    """Steps between evaluations; 0 when there is no validation."""
+    seconds_per_step: float | None
+    """Measured before the start; None when nothing had to be timed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepLogged:
+    """Progress: `train_loss` is smoothed over about the last 50 steps, dropout on."""
+
+    step: int
+    epoch: float
+    train_loss: float
+    learning_rate: float
+    chars_per_second: float
+    """Characters trained on since the line before, over the wall time since then."""
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluated:
+    """One pass over the validation text, dropout off."""
+
+    step: int
+    epoch: float
+    train_loss: float
+    val_loss: float
+    best: bool
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckpointSaved:
+    """A step file is on disk, whole and synced."""
+
+    step: int
+    path: Path
+    val_loss: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SaveFailed:
+    """A checkpoint could not be written; training goes on and tries again."""
+
+    step: int
+    message: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingFinished:
+    """The end, also of a run that was stopped early."""
+
+    run: str
+    step: int
+    total_steps: int
+    epoch: float
+    train_loss: float | None
+    """Measured on training text without dropout; None when there was no validation or no time."""
+    val_loss: float | None
+    best_step: int | None
+    best_val_loss: float | None
+    stopped: bool
+    """True when something asked it to stop before `total_steps`."""
+    seconds: float
+
+
+TrainEvent = TrainingStarted | StepLogged | Evaluated | CheckpointSaved | SaveFailed | TrainingFinished

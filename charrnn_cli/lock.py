@@ -1,0 +1,86 @@
+"""The lock that a trainer holds on its run: a courtesy between processes, never needed for correctness."""
+
+import contextlib
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from charrnn_cli.errors import RunBusyError, StorageError
+
+try:
+    import fcntl
+except ImportError:  # Windows: without locks, publishing still never overwrites
+    fcntl = None  # type: ignore[assignment]
+
+LOCK_NAME = ".lock"
+_PATIENCE = 0.5  # seconds; a reader that asks `is_locked` holds the lock for microseconds
+
+
+@contextlib.contextmanager
+def hold_lock(directory: Path) -> Iterator[None]:
+    """Hold the run's lock; the kernel releases it however the process ends. Raises RunBusyError within a second."""
+    path = directory / LOCK_NAME
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    except OSError as error:
+        raise StorageError(f"cannot open {path}: {error.strerror}") from error
+    try:
+        if not _acquire(descriptor):
+            raise RunBusyError(
+                f"run {directory.name!r} is being trained by {_holder(descriptor)}",
+                hint="wait for it, stop it, or train under another name with --run",
+            )
+        owner = json.dumps({"pid": os.getpid(), "host": platform.node()}).encode()
+        with contextlib.suppress(OSError):  # a full disk must not keep anyone from training
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, owner, 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether some process trains this run now. Writes nothing; works on a read-only disk."""
+    if fcntl is None:
+        return False
+    try:
+        descriptor = os.open(directory / LOCK_NAME, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # released by the close below
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _acquire(descriptor: int) -> bool:
+    if fcntl is None:
+        return True
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        except OSError:  # a file system without locks
+            return True
+        else:
+            return True
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        owner = json.loads(os.pread(descriptor, 4096, 0))
+        return f"pid {int(owner['pid'])} on host {owner['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

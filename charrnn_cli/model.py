@@ -1,0 +1,105 @@
+"""The recurrent language model in torch."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from charrnn_cli.config import Initialization, ModelConfig
+
+# B batch rows · T time · H hidden size · G gates · V vocabulary
+
+State = list[tuple[Tensor, ...]]
+"""For each layer its hidden state, and for an LSTM its cell state, each (1, B, H)."""
+
+Dropout = Callable[[int, Tensor], Tensor]
+"""Takes a layer's number and its output (T, B, H)."""
+
+_CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+
+class CharRNN(nn.Module):
+    """Embedding or one-hot input, one-layer recurrent modules, and a linear layer to logits.
+
+    Layers are separate modules with dropout in between, because torch's own `dropout=` skips the last layer's output
+    and gives wrong gradients on Apple's MPS. Tensors have the names and shapes of `config.tensor_shapes()`.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        cell = _CELLS[config.cell]
+        with torch.device("meta"):  # no memory and no random numbers: `initialize` or `load` fills the tensors
+            self.embedding = nn.Embedding(config.vocabulary_size, config.embed) if config.embed else None
+            sizes = [config.input_size(layer) for layer in range(config.layers)]
+            self.layers = nn.ModuleList(cell(size, config.size) for size in sizes)
+            self.output = nn.Linear(config.size, config.vocabulary_size)
+        self.to_empty(device="cpu")
+
+    def forward(
+        self, ids_TB: Tensor, state: State | None = None, dropout: Dropout | None = None
+    ) -> tuple[Tensor, State]:
+        """Logits (T, B, V) and the state after the last character; a state of None is zero."""
+        if self.embedding is not None:
+            inputs_TBH = self.embedding(ids_TB)
+        else:
+            inputs_TBH = functional.one_hot(ids_TB, self.config.vocabulary_size).to(self.output.weight.dtype)
+        after: State = []
+        for number, layer in enumerate(self.layers):
+            before = None if state is None else state[number]
+            if before is not None and len(before) == 1:
+                inputs_TBH, last = layer(inputs_TBH, before[0])
+            else:
+                inputs_TBH, last = layer(inputs_TBH, before)
+            after.append(last if isinstance(last, tuple) else (last,))
+            if dropout is not None:
+                inputs_TBH = dropout(number, inputs_TBH)
+        return self.output(inputs_TBH), after
+
+    @torch.no_grad()
+    def initialize(self, seed: int, initialization: Initialization) -> None:
+        """Fresh weights, a function of the seed alone.
+
+        `orthogonal`: orthogonal recurrent matrices (Saxe et al. 2014), the rest uniform in ±1/√fan-in.
+        `glorot`: Glorot's uniform over each layer's joint kernel, and a truncated normal of 0.1 at the output.
+        Both: an LSTM's forget gate starts open, at bias 1 (Jozefowicz et al. 2015); other biases at 0.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        size = self.config.size
+        if self.embedding is not None:
+            nn.init.normal_(self.embedding.weight, generator=generator)
+        for layer in self.layers:
+            width, rows = layer.input_size, layer.weight_hh_l0.shape[0]
+            joint = math.sqrt(6 / (width + size + rows))  # one kernel over input and state: fan-in I + H, fan-out G·H
+            bound = joint if initialization == "glorot" else 1 / math.sqrt(width)
+            nn.init.uniform_(layer.weight_ih_l0, -bound, bound, generator=generator)
+            if initialization == "glorot":
+                nn.init.uniform_(layer.weight_hh_l0, -joint, joint, generator=generator)
+            else:
+                for gate_HH in layer.weight_hh_l0.split(size):
+                    nn.init.orthogonal_(gate_HH, generator=generator)
+            nn.init.zeros_(layer.bias_ih_l0)
+            nn.init.zeros_(layer.bias_hh_l0)
+            if self.config.cell == "lstm":
+                layer.bias_ih_l0[size : 2 * size] = 1.0
+        if initialization == "glorot":
+            nn.init.trunc_normal_(self.output.weight, std=0.1, a=-0.2, b=0.2, generator=generator)
+        else:
+            bound = 1 / math.sqrt(size)
+            nn.init.uniform_(self.output.weight, -bound, bound, generator=generator)
+        nn.init.zeros_(self.output.bias)
+
+    @torch.no_grad()
+    def load(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Take the tensors of a checkpoint."""
+        for name, tensor in self.named_parameters():
+            tensor.copy_(torch.from_numpy(weights[name].copy()))
+
+    def export(self) -> dict[str, npt.NDArray[np.float32]]:
+        """The tensors by name, as a checkpoint holds them; copies."""
+        return {name: tensor.detach().float().cpu().numpy().copy() for name, tensor in self.named_parameters()}
+
