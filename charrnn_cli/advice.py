@@ -31,35 +31,34 @@ def advise_on_size(num_parameters: int, num_characters: int) -> Advice:
     ratio = num_parameters / num_characters
     figure = f"{num_parameters:,} parameters for {num_characters:,} characters ({ratio:.2g} a character)"
     if ratio < UNDERFIT_RATIO:
-        return Advice("underfitting", f"{figure}: small for this text; a larger --size or more --layers would learn more")
+        return Advice("underfitting", f"{figure}: small for this text; a larger --size or more --layers learns more")
     if ratio > OVERFIT_RATIO:
-        return Advice("overfitting", f"{figure}: large for this text; expect overfitting: use --dropout, or a smaller --size")
+        return Advice("overfitting", f"{figure}: large for this text; raise --dropout, or use a smaller --size")
     return Advice("fine", f"{figure}: the same order of magnitude, as it should be")
 
 
 def advise_on_validation(val_characters: int) -> Advice | None:
     """A small validation text gives a loss that scatters."""
     if 0 < val_characters < NOISY_VALIDATION:
-        return Advice(
-            "noisy", f"only {val_characters:,} characters to validate on: differences of a few hundredths are noise"
-        )
+        figure = f"only {val_characters:,} characters to validate on"
+        return Advice("noisy", f"{figure}: differences of a few hundredths are noise")
     return None
 
 
 def advise_on_losses(train_loss: float, val_loss: float, dropout: float) -> Advice:
     """The verdict after training, from losses in nats a character, both without dropout."""
     gap = val_loss - train_loss
-    figures = f"train {train_loss:.3f}, val {val_loss:.3f}, without dropout"
+    figures = f"train {train_loss:.3f}, val {val_loss:.3f}"
     if gap > GAP_LARGE:
         more = min(0.7, dropout + 0.25) if dropout < 0.6 else dropout
         return Advice(
             "overfitting",
-            f"{figures}: it learned this text better than the language; try --dropout {more:.2g} or a smaller --size",
+            f"{figures}: it knows this text better than its language; try --dropout {more:.2g} or a smaller --size",
         )
     if gap < GAP_SMALL:
         if dropout > 0:
             change = f"train longer, or try --dropout {max(0.0, dropout - 0.25):.2g}"
         else:
             change = "train longer, or try a larger --size"
-        return Advice("underfitting", f"{figures}: no sign of overfitting, there is room to learn more; {change}")
+        return Advice("underfitting", f"{figures}: no overfitting, so there is room to learn more; {change}")
     return Advice("fine", f"{figures}: a healthy gap; for a lower loss, raise --size and --dropout together")

@@ -1,5 +1,6 @@
 """Which stretches of a text are trained on and which are held out, and the windows of each."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ class Split:
 def split_text(num_characters: int, val_fraction: float, val_split: ValSplit) -> Split:
     """Hold out a share of a text. Raises TextError when the share is not worth the name.
 
-    `tail` holds out the end of the text, in up to 20 rows; `spread` the end of each of up to 100 equal segments.
+    `tail` holds out the end of the text, in up to 20 rows; `spread` the end of each of up to 100 segments.
     """
     if val_fraction == 0:
         return Split(((0, num_characters),), ())
@@ -50,7 +51,7 @@ def split_text(num_characters: int, val_fraction: float, val_split: ValSplit) ->
         start = num_characters - held_out
         rows = max(1, min(TAIL_ROWS, held_out // MIN_ROW))
         edges = [start + held_out * row // rows for row in range(rows + 1)]
-        split = Split(((0, start),), tuple(zip(edges, edges[1:], strict=False)))
+        split = Split(((0, start),), tuple(itertools.pairwise(edges)))
     else:
         segments = max(1, min(SPREAD_ROWS, num_characters // MIN_SEGMENT))
         length = num_characters // segments
@@ -63,10 +64,24 @@ def split_text(num_characters: int, val_fraction: float, val_split: ValSplit) ->
         )
     if split.val_characters < 2:
         raise TextError(
-            f"validation needs at least 2 characters; {val_fraction:g} of {num_characters:,} is {split.val_characters}",
+            f"validation needs at least 2 characters, and {val_fraction:g} of {num_characters:,} is less",
             hint="train without validation: --val-fraction 0",
         )
     return split
+
+
+def matching_rows(split: Split) -> tuple[Span, ...]:
+    """Stretches of the training text as many and as long as the validation rows, to compare losses with."""
+    rows_per_span = max(1, len(split.val) // len(split.train))
+    rows = []
+    for row, (val_start, val_stop) in enumerate(split.val):
+        first, last = split.train[min(row // rows_per_span, len(split.train) - 1)]
+        slot = (last - first) // rows_per_span
+        start = first + slot * (row % rows_per_span) + 1  # a row's first input is the character before it
+        stop = start + min(val_stop - val_start, slot - 1)
+        if start < stop:
+            rows.append((start, stop))
+    return tuple(rows)
 
 
 def fitting_batch_size(train_characters: int, config: TrainConfig) -> int:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from charrnn_cli.config import ModelConfig
 from charrnn_cli.errors import AlreadyPublishedError, CharrnnError, ConfigError, FileFormatError
-from charrnn_cli.registry import CHECKPOINT_KIND, RESUME_KIND, Registry, Run
 from charrnn_cli.publish import keep_previous
+from charrnn_cli.registry import CHECKPOINT_KIND, RESUME_KIND, Registry, Run
 from charrnn_cli.tensorfile import (
     Header,
     TensorSpec,
@@ -47,6 +47,8 @@ class Checkpoint:
     data: Mapping[str, Any]
     """The text's name, digest, characters, and its commonest character."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    interrupted: bool = False
+    """Saved when training was asked to stop; the next step file takes its place."""
 
     @property
     def default_prime(self) -> str:
@@ -80,14 +82,15 @@ def load_checkpoint(reference: str | Path | None = None, registry: Registry | No
     return _checkpoint(header, model, tensors, path, prefix="")
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+def save_checkpoint(path: Path, checkpoint: Checkpoint, *, replace: bool = False) -> None:
     """Publish a step file. An existing one with the same content counts as published.
 
     Raises AlreadyPublishedError, StorageError.
     """
     specs, pieces = _pieces(checkpoint, prefix="")
+    metadata = {**_metadata(checkpoint), "interrupted": checkpoint.interrupted}
     try:
-        with write_tensors(path, CHECKPOINT_KIND, specs, _metadata(checkpoint)) as tensors:
+        with write_tensors(path, CHECKPOINT_KIND, specs, metadata, replace=replace) as tensors:
             for name in tensors.order:
                 tensors.write(pieces[name])
             digest = tensors.hexdigest
@@ -157,7 +160,7 @@ def _pieces(checkpoint: Checkpoint, prefix: str) -> tuple[dict[str, TensorSpec],
 
 
 def _bytes(array: Array) -> memoryview:
-    return memoryview(np.ascontiguousarray(array, dtype="<f4").reshape(-1).view(np.uint8))
+    return np.ascontiguousarray(array, dtype="<f4").reshape(-1).view(np.uint8).data
 
 
 def _check_table(header: Header, path: Path, kind: str, prefix: str, extra: Any) -> ModelConfig:
@@ -195,6 +198,7 @@ def _checkpoint(
             train=_typed(fields["train"], dict),
             data=_typed(fields["data"], dict),
             versions=_typed(fields["versions"], dict),
+            interrupted=_typed(fields.get("interrupted", False), bool),
         )
     except (KeyError, TypeError) as error:
         raise FileFormatError(f"{path} is damaged: {error}") from error

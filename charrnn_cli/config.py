@@ -137,6 +137,8 @@ class TrainConfig(Settings):
     val_split: ValSplit = "tail"
     eval_every: int | None = None
     """Steps between evaluations. None: 20 in the run, none closer than 30 s."""
+    patience: int | None = None
+    """End after so many evaluations without a better one."""
     save_every: int | None = None
     """Steps between checkpoints besides those of evaluations."""
     log_every: int | None = None
@@ -150,7 +152,7 @@ class TrainConfig(Settings):
         Settings.__post_init__(self)
         _check_range("batch size", self.batch_size, 1, 65_536)
         _check_range("seq len", self.seq_len, 1, 65_536)
-        for name in ("epochs", "max_steps", "save_every", "log_every", "threads"):
+        for name in ("epochs", "max_steps", "patience", "save_every", "log_every", "threads"):
             _check_range(name.replace("_", " "), getattr(self, name), 1)
         _check_range("eval every", self.eval_every, 0)
         _check_range("max time", self.max_time, 1.0)
@@ -220,7 +222,20 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-@cache
+def from_preset(preset: str, settings: Mapping[str, Any], vocabulary_size: int = 1) -> tuple[ModelConfig, TrainConfig]:
+    """A preset with single settings of either configuration replaced. Raises ConfigError.
+
+    A limit on steps or time replaces the preset's number of epochs, unless that is given as well.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"no preset {preset!r}", hint=f"presets are {', '.join(PRESETS)}")
+    merged = {**PRESETS[preset], **settings}
+    if "epochs" not in settings and not settings.keys().isdisjoint(("max_steps", "max_time")):
+        merged["epochs"] = None
+    of_model = {name: merged.pop(name) for name in _type_hints(ModelConfig) if name in merged}
+    return ModelConfig.from_json({"vocabulary_size": vocabulary_size, **of_model}), TrainConfig.from_json(merged)
+
+
 def _type_hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 

@@ -21,13 +21,17 @@ from charrnn_cli.tensorfile import (
     verify_tensors,
     write_tensors,
 )
-from charrnn_cli.text import TextFacts, TextOptions, open_text, read_text
+from charrnn_cli.text import CHUNK_BYTES, TextFacts, TextOptions, open_text, read_text
 from charrnn_cli.vocab import Vocab
 
 # N characters of the text · V vocabulary
 
 CORPUS_KIND = "corpus"
-DTYPES = {"U8": np.dtype("u1"), "U16": np.dtype("<u2"), "U32": np.dtype("<u4")}
+DTYPES: dict[str, np.dtype[np.unsignedinteger[Any]]] = {
+    "U8": np.dtype("u1"),
+    "U16": np.dtype("<u2"),
+    "U32": np.dtype("<u4"),
+}
 _CODE_POINTS = 0x110000
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
@@ -39,7 +43,11 @@ class Corpus:
     """An encoded text. `read` returns any stretch of its ids; the text is never held whole unless it came so."""
 
     def __init__(
-        self, vocab: Vocab, counts_V: npt.NDArray[np.uint64], read: Callable[[int, int], Ids], metadata: dict[str, Any]
+        self,
+        vocab: Vocab,
+        counts_V: npt.NDArray[np.uint64],
+        read: Callable[[int, int], Ids],
+        metadata: dict[str, Any],
     ) -> None:
         self.vocab = vocab
         self.counts_V = counts_V
@@ -233,4 +241,7 @@ def _file_bytes(path: Path) -> int:
 
 def _file_sha256(path: Path) -> str:
     with open_text(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+        return digest.hexdigest()

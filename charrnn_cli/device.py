@@ -47,7 +47,7 @@ def choose_precision(name: str, device: torch.device) -> Literal["fp32", "bf16"]
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
     """Products in bfloat16 when that is the precision; weights and the loss stay float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")  # type: ignore[return-value]
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 @functools.cache

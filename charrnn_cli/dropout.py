@@ -34,8 +34,8 @@ class DropoutMasks:
         # On an accelerator the bytes are drawn where they are used; they differ from the CPU's.
         seed = int(np.random.PCG64([self._seed, self.step, layer]).random_raw()) >> 1
         generator = torch.Generator(like.device).manual_seed(seed)
-        shape = like.shape
-        return torch.randint(LEVELS, shape, generator=generator, device=like.device, dtype=torch.uint8) >= self._threshold
+        drawn = torch.empty(like.shape, dtype=torch.uint8, device=like.device).random_(generator=generator)
+        return drawn >= self._threshold
 
 
 def automatic_dropout(passes: float) -> float:

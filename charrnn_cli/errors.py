@@ -1,19 +1,19 @@
 """What can go wrong, as one small tree.
 
-    CharrnnError                  it failed while running                          exit 1
-    ├── FileFormatError           a file is damaged, or is not one of ours         exit 1
-    ├── StorageError              the disk or a permission refused                 exit 1
-    │   └── AlreadyPublishedError a file of that name exists and stays             exit 1
-    ├── RunBusyError              another process trains this run                  exit 1
-    ├── DivergedError             the loss became infinite or not a number         exit 1
-    ├── InterruptedBySignal       a signal asked us to leave, and all is saved     exit 128 + signal
-    └── UsageError                what was typed or named is wrong                 exit 2
-        ├── ConfigError           an impossible option or value                    exit 2
-        ├── TextError             missing, unreadable, undecodable or short text   exit 2
-        ├── NotFoundError         no run or checkpoint of that name                exit 2
-        ├── UnknownCharacterError a character that the model never saw             exit 2
-        ├── MismatchError         two things that do not belong together           exit 2
-        └── DeviceError           a device that this machine does not have         exit 2
+CharrnnError                  it failed while running                          exit 1
+├── FileFormatError           a file is damaged, or is not one of ours         exit 1
+├── StorageError              the disk or a permission refused                 exit 1
+│   └── AlreadyPublishedError a file of that name exists and stays             exit 1
+├── RunBusyError              another process trains this run                  exit 1
+├── DivergedError             the loss became infinite or not a number         exit 1
+├── InterruptionError         a signal asked us to leave, and all is saved     exit 128 + signal
+└── UsageError                what was typed or named is wrong                 exit 2
+    ├── ConfigError           an impossible option or value                    exit 2
+    ├── TextError             missing, unreadable, undecodable or short text   exit 2
+    ├── NotFoundError         no run or checkpoint of that name                exit 2
+    ├── UnknownCharacterError a character that the model never saw             exit 2
+    ├── MismatchError         two things that do not belong together           exit 2
+    └── DeviceError           a device that this machine does not have         exit 2
 """
 
 
@@ -51,7 +51,7 @@ class DivergedError(CharrnnError):
     """The loss or its gradient became infinite or not a number."""
 
 
-class InterruptedBySignal(CharrnnError):
+class InterruptionError(CharrnnError):
     """A signal asked us to leave; what had to be saved is saved."""
 
     def __init__(self, message: str, *, signum: int, hint: str | None = None) -> None:

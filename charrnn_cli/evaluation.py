@@ -22,7 +22,6 @@ def evaluate(
     model: CharRNN,
     corpus: Corpus,
     rows: Sequence[Span],
-    *,
     precision: str,
     should_stop: Callable[[], bool] = never_stop,
 ) -> float | None:

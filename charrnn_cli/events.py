@@ -1,6 +1,6 @@
 """What a training run tells about itself, as plain numbers and paths.
 
-Losses are in nats a character, durations in seconds.
+Losses are in nats a character, durations in seconds since the run began, resumed runs included.
 """
 
 from dataclasses import dataclass
@@ -19,14 +19,19 @@ class TrainingStarted:
     parameters: int
     train_characters: int
     val_characters: int
+    batch_size: int
+    seq_len: int
     dropout: float
     device: str
     precision: str
+    threads: int
     seed: int
     eval_every: int
     """Steps between evaluations; 0 when there is no validation."""
-    seconds_per_step: float | None
-    """Measured before the start; None when nothing had to be timed."""
+    seconds_per_step: float
+    """Measured on this machine before the start."""
+    note: str | None = None
+    """What a person should know before it goes on, such as a damaged file that was passed over."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,10 +71,21 @@ class CheckpointSaved:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SaveFailed:
-    """A checkpoint could not be written; training goes on and tries again."""
+    """A file could not be written; training goes on and tries again."""
 
     step: int
     message: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Diverged:
+    """The loss or its gradient was not finite: back to an earlier state, with a lower learning rate."""
+
+    step: int
+    back_to: int
+    learning_rate: float
+    """The peak of the schedule from now on."""
     seconds: float
 
 
@@ -82,13 +98,13 @@ class TrainingFinished:
     total_steps: int
     epoch: float
     train_loss: float | None
-    """Measured on training text without dropout; None when there was no validation or no time."""
+    """Measured on training text without dropout; None when there was no validation."""
     val_loss: float | None
     best_step: int | None
     best_val_loss: float | None
-    stopped: bool
-    """True when something asked it to stop before `total_steps`."""
+    reason: str
+    """Why it ended: `complete`, `time`, `patience`, or `stopped` when something asked it to."""
     seconds: float
 
 
-TrainEvent = TrainingStarted | StepLogged | Evaluated | CheckpointSaved | SaveFailed | TrainingFinished
+TrainEvent = TrainingStarted | StepLogged | Evaluated | CheckpointSaved | SaveFailed | Diverged | TrainingFinished

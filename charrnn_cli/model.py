@@ -33,7 +33,7 @@ class CharRNN(nn.Module):
         super().__init__()
         self.config = config
         cell = _CELLS[config.cell]
-        with torch.device("meta"):  # no memory and no random numbers: `initialize` or `load` fills the tensors
+        with torch.device("meta"):  # no memory, no random numbers: `initialize` or `load` fills them
             self.embedding = nn.Embedding(config.vocabulary_size, config.embed) if config.embed else None
             sizes = [config.input_size(layer) for layer in range(config.layers)]
             self.layers = nn.ModuleList(cell(size, config.size) for size in sizes)
@@ -70,22 +70,26 @@ class CharRNN(nn.Module):
         """
         generator = torch.Generator().manual_seed(seed)
         size = self.config.size
+        tensors = dict(self.named_parameters())
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, generator=generator)
-        for layer in self.layers:
-            width, rows = layer.input_size, layer.weight_hh_l0.shape[0]
-            joint = math.sqrt(6 / (width + size + rows))  # one kernel over input and state: fan-in I + H, fan-out G·H
+        for number in range(self.config.layers):
+            w_input_GHI = tensors[f"layers.{number}.weight_ih_l0"]
+            w_hidden_GHH = tensors[f"layers.{number}.weight_hh_l0"]
+            rows, width = w_input_GHI.shape
+            # Glorot sees one kernel over input and state: fan-in I + H, fan-out G·H
+            joint = math.sqrt(6 / (width + size + rows))
             bound = joint if initialization == "glorot" else 1 / math.sqrt(width)
-            nn.init.uniform_(layer.weight_ih_l0, -bound, bound, generator=generator)
+            nn.init.uniform_(w_input_GHI, -bound, bound, generator=generator)
             if initialization == "glorot":
-                nn.init.uniform_(layer.weight_hh_l0, -joint, joint, generator=generator)
+                nn.init.uniform_(w_hidden_GHH, -joint, joint, generator=generator)
             else:
-                for gate_HH in layer.weight_hh_l0.split(size):
+                for gate_HH in torch.split(w_hidden_GHH, size):
                     nn.init.orthogonal_(gate_HH, generator=generator)
-            nn.init.zeros_(layer.bias_ih_l0)
-            nn.init.zeros_(layer.bias_hh_l0)
+            nn.init.zeros_(tensors[f"layers.{number}.bias_ih_l0"])
+            nn.init.zeros_(tensors[f"layers.{number}.bias_hh_l0"])
             if self.config.cell == "lstm":
-                layer.bias_ih_l0[size : 2 * size] = 1.0
+                tensors[f"layers.{number}.bias_ih_l0"][size : 2 * size] = 1.0
         if initialization == "glorot":
             nn.init.trunc_normal_(self.output.weight, std=0.1, a=-0.2, b=0.2, generator=generator)
         else:
@@ -101,5 +105,4 @@ class CharRNN(nn.Module):
 
     def export(self) -> dict[str, npt.NDArray[np.float32]]:
         """The tensors by name, as a checkpoint holds them; copies."""
-        return {name: tensor.detach().float().cpu().numpy().copy() for name, tensor in self.named_parameters()}
-
+        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.named_parameters()}

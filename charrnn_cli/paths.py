@@ -24,7 +24,8 @@ def make_directory(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(
-            f"cannot create {path}: {error.strerror}", hint=f"set {HOME_VARIABLE} to a directory you can write"
+            f"cannot create {path}: {error.strerror}",
+            hint=f"set {HOME_VARIABLE} to a directory you can write",
         ) from error
     return path
 

@@ -67,7 +67,7 @@ def keep_previous(path: Path, previous: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise StorageError(f"cannot write {previous}: {error.strerror}") from error
-        os.replace(path, previous)  # without links there is a moment with `previous` alone, which readers accept
+        os.replace(path, previous)  # a moment with `previous` alone, which readers accept
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ The directory is the truth: no index to go stale, and any tool may copy, move or
     <root>/<run>/metrics.jsonl                  one line an event
 """
 
+import contextlib
 import difflib
 import math
 import os
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn_cli.errors import CharrnnError, ConfigError, FileFormatError, NotFoundError, StorageError
-from charrnn_cli.lock import is_locked
+from charrnn_cli.lock import LOCK_NAME, is_locked
 from charrnn_cli.paths import make_directory, runs_directory
 from charrnn_cli.tensorfile import read_header
 
@@ -29,6 +30,7 @@ RESUME_KIND = "resume"
 _RUN_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _DEVICE_NAME = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 _STEP_FILE = re.compile(r"step-([0-9]{10})\.safetensors")
+_TRAIN_HINT = "train one: charrnn train TEXT"
 _LIST_HINT = "`charrnn checkpoints list` shows what there is"
 
 
@@ -107,6 +109,15 @@ class Run:
             planned = latest.metadata.get("train", {}).get("max_steps")
             return type(planned) is int and latest.step >= planned
 
+    def discard_if_empty(self) -> None:
+        """Remove the directory of a run that never saved anything. Only the holder of its lock may call this."""
+        if any(name.endswith(SUFFIX) for name, _ in _files(self.path)):
+            return
+        with contextlib.suppress(OSError):
+            for path in (self.metrics_path, self.path / LOCK_NAME):
+                path.unlink(missing_ok=True)
+            self.path.rmdir()
+
     def file_bytes(self) -> int:
         return sum(stat.st_size for _, stat in _files(self.path))
 
@@ -149,7 +160,7 @@ class Registry:
         if not run.path.is_dir():
             names = [known.name for known in self.runs()]
             near = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else _LIST_HINT if names else "train one: charrnn train TEXT"
+            hint = f"did you mean {near[0]!r}?" if near else _LIST_HINT if names else _TRAIN_HINT
             raise NotFoundError(f"no run named {name!r} in {self.root}", hint=hint)
         return run
 
@@ -161,7 +172,8 @@ class Registry:
             path.mkdir()
         except FileExistsError as error:
             raise ConfigError(
-                f"run {name!r} exists already", hint=f"go on with `charrnn train --resume {name}`, or name another"
+                f"run {name!r} exists already",
+                hint=f"go on with `charrnn train --resume {name}`, or name another",
             ) from error
         except OSError as error:
             raise StorageError(f"cannot create {path}: {error.strerror}") from error
@@ -184,7 +196,7 @@ class Registry:
         runs = [(run.updated(), run) for run in self.runs()]
         updated, run = max(runs, key=lambda item: item[0], default=(0.0, None))
         if run is None or updated == 0.0:
-            raise NotFoundError(f"there are no checkpoints in {self.root}", hint="train one: charrnn train TEXT")
+            raise NotFoundError(f"there are no checkpoints in {self.root}", hint=_TRAIN_HINT)
         return run
 
     def resolve(self, reference: str | None = None) -> Path:

@@ -74,7 +74,8 @@ def filter_logits(logits_V: npt.NDArray[np.floating[Any]], config: SampleConfig)
 def apply_temperature(logits_V: Logits, temperature: float) -> Logits:
     """Divide by the temperature, the largest logit moved to 0 first so that none overflows."""
     with np.errstate(over="ignore"):  # -1 / 1e-320 is -inf, and right
-        return (logits_V - logits_V.max()) / temperature
+        scaled_V: Logits = (logits_V - logits_V.max()) / temperature
+    return scaled_V
 
 
 def keep_top_k(logits_V: Logits, k: int) -> Logits:
@@ -99,7 +100,8 @@ def keep_min_p(logits_V: Logits, p: float) -> Logits:
 
 def softmax(logits_V: Logits) -> Logits:
     weights_V: Logits = np.exp(logits_V - logits_V.max())
-    return weights_V / weights_V.sum()
+    weights_V /= weights_V.sum()
+    return weights_V
 
 
 def draw(logits_V: Logits, uniform: float) -> int:

@@ -83,7 +83,7 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise FileFormatError(f"{path} is not a regular file")
-        yield file  # type: ignore[misc]  # an unbuffered FileIO reads and seeks as BinaryIO does
+        yield file
 
 
 def read_header(path: Path) -> Header:
@@ -216,7 +216,7 @@ def _object(value: Any) -> dict[str, Any]:
 def _only(metadata: dict[str, Any], key: str) -> str:
     if set(metadata) != {key} or type(metadata[key]) is not str:
         raise ValueError(f"its metadata is not the one key {key!r}")
-    return metadata[key]
+    return str(metadata[key])
 
 
 def _integers(value: Any) -> tuple[int, ...]:
@@ -289,7 +289,12 @@ def _ordered(specs: Mapping[str, TensorSpec]) -> dict[str, TensorSpec]:
 
 @contextlib.contextmanager
 def write_tensors(
-    path: Path, kind: str, specs: Mapping[str, TensorSpec], metadata: Mapping[str, Any], *, replace: bool = False
+    path: Path,
+    kind: str,
+    specs: Mapping[str, TensorSpec],
+    metadata: Mapping[str, Any],
+    *,
+    replace: bool = False,
 ) -> Iterator[TensorWriter]:
     """Publish a file; the block writes the tensors in the writer's `order`.
 

@@ -42,7 +42,8 @@ class TextOptions(Settings):
             codecs.getincrementaldecoder(self.encoding)("strict").decode(b"")
         except (LookupError, TypeError, ValueError) as error:
             raise TextError(
-                f"unknown encoding {self.encoding!r}", hint="for example utf-8, latin-1, cp1252, shift_jis, gb18030"
+                f"unknown encoding {self.encoding!r}",
+                hint="for example utf-8, latin-1, cp1252, shift_jis, gb18030",
             ) from error
 
 

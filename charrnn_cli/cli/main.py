@@ -1,1 +1,90 @@
-def main() -> None: ...
+"""The program: its commands, and the one place that turns errors into text and an exit code."""
+
+import sys
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from typer._click.exceptions import ClickException, NoSuchOption
+
+from charrnn_cli.cli import checkpoints, console, demo, doctor, encode, sample, train
+from charrnn_cli.errors import CharrnnError, InterruptionError
+from charrnn_cli.version import __version__
+
+app = typer.Typer(
+    name="charrnn",
+    help="Train character-level recurrent language models on any text, and write new text with them.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: charrnn demo",
+)
+app.command("encode")(encode.encode)
+app.command("train")(train.train)
+app.command("sample")(sample.sample)
+app.add_typer(checkpoints.app, name="checkpoints")
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+
+
+@dataclass(slots=True)
+class _Settings:
+    debug: bool = False
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        console.write_line(f"charrnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and leave.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    context.obj.debug = debug
+
+
+def main() -> None:
+    """Run the command that `sys.argv` names, and leave with its exit code."""
+    settings = _Settings()
+    try:
+        code = app(prog_name="charrnn", standalone_mode=False, obj=settings)
+        console.write("")  # a full disk shows at the latest flush
+    except CharrnnError as error:
+        if settings.debug:
+            raise
+        code = error.exit_code
+        _print_error(error)
+    except ClickException as error:
+        code = error.exit_code
+        _print_usage_error(error)
+    except typer.Abort:
+        code = 130
+    sys.exit(code or 0)
+
+
+def _print_error(error: CharrnnError) -> None:
+    match error:
+        case console.ReaderGoneError():
+            pass
+        case InterruptionError():
+            console.say("stopped", error.message)
+            if error.hint:
+                console.say("next", error.hint)
+        case _:
+            console.print_error(error.message, error.hint)
+
+
+def _print_usage_error(error: ClickException) -> None:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "charrnn"
+    message = error.message if isinstance(error, NoSuchOption) else error.format_message()
+    hint = f"`{command} --help` shows how it is used"
+    if isinstance(error, NoSuchOption) and error.possibilities:
+        hint = f"did you mean {' or '.join(sorted(error.possibilities))}?"
+    if message:
+        console.print_error(message[0].lower() + message[1:].rstrip("."), hint)

@@ -1,0 +1,157 @@
+"""What reaches a terminal: standard output is the product, standard error the conversation.
+
+Every string from outside passes `safe` first and is never parsed as markup.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import sys
+import unicodedata
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
+
+from charrnn_cli.errors import CharrnnError, StorageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LABEL_WIDTH = 8
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LINE_BREAKS = frozenset("\u2028\u2029")
+
+
+class ReaderGoneError(CharrnnError):
+    """Whoever read standard output went away, as `| head` does; nothing to tell."""
+
+    exit_code = 141
+
+
+def safe(text: str, keep: str = "") -> str:
+    """Make control characters, escapes, bidi overrides and surrogates visible, but for those in `keep`."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character if character in keep or not _is_unsafe(character) else _visible(character) for character in text
+    )
+
+
+def _is_unsafe(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cs") or character in _BIDI or character in _LINE_BREAKS
+
+
+def _visible(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+# ---- standard output: the product
+
+
+def write(text: str) -> None:
+    """Write and flush; UTF-8 exactly where a program reads. Raises ReaderGoneError, StorageError."""
+    try:
+        if sys.stdout.isatty():
+            sys.stdout.write(text)
+        else:
+            sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
+        sys.stdout.flush()
+    except OSError as error:
+        _standard_output_failed(error)
+
+
+def write_line(text: str = "") -> None:
+    write(text + "\n")
+
+
+def write_json(value: Any) -> None:
+    write_line(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def write_table(columns: list[str], rows: list[list[str]]) -> None:
+    """A table on a terminal; tab-separated lines, never cut, for a program. Columns ending in `>` are numbers."""
+    names = [column.rstrip(">") for column in columns]
+    if not is_fancy(sys.stdout):
+        write("".join("\t".join(safe(cell) for cell in row) + "\n" for row in [names, *rows]))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column, name in zip(columns, names, strict=True):
+        table.add_column(Text(name), justify="right" if column.endswith(">") else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(safe(cell)) for cell in row))
+    Console(highlight=False, markup=False, emoji=False).print(table)
+
+
+def _standard_output_failed(error: OSError) -> NoReturn:
+    # What is still buffered would fail again when the interpreter ends, and say so.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno in (errno.EPIPE, errno.EIO):
+        raise ReaderGoneError("standard output was closed") from error
+    raise StorageError(f"cannot write to standard output: {error.strerror}") from error
+
+
+# ---- standard error: the conversation
+
+
+def is_fancy(stream: TextIO) -> bool:
+    """Whether a person looks at this stream through a terminal that may be drawn on."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
+
+
+def stderr_console() -> "Console":
+    """For drawing on standard error; a terminal that goes away is no error."""
+    from rich.console import Console
+
+    return Console(file=cast("TextIO", _Tolerant(sys.stderr)), highlight=False, markup=False, emoji=False)
+
+
+class _Tolerant:
+    """A stream whose loss nobody notices: whoever works for hours must not end with the terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def say(label: str, text: str, console: "Console | None" = None) -> None:
+    """One line of conversation, its label in a column; folded on a terminal, never in a pipe."""
+    if not is_fancy(sys.stderr):
+        _write_error(f"{label:<{LABEL_WIDTH}}{safe(text)}\n" if label else safe(text) + "\n")
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid()
+    grid.add_column(width=LABEL_WIDTH)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(label, style="bold cyan"), Text(safe(text)))
+    (console or stderr_console()).print(grid)
+
+
+def print_error(message: str, hint: str | None) -> None:
+    """`error:` and, where there is one, `hint:`; a line each."""
+    _write_error(f"error: {_one_line(message)}\n" + (f"hint: {_one_line(hint)}\n" if hint else ""))
+
+
+def _one_line(text: str) -> str:
+    return safe(" ".join(text.split("\n")))
+
+
+def _write_error(text: str) -> None:
+    stream = _Tolerant(sys.stderr)
+    stream.write(text)
+    stream.flush()

@@ -1,0 +1,58 @@
+"""Numbers and durations as people read and type them."""
+
+import re
+
+from charrnn_cli.errors import ConfigError
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `90`, `90s`, `20m`, `1h30m`. Raises ConfigError."""
+    match = _DURATION.fullmatch(text.strip().lower())
+    if not match or not any(match.groups()):
+        raise ConfigError(f"{text!r} is no duration", hint="write for example 90s, 20m or 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def parse_dropout(text: str) -> float | str:
+    """A share, or `auto`. Raises ConfigError."""
+    if text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError(f"dropout must be a number or auto; got {text!r}") from error
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `9:31`, `2:05:00`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def size(num_bytes: float) -> str:
+    """Decimal units, as disks are sold."""
+    units = ["B", "kB", "MB", "GB", "TB"]
+    while num_bytes >= 1000 and len(units) > 1:
+        num_bytes /= 1000
+        units.pop(0)
+    return f"{num_bytes:.{0 if num_bytes >= 100 or units[0] == 'B' else 1}f} {units[0]}"
+
+
+def ago(seconds: float) -> str:
+    """How long since; `now` also for a clock that went backwards."""
+    if seconds < 1:
+        return "now"
+    for limit, unit_seconds, unit in ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit_seconds:.0f} {unit} ago"
+    return f"{seconds / 86_400:.0f} d ago"
+
+
+def loss(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,121 @@
+"""A training run as a person sees it: what is known before, the live display, and the verdict after."""
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from charrnn_cli.advice import advise_on_losses, advise_on_size, advise_on_validation, bits_per_character
+from charrnn_cli.cli import console
+from charrnn_cli.cli.formats import duration
+from charrnn_cli.cli.progress import show
+from charrnn_cli.cli.progress_bytes import bytes_progress
+from charrnn_cli.cli.signals import StopRequest
+from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.errors import InterruptionError
+from charrnn_cli.events import TrainEvent, TrainingFinished, TrainingStarted
+from charrnn_cli.metrics import event_to_json
+from charrnn_cli.text import TextOptions
+
+if TYPE_CHECKING:
+    from charrnn_cli.corpus import Corpus
+
+
+class Session:
+    """The conversation around one run; says nothing when `quiet` or `as_json`, where stdout alone speaks."""
+
+    def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
+        self.quiet, self.as_json = quiet or as_json, as_json
+        self.only_reference = quiet and not as_json
+        self.stop = StopRequest(lambda: self.say("stopping", "after this step; once more to leave at once"))
+
+    def say(self, label: str, text: str) -> None:
+        if not self.quiet:
+            console.say(label, text)
+
+    def read(self, text: Path, options: TextOptions) -> "Corpus":
+        """The encoded text, from the cache or made now."""
+        from charrnn_cli.corpus import cached_corpus
+
+        with bytes_progress("encoding", self.stop) as progress:
+            corpus = cached_corpus(text, options, progress=progress)
+        self.say("text", f"{corpus.name}: {len(corpus):,} characters, {len(corpus.vocab):,} different")
+        return corpus
+
+    def fit(self, corpus: "Corpus", model: ModelConfig, config: TrainConfig, *, fixed_batch: bool) -> TrainConfig:
+        """Say how model and text compare; the configuration with a batch that fits a short text."""
+        from charrnn_cli.batches import fitting_batch_size, split_text
+
+        split = split_text(len(corpus), config.val_fraction, config.val_split)
+        embed = f"embed {model.embed}" if model.embed else "one-hot"
+        self.say("model", f"{model}, {embed}, {model.num_parameters:,} parameters")
+        self.say("advice", advise_on_size(model.num_parameters, split.train_characters).message)
+        noisy = advise_on_validation(split.val_characters)
+        if noisy is not None:
+            self.say("advice", noisy.message)
+        batch_size = fitting_batch_size(split.train_characters, config)
+        if batch_size == config.batch_size or fixed_batch:
+            return config
+        self.say("batch", f"{batch_size} rows instead of {config.batch_size}: the text is short")
+        return dataclasses.replace(config, batch_size=batch_size)
+
+    def follow(self, events: Iterable[TrainEvent], model: ModelConfig, directory: Path) -> TrainingFinished:
+        """Show the events to their end. Raises InterruptionError where a signal stopped the run."""
+        finished: TrainingFinished | None = None
+        dropout = 0.0
+        screen = console.stderr_console()
+        for event in events if self.quiet else show(events, screen):
+            if self.as_json:
+                console.write(json.dumps(event_to_json(event), ensure_ascii=False) + "\n")
+            if isinstance(event, TrainingStarted):
+                dropout = event.dropout
+                self._show_plan(event, directory)
+            elif isinstance(event, TrainingFinished):
+                finished = event
+        assert finished is not None
+        if finished.reason == "stopped":
+            raise self._interruption(finished)
+        self._show_end(finished, dropout)
+        return finished
+
+    def _show_plan(self, event: TrainingStarted, directory: Path) -> None:
+        minutes = duration(event.seconds_per_step * (event.total_steps - event.first_step))
+        epochs = event.total_steps / event.steps_per_epoch
+        self.say(
+            "plan",
+            f"{event.total_steps:,} steps of {event.batch_size} x {event.seq_len} characters, {epochs:.3g} epochs, "
+            f"about {minutes} and {event.seconds_per_step:.2g} s a step",
+        )
+        if event.first_step:
+            self.say("resume", f"from step {event.first_step:,}")
+        self.say(
+            "setup",
+            f"{event.device}, {event.precision}, {event.threads} threads, dropout {event.dropout:.2g}, "
+            f"seed {event.seed}",
+        )
+        self.say("run", f"{event.run} in {directory}")
+
+    def _show_end(self, event: TrainingFinished, dropout: float) -> None:
+        losses = ""
+        if event.val_loss is not None:
+            losses = f", val loss {event.val_loss:.3f} ({bits_per_character(event.val_loss):.2f} bits a character)"
+        why = {"time": ", at the end of its time", "patience": ", out of patience"}.get(event.reason, "")
+        self.say("done", f"{event.step:,} steps in {duration(event.seconds)}{why}{losses}")
+        if event.best_step is not None and event.best_step != event.step and event.best_val_loss is not None:
+            self.say("best", f"{event.run}@{event.best_step}, val loss {event.best_val_loss:.3f}")
+        if event.train_loss is not None and event.val_loss is not None:
+            self.say("advice", advise_on_losses(event.train_loss, event.val_loss, dropout).message)
+        if self.only_reference:
+            console.write_line(f"{event.run}@{event.step if event.best_step is None else event.best_step}")
+        self.say("next", f"charrnn sample {event.run} -n 2000")
+
+    def _interruption(self, event: TrainingFinished) -> InterruptionError:
+        assert self.stop.signum is not None
+        if event.step == 0:
+            return InterruptionError("interrupted before the first step", signum=self.stop.signum)
+        return InterruptionError(
+            f"interrupted at step {event.step}, saved {event.run}@{event.step}",
+            signum=self.stop.signum,
+            hint=f"charrnn train --resume {event.run}",
+        )

@@ -1,0 +1,60 @@
+"""The first signal asks to stop, and is answered at once; the second leaves at once."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+
+from charrnn_cli.errors import InterruptionError
+from charrnn_cli.publish import discard_temporaries
+
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class StopRequest:
+    """Called, says whether a signal came. A thread listens, so that a long computation does not delay the answer."""
+
+    def __init__(self, answer: Callable[[], None]) -> None:
+        self._answer = answer
+        self.signum: int | None = None
+
+    def __call__(self) -> bool:
+        return self.signum is not None
+
+    def check(self) -> None:
+        """Raises InterruptionError once a signal came: for work that has nothing to save."""
+        if self.signum is not None:
+            raise InterruptionError("interrupted", signum=self.signum)
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals over in this block. One that is ignored, as under nohup, stays ignored."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        taken = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        previous = {number: signal.signal(number, lambda *_: None) for number in taken}
+        before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        thread = threading.Thread(target=self._listen, args=(reader, set(taken)), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            for number, handler in previous.items():
+                # Once stopped, a late second signal must not spoil the exit code of what is saved by now.
+                signal.signal(number, signal.SIG_IGN if self.signum is not None else handler)
+            os.close(writer)
+            thread.join()
+            os.close(reader)
+
+    def _listen(self, reader: int, numbers: set[int]) -> None:
+        while received := os.read(reader, 64):
+            for number in received:
+                if number not in numbers:
+                    continue
+                if self.signum is not None:
+                    discard_temporaries()
+                    os._exit(128 + number)
+                self.signum = number
+                self._answer()

@@ -1,0 +1,230 @@
+"""`charrnn train`: its options, and a new or a resumed run built from them."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from charrnn_cli.cli import STARTED, console
+from charrnn_cli.cli.encode import EncodingOption, NewlinesOption
+from charrnn_cli.cli.formats import parse_dropout, parse_duration
+from charrnn_cli.cli.session import Session
+from charrnn_cli.config import PRESETS, ModelConfig, TrainConfig, from_preset
+from charrnn_cli.errors import ConfigError
+from charrnn_cli.registry import Registry, check_run_name
+from charrnn_cli.text import TextOptions
+
+_TEXT = TextOptions()
+_DEFAULTS: dict[str, Any] = {
+    **ModelConfig(vocabulary_size=1).to_json(),
+    **TrainConfig().to_json(),
+    "dropout": "auto",
+}
+
+
+def _option(panel: str, name: str, text: str, **settings: Any) -> Any:
+    """An option whose default is its preset's, so that None means `not given`."""
+    default = _DEFAULTS.get(name)
+    shown = text if default is None else f"{text}  [default: {default}]"
+    return typer.Option(help=shown, rich_help_panel=panel, show_default=False, **settings)
+
+
+def train(
+    context: typer.Context,
+    text: Annotated[
+        Path | None, typer.Argument(metavar="TEXT", help="A text file, or one encoded before.", show_default=False)
+    ] = None,
+    preset: Annotated[
+        str,
+        typer.Option(help=f"A recipe, {' or '.join(PRESETS)}; any option overrides it.", rich_help_panel="Model"),
+    ] = "default",
+    cell: Annotated[str | None, _option("Model", "cell", "lstm, gru or rnn.")] = None,
+    layers: Annotated[int | None, _option("Model", "layers", "Recurrent layers.")] = None,
+    size: Annotated[int | None, _option("Model", "size", "Hidden units a layer.")] = None,
+    embed: Annotated[int | None, _option("Model", "embed", "Width of the embedding; 0 is one-hot input.")] = None,
+    dropout: Annotated[
+        Any,
+        _option(
+            "Model",
+            "dropout",
+            "Share dropped of every layer's output; auto follows the passes over the text.",
+            parser=parse_dropout,
+            metavar="P|auto",
+        ),
+    ] = None,
+    keep_prob: Annotated[float | None, _option("Model", "keep_prob", "The same as --dropout 1-P.", metavar="P")] = None,
+    batch_size: Annotated[int | None, _option("Optimisation", "batch_size", "Parallel rows of text.")] = None,
+    seq_len: Annotated[int | None, _option("Optimisation", "seq_len", "Characters a row in one step.")] = None,
+    epochs: Annotated[int | None, _option("Optimisation", "epochs", "Passes over the text.")] = None,
+    max_steps: Annotated[int | None, _option("Optimisation", "max_steps", "End after so many steps.")] = None,
+    max_time: Annotated[
+        Any,
+        _option(
+            "Optimisation",
+            "max_time",
+            "Plan to end within 90s, 20m or 1h30m, start and last save included.",
+            parser=parse_duration,
+            metavar="TIME",
+        ),
+    ] = None,
+    lr: Annotated[float | None, _option("Optimisation", "lr", "Peak learning rate.")] = None,
+    schedule: Annotated[str | None, _option("Optimisation", "schedule", "linear, cosine or constant.")] = None,
+    warmup: Annotated[float | None, _option("Optimisation", "warmup", "Share of the steps to reach the peak.")] = None,
+    clip: Annotated[float | None, _option("Optimisation", "clip", "Largest norm of the gradient; 0 is off.")] = None,
+    weight_decay: Annotated[float | None, _option("Optimisation", "weight_decay", "AdamW's, on matrices.")] = None,
+    val_fraction: Annotated[float | None, _option("Validation", "val_fraction", "Share held out; 0 is off.")] = None,
+    val_split: Annotated[
+        str | None, _option("Validation", "val_split", "tail: the text's end; spread: the ends of 100 segments.")
+    ] = None,
+    eval_every: Annotated[
+        int | None, _option("Validation", "eval_every", "Steps between evaluations.  [default: 20 in the run]")
+    ] = None,
+    patience: Annotated[
+        int | None, _option("Validation", "patience", "End after so many evaluations without a better one.")
+    ] = None,
+    run: Annotated[
+        str | None, _option("Checkpoints", "run", "The run's name.  [default: from text and model]", metavar="NAME")
+    ] = None,
+    save_every: Annotated[
+        int | None, _option("Checkpoints", "save_every", "Steps between checkpoints besides those of evaluations.")
+    ] = None,
+    resume: Annotated[
+        str | None, _option("Checkpoints", "resume", "Go on with a run; TEXT may be left out.", metavar="RUN|latest")
+    ] = None,
+    allow_new_data: Annotated[
+        bool,
+        typer.Option(
+            "--allow-new-data", help="Resume on another text of equal vocabulary.", rich_help_panel="Checkpoints"
+        ),
+    ] = False,
+    encoding: EncodingOption = _TEXT.encoding,
+    newlines: NewlinesOption = _TEXT.newlines,
+    device: Annotated[
+        str | None, _option("System", "device", "cpu, cuda, cuda:1, mps or auto.", envvar="CHARRNN_DEVICE")
+    ] = None,
+    precision: Annotated[
+        str | None, _option("System", "precision", "fp32, bf16 or auto: bf16 where that is faster.")
+    ] = None,
+    threads: Annotated[int | None, _option("System", "threads", "CPU threads.  [default: torch's choice]")] = None,
+    seed: Annotated[
+        int | None,
+        _option("System", "seed", "The same seed trains the same model.  [default: random]", envvar="CHARRNN_SEED"),
+    ] = None,
+    log_every: Annotated[
+        int | None, _option("Display", "log_every", "Steps between lines of metrics.  [default: one a second]")
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Only the final reference.", rich_help_panel="Display")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Events as JSON Lines on standard output.", rich_help_panel="Display")
+    ] = False,
+) -> None:
+    """Train a model on a text, or go on with one.
+
+    Example: charrnn train book.txt --layers 2 --size 512 --max-time 20m
+    """
+    given = _given(context.params)
+    session = Session(quiet=quiet, as_json=as_json)
+    options = TextOptions.from_json({"encoding": encoding, "newlines": newlines})
+    if resume is not None:
+        if run is not None:
+            raise ConfigError("--run names a new run and --resume an old one", hint="leave out one of the two")
+        _resume(session, resume, text, options, given, allow_new_data=allow_new_data)
+        return
+    if text is None:
+        raise ConfigError("name a TEXT to train on, or a run with --resume", hint="charrnn train book.txt")
+    model, config = from_preset(preset, given)
+    if run is not None:
+        check_run_name(run)
+    start_run(session, text, options, model, config, run=run, fixed_batch=batch_size is not None)
+
+
+def start_run(
+    session: Session,
+    text: Path,
+    options: TextOptions,
+    model: ModelConfig,
+    config: TrainConfig,
+    *,
+    run: str | None = None,
+    fixed_batch: bool = False,
+) -> str:
+    """Train a new run and show it; its name."""
+    session.say("charrnn", f"reading {text}")
+    with session.stop.listening():
+        corpus = session.read(text, options)
+        model = dataclasses.replace(model, vocabulary_size=len(corpus.vocab))
+        config = session.fit(corpus, model, config, fixed_batch=fixed_batch)
+        registry = Registry()
+        default_name = f"{corpus.name}-{model.cell}-{model.layers}x{model.size}"
+        new = registry.create_like(default_name) if run is None else registry.create(run)
+
+        from charrnn_cli.training import train as train_events
+
+        events = train_events(
+            corpus,
+            model,
+            config,
+            run=new,
+            started=STARTED,
+            should_stop=session.stop,
+            source={"text": str(text.absolute()), "options": options.to_json()},
+        )
+        session.follow(events, model, new.path)
+    return new.name
+
+
+def _resume(
+    session: Session,
+    reference: str,
+    text: Path | None,
+    options: TextOptions,
+    given: dict[str, Any],
+    *,
+    allow_new_data: bool,
+) -> None:
+    from charrnn_cli.resuming import check_text, is_complete, open_resumable, resumed_config, source_of
+
+    resumable = open_resumable(reference, Registry())
+    if resumable.note is not None:
+        session.say("warning", resumable.note)
+    config = resumed_config(resumable, given)
+    name, step = resumable.run.name, resumable.step
+    if is_complete(resumable, config, given):
+        console.say("done", f"run {name} is complete at step {step:,}")
+        console.say("next", f"charrnn train --resume {name} --max-steps {2 * step}")
+        return
+    if text is None:
+        text, options = source_of(resumable)
+    session.say("charrnn", f"reading {text}")
+    with session.stop.listening():
+        corpus = session.read(text, options)
+        check_text(resumable, corpus, allow_new_data=allow_new_data)
+
+        from charrnn_cli.training import train as train_events
+
+        events = train_events(
+            corpus,
+            resumable.model,
+            config,
+            run=resumable.run,
+            resume=resumable.state,
+            started=STARTED,
+            should_stop=session.stop,
+            source={"text": str(text.absolute()), "options": options.to_json()},
+        )
+        session.follow(events, resumable.model, resumable.run.path)
+
+
+def _given(params: dict[str, Any]) -> dict[str, Any]:
+    """The settings of model and recipe that were typed, by their names in the configurations."""
+    given = {name: value for name, value in params.items() if name in _DEFAULTS and value is not None}
+    if params["keep_prob"] is not None:
+        if "dropout" in given:
+            raise ConfigError("--dropout and --keep-prob say the same", hint="leave out one of the two")
+        given["dropout"] = 1 - params["keep_prob"]
+    if given.get("dropout") == "auto":
+        given["dropout"] = None
+    return given

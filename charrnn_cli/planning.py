@@ -1,0 +1,148 @@
+"""A run's plan: every open setting decided, once, so that the same plan gives the same run."""
+
+import dataclasses
+import math
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from charrnn_cli.batches import Split, TrainWindows, split_text
+from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.corpus import Corpus
+from charrnn_cli.device import choose_device, choose_precision
+from charrnn_cli.dropout import automatic_dropout
+from charrnn_cli.errors import ConfigError
+from charrnn_cli.evaluation import WINDOW, evaluate
+from charrnn_cli.sampling import random_seed
+from charrnn_cli.trainer import Trainer
+
+EVALUATIONS = 20
+EVALUATION_INTERVAL = 30.0  # seconds between evaluations, or less where they cost less than
+EVALUATION_SHARE = 0.02  # of the time
+SLOWER_LATER = 1.06  # a shared machine is slower over minutes than in its first steps
+ENDING = 1.5  # seconds from the last save to the process's exit
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done. `config` holds no open setting: `max_steps` is the plan's length."""
+
+    config: TrainConfig
+    split: Split
+    windows: TrainWindows
+    steps: int
+    seconds_per_step: float
+    evaluation_seconds: float
+    """What one evaluation takes."""
+    deadline: float | None
+    """On `time.monotonic`'s clock: the moment when the run must have ended."""
+
+
+def make_plan(
+    corpus: Corpus,
+    model: ModelConfig,
+    config: TrainConfig,
+    *,
+    started: float,
+    first_step: int,
+    should_stop: Callable[[], bool],
+) -> Plan:
+    """Decide the seed, device, precision, steps, dropout and evaluations. Times a few steps, which are thrown away.
+
+    `started` is the moment, on `time.monotonic`'s clock, from which `max_time` counts; the steps that it allows
+    come on top of `first_step`.
+    Raises ConfigError, TextError, DeviceError.
+    """
+    if model.vocabulary_size != len(corpus.vocab):
+        raise ConfigError(
+            f"the model has {model.vocabulary_size:,} symbols and the text {len(corpus.vocab):,}",
+            hint="build it with vocabulary_size=len(corpus.vocab)",
+        )
+    device = choose_device(config.device)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    config = dataclasses.replace(
+        config,
+        seed=random_seed() if config.seed is None else config.seed,
+        device=str(device),
+        precision=choose_precision(config.precision, device),
+        threads=torch.get_num_threads(),
+    )
+    split = split_text(len(corpus), config.val_fraction, config.val_split)
+    windows = TrainWindows(corpus, split.train, config)
+    seconds_per_step, evaluation_seconds = _time(corpus, model, config, split, windows, should_stop)
+
+    limits = []
+    if config.max_steps is not None:
+        limits.append(config.max_steps)
+    if config.epochs is not None:
+        limits.append(config.epochs * windows.per_epoch)
+    deadline = None
+    if config.max_time is not None:
+        deadline = started + config.max_time
+        left = deadline - time.monotonic() - ending_seconds(evaluation_seconds)
+        evaluations = min(EVALUATIONS, left / max(_apart(evaluation_seconds), 1e-6)) * evaluation_seconds
+        limits.append(first_step + max(1, int((left - evaluations) / (seconds_per_step * SLOWER_LATER))))
+    steps = min(limits)
+    dropout = automatic_dropout(steps / windows.per_epoch) if config.dropout is None else config.dropout
+    config = dataclasses.replace(
+        config,
+        epochs=None,
+        max_steps=steps,
+        max_time=None,
+        dropout=dropout,
+        eval_every=_evaluation_steps(config, split, steps, seconds_per_step, evaluation_seconds),
+    )
+    return Plan(config, split, windows, steps, seconds_per_step, evaluation_seconds, deadline)
+
+
+def ending_seconds(evaluation_seconds: float) -> float:
+    """Kept for the last evaluations, on validation and on training text, the saves and the exit."""
+    return ENDING + 2.5 * evaluation_seconds
+
+
+def _apart(evaluation_seconds: float) -> float:
+    return min(EVALUATION_INTERVAL, evaluation_seconds / EVALUATION_SHARE)
+
+
+def _evaluation_steps(
+    config: TrainConfig, split: Split, steps: int, seconds_per_step: float, evaluation_seconds: float
+) -> int:
+    if not split.val:
+        return 0
+    if config.eval_every is not None:
+        return config.eval_every or steps
+    apart = math.ceil(_apart(evaluation_seconds) / max(seconds_per_step, 1e-6))
+    return min(steps, max(apart, math.ceil(steps / EVALUATIONS)))
+
+
+def _time(
+    corpus: Corpus,
+    model: ModelConfig,
+    config: TrainConfig,
+    split: Split,
+    windows: TrainWindows,
+    should_stop: Callable[[], bool],
+) -> tuple[float, float]:
+    """Seconds of a step and of an evaluation, from a model of the same shape that is thrown away."""
+    dropout = 0.25 if config.dropout is None else config.dropout
+    trainer = Trainer(model, dataclasses.replace(config, dropout=dropout), windows, total_steps=1000)
+    durations: list[float] = []
+    begun = time.monotonic()
+    budget = 2.0 if config.max_time is None else min(4.0, config.max_time / 20)
+    while len(durations) < 3 or (len(durations) < 20 and time.monotonic() - begun < budget):
+        if should_stop() and durations:
+            break
+        before = time.monotonic()
+        trainer.update()
+        durations.append(time.monotonic() - before)
+    if not split.val:
+        return statistics.median(durations[1:] or durations), 0.0
+    longest = max(stop - start for start, stop in split.val)
+    length = min(longest, WINDOW)
+    before = time.monotonic()
+    evaluate(trainer.model, corpus, [(start, min(stop, start + length)) for start, stop in split.val], config.precision)
+    return statistics.median(durations[1:] or durations), (time.monotonic() - before) * longest / length

@@ -1,0 +1,123 @@
+"""What a run needs to go on: its state, its text, and settings that fit both."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from charrnn_cli.checkpoint import ResumeState, load_resume
+from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.corpus import Corpus
+from charrnn_cli.errors import CharrnnError, ConfigError, MismatchError, NotFoundError, TextError
+from charrnn_cli.registry import Registry, Run
+from charrnn_cli.text import TextOptions
+
+LIMITS = ("epochs", "max_steps", "max_time")
+CHANGEABLE = {*LIMITS, "eval_every", "save_every", "log_every", "patience", "device", "precision", "threads"}
+"""Settings that a resumed run may change; the others would make it another run."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Resumable:
+    """A run and the state to go on from; `note` tells of a damaged file that was passed over."""
+
+    run: Run
+    state: ResumeState
+    note: str | None
+
+    @property
+    def model(self) -> ModelConfig:
+        return self.state.checkpoint.model
+
+    @property
+    def step(self) -> int:
+        return self.state.checkpoint.step
+
+
+def open_resumable(reference: str, registry: Registry) -> Resumable:
+    """The run that `RUN` or `latest` names. A damaged resume file gives way to the one before.
+
+    Raises NotFoundError, FileFormatError, StorageError.
+    """
+    name, _, step = reference.partition("@")
+    run = registry.newest() if name == "latest" and not step else registry.run(name)
+    note = None
+    try:
+        state = load_resume(run.resume_path)
+    except CharrnnError as error:
+        try:
+            state = load_resume(run.previous_resume_path)
+        except CharrnnError:
+            if run.resume_path.exists():
+                raise error from None
+            raise NotFoundError(
+                f"run {run.name!r} has no state to resume from", hint="train it again under another name"
+            ) from error
+        if run.resume_path.exists():
+            note = f"{error.message}; going on from the state before it, at step {state.checkpoint.step}"
+    if step and step != "latest" and step != str(state.checkpoint.step):
+        raise NotFoundError(
+            f"run {run.name!r} can only go on from step {state.checkpoint.step}; "
+            f"the checkpoint of step {step} holds weights alone",
+            hint=f"charrnn train --resume {run.name}",
+        )
+    return Resumable(run, state, note)
+
+
+def resumed_config(resumable: Resumable, given: Mapping[str, Any]) -> TrainConfig:
+    """The run's own settings with those replaced that may change. Raises MismatchError for a clash.
+
+    A new limit on epochs, steps or time replaces the planned number of steps.
+    """
+    recorded = TrainConfig.from_json(resumable.state.checkpoint.train)
+    known = {**resumable.model.to_json(), **recorded.to_json()}
+    for name, value in given.items():
+        if name not in CHANGEABLE and known[name] != value:
+            raise MismatchError(
+                f"run {resumable.run.name!r} has {name.replace('_', ' ')} {known[name]}, not {value}",
+                hint=f"leave out --{name.replace('_', '-')}, or train a new run with it",
+            )
+    changes = {name: value for name, value in given.items() if name in CHANGEABLE}
+    if any(name in changes for name in LIMITS):
+        changes = {**dict.fromkeys(LIMITS), **changes}
+    return dataclasses.replace(recorded, **changes)
+
+
+def is_complete(resumable: Resumable, config: TrainConfig, given: Mapping[str, Any]) -> bool:
+    """Whether nothing is left to do: the run ended, and no limit was given that lies behind its end."""
+    if config.max_steps is not None and config.max_steps <= resumable.step:
+        return True
+    return bool(resumable.state.progress["finished"]) and not any(name in given for name in LIMITS)
+
+
+def source_of(resumable: Resumable) -> tuple[Path, TextOptions]:
+    """The text that the run was trained on, and how it was read. Raises TextError when it is gone."""
+    source = resumable.state.source
+    try:
+        path, options = Path(str(source["text"])), TextOptions.from_json(source["options"])
+    except (KeyError, TypeError, ConfigError) as error:
+        raise TextError(
+            f"run {resumable.run.name!r} does not know its text's file",
+            hint=f"name it: charrnn train TEXT --resume {resumable.run.name}",
+        ) from error
+    if not path.exists():
+        raise TextError(
+            f"the text of run {resumable.run.name!r} is gone: {path}",
+            hint=f"name it: charrnn train TEXT --resume {resumable.run.name}",
+        )
+    return path, options
+
+
+def check_text(resumable: Resumable, corpus: Corpus, *, allow_new_data: bool) -> None:
+    """Raises MismatchError when the text is not the run's, or, with `allow_new_data`, its vocabulary is not."""
+    checkpoint = resumable.state.checkpoint
+    if corpus.sha256 == checkpoint.data.get("sha256"):
+        return
+    same_vocabulary = corpus.vocab == checkpoint.vocab
+    if same_vocabulary and allow_new_data:
+        return
+    what = "this is another text" if same_vocabulary else "this is a text with other characters"
+    raise MismatchError(
+        f"run {resumable.run.name!r} was trained on {checkpoint.data.get('name')!r}, and {what}",
+        hint="go on with it by --allow-new-data" if same_vocabulary else "train a new run on it: charrnn train TEXT",
+    )

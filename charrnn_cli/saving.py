@@ -1,0 +1,63 @@
+"""A training run's files as it goes: step files, the resume file, and what to do when the disk refuses."""
+
+import time
+from collections.abc import Iterator
+
+from charrnn_cli.checkpoint import Checkpoint, ResumeState, save_checkpoint, save_resume
+from charrnn_cli.errors import StorageError
+from charrnn_cli.events import CheckpointSaved, SaveFailed
+from charrnn_cli.registry import Run
+
+RESUME_INTERVAL = 60.0  # seconds of work that a killed process may lose
+
+SaveEvent = CheckpointSaved | SaveFailed
+
+
+class Saver:
+    """Publishes a run's states: the step file first, then the resume file, so a kill between the two is harmless.
+
+    A save that fails is told and leaves every earlier file as it was; `error` holds it until a save succeeds.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.error: StorageError | None = None
+        self._run = run
+        self._resume_saved = time.monotonic()
+        # What an interruption left so that it can be sampled; the next step file takes its place.
+        self._interrupted = [
+            entry.path for entry in run.checkpoints() if entry.metadata and entry.metadata.get("interrupted")
+        ]
+
+    @property
+    def resume_is_due(self) -> bool:
+        return time.monotonic() - self._resume_saved > RESUME_INTERVAL
+
+    def save(self, state: ResumeState, seconds: float) -> Iterator[SaveEvent]:
+        """Publish the step file and then the resume file."""
+        checkpoint = state.checkpoint
+        path = self._run.step_path(checkpoint.step)
+        try:
+            save_checkpoint(path, checkpoint, replace=path in self._interrupted)
+            for superseded in self._interrupted:
+                if superseded != path:
+                    superseded.unlink(missing_ok=True)
+            self._interrupted = [path] if checkpoint.interrupted else []
+        except StorageError as error:
+            yield self._failed(checkpoint, error, seconds)
+            return
+        yield CheckpointSaved(step=checkpoint.step, path=path, val_loss=checkpoint.val_loss, seconds=seconds)
+        yield from self.save_resume(state, seconds)
+
+    def save_resume(self, state: ResumeState, seconds: float) -> Iterator[SaveEvent]:
+        """Replace the resume file."""
+        self._resume_saved = time.monotonic()
+        try:
+            save_resume(self._run, state)
+        except StorageError as error:
+            yield self._failed(state.checkpoint, error, seconds)
+        else:
+            self.error = None
+
+    def _failed(self, checkpoint: Checkpoint, error: StorageError, seconds: float) -> SaveFailed:
+        self.error = error
+        return SaveFailed(step=checkpoint.step, message=error.message, seconds=seconds)

@@ -1,0 +1,114 @@
+"""Model, optimizer and position: all that a training step changes, and one step."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from charrnn_cli.batches import TrainWindows
+from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.device import autocast
+from charrnn_cli.dropout import DropoutMasks
+from charrnn_cli.model import CharRNN, State
+from charrnn_cli.optimizer import AdamW, learning_rate
+
+# T time · B batch rows · V vocabulary
+
+Tensors = Mapping[str, npt.NDArray[np.float32]]
+
+SMOOTHING = 0.98  # the reported train loss is a mean over about the last 1 / (1 - 0.98) steps
+
+
+class Trainer:
+    """Stateful truncated BPTT: the recurrent state goes from window to window and starts at zero each epoch.
+
+    Everything random is a function of (seed, step), so `snapshot` and `restore` continue a run bit for bit.
+    """
+
+    def __init__(self, model: ModelConfig, config: TrainConfig, windows: TrainWindows, total_steps: int) -> None:
+        assert config.seed is not None
+        assert config.dropout is not None
+        self.config = config
+        self.windows = windows
+        self.total_steps = total_steps
+        self.device = torch.device(config.device)
+        self.model = CharRNN(model)
+        self.model.initialize(config.seed, config.initialization)
+        self.model.to(self.device)
+        self.optimizer = AdamW(self.model, config)
+        self._masks = DropoutMasks(config.dropout, config.seed)
+        self._parameters = tuple(self.optimizer.parameters.values())
+        self._state: State | None = None
+        self.step = 0
+        self.train_loss = math.nan
+        """Smoothed, nats a character, dropout on."""
+        self.lr_scale = 1.0
+        """Halved after each divergence."""
+
+    @property
+    def epoch(self) -> float:
+        return self.step / self.windows.per_epoch
+
+    @property
+    def learning_rate(self) -> float:
+        return self.lr_scale * learning_rate(self.config, self.step, self.total_steps)
+
+    def update(self) -> bool:
+        """One step on the next window. False, with nothing changed, when the loss or gradient is not finite."""
+        window = self.step % self.windows.per_epoch
+        ids_TB = torch.from_numpy(self.windows[window]).to(self.device)
+        self._masks.step = self.step
+        with autocast(self.device, self.config.precision):
+            logits_TBV, state = self.model(
+                ids_TB[:-1], self._state if window else None, self._masks if self._masks else None
+            )
+        loss = functional.cross_entropy(logits_TBV.flatten(0, 1).float(), ids_TB[1:].flatten())
+        gradients = torch.autograd.grad(loss, self._parameters)
+        value = loss.item()
+        if not math.isfinite(value) or not self.optimizer.step(gradients, self.step, self.learning_rate):
+            return False
+        # float32, so that what a resume file holds is exactly what an uninterrupted run goes on with
+        self._state = [tuple(part.detach().float() for part in layer) for layer in state]
+        self.train_loss = value if self.step == 0 else SMOOTHING * self.train_loss + (1 - SMOOTHING) * value
+        self.step += 1
+        return True
+
+    def snapshot(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Copies of the optimizer's moments and the recurrent state; the weights are the model's `export`."""
+        tensors = dict(self.optimizer.state())
+        for layer, parts in enumerate(self._state or ()):
+            for number, part in enumerate(parts):
+                tensors[f"state.{layer}.{number}"] = part
+        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
+
+    def restore(self, weights: Tensors, tensors: Tensors) -> None:
+        """Continue from an `export` and a `snapshot`; the caller sets step, train_loss and lr_scale."""
+        self.model.load(weights)
+        moments = {name: torch.from_numpy(tensors[name].copy()) for name in self.optimizer.state()}
+        self.optimizer.load(moments)
+        parts = 2 if self.model.config.cell == "lstm" else 1
+        self._state = None
+        if "state.0.0" in tensors:
+            self._state = [
+                tuple(
+                    torch.from_numpy(tensors[f"state.{layer}.{number}"].copy()).to(self.device)
+                    for number in range(parts)
+                )
+                for layer in range(self.model.config.layers)
+            ]
+
+
+def resume_tensor_shapes(model: ModelConfig, batch_size: int) -> dict[str, tuple[int, ...]]:
+    """Every tensor of a `snapshot`, for checking a file before it is used."""
+    shapes = {
+        f"{moment}.{name}": shape
+        for moment in ("exp_avg", "exp_avg_sq")
+        for name, shape in model.tensor_shapes().items()
+    }
+    for layer in range(model.layers):
+        for number in range(2 if model.cell == "lstm" else 1):
+            shapes[f"state.{layer}.{number}"] = (1, batch_size, model.size)
+    return shapes

@@ -1,0 +1,326 @@
+"""The training loop as a producer of events: when to step, evaluate, save, go back and end."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import torch
+
+from charrnn_cli.batches import matching_rows
+from charrnn_cli.checkpoint import Checkpoint, ResumeState
+from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.corpus import Corpus
+from charrnn_cli.errors import DivergedError, FileFormatError, StorageError
+from charrnn_cli.evaluation import evaluate, never_stop
+from charrnn_cli.events import Diverged, Evaluated, StepLogged, TrainEvent, TrainingFinished, TrainingStarted
+from charrnn_cli.lock import hold_lock
+from charrnn_cli.metrics import record
+from charrnn_cli.planning import Plan, ending_seconds, make_plan
+from charrnn_cli.publish import sweep_temporaries
+from charrnn_cli.registry import Run
+from charrnn_cli.saving import SaveEvent, Saver
+from charrnn_cli.trainer import Trainer, resume_tensor_shapes
+
+LOG_INTERVAL = 1.0  # seconds
+MAX_DIVERGENCES = 3
+
+EndReason = Literal["complete", "time", "patience", "stopped"]
+
+
+def train(
+    corpus: Corpus,
+    model: ModelConfig,
+    config: TrainConfig | None = None,
+    *,
+    run: Run,
+    resume: ResumeState | None = None,
+    should_stop: Callable[[], bool] = never_stop,
+    started: float | None = None,
+    source: dict[str, Any] | None = None,
+) -> Iterator[TrainEvent]:
+    """Train in `run`, or go on from `resume`, and tell what happens as events; nothing is printed.
+
+    `should_stop` is asked between steps: the run is then saved and ended. `max_time` counts from `started`, a moment
+    on `time.monotonic`'s clock. `source` is kept in the resume file for whoever resumes.
+    Raises ConfigError, TextError, DeviceError, FileFormatError, RunBusyError, StorageError, DivergedError.
+    """
+    started = time.monotonic() if started is None else started
+    with hold_lock(run.path):
+        sweep_temporaries(run.path)
+        try:
+            first_step = 0 if resume is None else resume.checkpoint.step
+            config = config or TrainConfig()
+            plan = make_plan(corpus, model, config, started=started, first_step=first_step, should_stop=should_stop)
+            loop = _Loop(corpus, model, plan, run, started, source or {}, should_stop, resume)
+            yield from record(loop.events(), run.metrics_path)
+        finally:
+            run.discard_if_empty()
+
+
+@dataclass(kw_only=True, slots=True)
+class _Progress:
+    """What a run knows about itself besides its tensors; plain numbers, kept in the resume file."""
+
+    train_loss: float | None = None
+    lr_scale: float = 1.0
+    handled_step: int = 0
+    """The last step after which evaluation and saving, where due, were done."""
+    best_step: int | None = None
+    best_val_loss: float | None = None
+    since_best: int = 0
+    """Evaluations since the best one."""
+    seconds: float = 0.0
+    """Of work, over all resumed parts."""
+    finished: bool = False
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Self:
+        """Raises FileFormatError."""
+        try:
+            return cls(**raw)
+        except TypeError as error:
+            raise FileFormatError(f"the resume file is damaged: {error}") from error
+
+
+class _Loop:
+    def __init__(
+        self,
+        corpus: Corpus,
+        model: ModelConfig,
+        plan: Plan,
+        run: Run,
+        started: float,
+        source: dict[str, Any],
+        should_stop: Callable[[], bool],
+        resume: ResumeState | None,
+    ) -> None:
+        self.corpus, self.plan, self.run, self.source, self.should_stop = corpus, plan, run, source, should_stop
+        self.trainer = Trainer(model, plan.config, plan.windows, plan.steps)
+        self.progress = _Progress()
+        self.saver = Saver(run)
+        self.started = started
+        self.divergences = 0
+        self.val_loss: float | None = None
+        if resume is not None:
+            self._restore(resume)
+            self.progress = _Progress.from_json(dict(resume.progress))
+            self.progress.finished = False
+            self.started -= self.progress.seconds
+        self.good = self._state()  # where to go back to when the loss diverges
+
+    def events(self) -> Iterator[TrainEvent]:
+        yield self._begun()
+        reason: EndReason = "complete"
+        logged_at, logged_step = time.monotonic(), self.trainer.step
+        log_now = True  # the first step at once: a sign of life
+        while True:
+            step, late = self.trainer.step, self._is_late()
+            last = late or step >= self.plan.steps
+            if step > self.progress.handled_step:
+                if self._evaluation_is_due(step, last):
+                    evaluated = self._evaluate()
+                    if evaluated is None:
+                        reason = "stopped"
+                        break
+                    if not math.isfinite(evaluated.val_loss):
+                        yield self._go_back()
+                        continue
+                    yield evaluated
+                    yield from self._save(evaluated.val_loss)
+                    if self.progress.since_best >= (self.plan.config.patience or math.inf):
+                        reason = "patience"
+                        break
+                elif last or (self.plan.config.save_every and step % self.plan.config.save_every == 0):
+                    yield from self._save(None)
+            if last:
+                reason = "time" if step < self.plan.steps else "complete"
+                break
+            if self.should_stop():
+                reason = "stopped"
+                break
+            if not self.trainer.update():
+                yield self._go_back()
+                continue
+            now = time.monotonic()
+            if log_now or self._log_is_due(now - logged_at):
+                yield self._logged(self.trainer.step - logged_step, now - logged_at)
+                logged_at, logged_step, log_now = time.monotonic(), self.trainer.step, False
+            if self.saver.resume_is_due:
+                yield from self.saver.save_resume(self._state(), self._seconds())
+        yield from self._end(reason)
+
+    # ---- what is due
+
+    def _is_late(self) -> bool:
+        if self.plan.deadline is None:
+            return False
+        ending = ending_seconds(self.plan.evaluation_seconds)
+        return time.monotonic() + self.plan.seconds_per_step + ending > self.plan.deadline
+
+    def _evaluation_is_due(self, step: int, last: bool) -> bool:
+        return bool(self.plan.split.val) and (last or step % (self.plan.config.eval_every or self.plan.steps) == 0)
+
+    def _log_is_due(self, seconds: float) -> bool:
+        every = self.plan.config.log_every
+        return seconds >= LOG_INTERVAL if every is None else self.trainer.step % every == 0
+
+    # ---- evaluating, saving, going back
+
+    def _evaluate(self) -> Evaluated | None:
+        progress, step = self.progress, self.trainer.step
+        val_loss = evaluate(
+            self.trainer.model, self.corpus, self.plan.split.val, self.plan.config.precision, self.should_stop
+        )
+        if val_loss is None:
+            return None
+        best = math.isfinite(val_loss) and (progress.best_val_loss is None or val_loss < progress.best_val_loss)
+        if best:
+            progress.best_step, progress.best_val_loss = step, val_loss
+        progress.since_best = 0 if best else progress.since_best + 1
+        self.val_loss = val_loss
+        return Evaluated(
+            step=step,
+            epoch=self.trainer.epoch,
+            train_loss=self.trainer.train_loss,
+            val_loss=val_loss,
+            best=best,
+            seconds=self._seconds(),
+        )
+
+    def _save(self, val_loss: float | None) -> Iterator[SaveEvent]:
+        self.progress.handled_step = self.trainer.step
+        self.good = self._state(val_loss)
+        yield from self.saver.save(self.good, self._seconds())
+
+    def _go_back(self) -> Diverged:
+        step = self.trainer.step
+        self.divergences += 1
+        if self.divergences > MAX_DIVERGENCES:
+            raise DivergedError(
+                f"the loss is not a number at step {step}, also after {MAX_DIVERGENCES} attempts at lower rates",
+                hint=f"train with a lower --lr than {self.trainer.config.lr * self.trainer.lr_scale:g}",
+            )
+        lr_scale = self.trainer.lr_scale / 2
+        self._restore(self.good)
+        self.trainer.lr_scale = lr_scale
+        return Diverged(
+            step=step,
+            back_to=self.trainer.step,
+            learning_rate=self.trainer.config.lr * lr_scale,
+            seconds=self._seconds(),
+        )
+
+    def _state(self, val_loss: float | None = None, *, interrupted: bool = False) -> ResumeState:
+        trainer, progress = self.trainer, self.progress
+        progress.train_loss = trainer.train_loss if trainer.step else None
+        progress.lr_scale = trainer.lr_scale
+        progress.seconds = self._seconds()
+        checkpoint = Checkpoint(
+            model=trainer.model.config,
+            vocab=self.corpus.vocab,
+            weights=trainer.model.export(),
+            run=self.run.name,
+            step=trainer.step,
+            epoch=trainer.epoch,
+            train_loss=progress.train_loss,
+            val_loss=val_loss,
+            train=self.plan.config.to_json(),
+            data={
+                "name": self.corpus.name,
+                "sha256": self.corpus.sha256,
+                "characters": len(self.corpus),
+                "commonest": self.corpus.vocab.characters[int(self.corpus.counts_V.argmax())],
+            },
+            versions={"torch": torch.__version__},
+            interrupted=interrupted,
+        )
+        return ResumeState(
+            checkpoint=checkpoint,
+            tensors=trainer.snapshot(),
+            progress=dataclasses.asdict(progress),
+            source=self.source,
+        )
+
+    def _restore(self, state: ResumeState) -> None:
+        trainer, step = self.trainer, state.checkpoint.step
+        expected = resume_tensor_shapes(trainer.model.config, self.plan.config.batch_size) if step else {}
+        if step and {name: array.shape for name, array in state.tensors.items()} != expected:
+            raise FileFormatError(f"the state of run {self.run.name!r} does not fit its configuration")
+        trainer.restore(state.checkpoint.weights, state.tensors)
+        trainer.step = step
+        loss = state.checkpoint.train_loss
+        trainer.train_loss = math.nan if loss is None else loss
+        trainer.lr_scale = float(state.progress["lr_scale"])
+
+    # ---- telling
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def _begun(self) -> TrainingStarted:
+        plan, config = self.plan, self.plan.config
+        assert config.seed is not None
+        assert config.dropout is not None
+        assert config.threads is not None
+        return TrainingStarted(
+            run=self.run.name,
+            first_step=self.trainer.step,
+            total_steps=plan.steps,
+            steps_per_epoch=plan.windows.per_epoch,
+            parameters=self.trainer.model.config.num_parameters,
+            train_characters=plan.split.train_characters,
+            val_characters=plan.split.val_characters,
+            batch_size=config.batch_size,
+            seq_len=config.seq_len,
+            dropout=config.dropout,
+            device=config.device,
+            precision=config.precision,
+            threads=config.threads,
+            seed=config.seed,
+            eval_every=config.eval_every or 0,
+            seconds_per_step=plan.seconds_per_step,
+        )
+
+    def _logged(self, steps: int, seconds: float) -> StepLogged:
+        characters = steps * self.plan.config.batch_size * self.plan.config.seq_len
+        return StepLogged(
+            step=self.trainer.step,
+            epoch=self.trainer.epoch,
+            train_loss=self.trainer.train_loss,
+            learning_rate=self.trainer.learning_rate,
+            chars_per_second=characters / max(seconds, 1e-9),
+            seconds=self._seconds(),
+        )
+
+    def _end(self, reason: EndReason) -> Iterator[TrainEvent]:
+        step, progress, plan = self.trainer.step, self.progress, self.plan
+        train_loss = None
+        if reason != "stopped" and plan.split.val:
+            rows = matching_rows(plan.split)
+            train_loss = evaluate(self.trainer.model, self.corpus, rows, plan.config.precision, self.should_stop)
+        progress.finished = reason != "stopped"
+        evaluated = self.val_loss if progress.handled_step == step else None
+        state = self._state(evaluated, interrupted=not progress.finished)
+        if reason == "stopped" and step > progress.handled_step:
+            yield from self.saver.save(state, self._seconds())
+        elif step:
+            yield from self.saver.save_resume(state, self._seconds())
+        if self.saver.error is not None:
+            saved = [entry for entry in self.run.checkpoints() if entry.metadata]
+            last = f"; the last good checkpoint is {self.run.reference(saved[-1].step)}" if saved else ""
+            raise StorageError(f"{self.saver.error.message}{last}", hint=self.saver.error.hint)
+        yield TrainingFinished(
+            run=self.run.name,
+            step=step,
+            total_steps=plan.steps,
+            epoch=self.trainer.epoch,
+            train_loss=train_loss,
+            val_loss=self.val_loss,
+            best_step=progress.best_step,
+            best_val_loss=progress.best_val_loss,
+            reason=reason,
+            seconds=self._seconds(),
+        )
