@@ -75,9 +75,10 @@ class Corpus:
 
     def text(self) -> Iterator[str]:
         """The text again, in pieces."""
-        characters = np.array(list(self.vocab.characters))
+        code_points_V = np.frombuffer(self.vocab.to_code_points(), "<u4")
         for start in range(0, len(self), 1 << 18):
-            yield "".join(characters[self.read(start, min(start + (1 << 18), len(self)))])
+            ids = self.read(start, min(start + (1 << 18), len(self)))
+            yield code_points_V[ids].tobytes().decode("utf-32-le")
 
     @classmethod
     def from_text(cls, text: str, name: str = "text") -> Self:

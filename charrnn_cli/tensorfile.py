@@ -80,9 +80,10 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         descriptor = os.open(path, flags)
     except OSError as error:
         raise StorageError(f"cannot open {path}: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileFormatError(f"{path} is not a regular file")
     with os.fdopen(descriptor, "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise FileFormatError(f"{path} is not a regular file")
         yield file
 
 
@@ -132,11 +133,11 @@ def read_open_header(file: BinaryIO, path: Path) -> Header:
     file_bytes = os.fstat(file.fileno()).st_size
     prefix = file.read(8)
     length = int.from_bytes(prefix, "little")
-    if prefix[:4] == b"PK\x03\x04" or prefix[:1] == b"\x80":
-        raise FileFormatError(
-            f"{path} is a PyTorch or pickle file", hint="charrnn never loads those: they can run any code"
-        )
     if len(prefix) < 8 or not 2 <= length <= MAX_HEADER_BYTES or 8 + length > file_bytes:
+        if prefix.startswith((b"PK\x03\x04", b"\x80")):
+            raise FileFormatError(
+                f"{path} is a PyTorch or pickle file", hint="charrnn never loads those: they can run any code"
+            )
         raise FileFormatError(f"{path} is not a charrnn file, or is cut off")
     raw = _read_exactly(file, length, path)
     try:
@@ -263,7 +264,7 @@ class TensorWriter:
 
     def write(self, data: bytes | memoryview) -> None:
         """Append to the current tensor; a piece never spans two."""
-        if not self._remaining:
+        while not self._remaining:  # an empty tensor takes no piece
             name, spec, self._remaining = self._expected.pop(0)
             self._digest.update(_describe(name, spec))
         self._remaining -= len(data)

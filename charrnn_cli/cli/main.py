@@ -8,7 +8,7 @@ import typer
 from typer._click.exceptions import ClickException, NoSuchOption
 
 from charrnn_cli.cli import checkpoints, console, demo, doctor, encode, sample, train
-from charrnn_cli.errors import CharrnnError, InterruptionError
+from charrnn_cli.errors import CharrnnError, InterruptionError, UsageError
 from charrnn_cli.version import __version__
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("doctor")(doctor.doctor)
 @dataclass(slots=True)
 class _Settings:
     debug: bool = False
+    command: str = ""
 
 
 def _show_version(asked: bool) -> None:
@@ -46,6 +47,7 @@ def _options(
     ] = False,
 ) -> None:
     context.obj.debug = debug
+    context.obj.command = context.invoked_subcommand
 
 
 def main() -> None:
@@ -58,7 +60,7 @@ def main() -> None:
         if settings.debug:
             raise
         code = error.exit_code
-        _print_error(error)
+        _print_error(error, settings.command)
     except ClickException as error:
         code = error.exit_code
         _print_usage_error(error)
@@ -67,7 +69,7 @@ def main() -> None:
     sys.exit(code or 0)
 
 
-def _print_error(error: CharrnnError) -> None:
+def _print_error(error: CharrnnError, command: str) -> None:
     match error:
         case console.ReaderGoneError():
             pass
@@ -75,6 +77,8 @@ def _print_error(error: CharrnnError) -> None:
             console.say("stopped", error.message)
             if error.hint:
                 console.say("next", error.hint)
+        case UsageError(hint=None):
+            console.print_error(error.message, f"`charrnn {command} --help` lists the options")
         case _:
             console.print_error(error.message, error.hint)
 

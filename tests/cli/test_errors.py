@@ -1,0 +1,146 @@
+"""Wrong command lines: one clear line, a hint, the right exit code, no traceback."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Charrnn
+
+BAD_TEXTS = {
+    "empty.txt": b"",
+    "two.txt": b"ab",
+    "latin.txt": b"ni\xf1o " * 100,
+    "binary.bin": bytes(range(256)) * 10,
+}
+
+
+@pytest.fixture
+def texts(tmp_path: Path, story: Path) -> Path:
+    for name, content in BAD_TEXTS.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "folder").mkdir()
+    return tmp_path
+
+
+@pytest.mark.usefixtures("tiny_run", "texts")
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ("train missing.txt", "missing.txt"),
+        ("train folder", "folder"),
+        ("train empty.txt", "empty.txt"),
+        ("train two.txt", "2"),
+        ("train latin.txt", "byte 2"),
+        ("train binary.bin", "byte 128"),
+        ("train", "TEXT"),
+        ("train story.txt --layers 0", "layers"),
+        ("train story.txt --layers two", "two"),
+        ("train story.txt --size -4", "size"),
+        ("train story.txt --cell transformer", "transformer"),
+        ("train story.txt --dropout 1", "dropout"),
+        ("train story.txt --dropout lots", "lots"),
+        ("train story.txt --dropout 0.1 --keep-prob 0.9", "keep-prob"),
+        ("train story.txt --max-time soon", "soon"),
+        ("train story.txt --max-time 0s", "max time"),
+        ("train story.txt --lr nan", "learning rate"),
+        ("train story.txt --epochs 0", "epochs"),
+        ("train story.txt --preset deflaut", "deflaut"),
+        ("train story.txt --val-fraction 2", "val fraction"),
+        ("train story.txt --val-split middle", "middle"),
+        ("train story.txt --encoding klingon", "klingon"),
+        ("train story.txt --newlines maybe", "maybe"),
+        ("train story.txt --run ../up", "../up"),
+        ("train story.txt --run CON", "CON"),
+        ("train story.txt --run tiny", "tiny"),
+        ("train story.txt --device cuda:7", "cuda:7"),
+        ("train story.txt --device toaster", "toaster"),
+        ("train story.txt --precision fp8", "fp8"),
+        ("train story.txt --seq-len 5000", "5,002"),
+        ("train --resume nowhere", "nowhere"),
+        ("train --resume tiny", "tiny"),
+        ("train --resume tiny --run other", "--run"),
+        ("train story.txt --lairs 2", "--lairs"),
+        ("encode missing.txt", "missing.txt"),
+        ("encode folder", "folder"),
+        ("encode empty.txt", "empty.txt"),
+        ("encode latin.txt", "byte 2"),
+        ("encode", "TEXT"),
+        ("encode story.txt -o story.txt", "story.txt"),
+        ("encode --decode missing.safetensors", "missing.safetensors"),
+        ("encode --decode story.txt", "story.txt"),
+        ("encode story.txt --decode story.txt", "one TEXT"),
+        ("sample nowhere", "nowhere"),
+        ("sample tinny", "tinny"),
+        ("sample tiny@7", "7"),
+        ("sample tiny@x", "x"),
+        ("sample missing.safetensors", "missing.safetensors"),
+        ("sample --prime Ω", "U+03A9"),
+        ("sample -n -1", "length"),
+        ("sample -n many", "many"),
+        ("sample --temperature -1", "temperature"),
+        ("sample --temperature inf", "temperature"),
+        ("sample --top-k -1", "top-k"),
+        ("sample --top-p 0", "top-p"),
+        ("sample --min-p 2", "min-p"),
+        ("sample --seed -1", "seed"),
+        ("sample tiny tiny", "tiny"),
+        ("checkpoints list --run nowhere", "nowhere"),
+        ("checkpoints list --sort beauty", "beauty"),
+        ("checkpoints list --limit 0", "0"),
+        ("checkpoints lst", "lst"),
+        ("smaple", "smaple"),
+        ("--colour", "--colour"),
+    ],
+)
+def test_wrong_command_lines(charrnn: Charrnn, arguments: str, named: str) -> None:
+    """Exit 2, an error that names the value and a hint that says what to do, nothing on stdout."""
+    result = charrnn(*arguments.split())
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    lines = result.stderr.splitlines()
+    error = next(line for line in lines if line.startswith("error: "))
+    assert named in error
+    assert lines[-1].startswith("hint: ")
+    assert len(lines) <= 6
+    damaged_file = arguments.startswith("encode --decode")
+    assert result.returncode == (1 if damaged_file or "-o story.txt" in arguments else 2)
+
+
+@pytest.mark.usefixtures("texts")
+def test_a_wrong_run_leaves_nothing_behind(charrnn: Charrnn, home: Path) -> None:
+    """No empty run, no half corpus."""
+    for arguments in ("two.txt", "story.txt --seq-len 5000", "story.txt --device toaster", "latin.txt"):
+        assert charrnn("train", *arguments.split()).returncode == 2
+    assert not list((home / "runs").glob("*")) if (home / "runs").exists() else True
+    assert all(path.suffix == ".safetensors" for path in (home / "corpora").iterdir())
+
+
+def test_control_characters_in_names_are_escaped(charrnn: Charrnn) -> None:
+    """What was typed is shown, never sent to the terminal; nor is it markup."""
+    for name in ("\x1b[31mred.txt", "[red]x[/red].txt", "a\u202eb.txt", "[/x]"):
+        result = charrnn("train", name)
+        assert result.returncode == 2
+        assert not set(result.stderr) & {"\x1b", "\u202e"}
+        assert "Traceback" not in result.stderr
+    assert "[red]x[/red].txt" in charrnn("train", "[red]x[/red].txt").stderr
+
+
+def test_debug_shows_the_traceback(charrnn: Charrnn) -> None:
+    result = charrnn("--debug", "sample", "nowhere")
+    assert "Traceback" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command", ["", "encode", "train", "sample", "checkpoints", "checkpoints list", "demo", "doctor"]
+)
+def test_help(charrnn: Charrnn, command: str) -> None:
+    """-h is --help; every command has an example."""
+    short, long = charrnn(*command.split(), "-h"), charrnn(*command.split(), "--help")
+    assert (short.returncode, short.stdout) == (0, long.stdout)
+    assert command in ("", "checkpoints") or "Example: charrnn" in short.stdout
+
+
+def test_version(charrnn: Charrnn) -> None:
+    from charrnn_cli.version import __version__
+
+    assert charrnn("--version").stdout == f"charrnn {__version__}\n"

@@ -1,0 +1,177 @@
+"""`charrnn train`, as a user sees it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from charrnn_cli.registry import Registry
+from tests.conftest import Charrnn
+
+FAST = ("--layers", "1", "--size", "16", "--embed", "8", "--batch-size", "4", "--seq-len", "16", "--seed", "1")
+
+
+def test_a_first_run(charrnn: Charrnn, story: Path, home: Path) -> None:
+    """What is known before, progress, a verdict, the next command; nothing on stdout; a checkpoint to sample."""
+    result = charrnn("train", story, *FAST, "--max-steps", "60", "--eval-every", "20")
+    assert (result.returncode, result.stdout) == (0, "")
+    for expected in (
+        "story: 4,160 characters, 17 different",
+        "lstm 1x16, embed 8, 2,105 parameters",
+        "parameters for 3,744 characters",
+        "60 steps of 4 x 16 characters",
+        "step 20/60",
+        "val ",
+        "bpc",
+        "done    60 steps",
+        "next    charrnn sample story-lstm-1x16",
+    ):
+        assert expected in result.stderr, result.stderr
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", result.stderr)
+    assert [entry.step for entry in Registry().run("story-lstm-1x16").checkpoints()] == [20, 40, 60]
+    assert charrnn("sample", "-n", "50", "--prime", "the ").stdout.startswith("the ")
+
+
+def test_a_second_run_gets_a_name_of_its_own(charrnn: Charrnn, story: Path) -> None:
+    for expected in ("story-lstm-1x16", "story-lstm-1x16-2"):
+        result = charrnn("train", story, *FAST, "--max-steps", "2", "-q")
+        assert (result.stdout, result.stderr) == (f"{expected}@2\n", "")
+
+
+def test_json_lines(charrnn: Charrnn, story: Path) -> None:
+    """Events as objects, one a line; the fields have their documented names."""
+    result = charrnn("train", story, *FAST, "--max-steps", "20", "--eval-every", "10", "--json")
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (rows[0]["event"], rows[-1]["event"]) == ("TrainingStarted", "TrainingFinished")
+    evaluated = next(row for row in rows if row["event"] == "Evaluated")
+    assert {"step", "epoch", "train_loss", "val_loss", "val_bpc", "seconds"} <= set(evaluated)
+    assert rows[0]["parameters"] == 2105
+    assert result.stderr == ""
+
+
+def test_the_notebook_preset_plans_as_the_notebook_did(charrnn: Charrnn, tmp_path: Path) -> None:
+    """3,366,483 parameters for 83 symbols; 20 epochs of the windows of 100 x 100."""
+    alphabet = "".join(chr(33 + index) for index in range(83))
+    (tmp_path / "book.txt").write_text((alphabet * 600)[:40_001], "utf-8")
+    result = charrnn("train", "book.txt", "--preset", "notebook", "--max-steps", "1")
+    assert "lstm 2x512, one-hot, 3,366,483 parameters" in result.stderr
+    assert "1 steps of 100 x 100 characters" in result.stderr
+    assert "dropout 0.5" in result.stderr
+
+
+def test_a_short_text_shrinks_the_batch(charrnn: Charrnn, story: Path) -> None:
+    """With one line; a batch that was typed is not changed but refused, with the arithmetic."""
+    options = ("--size", "8", "--layers", "1", "--max-steps", "2")
+    assert "instead of 32: the text is short" in charrnn("train", story, "--seq-len", "256", *options).stderr
+    result = charrnn("train", story, "--seq-len", "256", "--batch-size", "32", *options)
+    assert result.returncode == 2
+    assert "error: batch size 32 x seq len 256 needs 8,193 characters" in result.stderr
+    assert "hint: use --batch-size 14" in result.stderr
+
+
+def start(story: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """A training process that has begun to step."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "charrnn_cli", "train", str(story), *FAST, "--log-every", "1", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=dict(os.environ),
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("step"):
+            break
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_saves_and_leaves(charrnn: Charrnn, story: Path, number: signal.Signals) -> None:
+    """At once said, saved, with its own exit code; the run goes on where it was."""
+    process = start(story, "--max-steps", "1000000", "--run", "long")
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "stopping" in errors
+    found = re.search(r"interrupted at step (\d+), saved long@\1", errors)
+    assert found, errors
+    step = int(found[1])
+    assert "charrnn train --resume long" in errors
+    assert charrnn("sample", f"long@{step}", "-n", "5").returncode == 0
+    resumed = charrnn("train", "--resume", "long", "--max-steps", str(step + 5))
+    assert resumed.returncode == 0
+    assert f"from step {step:,}" in resumed.stderr
+    assert [entry.step for entry in Registry().run("long").checkpoints()] == [step + 5]
+
+
+def test_a_second_signal_leaves_at_once(story: Path, home: Path) -> None:
+    """And nothing half-written stays."""
+    process = start(story, "--max-steps", "1000000", "--run", "long", "--size", "512")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert time.monotonic() - begun < 5
+    assert not list((home / "runs").rglob("*.tmp"))
+
+
+def test_a_finished_run_has_nothing_to_resume(charrnn: Charrnn, story: Path) -> None:
+    """A clean no-op that says how to go on."""
+    charrnn("train", story, *FAST, "--max-steps", "4", "--run", "short")
+    result = charrnn("train", "--resume", "latest")
+    assert result.returncode == 0
+    assert "run short is complete at step 4" in result.stderr
+    assert "charrnn train --resume short --max-steps 8" in result.stderr
+    assert charrnn("train", "--resume", "short", "--max-steps", "8").returncode == 0
+    assert charrnn("train", "--resume", "short", "--max-steps", "6").returncode == 0
+    assert Registry().run("short").checkpoints()[-1].step == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--size", "32"), "size 16, not 32"),
+        (("--cell", "gru"), "cell lstm, not gru"),
+        (("--lr", "0.5"), "lr 0.003, not 0.5"),
+        (("--run", "other"), "--run"),
+    ],
+)
+def test_a_resumed_run_keeps_what_it_is(charrnn: Charrnn, story: Path, arguments: tuple[str, ...], named: str) -> None:
+    """A clash is an error that names it."""
+    charrnn("train", story, *FAST, "--max-steps", "4", "--run", "short")
+    result = charrnn("train", "--resume", "short", *arguments)
+    assert result.returncode == 2
+    assert named in result.stderr
+
+
+def test_another_text_is_refused(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+    """Unless its vocabulary is equal and --allow-new-data is given."""
+    charrnn("train", story, *FAST, "--max-steps", "4", "--run", "short")
+    same, other = tmp_path / "same.txt", tmp_path / "other.txt"
+    same.write_text(story.read_text("utf-8") * 2, "utf-8")
+    other.write_text(story.read_text("utf-8") + "ÄÖÜ", "utf-8")
+    go_on = ("train", "--resume", "short", "--max-steps", "6")
+    refused = charrnn(*go_on, same)
+    assert refused.returncode == 2
+    assert "--allow-new-data" in refused.stderr
+    assert charrnn(*go_on, same, "--allow-new-data").returncode == 0
+    assert "other characters" in charrnn(*go_on[:-1], "9", other, "--allow-new-data").stderr
+
+
+def test_a_text_that_is_gone_is_asked_for(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+    charrnn("train", story, *FAST, "--max-steps", "4", "--run", "short")
+    moved = tmp_path / "moved.txt"
+    story.rename(moved)
+    result = charrnn("train", "--resume", "short", "--max-steps", "6")
+    assert result.returncode == 2
+    assert "is gone" in result.stderr
+    assert "charrnn train TEXT --resume short" in result.stderr
+    assert charrnn("train", moved, "--resume", "short", "--max-steps", "6").returncode == 0

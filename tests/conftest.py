@@ -1,0 +1,121 @@
+"""Tiny real objects, and the program as a subprocess."""
+
+import os
+
+# Tiny models: a second thread would only wait for the first, for long where the machine is busy.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from charrnn_cli.checkpoint import Checkpoint
+from charrnn_cli.config import ModelConfig
+from charrnn_cli.corpus import Corpus
+from charrnn_cli.registry import Registry, Run
+from charrnn_cli.vocab import Vocab
+
+STORY = "the cat sat on the mat, and the rat sat on the cat.\n" * 80
+TIMEOUT = 120
+
+Charrnn = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home of its own for every test."""
+    directory = tmp_path / "home"
+    monkeypatch.setenv("CHARRNN_HOME", str(directory))
+    for name in ("CHARRNN_SEED", "CHARRNN_DEVICE", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    return directory
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Path:
+    path = tmp_path / "story.txt"
+    path.write_text(STORY, "utf-8")
+    return path
+
+
+@pytest.fixture
+def corpus() -> Corpus:
+    return Corpus.from_text(STORY, "story")
+
+
+@pytest.fixture
+def charrnn(tmp_path: Path) -> Charrnn:
+    """Run the program as a user does: exit code, stdout and stderr, each on its own."""
+
+    def run(
+        *arguments: str | Path, env: Mapping[str, str] | None = None, stdin: str = ""
+    ) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "charrnn_cli", *map(str, arguments)],
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=TIMEOUT,
+            cwd=tmp_path,
+            env={**os.environ, **(env or {})},
+            check=False,
+        )
+
+    return run
+
+
+def make_checkpoint(
+    config: ModelConfig | None = None,
+    *,
+    characters: str = "\n abcdefgh",
+    run: str = "tiny",
+    step: int = 100,
+    val_loss: float | None = 1.5,
+    seed: int = 0,
+    scale: float = 0.5,
+    interrupted: bool = False,
+) -> Checkpoint:
+    """A checkpoint of random weights; small enough to be made in a millisecond."""
+    config = config or ModelConfig(vocabulary_size=len(characters), layers=1, size=4, embed=3)
+    generator = np.random.Generator(np.random.PCG64(seed))
+    return Checkpoint(
+        model=config,
+        vocab=Vocab(characters),
+        weights={
+            name: (scale * generator.standard_normal(shape)).astype(np.float32)
+            for name, shape in config.tensor_shapes().items()
+        },
+        run=run,
+        step=step,
+        epoch=step / 50,
+        train_loss=1.25,
+        val_loss=val_loss,
+        train={"seed": 1, "max_steps": 1000},
+        data={"name": "story", "sha256": "0" * 64, "characters": 1000, "commonest": " "},
+        versions={},
+        interrupted=interrupted,
+    )
+
+
+def save(checkpoint: Checkpoint, registry: Registry | None = None) -> Path:
+    """Publish a checkpoint in its run, which is made when it is missing."""
+    from charrnn_cli.checkpoint import save_checkpoint
+
+    registry = registry or Registry()
+    run = Run(checkpoint.run, registry.root / checkpoint.run)
+    run.path.mkdir(parents=True, exist_ok=True)
+    path = run.step_path(checkpoint.step)
+    save_checkpoint(path, checkpoint)
+    return path
+
+
+@pytest.fixture
+def tiny_run(home: Path) -> Run:
+    """A run of three checkpoints; step 200 is the best."""
+    for step, val_loss in ((100, 2.0), (200, 1.0), (300, 1.5)):
+        save(make_checkpoint(step=step, val_loss=val_loss, seed=step))
+    return Registry().run("tiny")

@@ -1,0 +1,161 @@
+"""Runs, checkpoints and references."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn_cli.errors import ConfigError, NotFoundError, UsageError
+from charrnn_cli.registry import Registry, Run, best, check_run_name, latest, slug
+from tests.conftest import make_checkpoint, save
+
+
+def step_of(path: Path) -> int:
+    return int(path.stem.split("-")[1])
+
+
+@pytest.mark.usefixtures("tiny_run")
+@pytest.mark.parametrize(
+    ("reference", "step"),
+    [
+        (None, 200),
+        ("tiny", 200),
+        ("tiny@best", 200),
+        ("tiny@latest", 300),
+        ("tiny@100", 100),
+        ("tiny@0000100", 100),
+        ("best", 200),
+        ("latest", 300),
+    ],
+)
+def test_references(reference: str | None, step: int) -> None:
+    """A bare run means its best; nothing, `best` and `latest` mean the newest run's."""
+    assert step_of(Registry().resolve(reference)) == step
+
+
+def test_the_newest_run_is_the_last_updated(tiny_run: Run) -> None:
+    save(make_checkpoint(run="other", step=5))
+    for path in tiny_run.path.iterdir():
+        os.utime(path, (10**9, 10**9))
+    assert Registry().newest().name == "other"
+    assert step_of(Registry().resolve("latest")) == 5
+
+
+def test_a_run_without_validation_has_no_best() -> None:
+    """The bare run then means its latest; `@best` is an error that says so."""
+    for step in (1, 2):
+        save(make_checkpoint(step=step, val_loss=None))
+    assert step_of(Registry().resolve("tiny")) == 2
+    with pytest.raises(NotFoundError, match="without validation"):
+        Registry().resolve("tiny@best")
+
+
+@pytest.mark.usefixtures("tiny_run")
+def test_a_path_is_a_reference(tmp_path: Path) -> None:
+    """It holds a separator or ends in .safetensors; nothing else does."""
+    path = Registry().resolve("tiny@100")
+    assert Registry().resolve(str(path)) == path
+    with pytest.raises(NotFoundError, match="no checkpoint at"):
+        Registry().resolve("missing.safetensors")
+    with pytest.raises(NotFoundError, match="no checkpoint at"):
+        Registry().resolve(f"{tmp_path}/tiny")
+
+
+@pytest.mark.usefixtures("tiny_run")
+@pytest.mark.parametrize(
+    "reference",
+    ["tinny", "tiny@7", "tiny@-1", "tiny@x", "tiny@", "TINY", "a b", "..", "@best", "tiny@best@best", "best@1"],
+)
+def test_wrong_references(reference: str) -> None:
+    """Each is a usage error with a hint, but for the trailing @, which says nothing."""
+    if reference in ("tiny@", "@best"):
+        assert step_of(Registry().resolve(reference)) == 200
+        return
+    with pytest.raises(UsageError) as caught:
+        Registry().resolve(reference)
+    assert caught.value.hint
+
+
+@pytest.mark.usefixtures("tiny_run")
+def test_a_mistyped_run_is_suggested() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        Registry().resolve("tinny")
+    assert caught.value.hint == "did you mean 'tiny'?"
+
+
+def test_nothing_to_resolve() -> None:
+    with pytest.raises(NotFoundError, match="no checkpoints") as caught:
+        Registry().resolve()
+    assert "charrnn train" in str(caught.value.hint)
+
+
+HOSTILE_NAMES = ["", "../x", "-rf", "CON", "con", "nul.txt", "com1", "lpt9.x.y", "a/b", "a\\b", "a\0b", ".", "..", "x."]
+HOSTILE_NAMES += ["A", "a b", "a" * 65, "[red]", "a\x1b[0m", "ä", " a", "a\n"]
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_hostile_run_names(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_run_name(name)
+    assert caught.value.hint
+
+
+@given(st.text())
+def test_any_text_gives_a_valid_name(text: str) -> None:
+    assert check_run_name(slug(text)) == slug(text)
+
+
+def test_a_taken_name_is_counted_up(home: Path) -> None:
+    """And an existing run is never taken over."""
+    registry = Registry()
+    names = [registry.create_like("Anna Karenina!").name for _ in range(3)]
+    assert names == ["anna-karenina", "anna-karenina-2", "anna-karenina-3"]
+    long = [registry.create_like("x" * 80).name for _ in range(2)]
+    assert long == ["x" * 60, "x" * 56 + "-2"]
+    with pytest.raises(ConfigError, match="exists already"):
+        registry.create("anna-karenina")
+
+
+def test_best_and_latest() -> None:
+    """The lowest validation loss, the earliest of equals; the highest step. Neither is a damaged file."""
+    losses = {1: 2.0, 2: None, 3: 1.0, 4: 1.0, 5: 1.5}
+    for step, loss in losses.items():
+        path = save(make_checkpoint(step=step, val_loss=loss))
+    path.write_bytes(b"garbage")
+    entries = Registry().run("tiny").checkpoints()
+    assert [entry.step for entry in entries] == [1, 2, 3, 4, 5]
+    lowest, newest = best(entries), latest(entries)
+    assert lowest is not None
+    assert newest is not None
+    assert (lowest.step, newest.step) == (3, 4)
+    assert entries[-1].metadata is None
+    assert "not a charrnn file" in str(entries[-1].problem)
+
+
+def test_a_file_under_a_wrong_name_is_told(tiny_run: Run) -> None:
+    """A step file renamed to another step is a row that says so, and never best."""
+    os.rename(tiny_run.step_path(200), tiny_run.step_path(999))
+    entry = tiny_run.checkpoints()[-1]
+    assert entry.problem is not None
+    assert step_of(Registry().resolve("tiny")) == 300
+
+
+def test_strangers_in_the_registry_are_left_alone(home: Path, tiny_run: Run) -> None:
+    """Files, links and directories of other names are no runs."""
+    (home / "runs" / "notes.txt").write_text("mine")
+    (home / "runs" / "Upper").mkdir()
+    (home / "runs" / "link").symlink_to(tiny_run.path, target_is_directory=True)
+    (tiny_run.path / "notes.txt").write_text("mine")
+    assert [run.name for run in Registry().runs()] == ["tiny"]
+    assert len(tiny_run.checkpoints()) == 3
+
+
+def test_an_empty_run_can_be_discarded(home: Path, tiny_run: Run) -> None:
+    """One that holds a checkpoint cannot."""
+    empty = Registry().create("empty")
+    empty.metrics_path.write_text("{}\n")
+    empty.discard_if_empty()
+    tiny_run.discard_if_empty()
+    assert [run.name for run in Registry().runs()] == ["tiny"]
