@@ -53,7 +53,8 @@ class Checkpoint:
     @property
     def default_prime(self) -> str:
         """A newline where the model knows it, else the text's commonest character."""
-        return "\n" if "\n" in self.vocab else str(self.data.get("commonest") or self.vocab.characters[0])[0]
+        candidates = ("\n", str(self.data.get("commonest")), self.vocab.characters[0])
+        return next(character for character in candidates if character in self.vocab)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

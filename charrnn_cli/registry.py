@@ -266,7 +266,7 @@ def _entry(run: str, step: int, path: Path, stat: os.stat_result) -> CheckpointE
         if header.kind != CHECKPOINT_KIND or header.metadata.get("step") != step:
             raise FileFormatError("it is not the checkpoint that its name says")
         metadata = header.metadata
-    except (FileFormatError, StorageError) as error:
+    except (FileFormatError, NotFoundError, StorageError) as error:
         if not os.path.lexists(path):
             return None  # deleted since the directory was read
         problem = error.message.removeprefix(f"{path} ").removeprefix("is ")

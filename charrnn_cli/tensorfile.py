@@ -20,7 +20,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from charrnn_cli.errors import FileFormatError, StorageError
+from charrnn_cli.errors import FileFormatError, NotFoundError, StorageError
 from charrnn_cli.publish import publish
 from charrnn_cli.version import __version__
 
@@ -78,6 +78,8 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     try:
         descriptor = os.open(path, flags)
+    except FileNotFoundError as error:
+        raise NotFoundError(f"no file named {path}", hint="check the spelling") from error
     except OSError as error:
         raise StorageError(f"cannot open {path}: {error.strerror}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -90,7 +92,7 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
 def read_header(path: Path) -> Header:
     """The header alone, its digest checked; never the tensors.
 
-    Raises FileFormatError when the file is not one of ours or is damaged, StorageError when it cannot be read.
+    Raises FileFormatError when the file is not one of ours or is damaged, NotFoundError, StorageError.
     """
     with open_regular(path) as file:
         return read_open_header(file, path)
@@ -138,7 +140,9 @@ def read_open_header(file: BinaryIO, path: Path) -> Header:
             raise FileFormatError(
                 f"{path} is a PyTorch or pickle file", hint="charrnn never loads those: they can run any code"
             )
-        raise FileFormatError(f"{path} is not a charrnn file, or is cut off")
+        raise FileFormatError(
+            f"{path} is not a charrnn file, or is cut off", hint="those come from `charrnn encode` and `charrnn train`"
+        )
     raw = _read_exactly(file, length, path)
     try:
         outer = _parse_object(raw)

@@ -36,7 +36,7 @@ class Vocab:
     def __len__(self) -> int:
         return len(self.characters)
 
-    def __contains__(self, character: str) -> bool:
+    def __contains__(self, character: object) -> bool:
         return character in self._ids
 
     def __eq__(self, other: object) -> bool:

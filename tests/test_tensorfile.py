@@ -10,7 +10,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, StorageError
+from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, NotFoundError, StorageError
 from charrnn_cli.tensorfile import TensorSpec, read_header, read_tensors, write_tensors
 
 SPECS = {
@@ -126,7 +126,7 @@ def test_only_regular_files(tmp_path: Path) -> None:
         with pytest.raises((FileFormatError, StorageError), match=path.name):
             read_header(path)
     server.close()
-    with pytest.raises(StorageError, match="No such file"):
+    with pytest.raises(NotFoundError, match="no file named"):
         read_header(tmp_path / "missing")
 
 

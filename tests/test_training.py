@@ -123,10 +123,11 @@ def test_stopped_and_resumed_is_the_same_run(corpus: Corpus, stop_at: int) -> No
     """Bit for bit: weights, optimizer, recurrent state and step files; what was stopped can be sampled meanwhile."""
     run_training(corpus, TINY, "whole")
     run = Registry().create("parts")
-    reached = 0
+    reached = [0]
     config = replace(TINY, log_every=1)
-    for event in train(corpus, tiny_model(corpus), config, run=run, should_stop=lambda: reached >= stop_at):
-        reached = event.step if isinstance(event, StepLogged) else reached
+    for event in train(corpus, tiny_model(corpus), config, run=run, should_stop=lambda: reached[-1] >= stop_at):
+        if isinstance(event, StepLogged):
+            reached.append(event.step)
     finished = event
     assert isinstance(finished, TrainingFinished)
     assert (finished.reason, finished.step) == ("stopped", stop_at)

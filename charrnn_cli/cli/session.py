@@ -28,7 +28,7 @@ class Session:
     def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
         self.quiet, self.as_json = quiet or as_json, as_json
         self.only_reference = quiet and not as_json
-        self.stop = StopRequest(lambda: self.say("stopping", "after this step; once more to leave at once"))
+        self.stop = StopRequest(lambda: self.say("stop", "after this step, and save; once more to leave at once"))
 
     def say(self, label: str, text: str) -> None:
         if not self.quiet:

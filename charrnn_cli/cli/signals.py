@@ -1,13 +1,17 @@
 """The first signal asks to stop, and is answered at once; the second leaves at once."""
 
 import contextlib
+import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from charrnn_cli.errors import InterruptionError
 from charrnn_cli.publish import discard_temporaries
+
+ONE_REQUEST = 0.3  # seconds; timeout(1), and whoever signals a process and its group, say one thing twice
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -49,12 +53,14 @@ class StopRequest:
             os.close(reader)
 
     def _listen(self, reader: int, numbers: set[int]) -> None:
+        asked = -math.inf
         while received := os.read(reader, 64):
             for number in received:
                 if number not in numbers:
                     continue
-                if self.signum is not None:
+                if self.signum is None:
+                    self.signum, asked = number, time.monotonic()
+                    self._answer()
+                elif time.monotonic() - asked > ONE_REQUEST:
                     discard_temporaries()
                     os._exit(128 + number)
-                self.signum = number
-                self._answer()

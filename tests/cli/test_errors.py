@@ -98,12 +98,12 @@ def test_wrong_command_lines(charrnn: Charrnn, arguments: str, named: str) -> No
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
     lines = result.stderr.splitlines()
-    error = next(line for line in lines if line.startswith("error: "))
+    error, hint = lines[-2:]
+    assert error.startswith("error: ")
     assert named in error
-    assert lines[-1].startswith("hint: ")
-    assert len(lines) <= 6
-    damaged_file = arguments.startswith("encode --decode")
-    assert result.returncode == (1 if damaged_file or "-o story.txt" in arguments else 2)
+    assert hint.startswith("hint: ")
+    a_file_refused = arguments in ("encode --decode story.txt", "encode story.txt -o story.txt")
+    assert result.returncode == (1 if a_file_refused else 2)
 
 
 @pytest.mark.usefixtures("texts")

@@ -22,8 +22,8 @@ def test_a_first_run(charrnn: Charrnn, story: Path, home: Path) -> None:
     result = charrnn("train", story, *FAST, "--max-steps", "60", "--eval-every", "20")
     assert (result.returncode, result.stdout) == (0, "")
     for expected in (
-        "story: 4,160 characters, 17 different",
-        "lstm 1x16, embed 8, 2,105 parameters",
+        "story: 4,160 characters, 15 different",
+        "lstm 1x16, embed 8, 2,039 parameters",
         "parameters for 3,744 characters",
         "60 steps of 4 x 16 characters",
         "step 20/60",
@@ -51,7 +51,7 @@ def test_json_lines(charrnn: Charrnn, story: Path) -> None:
     assert (rows[0]["event"], rows[-1]["event"]) == ("TrainingStarted", "TrainingFinished")
     evaluated = next(row for row in rows if row["event"] == "Evaluated")
     assert {"step", "epoch", "train_loss", "val_loss", "val_bpc", "seconds"} <= set(evaluated)
-    assert rows[0]["parameters"] == 2105
+    assert rows[0]["parameters"] == 2039
     assert result.stderr == ""
 
 
@@ -98,7 +98,7 @@ def test_a_signal_saves_and_leaves(charrnn: Charrnn, story: Path, number: signal
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert "stopping" in errors
+    assert "stop    after this step" in errors
     found = re.search(r"interrupted at step (\d+), saved long@\1", errors)
     assert found, errors
     step = int(found[1])
@@ -114,7 +114,7 @@ def test_a_second_signal_leaves_at_once(story: Path, home: Path) -> None:
     """And nothing half-written stays."""
     process = start(story, "--max-steps", "1000000", "--run", "long", "--size", "512")
     process.send_signal(signal.SIGINT)
-    time.sleep(0.001)
+    time.sleep(0.5)  # a repetition within moments is taken for the same request
     process.send_signal(signal.SIGINT)
     begun = time.monotonic()
     process.communicate(timeout=60)
