@@ -47,6 +47,7 @@ class Session:
         """Say how model and text compare; the configuration with a batch that fits a short text."""
         from charrnn_cli.batches import fitting_batch_size, split_text
 
+        fitting_batch_size(len(corpus), config)  # a text too short for anything is told so first
         split = split_text(len(corpus), config.val_fraction, config.val_split)
         embed = f"embed {model.embed}" if model.embed else "one-hot"
         self.say("model", f"{model}, {embed}, {model.num_parameters:,} parameters")
