@@ -17,8 +17,8 @@ from charrnn_cli.tensorfile import (
     Header,
     TensorSpec,
     open_regular,
-    read_header,
     read_open_header,
+    read_tensors,
     read_verified,
     write_tensors,
 )
@@ -97,9 +97,13 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, replace: bool = False
             digest = tensors.hexdigest
     except AlreadyPublishedError:
         # A run killed between its step file and its resume file reaches the same step again.
-        existing = read_header(path)
-        same_place = existing.metadata["step"] == checkpoint.step
-        same_model = existing.metadata["model"] == checkpoint.model.to_json()
+        try:
+            existing = read_tensors(path)[0]
+        except FileFormatError:
+            save_checkpoint(path, checkpoint, replace=True)  # damaged since, and now made whole
+            return
+        same_place = existing.metadata.get("step") == checkpoint.step
+        same_model = existing.metadata.get("model") == checkpoint.model.to_json()
         if not (same_place and same_model and existing.tensors_sha256 == digest()):
             raise
 

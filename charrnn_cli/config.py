@@ -141,6 +141,8 @@ class TrainConfig(Settings):
     """End after so many evaluations without a better one."""
     save_every: int | None = None
     """Steps between checkpoints besides those of evaluations."""
+    keep: int = 100
+    """Checkpoints that stay; the best and the latest always do."""
     log_every: int | None = None
     """Steps between lines of metrics. None: a line a second."""
     seed: int | None = None
@@ -152,7 +154,7 @@ class TrainConfig(Settings):
         Settings.__post_init__(self)
         _check_range("batch size", self.batch_size, 1, 65_536)
         _check_range("seq len", self.seq_len, 1, 65_536)
-        for name in ("epochs", "max_steps", "patience", "save_every", "log_every", "threads"):
+        for name in ("epochs", "max_steps", "patience", "save_every", "keep", "log_every", "threads"):
             _check_range(name.replace("_", " "), getattr(self, name), 1)
         _check_range("eval every", self.eval_every, 0)
         _check_range("max time", self.max_time, 1.0)

@@ -16,7 +16,7 @@ except ImportError:  # Windows: without locks, publishing still never overwrites
     fcntl = None  # type: ignore[assignment]
 
 LOCK_NAME = ".lock"
-_PATIENCE = 0.5  # seconds; a reader that asks `is_locked` holds the lock for microseconds
+_PATIENCE = 0.5  # seconds; who asks `check_unlocked` holds the lock for microseconds
 
 
 @contextlib.contextmanager
@@ -29,10 +29,7 @@ def hold_lock(directory: Path) -> Iterator[None]:
         raise StorageError(f"cannot open {path}: {error.strerror}") from error
     try:
         if not _acquire(descriptor):
-            raise RunBusyError(
-                f"run {directory.name!r} is being trained by {_holder(descriptor)}",
-                hint="wait for it, stop it, or train under another name with --run",
-            )
+            raise _busy(directory, descriptor)
         owner = json.dumps({"pid": os.getpid(), "host": platform.node()}).encode()
         with contextlib.suppress(OSError):  # a full disk must not keep anyone from training
             os.ftruncate(descriptor, 0)
@@ -42,23 +39,29 @@ def hold_lock(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def is_locked(directory: Path) -> bool:
-    """Whether some process trains this run now. Writes nothing; works on a read-only disk."""
+def check_unlocked(directory: Path) -> None:
+    """Raises RunBusyError while some process trains this run. Writes nothing; works on a read-only disk."""
     if fcntl is None:
-        return False
+        return
     try:
         descriptor = os.open(directory / LOCK_NAME, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
-        return False
+        return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # released by the close below
     except BlockingIOError:
-        return True
+        raise _busy(directory, descriptor) from None
     except OSError:  # a file system without locks
-        return False
+        return
     finally:
         os.close(descriptor)
-    return False
+
+
+def _busy(directory: Path, descriptor: int) -> RunBusyError:
+    return RunBusyError(
+        f"run {directory.name!r} is being trained by {_holder(descriptor)}",
+        hint="wait for it, stop it, or train under another name with --run",
+    )
 
 
 def _acquire(descriptor: int) -> bool:

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +17,7 @@ from charrnn_cli.errors import AlreadyPublishedError, StorageError
 
 TEMPORARY_SUFFIX = ".tmp"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_PREALLOCATION = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 _NO_DIRECTORY_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES, errno.EISDIR}
 
@@ -48,7 +50,8 @@ def publish(path: Path, *, num_bytes: int = 0, replace: bool = False) -> Iterato
             f"{path} exists and is not overwritten", hint="name another file, or move that one away"
         ) from error
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+        room = _room(path.parent, num_bytes) if error.errno in _NO_ROOM else ""
+        raise StorageError(f"cannot write {path}: {error.strerror or error}{room}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -104,6 +107,12 @@ def discard_temporaries() -> None:
     for temporary in list(_temporaries):
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _room(directory: Path, num_bytes: int) -> str:
+    with contextlib.suppress(OSError):
+        return f" ({num_bytes:,} bytes needed, {shutil.disk_usage(directory).free:,} free)"
+    return ""
 
 
 def _preallocate(descriptor: int, num_bytes: int) -> None:

@@ -18,8 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from charrnn_cli.errors import CharrnnError, ConfigError, FileFormatError, NotFoundError, StorageError
-from charrnn_cli.lock import LOCK_NAME, is_locked
+from charrnn_cli.errors import (
+    CharrnnError,
+    ConfigError,
+    FileFormatError,
+    NotFoundError,
+    RunBusyError,
+    StorageError,
+)
+from charrnn_cli.lock import LOCK_NAME, check_unlocked
 from charrnn_cli.paths import make_directory, runs_directory
 from charrnn_cli.tensorfile import read_header
 
@@ -97,7 +104,11 @@ class Run:
         return sorted(entries, key=lambda entry: entry.step)
 
     def is_training(self) -> bool:
-        return is_locked(self.path)
+        try:
+            check_unlocked(self.path)
+        except RunBusyError:
+            return True
+        return False
 
     def is_finished(self, latest: CheckpointEntry | None) -> bool:
         """Whether training came to its planned end."""
@@ -109,8 +120,15 @@ class Run:
             planned = latest.metadata.get("train", {}).get("max_steps")
             return type(planned) is int and latest.step >= planned
 
+    def files(self) -> list[Path]:
+        """Every file that a run is made of; what someone else put there is not among them."""
+        own = (self.resume_path, self.previous_resume_path, self.metrics_path)
+        return sorted(
+            path for name, _ in _files(self.path) if (path := self.path / name) in own or _STEP_FILE.fullmatch(name)
+        )
+
     def discard_if_empty(self) -> None:
-        """Remove the directory of a run that never saved anything. Only the holder of its lock may call this."""
+        """Remove the directory of a run without checkpoints. Only for who holds its lock, or knows it unlocked."""
         if any(name.endswith(SUFFIX) for name, _ in _files(self.path)):
             return
         with contextlib.suppress(OSError):
@@ -136,6 +154,13 @@ def best(entries: list[CheckpointEntry]) -> CheckpointEntry | None:
 def latest(entries: list[CheckpointEntry]) -> CheckpointEntry | None:
     """The highest step whose header is whole."""
     return next((entry for entry in reversed(entries) if entry.metadata is not None), None)
+
+
+def surplus(entries: list[CheckpointEntry], keep: int) -> list[CheckpointEntry]:
+    """What goes when the newest `keep` stay: never the best, the latest, or a damaged file."""
+    whole = [entry for entry in entries if entry.metadata is not None]
+    protected = {id(entry) for entry in (best(entries), latest(entries), *whole[-keep:])}
+    return [entry for entry in whole if id(entry) not in protected]
 
 
 class Registry:
@@ -204,7 +229,7 @@ class Registry:
 
         `RUN`, `RUN@best`, `RUN@latest`, `RUN@1200`, `best`, `latest` or a path; none is the newest run's best.
         """
-        if reference and ("/" in reference or os.sep in reference or reference.endswith(SUFFIX)):
+        if reference and is_path(reference):
             path = Path(reference)
             if not os.path.lexists(path):
                 raise NotFoundError(f"no checkpoint at {reference}", hint=_LIST_HINT)
@@ -214,6 +239,24 @@ class Registry:
             name, which = "", name
         run = self.run(name) if name else self.newest()
         return _choose(run, which).path
+
+    def references(self, prefix: str = "") -> list[str]:
+        """Every reference that begins so: runs, and after an @ their checkpoints. For completion."""
+        name, at, _ = prefix.partition("@")
+        if not at:
+            return [run.name for run in self.runs() if run.name.startswith(name)]
+        if not _is_run_name(name):
+            return []
+        run = Run(name, self.root / name)
+        steps = [str(entry.step) for entry in run.checkpoints()]
+        return [
+            reference for which in ("best", "latest", *steps) if (reference := f"{name}@{which}").startswith(prefix)
+        ]
+
+
+def is_path(reference: str) -> bool:
+    """Whether a reference is a path: it holds a separator or ends in .safetensors."""
+    return "/" in reference or os.sep in reference or reference.endswith(SUFFIX)
 
 
 def slug(text: str) -> str:

@@ -13,7 +13,7 @@ from charrnn_cli.registry import Registry, Run
 from charrnn_cli.text import TextOptions
 
 LIMITS = ("epochs", "max_steps", "max_time")
-CHANGEABLE = {*LIMITS, "eval_every", "save_every", "log_every", "patience", "device", "precision", "threads"}
+CHANGEABLE = {*LIMITS, "eval_every", "save_every", "keep", "log_every", "patience", "device", "precision", "threads"}
 """Settings that a resumed run may change; the others would make it another run."""
 
 

@@ -1,12 +1,14 @@
 """A training run's files as it goes: step files, the resume file, and what to do when the disk refuses."""
 
+import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from charrnn_cli.checkpoint import Checkpoint, ResumeState, save_checkpoint, save_resume
 from charrnn_cli.errors import StorageError
 from charrnn_cli.events import CheckpointSaved, SaveFailed
-from charrnn_cli.registry import Run
+from charrnn_cli.registry import Run, surplus
 
 RESUME_INTERVAL = 60.0  # seconds of work that a killed process may lose
 
@@ -19,9 +21,9 @@ class Saver:
     A save that fails is told and leaves every earlier file as it was; `error` holds it until a save succeeds.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, keep: int) -> None:
         self.error: StorageError | None = None
-        self._run = run
+        self._run, self._keep = run, keep
         self._resume_saved = time.monotonic()
         # What an interruption left so that it can be sampled; the next step file takes its place.
         self._interrupted = [
@@ -38,13 +40,12 @@ class Saver:
         path = self._run.step_path(checkpoint.step)
         try:
             save_checkpoint(path, checkpoint, replace=path in self._interrupted)
-            for superseded in self._interrupted:
-                if superseded != path:
-                    superseded.unlink(missing_ok=True)
+            self._remove(superseded for superseded in self._interrupted if superseded != path)
             self._interrupted = [path] if checkpoint.interrupted else []
         except StorageError as error:
             yield self._failed(checkpoint, error, seconds)
             return
+        self._remove(entry.path for entry in surplus(self._run.checkpoints(), self._keep))
         yield CheckpointSaved(step=checkpoint.step, path=path, val_loss=checkpoint.val_loss, seconds=seconds)
         yield from self.save_resume(state, seconds)
 
@@ -57,6 +58,11 @@ class Saver:
             yield self._failed(state.checkpoint, error, seconds)
         else:
             self.error = None
+
+    def _remove(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            with contextlib.suppress(OSError):  # a file too many is no reason to stop
+                path.unlink(missing_ok=True)
 
     def _failed(self, checkpoint: Checkpoint, error: StorageError, seconds: float) -> SaveFailed:
         self.error = error

@@ -100,7 +100,7 @@ class _Loop:
         self.corpus, self.plan, self.run, self.source, self.should_stop = corpus, plan, run, source, should_stop
         self.trainer = Trainer(model, plan.config, plan.windows, plan.steps)
         self.progress = _Progress()
-        self.saver = Saver(run)
+        self.saver = Saver(run, plan.config.keep)
         self.started = started
         self.divergences = 0
         self.val_loss: float | None = None

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from charrnn_cli.advice import bits_per_character
-from charrnn_cli.cli import console
+from charrnn_cli.cli import console, manage, show
 from charrnn_cli.cli.formats import ago, loss, size
+from charrnn_cli.cli.references import complete_run
 from charrnn_cli.config import ModelConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.registry import CheckpointEntry, Registry, Run, best, latest
 
-app = typer.Typer(help="List the runs and their checkpoints.", no_args_is_help=True)
+app = typer.Typer(help="List, show, copy, check and delete checkpoints.", no_args_is_help=True)
 
 SORTS = ("updated", "val", "size", "name")
 
@@ -24,7 +25,10 @@ def list_checkpoints(
         str, typer.Argument(metavar="[PREFIX]", help="Only runs whose name starts so.", show_default=False)
     ] = "",
     run: Annotated[
-        str | None, typer.Option(metavar="RUN", help="A row a checkpoint of this run.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="RUN", help="A row a checkpoint of this run.", show_default=False, autocompletion=complete_run
+        ),
     ] = None,
     sort: Annotated[str, typer.Option(metavar="|".join(SORTS), help="Order of the rows.")] = "updated",
     limit: Annotated[int | None, typer.Option(min=1, help="Show so many rows.", show_default=False)] = None,
@@ -50,10 +54,19 @@ def list_checkpoints(
         for row in rows:
             console.write_line(row["run"] if run is None else row["reference"])
     elif rows:
-        _show(rows, one_run=run is not None)
+        _print_table(rows, one_run=run is not None)
     else:
         console.say("", f"no checkpoints in {registry.root}")
         console.say("next", "charrnn train TEXT, or charrnn demo")
+
+
+app.command("show")(show.show)
+app.command("path")(show.path)
+app.command("rm")(manage.remove)
+app.command("prune")(manage.prune)
+app.command("export")(manage.export)
+app.command("import")(manage.import_file)
+app.command("verify")(manage.verify)
 
 
 def _describe_run(run: Run) -> dict[str, Any]:
@@ -114,7 +127,7 @@ def _sorted(rows: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -row["updated"])
 
 
-def _show(rows: list[dict[str, Any]], *, one_run: bool) -> None:
+def _print_table(rows: list[dict[str, Any]], *, one_run: bool) -> None:
     now = time.time()
     if one_run:
         columns = ["checkpoint", "epoch>", "train>", "val>", "bpc>", "size>", "updated>", ""]

@@ -59,6 +59,15 @@ def write(text: str) -> None:
         _standard_output_failed(error)
 
 
+def write_bytes(data: bytes) -> None:
+    """Write a binary product and flush. Raises ReaderGoneError, StorageError."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except OSError as error:
+        _standard_output_failed(error)
+
+
 def write_line(text: str = "") -> None:
     write(text + "\n")
 

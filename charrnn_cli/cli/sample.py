@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn_cli.cli import console
+from charrnn_cli.cli.references import ReferenceArgument
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.config import SampleConfig
 from charrnn_cli.registry import Registry
@@ -18,14 +19,7 @@ FLUSH_INTERVAL = 0.02  # seconds; smooth to the eye, and cheap in a pipe
 
 def sample(
     context: typer.Context,
-    reference: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[REF]",
-            help="RUN, RUN@best, RUN@latest, RUN@STEP, best, latest or a file. Default: the newest run's best.",
-            show_default=False,
-        ),
-    ] = None,
+    reference: ReferenceArgument = None,
     prime: Annotated[
         str | None, typer.Option(help="Text to start from.  [default: a new line]", show_default=False)
     ] = None,

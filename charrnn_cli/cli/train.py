@@ -9,9 +9,11 @@ import typer
 from charrnn_cli.cli import STARTED, console
 from charrnn_cli.cli.encode import EncodingOption, NewlinesOption
 from charrnn_cli.cli.formats import parse_dropout, parse_duration
+from charrnn_cli.cli.references import complete_preset, complete_resumable
 from charrnn_cli.cli.session import Session
 from charrnn_cli.config import PRESETS, ModelConfig, TrainConfig, from_preset
 from charrnn_cli.errors import ConfigError
+from charrnn_cli.lock import check_unlocked
 from charrnn_cli.registry import Registry, check_run_name
 from charrnn_cli.text import TextOptions
 
@@ -37,7 +39,11 @@ def train(
     ] = None,
     preset: Annotated[
         str,
-        typer.Option(help=f"A recipe, {' or '.join(PRESETS)}; any option overrides it.", rich_help_panel="Model"),
+        typer.Option(
+            help=f"A recipe, {' or '.join(PRESETS)}; any option overrides it.",
+            rich_help_panel="Model",
+            autocompletion=complete_preset,
+        ),
     ] = "default",
     cell: Annotated[str | None, _option("Model", "cell", "lstm, gru or rnn.")] = None,
     layers: Annotated[int | None, _option("Model", "layers", "Recurrent layers.")] = None,
@@ -89,8 +95,18 @@ def train(
     save_every: Annotated[
         int | None, _option("Checkpoints", "save_every", "Steps between checkpoints besides those of evaluations.")
     ] = None,
+    keep: Annotated[
+        int | None, _option("Checkpoints", "keep", "Checkpoints that stay; the best and the latest always do.")
+    ] = None,
     resume: Annotated[
-        str | None, _option("Checkpoints", "resume", "Go on with a run; TEXT may be left out.", metavar="RUN|latest")
+        str | None,
+        _option(
+            "Checkpoints",
+            "resume",
+            "Go on with a run; TEXT may be left out.",
+            metavar="RUN|latest",
+            autocompletion=complete_resumable,
+        ),
     ] = None,
     allow_new_data: Annotated[
         bool,
@@ -190,6 +206,7 @@ def _resume(
     resumable = open_resumable(reference, Registry())
     if resumable.note is not None:
         session.say("warning", resumable.note)
+    check_unlocked(resumable.run.path)  # before torch is imported: the answer comes at once
     config = resumed_config(resumable, given)
     name, step = resumable.run.name, resumable.step
     if is_complete(resumable, config, given):
