@@ -63,14 +63,18 @@ def keep_previous(path: Path, previous: Path) -> None:
     temporary = previous.with_name(f".{previous.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     _temporaries.add(temporary)
     try:
-        os.link(path, temporary)
-        os.replace(temporary, previous)
+        try:
+            os.link(path, temporary)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            os.replace(path, previous)  # a moment with `previous` alone, which readers accept
+        else:
+            os.replace(temporary, previous)
     except FileNotFoundError:
         return
     except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise StorageError(f"cannot write {previous}: {error.strerror}") from error
-        os.replace(path, previous)  # a moment with `previous` alone, which readers accept
+        raise StorageError(f"cannot write {previous}: {error.strerror}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

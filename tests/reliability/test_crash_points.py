@@ -1,0 +1,253 @@
+"""Whatever stops a writer, and wherever: the old state or the new one, nothing between."""
+
+import contextlib
+import errno
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from charrnn_cli.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
+from charrnn_cli.errors import CharrnnError, StorageError
+from charrnn_cli.publish import TEMPORARY_SUFFIX, sweep_temporaries
+from charrnn_cli.registry import Registry, Run
+from tests.conftest import make_checkpoint
+
+# An exception between `os.open` and the first `with` leaves a descriptor to the garbage collector, and nothing else.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+OLD, NEW = make_checkpoint(seed=1, step=1), make_checkpoint(seed=2, step=2)
+MAX_CALLS = 5000
+
+
+def state(step: int) -> ResumeState:
+    return ResumeState(
+        checkpoint=OLD if step == 1 else NEW,
+        tensors={"x": np.full(3, step, np.float32)},
+        progress={"finished": False},
+        source={},
+    )
+
+
+class CallCounter:
+    """Does something at the k-th call of a built-in function; every system call is one of them."""
+
+    def __init__(self, k: int, action: Callable[[], None], *, only_io: bool) -> None:
+        self.remaining, self.action, self.only_io = k, action, only_io
+        self.fired = False
+
+    def __call__(self, frame: FrameType, event: str, function: Any) -> None:
+        if event != "c_call" or self.fired:
+            return
+        if self.only_io and not _is_io(function):
+            return
+        self.remaining -= 1
+        if self.remaining == 0:
+            self.fired = True
+            self.action()
+
+    def run(self, work: Callable[[], None]) -> bool:
+        """Whether the work was long enough to have a k-th call."""
+        sys.setprofile(self)
+        try:
+            work()
+        finally:
+            sys.setprofile(None)
+        return self.fired
+
+
+def _is_io(function: Any) -> bool:
+    return function.__module__ == "posix" or isinstance(getattr(function, "__self__", None), io.IOBase)
+
+
+def visible(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir() if not path.name.endswith(TEMPORARY_SUFFIX))
+
+
+def every_point(action: str, work: Callable[[], None], check: Callable[[], None], reset: Callable[[], None]) -> int:
+    """Stop `work` at each of its calls in turn, check what is left, and say how many there were."""
+    for k in range(1, MAX_CALLS):
+        reset()
+        if action == "exit":
+            child = os.fork()
+            if child == 0:
+                fired = CallCounter(k, lambda: os._exit(9), only_io=False).run(work)
+                os._exit(9 if fired else 0)
+            if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
+                return k - 1
+        else:
+
+            def fail() -> None:
+                raise KeyboardInterrupt if action == "interrupt" else OSError(errno.ENOSPC, "No space left on device")
+
+            counter = CallCounter(k, fail, only_io=action == "full disk")
+            with contextlib.suppress(KeyboardInterrupt, CharrnnError, OSError):
+                counter.run(work)
+            if not counter.fired:
+                return k - 1
+        check()
+    raise AssertionError("it never ends")
+
+
+ACTIONS = ["exit", "interrupt", "full disk"]
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_new_file(action: str, home: Path) -> None:
+    """It is whole or not there, at every point; and the next attempt succeeds."""
+    run = Registry().create("tiny")
+    path = run.step_path(2)
+
+    def check() -> None:
+        if path.exists():
+            assert (load_checkpoint(path).weights["output.weight"] == NEW.weights["output.weight"]).all()
+        assert visible(run.path) in ([], [path.name])
+        sweep_temporaries(run.path)
+        save_checkpoint(path, NEW)
+        assert load_checkpoint(path).step == 2
+
+    points = every_point(action, lambda: save_checkpoint(path, NEW), check, lambda: path.unlink(missing_ok=True))
+    assert points > (8 if action == "full disk" else 100)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_replaced_file(action: str, home: Path) -> None:
+    """The resume file is the old or the new one, and the one before stays loadable."""
+    run = Registry().create("tiny")
+
+    def reset() -> None:
+        shutil.rmtree(run.path)
+        run.path.mkdir()
+        save_resume(run, state(1))
+
+    def check() -> None:
+        assert load_resume(run.resume_path).checkpoint.step in (1, 2)
+        if run.previous_resume_path.exists():
+            assert load_resume(run.previous_resume_path).checkpoint.step == 1
+        assert set(visible(run.path)) <= {run.resume_path.name, run.previous_resume_path.name}
+
+    assert every_point(action, lambda: save_resume(run, state(2)), check, reset) > (
+        10 if action == "full disk" else 100
+    )
+
+
+def naive_save(path: Path) -> None:
+    """What most programs do."""
+    data = json.dumps({"weights": NEW.weights["output.weight"].tolist()}).encode()
+    with open(path, "wb", buffering=0) as file:
+        for start in range(0, len(data), 64):
+            file.write(data[start : start + 64])
+
+
+def test_the_test_can_fail(tmp_path: Path) -> None:
+    """Positive control: a writer in place leaves torn files at some of the points."""
+    path = tmp_path / "naive.json"
+    torn = 0
+
+    def check() -> None:
+        nonlocal torn
+        try:
+            json.loads(path.read_text())
+        except (ValueError, FileNotFoundError):
+            torn += 1
+
+    every_point("exit", lambda: naive_save(path), check, lambda: naive_save(path))
+    assert torn > 3
+
+
+@pytest.mark.parametrize("action", ["interrupt", "full disk"])
+def test_a_failed_writer_cleans_up(action: str, home: Path) -> None:
+    """No temporary file stays, unless it was the cleaning itself that failed; errors are StorageErrors."""
+    run = Registry().create("tiny")
+    leftovers = 0
+
+    def check() -> None:
+        nonlocal leftovers
+        leftovers += len(list(run.path.glob(f".*{TEMPORARY_SUFFIX}")))
+        sweep_temporaries(run.path)
+
+    path = run.step_path(2)
+    points = every_point(action, lambda: save_checkpoint(path, NEW), check, lambda: path.unlink(missing_ok=True))
+    assert leftovers <= points // 8
+
+
+def test_a_full_disk_is_a_storage_error(home: Path) -> None:
+    """It names the file, and the bytes that are needed and free."""
+    run = Registry().create("tiny")
+
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    counter = CallCounter(4, fail, only_io=True)
+    with pytest.raises(StorageError, match=r"cannot write .*No space left.* bytes needed, .* free"):
+        counter.run(lambda: save_checkpoint(run.step_path(2), NEW))
+    assert visible(run.path) == []
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_the_order_of_system_calls(home: Path, tmp_path: Path) -> None:
+    """Write, fsync, link, fsync of the directory: no name before its content is durable, no report before its name."""
+    log = tmp_path / "strace.log"
+    script = (
+        "from tests.conftest import make_checkpoint, save\n"
+        "import os\n"
+        "save(make_checkpoint())\n"
+        "os.path.exists('/reported')\n"
+    )
+    traced = "trace=openat,write,fsync,link,linkat,rename,renameat,newfstatat,stat,statx"
+    result = subprocess.run(
+        ["strace", "-f", "-o", str(log), "-e", traced, sys.executable, "-c", script],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    if result.returncode and "ptrace" in result.stderr:
+        pytest.skip("strace may not trace here")
+    assert result.returncode == 0, result.stderr
+    lines = log.read_text().splitlines()
+    opened = next(index for index, line in enumerate(lines) if ".tmp" in line and "O_EXCL" in line)
+    descriptor = lines[opened].rsplit("= ", 1)[1]
+    calls = []
+    for line in lines[opened:]:
+        call = line.split(maxsplit=1)[1]
+        if call.startswith(f"write({descriptor},"):
+            calls.append("write")
+        elif call.startswith(f"fsync({descriptor})"):
+            calls.append("fsync")
+        elif call.startswith(("link", "linkat", "rename")) and ".tmp" in call:
+            calls.append("link")
+            descriptor = "none"
+        elif "O_DIRECTORY" in call and "runs/tiny" in call:
+            descriptor = call.rsplit("= ", 1)[1]
+        elif "/reported" in call:
+            calls.append("report")
+    collapsed = [call for index, call in enumerate(calls) if index == 0 or calls[index - 1] != call]
+    assert collapsed == ["write", "fsync", "link", "fsync", "report"]
+
+
+def test_without_links_or_directory_syncs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that has neither still publishes, and still overwrites nothing."""
+
+    def no_links(*arguments: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    run = Registry().create("tiny")
+    save_checkpoint(run.step_path(2), NEW)
+    with pytest.raises(StorageError, match="not overwritten"):
+        save_checkpoint(run.step_path(2), make_checkpoint(seed=3, step=2))
+    for step in (1, 2):
+        save_resume(run, state(step))
+    assert load_resume(run.resume_path).checkpoint.step == 2
+    assert load_resume(run.previous_resume_path).checkpoint.step == 1
+    assert Run("tiny", run.path).checkpoints()[0].step == 2

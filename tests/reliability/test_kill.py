@@ -1,0 +1,179 @@
+"""`kill -9` at any moment: nothing partial is visible, and the next run needs no repair."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from charrnn_cli.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
+from charrnn_cli.publish import sweep_temporaries
+from charrnn_cli.registry import Registry, Run
+from charrnn_cli.tensorfile import read_header
+from tests.conftest import make_checkpoint
+
+TINY = ("--layers", "1", "--size", "16", "--embed", "8", "--batch-size", "4", "--seq-len", "16", "--seed", "1")
+
+
+def killed_child(work: Callable[[], None], seconds: float) -> None:
+    """Run `work` in a child process and kill it after so long."""
+    child = os.fork()
+    if child == 0:
+        work()
+        os._exit(1)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def test_the_writer(home: Path) -> None:
+    """300 kills of a process that only writes: every visible file is whole, and all that was reported is there."""
+    run = Registry().create("tiny")
+    report = home / "reported"
+    choose = random.Random(1)
+
+    def write_forever() -> None:
+        step = max([0, *(entry.step for entry in run.checkpoints())])
+        while True:
+            step += 1
+            checkpoint = make_checkpoint(step=step, seed=step)
+            save_checkpoint(run.step_path(step), checkpoint)
+            state = ResumeState(checkpoint=checkpoint, tensors={}, progress={"finished": False}, source={})
+            save_resume(run, state)
+            report.write_text(str(step))
+
+    for _ in range(300):
+        killed_child(write_forever, choose.uniform(0.001, 0.02))
+        entries = run.checkpoints()
+        assert all(entry.metadata is not None for entry in entries)
+        for entry in entries[-2:]:
+            load_checkpoint(entry.path)
+        reported = int(report.read_text() or 0) if report.exists() else 0
+        assert [entry.step for entry in entries][:reported] == list(range(1, reported + 1))
+        if reported:
+            assert load_resume(run.resume_path).checkpoint.step >= reported
+        sweep_temporaries(run.path)
+    assert len(run.checkpoints()) > 100
+
+
+def test_the_test_can_fail(tmp_path: Path) -> None:
+    """Positive control: a writer in place, killed in the same way, leaves torn files."""
+    path = tmp_path / "naive.npy"
+    choose = random.Random(1)
+    torn = 0
+
+    def write_forever() -> None:
+        while True:
+            np.save(path, np.ones(100_000))
+
+    for _ in range(60):
+        killed_child(write_forever, choose.uniform(0.001, 0.02))
+        try:
+            torn += len(np.load(path)) != 100_000
+        except (OSError, ValueError, EOFError):
+            torn += 1
+    assert torn > 5
+
+
+class Training:
+    """`charrnn train` as a process whose events are read as they come."""
+
+    def __init__(self, *arguments: str | Path) -> None:
+        command = [sys.executable, "-m", "charrnn_cli", "train", *map(str, arguments), "--json", "--log-every", "20"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
+        self.first_step = -1
+
+    def wait_for_step(self, ahead: int) -> None:
+        """Read until it is so many steps ahead of where it started, or ends."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            event = json.loads(line)
+            if event["event"] == "TrainingStarted":
+                self.first_step = event["first_step"]
+            elif event["event"] == "StepLogged" and event["step"] >= self.first_step + ahead:
+                break
+
+    def end(self, number: signal.Signals | None = None) -> int:
+        """Send a signal, if any, and wait for the end; the exit code."""
+        if number is not None:
+            self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=120)
+        assert "Traceback" not in errors
+        return self.process.returncode
+
+
+def kill_trials(story: Path, trials: int, seed: int) -> None:
+    choose = random.Random(seed)
+    run = Run("long", Registry().root / "long")
+    arguments: tuple[str | Path, ...] = (story, *TINY, "--run", "long", "--max-steps", "1000000", "--keep", "20")
+    reached = 0
+    for _ in range(trials):
+        training = Training(*arguments, "--save-every", "1", "--eval-every", "50")
+        training.wait_for_step(choose.randint(1, 40))
+        time.sleep(choose.uniform(0, 0.02))
+        assert training.end(signal.SIGKILL) == -signal.SIGKILL
+        assert training.first_step >= reached
+        entries = run.checkpoints()
+        for entry in entries:
+            load_checkpoint(entry.path)
+        state = load_resume(run.resume_path)
+        assert state.checkpoint.step >= entries[-1].step - 1
+        reached = state.checkpoint.step
+        arguments = ("--resume", "long")
+    assert reached > trials
+
+
+def test_training(story: Path, home: Path) -> None:
+    """10 kills of a training that saves at every step; each goes on where it was, without repair."""
+    kill_trials(story, 10, seed=1)
+
+
+@pytest.mark.slow
+def test_training_200_times(story: Path, home: Path) -> None:
+    kill_trials(story, 200, seed=2)
+
+
+def digests(name: str) -> dict[str, str]:
+    """Of every step file, and of weights, optimizer and state at the end."""
+    run = Registry().run(name)
+    found = {entry.path.name: read_header(entry.path).tensors_sha256 for entry in run.checkpoints()}
+    return {**found, "resume": read_header(run.resume_path).tensors_sha256}
+
+
+def chaos(story: Path, options: tuple[str, ...], steps: int, interruptions: int, seed: int) -> None:
+    """One run undisturbed, one interrupted at random by every signal: the same files in the end."""
+    settings = (*TINY, *options, "--dropout", "0.25", "--max-steps", str(steps), "--keep", "1000")
+    settings += ("--eval-every", "250", "--save-every", "50")
+    assert Training(story, *settings, "--run", "whole").end() == 0
+    choose = random.Random(seed)
+    numbers = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+    arguments: tuple[str | Path, ...] = (story, *settings, "--run", "parts")
+    for count in range(interruptions):
+        training = Training(*arguments)
+        training.wait_for_step(choose.randint(70, 2 * steps // (3 * interruptions)))
+        assert training.first_step > 0 or count == 0
+        number = numbers[count % 4] if count < 4 else choose.choice(numbers)
+        assert training.end(number) == (-number if number == signal.SIGKILL else 128 + number)
+        arguments = ("--resume", "parts")
+    last = Training("--resume", "parts")
+    assert last.end() == 0
+    assert digests("parts") == digests("whole")
+
+
+def test_chaos(story: Path, home: Path) -> None:
+    chaos(story, (), steps=2500, interruptions=5, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("embed", ["0", "64"])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_chaos_20_times(story: Path, home: Path, cell: str, embed: str, seed: int) -> None:
+    chaos(story, ("--cell", cell, "--embed", embed), steps=5000, interruptions=15, seed=seed)
