@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_cli.config import ModelConfig
-from charrnn_cli.errors import AlreadyPublishedError, CharrnnError, ConfigError, FileFormatError
+from charrnn_cli.errors import AlreadyPublishedError, CharrnnError, ConfigError, FileFormatError, NotFoundError
 from charrnn_cli.publish import keep_previous
 from charrnn_cli.registry import CHECKPOINT_KIND, RESUME_KIND, Registry, Run
 from charrnn_cli.tensorfile import (
@@ -99,8 +99,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, replace: bool = False
         # A run killed between its step file and its resume file reaches the same step again.
         try:
             existing = read_tensors(path)[0]
-        except FileFormatError:
-            save_checkpoint(path, checkpoint, replace=True)  # damaged since, and now made whole
+        except (FileFormatError, NotFoundError):
+            save_checkpoint(path, checkpoint, replace=True)  # damaged or deleted since, and now whole
             return
         same_place = existing.metadata.get("step") == checkpoint.step
         same_model = existing.metadata.get("model") == checkpoint.model.to_json()

@@ -18,17 +18,22 @@ SaveEvent = CheckpointSaved | SaveFailed
 class Saver:
     """Publishes a run's states: the step file first, then the resume file, so a kill between the two is harmless.
 
-    A save that fails is told and leaves every earlier file as it was; `error` holds it until a save succeeds.
+    A save that fails is told and leaves every earlier file as it was.
     """
 
     def __init__(self, run: Run, keep: int) -> None:
-        self.error: StorageError | None = None
+        self._errors: dict[str, StorageError] = {}  # by kind of file, until one of that kind is written
         self._run, self._keep = run, keep
         self._resume_saved = time.monotonic()
         # What an interruption left so that it can be sampled; the next step file takes its place.
         self._interrupted = [
             entry.path for entry in run.checkpoints() if entry.metadata and entry.metadata.get("interrupted")
         ]
+
+    @property
+    def error(self) -> StorageError | None:
+        """Why the newest step file or resume file is missing; None when both are there."""
+        return next(iter(self._errors.values()), None)
 
     @property
     def resume_is_due(self) -> bool:
@@ -43,8 +48,9 @@ class Saver:
             self._remove(superseded for superseded in self._interrupted if superseded != path)
             self._interrupted = [path] if checkpoint.interrupted else []
         except StorageError as error:
-            yield self._failed(checkpoint, error, seconds)
+            yield self._failed("step", checkpoint, error, seconds)
             return
+        self._errors.pop("step", None)
         self._remove(entry.path for entry in surplus(self._run.checkpoints(), self._keep))
         yield CheckpointSaved(step=checkpoint.step, path=path, val_loss=checkpoint.val_loss, seconds=seconds)
         yield from self.save_resume(state, seconds)
@@ -55,15 +61,15 @@ class Saver:
         try:
             save_resume(self._run, state)
         except StorageError as error:
-            yield self._failed(state.checkpoint, error, seconds)
+            yield self._failed("resume", state.checkpoint, error, seconds)
         else:
-            self.error = None
+            self._errors.pop("resume", None)
 
     def _remove(self, paths: Iterable[Path]) -> None:
         for path in paths:
             with contextlib.suppress(OSError):  # a file too many is no reason to stop
                 path.unlink(missing_ok=True)
 
-    def _failed(self, checkpoint: Checkpoint, error: StorageError, seconds: float) -> SaveFailed:
-        self.error = error
+    def _failed(self, kind: str, checkpoint: Checkpoint, error: StorageError, seconds: float) -> SaveFailed:
+        self._errors[kind] = error
         return SaveFailed(step=checkpoint.step, message=error.message, seconds=seconds)

@@ -129,12 +129,13 @@ class _Loop:
                         yield self._go_back()
                         continue
                     yield evaluated
-                    yield from self._save(evaluated.val_loss)
-                    if self.progress.since_best >= (self.plan.config.patience or math.inf):
+                    patient = self.progress.since_best < (self.plan.config.patience or math.inf)
+                    yield from self._save(evaluated.val_loss, finished=last or not patient)
+                    if not patient:
                         reason = "patience"
                         break
                 elif last or (self.plan.config.save_every and step % self.plan.config.save_every == 0):
-                    yield from self._save(None)
+                    yield from self._save(None, finished=last)
             if last:
                 reason = "time" if step < self.plan.steps else "complete"
                 break
@@ -190,8 +191,8 @@ class _Loop:
             seconds=self._seconds(),
         )
 
-    def _save(self, val_loss: float | None) -> Iterator[SaveEvent]:
-        self.progress.handled_step = self.trainer.step
+    def _save(self, val_loss: float | None, *, finished: bool) -> Iterator[SaveEvent]:
+        self.progress.handled_step, self.progress.finished = self.trainer.step, finished
         self.good = self._state(val_loss)
         yield from self.saver.save(self.good, self._seconds())
 
@@ -301,13 +302,11 @@ class _Loop:
         if reason != "stopped" and plan.split.val:
             rows = matching_rows(plan.split)
             train_loss = evaluate(self.trainer.model, self.corpus, rows, plan.config.precision, self.should_stop)
-        progress.finished = reason != "stopped"
-        evaluated = self.val_loss if progress.handled_step == step else None
-        state = self._state(evaluated, interrupted=not progress.finished)
         if reason == "stopped" and step > progress.handled_step:
-            yield from self.saver.save(state, self._seconds())
-        elif step:
-            yield from self.saver.save_resume(state, self._seconds())
+            yield from self.saver.save(self._state(interrupted=True), self._seconds())
+        elif reason != "stopped" and not progress.finished:  # nothing was left to do when it was resumed
+            progress.finished = True
+            yield from self.saver.save_resume(self._state(self.val_loss), self._seconds())
         if self.saver.error is not None:
             saved = [entry for entry in self.run.checkpoints() if entry.metadata]
             last = f"; the last good checkpoint is {self.run.reference(saved[-1].step)}" if saved else ""

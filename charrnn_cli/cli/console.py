@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import unicodedata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from charrnn_cli.errors import CharrnnError, StorageError
@@ -103,6 +104,18 @@ def _standard_output_failed(error: OSError) -> NoReturn:
 
 
 # ---- standard error: the conversation
+
+
+def open_closed_streams() -> None:
+    """Give closed standard streams to the null device: else the next file to be opened would get their output."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
 
 def is_fancy(stream: TextIO) -> bool:

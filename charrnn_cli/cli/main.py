@@ -52,6 +52,7 @@ def _options(
 
 def main() -> None:
     """Run the command that `sys.argv` names, and leave with its exit code."""
+    console.open_closed_streams()
     settings = _Settings()
     try:
         code = app(prog_name="charrnn", standalone_mode=False, obj=settings)
