@@ -207,14 +207,13 @@ class Registry:
     def create_like(self, name: str) -> Run:
         """A new run called `name`, or `name-2`, `name-3` and so on where that is taken."""
         stem = slug(name)
-        for number in range(1, 1_000_000):
-            candidate = stem if number == 1 else f"{stem[:56]}-{number}"
+        candidate, number = stem, 1
+        while True:
             if not os.path.lexists(self.root / candidate):
-                try:
+                with contextlib.suppress(ConfigError):  # another process took it between the two lines
                     return self.create(candidate)
-                except ConfigError:  # another process took it between the two lines
-                    continue
-        raise ConfigError(f"no free name like {name!r}")
+            number += 1
+            candidate = f"{stem[:56]}-{number}"
 
     def newest(self) -> Run:
         """The most recently updated run that holds a checkpoint. Raises NotFoundError."""

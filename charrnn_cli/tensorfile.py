@@ -133,7 +133,7 @@ def verify_tensors(file: BinaryIO, header: Header, path: Path) -> None:
 def read_open_header(file: BinaryIO, path: Path) -> Header:
     """`read_header` of an open file, which is left at the first tensor."""
     file_bytes = os.fstat(file.fileno()).st_size
-    prefix = file.read(8)
+    prefix = _read_exactly(file, min(8, file_bytes), path)
     length = int.from_bytes(prefix, "little")
     if len(prefix) < 8 or not 2 <= length <= MAX_HEADER_BYTES or 8 + length > file_bytes:
         if prefix.startswith((b"PK\x03\x04", b"\x80")):

@@ -1,5 +1,6 @@
 """A checkpoint is whole, self-contained and verified."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from charrnn_cli.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
-from charrnn_cli.errors import AlreadyPublishedError, FileFormatError
+from charrnn_cli.errors import AlreadyPublishedError, ConfigError, FileFormatError
 from charrnn_cli.registry import Registry, Run
 from charrnn_cli.tensorfile import read_header
 from tests.conftest import make_checkpoint, save
@@ -93,14 +94,7 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
     checkpoint = make_checkpoint()
     array = np.array(checkpoint.weights["output.bias"])
     array[0] = value
-    path = save(
-        type(checkpoint)(
-            **{
-                **{name: getattr(checkpoint, name) for name in checkpoint.__slots__},
-                "weights": {**checkpoint.weights, "output.bias": array},
-            }
-        )
-    )
+    path = save(dataclasses.replace(checkpoint, weights={**checkpoint.weights, "output.bias": array}))
     with pytest.raises(FileFormatError, match="not finite"):
         load_checkpoint(path)
 
@@ -137,6 +131,32 @@ def test_fields_must_have_their_types(field: str) -> None:
     from tests.test_tensorfile import forge
 
     path = save(make_checkpoint())
-    forge(path, **{field: [1]})
+    forge(path, None, **{field: [1]})
     with pytest.raises(FileFormatError):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize("damage", ["header", "tensors"])
+def test_a_damaged_file_is_made_whole_when_its_step_is_reached_again(damage: str) -> None:
+    path = save(make_checkpoint())
+    whole = path.read_bytes()
+    raw = bytearray(whole)
+    raw[20 if damage == "header" else -1] ^= 1
+    path.write_bytes(raw)
+    save_checkpoint(path, make_checkpoint())
+    assert path.read_bytes() == whole
+
+
+def test_weights_of_a_wrong_shape_are_not_written(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint()
+    weights = {**checkpoint.weights, "output.bias": np.zeros(3, np.float32)}
+    with pytest.raises(ConfigError, match=r"output\.bias"):
+        save_checkpoint(tmp_path / "x", dataclasses.replace(checkpoint, weights=weights))
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_default_prime_is_always_known() -> None:
+    """Also where the header names a character that the model lacks."""
+    assert make_checkpoint(characters="ab").default_prime == "a"
+    assert make_checkpoint(characters=" ab").default_prime == " "
+    assert make_checkpoint(characters="\n ab").default_prime == "\n"

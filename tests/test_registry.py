@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_cli.errors import ConfigError, NotFoundError, UsageError
-from charrnn_cli.registry import Registry, Run, best, check_run_name, latest, slug
+from charrnn_cli.checkpoint import save_resume
+from charrnn_cli.errors import ConfigError, NotFoundError, StorageError, UsageError
+from charrnn_cli.registry import Registry, Run, best, check_run_name, latest, slug, surplus
 from tests.conftest import make_checkpoint, save
 
 
@@ -159,3 +160,117 @@ def test_an_empty_run_can_be_discarded(home: Path, tiny_run: Run) -> None:
     empty.discard_if_empty()
     tiny_run.discard_if_empty()
     assert [run.name for run in Registry().runs()] == ["tiny"]
+
+
+def test_losses_come_from_the_header(tiny_run: Run) -> None:
+    """A loss that is none, or no number, is none."""
+    from tests.test_tensorfile import forge
+
+    entry = tiny_run.checkpoints()[0]
+    assert (entry.train_loss, entry.val_loss) == (1.25, 2.0)
+    forge(entry.path, train_loss="1.25", val_loss=True)
+    entry = tiny_run.checkpoints()[0]
+    assert (entry.train_loss, entry.val_loss) == (None, None)
+    assert tiny_run.reference(entry.step) == "tiny@100"
+
+
+def test_whether_a_run_is_finished(tiny_run: Run) -> None:
+    """Its resume file says so; without one, whether the planned steps were reached."""
+    from tests.test_checkpoint import resume_state
+
+    entries = tiny_run.checkpoints()
+    assert not tiny_run.is_finished(latest(entries))
+    assert not tiny_run.is_finished(None)
+    save(make_checkpoint(step=1000))
+    assert tiny_run.is_finished(latest(tiny_run.checkpoints()))
+    for finished in (True, False):
+        save_resume(tiny_run, resume_state(finished=finished))
+        assert tiny_run.is_finished(latest(entries)) == finished
+
+
+def test_a_runs_own_files(tiny_run: Run) -> None:
+    """Are those that it wrote; their size is the run's."""
+    (tiny_run.path / "notes.txt").write_text("mine")
+    tiny_run.metrics_path.write_text("{}")
+    names = ["metrics.jsonl", *(f"step-{step:010d}.safetensors" for step in (100, 200, 300))]
+    assert [path.name for path in tiny_run.files()] == names
+    assert tiny_run.file_bytes() == sum(path.stat().st_size for path in tiny_run.path.iterdir())
+
+
+def test_surplus_spares_best_latest_and_damage(home: Path) -> None:
+    for step, loss in enumerate([3.0, 1.0, 2.0, 2.5, 2.6], start=1):
+        path = save(make_checkpoint(step=step, val_loss=loss))
+    entries = Registry().run("tiny").checkpoints()
+    assert [entry.step for entry in surplus(entries, 1)] == [1, 3, 4]
+    assert [entry.step for entry in surplus(entries, 3)] == [1]
+    assert surplus(entries, 100) == []
+    path.write_bytes(b"")
+    assert [entry.step for entry in surplus(Registry().run("tiny").checkpoints(), 1)] == [1, 3]
+
+
+@pytest.mark.usefixtures("tiny_run")
+def test_references_for_completion() -> None:
+    registry = Registry()
+    assert registry.references("t") == ["tiny"]
+    assert registry.references("x") == []
+    assert registry.references("tiny@b") == ["tiny@best"]
+    assert registry.references("tiny@1") == ["tiny@100"]
+    assert registry.references("../tiny@") == []
+
+
+def test_a_registry_that_cannot_be_read(tmp_path: Path) -> None:
+    """A file where the directory should be: listing and creating are errors that name it."""
+    (tmp_path / "file").write_text("")
+    registry = Registry(tmp_path / "file")
+    with pytest.raises(StorageError, match="cannot read"):
+        registry.runs()
+    with pytest.raises(StorageError, match="cannot create"):
+        registry.create("x")
+    assert Run("x", tmp_path / "nowhere").checkpoints() == []
+
+
+def test_a_run_that_cannot_be_created(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is told as such; a name that another process takes meanwhile is passed over."""
+    registry = Registry()
+    mkdir = Path.mkdir
+
+    def full(path: Path, *arguments: object, **options: object) -> None:
+        if path.parent == registry.root:
+            raise OSError(28, "No space left on device")
+        mkdir(path, parents=True, exist_ok=True)
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(StorageError, match="No space left"):
+        registry.create("x")
+    taken = iter([True])
+
+    def raced(path: Path, *arguments: object, **options: object) -> None:
+        if path.parent == registry.root and next(taken, False):
+            raise FileExistsError
+        mkdir(path, parents=True, exist_ok=True)
+
+    monkeypatch.setattr(Path, "mkdir", raced)
+    assert registry.create_like("x").name == "x-2"
+
+
+def test_files_that_go_while_they_are_listed(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look at the directory and the look at the file: no row, no error."""
+    scandir = os.scandir
+
+    def scan_and_delete(path: Path) -> list[os.DirEntry[str]]:
+        entries = list(scandir(path))
+        tiny_run.step_path(200).unlink(missing_ok=True)
+        return entries
+
+    monkeypatch.setattr(os, "scandir", scan_and_delete)
+    assert [entry.step for entry in tiny_run.checkpoints()] == [100, 300]
+
+    def list_then_delete(path: Path) -> list[os.DirEntry[str]]:
+        entries = list(scandir(path))
+        for entry in entries:
+            entry.stat(follow_symlinks=False)
+        tiny_run.step_path(300).unlink(missing_ok=True)
+        return entries
+
+    monkeypatch.setattr(os, "scandir", list_then_delete)
+    assert [entry.step for entry in tiny_run.checkpoints()] == [100]

@@ -1,9 +1,12 @@
 """The file format: what it promises to readers, and what it refuses."""
 
+import io
 import json
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +14,15 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, NotFoundError, StorageError
-from charrnn_cli.tensorfile import TensorSpec, read_header, read_tensors, write_tensors
+from charrnn_cli.tensorfile import (
+    TensorSpec,
+    open_regular,
+    read_header,
+    read_open_header,
+    read_tensors,
+    read_verified,
+    write_tensors,
+)
 
 SPECS = {
     "bytes": TensorSpec("U8", (3,)),
@@ -130,7 +141,7 @@ def test_only_regular_files(tmp_path: Path) -> None:
         read_header(tmp_path / "missing")
 
 
-def forge(path: Path, **changes: object) -> None:
+def forge(path: Path, tensors: Callable[[dict[str, Any]], None] | None = None, **changes: object) -> None:
     """Rewrite a header with a correct digest, as a program of ours gone wrong would."""
     from charrnn_cli import tensorfile
 
@@ -139,6 +150,8 @@ def forge(path: Path, **changes: object) -> None:
     header = json.loads(raw[8 : 8 + length])
     inner = {**json.loads(header["__metadata__"]["charrnn"]), **changes, "header_sha256": "0" * 64}
     header["__metadata__"]["charrnn"] = json.dumps(inner, sort_keys=True, separators=(",", ":"))
+    if tensors is not None:
+        tensors(header)
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     path.write_bytes(tensorfile._sign(len(text).to_bytes(8, "little") + text) + raw[8 + length :])
@@ -155,6 +168,69 @@ def test_a_later_format_asks_for_an_upgrade(tmp_path: Path) -> None:
 @pytest.mark.parametrize("changes", [{"kind": 3}, {"tensors_sha256": None}, {"format": "1"}], ids=str)
 def test_mistyped_fields(tmp_path: Path, changes: dict[str, object]) -> None:
     path = write(tmp_path / "x")
-    forge(path, **changes)
+    forge(path, None, **changes)
     with pytest.raises(FileFormatError):
         read_header(path)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"dtype": "F64"},
+        {"dtype": 3},
+        {"shape": 3},
+        {"shape": [3.0]},
+        {"shape": [-3]},
+        {"shape": [True]},
+        {"shape": [1, 1, 1, 1, 3]},
+        {"shape": [2**50, 2**50]},
+        {"data_offsets": [0, 2]},
+        {"data_offsets": [5, 8]},
+        {"data_offsets": None},
+        {"extra": 1},
+    ],
+    ids=str,
+)
+def test_impossible_tensors(tmp_path: Path, entry: dict[str, object]) -> None:
+    """Types, shapes and places that no writer of ours makes, under a correct digest."""
+    path = write(tmp_path / "x")
+    forge(path, lambda header: header["bytes"].update(entry))
+    with pytest.raises(FileFormatError, match="damaged"):
+        read_header(path)
+
+
+def test_too_many_tensors(tmp_path: Path) -> None:
+    path = write(tmp_path / "x")
+    empty = {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}
+    forge(path, lambda header: header.update({f"t{number}": empty for number in range(5000)}))
+    with pytest.raises(FileFormatError, match="too many"):
+        read_header(path)
+
+
+def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
+    """Or whose disk fails, is an error of one of the two kinds, never a crash."""
+    path = write(tmp_path / "x")
+
+    class FailingDisk(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    with open_regular(path) as file:
+        header = read_open_header(file, path)
+        with FailingDisk(path) as failing, pytest.raises(StorageError, match=r"cannot read .*Input/output error"):
+            read_verified(failing, header, path)
+        os.truncate(path, path.stat().st_size - 2)
+        with pytest.raises(FileFormatError, match="cut off"):
+            read_verified(file, header, path)
+
+
+def test_a_tensor_that_was_forgotten_publishes_nothing(tmp_path: Path) -> None:
+    def attempt() -> None:
+        with write_tensors(tmp_path / "x", "test", {"t": TensorSpec("U8", (3,))}, {}):
+            pass
+
+    with pytest.raises(ValueError, match="'t' was not written"):
+        attempt()
+    with write_tensors(tmp_path / "empty", "test", {"t": TensorSpec("U8", (0,))}, {}):
+        pass
+    assert read_tensors(tmp_path / "empty")[1] == {"t": b""}

@@ -1,0 +1,100 @@
+"""A signal in any loop: answered at once, with its own exit code, and nothing half-made."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from charrnn_cli.registry import Registry, Run
+
+PROGRAM = [sys.executable, "-m", "charrnn_cli"]
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+FAST = ("--layers", "1", "--size", "16", "--batch-size", "4", "--seq-len", "16")
+
+
+def interrupted(
+    arguments: list[str], ready: bytes, number: signal.Signals, cwd: Path
+) -> tuple[int, bytes, bytes, float]:
+    """Start, wait for `ready` on stdout or stderr, signal; exit code, stdout, stderr, and seconds until the end."""
+    stream = 2 if ready.startswith(b"2:") else 1
+    process = subprocess.Popen([*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd)
+    pipe = process.stdout if stream == 1 else process.stderr
+    assert pipe is not None
+    seen = b""
+    while ready[2:] not in seen:
+        character = pipe.read(1)
+        assert character, seen
+        seen += character
+    time.sleep(0.1)
+    begun = time.monotonic()
+    process.send_signal(number)
+    out, errors = process.communicate(timeout=60)
+    return process.returncode, out, errors, time.monotonic() - begun
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    path = tmp_path / "large.txt"
+    path.write_bytes("Ein längerer Text, der einige Zeit zum Lesen braucht.\n".encode() * 4_000_000)
+    return path
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_encode(large: Path, tmp_path: Path, number: signal.Signals) -> None:
+    """No output is left, and none is half written."""
+    process = subprocess.Popen([*PROGRAM, "encode", str(large)], stderr=subprocess.PIPE, cwd=tmp_path)
+    while not list(tmp_path.glob(".*.tmp")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert b"stopped interrupted" in errors
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "home") == ["large.txt"]
+
+
+def test_encoding_before_training(large: Path, tmp_path: Path, home: Path) -> None:
+    """The cache is left without a half entry, the registry without an empty run."""
+    arguments = ["train", str(large), *FAST]
+    code, _, _, seconds = interrupted(arguments, b"2:reading", signal.SIGTERM, tmp_path)
+    assert code == 143
+    assert seconds < 3
+    assert not list(home.rglob("*.tmp"))
+    assert Registry().runs() == []
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_sample(tiny_run: Run, tmp_path: Path, number: signal.Signals) -> None:
+    """The text so far is there, ended by a newline."""
+    arguments = ["sample", "-q", "-n", "100000000", "--prime", "abc"]
+    code, out, errors, seconds = interrupted(arguments, b"1:abc", number, tmp_path)
+    assert code == 128 + number
+    assert out.endswith(b"\n")
+    assert b"Traceback" not in errors
+    assert seconds < 1
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_evaluation(story: Path, tmp_path: Path, number: signal.Signals) -> None:
+    """A run that does little else than evaluate is saved as well."""
+    arguments = ["train", str(story), *FAST, "--eval-every", "1", "--max-steps", "100000", "--run", "one"]
+    code, _, errors, seconds = interrupted(arguments, b"2:step 3/", number, tmp_path)
+    assert code == 128 + number
+    assert b"saved one@" in errors
+    assert seconds < 3
+    entries = Registry().run("one").checkpoints()
+    assert all(entry.metadata is not None for entry in entries)
+
+
+def test_an_ignored_signal_stays_ignored(story: Path, tmp_path: Path) -> None:
+    """Under nohup a closed terminal stops nothing."""
+    command = " ".join(
+        [*PROGRAM, "train", str(story), *FAST, "--max-steps", "400", "--eval-every", "50", "--run", "one"]
+    )
+    script = f"trap '' HUP; {command} & pid=$!; sleep 2.2; kill -HUP $pid; wait $pid"
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0
+    assert "done" in result.stderr

@@ -1,0 +1,180 @@
+"""What an operating system may refuse or lack, and what is then done."""
+
+import errno
+import fcntl
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from charrnn_cli import lock, publish
+from charrnn_cli.checkpoint import load_checkpoint
+from charrnn_cli.errors import RunBusyError, StorageError
+from charrnn_cli.lock import LOCK_NAME, check_unlocked, hold_lock
+from charrnn_cli.paths import corpora_directory, make_directory, runs_directory
+from charrnn_cli.registry import Registry
+from tests.conftest import make_checkpoint, save
+
+
+def refusing(number: int) -> Callable[..., NoReturn]:
+    def refuse(*arguments: object, **options: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS])
+def test_no_preallocation(home: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """File systems without it are written to all the same."""
+    monkeypatch.setattr(os, "posix_fallocate", refusing(number))
+    load_checkpoint(save(make_checkpoint()))
+    monkeypatch.delattr(os, "posix_fallocate")
+    load_checkpoint(save(make_checkpoint(step=2)))
+
+
+def test_no_room_is_noticed_before_writing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "posix_fallocate", refusing(errno.ENOSPC))
+    with pytest.raises(StorageError, match="bytes needed"):
+        save(make_checkpoint())
+    monkeypatch.setattr(shutil, "disk_usage", refusing(errno.EIO))
+    with pytest.raises(StorageError, match=r"No space left on device$"):
+        save(make_checkpoint())
+
+
+@pytest.mark.parametrize(("number", "harmless"), [(errno.EINVAL, True), (errno.EIO, False)])
+def test_directories_that_cannot_be_synced(
+    home: Path, monkeypatch: pytest.MonkeyPatch, number: int, harmless: bool
+) -> None:
+    """Some systems cannot, and that is no error; a disk that fails is one."""
+    fsync = os.fsync
+
+    def only_files(descriptor: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            refusing(number)()
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    if harmless:
+        load_checkpoint(save(make_checkpoint()))
+    else:
+        with pytest.raises(StorageError, match="Input/output error"):
+            save(make_checkpoint())
+
+
+@pytest.mark.parametrize(("number", "harmless"), [(errno.EACCES, True), (errno.EMFILE, False)])
+def test_directories_that_cannot_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, harmless: bool
+) -> None:
+    monkeypatch.setattr(os, "open", refusing(number))
+    if harmless:
+        publish.sync_directory(tmp_path)
+    else:
+        with pytest.raises(OSError, match="Too many open files"):
+            publish.sync_directory(tmp_path)
+
+
+def test_a_failing_fsync_publishes_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that may be lost is never given a name."""
+    monkeypatch.setattr(os, "fsync", refusing(errno.EIO))
+    with pytest.raises(StorageError, match="Input/output error"):
+        save(make_checkpoint())
+    assert list((home / "runs" / "tiny").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_links_that_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """For any other reason than not being there: an error, and nothing published."""
+    monkeypatch.setattr(os, "link", refusing(number))
+    with pytest.raises(StorageError, match=os.strerror(number)):
+        save(make_checkpoint())
+    (home / "a").write_text("a")
+    with pytest.raises(StorageError, match=os.strerror(number)):
+        publish.keep_previous(home / "a", home / "b")
+
+
+def test_half_written_files_are_discarded_on_leaving_at_once(tmp_path: Path) -> None:
+    """A process that a second signal ends removes what it was writing."""
+
+    def attempt() -> None:
+        with publish.publish(tmp_path / "x") as file:
+            file.write(b"half")
+            assert len(list(tmp_path.iterdir())) == 1
+            publish.discard_temporaries()
+            assert list(tmp_path.iterdir()) == []
+
+    with pytest.raises(StorageError):
+        attempt()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_locks_that_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without locks: training goes on without; a directory without room for one does not."""
+    run = Registry().create("one")
+    with hold_lock(run.path):
+        pass
+    monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOLCK))
+    with hold_lock(run.path):
+        check_unlocked(run.path)
+    monkeypatch.undo()
+    (run.path / LOCK_NAME).unlink()
+    check_unlocked(run.path)
+    (run.path / LOCK_NAME).mkdir()
+    with pytest.raises(StorageError, match="cannot open"), hold_lock(run.path):
+        pass
+
+
+def test_a_lock_is_waited_for_a_moment(home: Path) -> None:
+    """Whoever asks about a lock holds it for microseconds, and is no trainer."""
+    run = Registry().create("one")
+    with hold_lock(run.path), pytest.raises(RunBusyError), hold_lock(run.path):
+        pass
+
+
+def test_a_holder_that_left_no_name(home: Path) -> None:
+    """It is refused all the same."""
+    run = Registry().create("one")
+    with (run.path / LOCK_NAME).open("w") as file:
+        file.write("garbage")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(RunBusyError, match="being trained by another process"):
+            check_unlocked(run.path)
+
+
+def test_a_system_without_locks_at_all(home: Path) -> None:
+    """Where Python has no fcntl, as on Windows, everything else works."""
+    script = (
+        "import sys\nsys.modules['fcntl'] = None\n"
+        "from tests.conftest import make_checkpoint, save\n"
+        "from charrnn_cli.lock import check_unlocked, hold_lock\n"
+        "path = save(make_checkpoint())\n"
+        "with hold_lock(path.parent):\n    check_unlocked(path.parent)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2])
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(sys.modules, "fcntl", None)
+            importlib.reload(lock)
+        check_unlocked(home)
+        assert vars(lock)["fcntl"] is None
+    finally:
+        importlib.reload(lock)
+
+
+def test_directories_of_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without CHARRNN_HOME, the platform's for data and cache; what cannot be made is an error with a way out."""
+    monkeypatch.delenv("CHARRNN_HOME")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert runs_directory().name == "runs"
+    assert corpora_directory().name == "corpora"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot create") as caught:
+        make_directory(tmp_path / "file" / "x")
+    assert "CHARRNN_HOME" in str(caught.value.hint)
