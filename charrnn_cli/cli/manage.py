@@ -185,7 +185,9 @@ def _delete(paths: list[Path], *, yes: bool, dry_run: bool) -> None:
     if not yes:
         if not sys.stdin.isatty():
             raise ConfigError("nobody is there to confirm", hint="add --yes, or look first with --dry-run")
-        typer.confirm("Delete them?", abort=True, err=True)
+        if not typer.confirm("Delete them?", err=True):
+            console.say("", "nothing was deleted")
+            return
     for path in paths:
         try:
             path.unlink(missing_ok=True)
