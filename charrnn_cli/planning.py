@@ -22,7 +22,6 @@ from charrnn_cli.trainer import Trainer
 EVALUATIONS = 20
 EVALUATION_INTERVAL = 30.0  # seconds between evaluations, or less where they cost less than
 EVALUATION_SHARE = 0.02  # of the time
-SLOWER_LATER = 1.06  # a shared machine is slower over minutes than in its first steps
 ENDING = 1.5  # seconds from the last save to the process's exit
 
 
@@ -85,7 +84,7 @@ def make_plan(
         deadline = started + config.max_time
         left = deadline - time.monotonic() - ending_seconds(evaluation_seconds)
         evaluations = min(EVALUATIONS, left / max(_apart(evaluation_seconds), 1e-6)) * evaluation_seconds
-        limits.append(first_step + max(1, int((left - evaluations) / (seconds_per_step * SLOWER_LATER))))
+        limits.append(first_step + max(1, int((left - evaluations) / seconds_per_step)))
     steps = min(limits)
     dropout = automatic_dropout(steps / windows.per_epoch) if config.dropout is None else config.dropout
     config = dataclasses.replace(
@@ -139,10 +138,14 @@ def _time(
         before = time.monotonic()
         trainer.update()
         durations.append(time.monotonic() - before)
+    seconds_per_step = statistics.fmean(durations[2:] or durations)  # the first two prepare kernels and buffers
     if not split.val:
-        return statistics.median(durations[1:] or durations), 0.0
+        return seconds_per_step, 0.0
     longest = max(stop - start for start, stop in split.val)
     length = min(longest, WINDOW)
-    before = time.monotonic()
-    evaluate(trainer.model, corpus, [(start, min(stop, start + length)) for start, stop in split.val], config.precision)
-    return statistics.median(durations[1:] or durations), (time.monotonic() - before) * longest / length
+    rows = [(start, min(stop, start + length)) for start, stop in split.val]
+    for _ in range(2):  # the first prepares kernels for these shapes
+        before = time.monotonic()
+        evaluate(trainer.model, corpus, rows, config.precision)
+        seconds = time.monotonic() - before
+    return seconds_per_step, seconds * longest / length
