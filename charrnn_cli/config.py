@@ -132,6 +132,8 @@ class TrainConfig(Settings):
     """Largest global norm of the gradient; 0 is off."""
     dropout: float | None = None
     """On every layer's output, the last included. None: from the number of passes."""
+    ema: float = 0.0
+    """Decay of the exponential moving average of the weights that is evaluated and saved; 0 is off."""
     initialization: Initialization = "orthogonal"
     val_fraction: float = 0.1
     val_split: ValSplit = "tail"
@@ -165,6 +167,7 @@ class TrainConfig(Settings):
         _check_range("weight decay", self.weight_decay, 0.0, 10.0)
         _check_range("clip", self.clip, 0.0)
         _check_range("val fraction", self.val_fraction, 0.0, 0.9)
+        _check_range("ema", self.ema, 0.0, 0.999999)
         _check_range("seed", self.seed, 0, MAX_SEED)
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be at least 0 and below 1, got {self.dropout}")

@@ -41,12 +41,22 @@ class Trainer:
         self.optimizer = AdamW(self.model, config)
         self._masks = DropoutMasks(config.dropout, config.seed)
         self._parameters = tuple(self.optimizer.parameters.values())
+        self._average: CharRNN | None = None
+        if config.ema:
+            self._average = CharRNN(model)
+            self._average.load(self.model.export())
+            self._average.to(self.device)
         self._state: State | None = None
         self.step = 0
         self.train_loss = math.nan
         """Smoothed, nats a character, dropout on."""
         self.lr_scale = 1.0
         """Halved after each divergence."""
+
+    @property
+    def evaluated(self) -> CharRNN:
+        """The model to evaluate and to save: the average of the weights where there is one."""
+        return self.model if self._average is None else self._average
 
     @property
     def epoch(self) -> float:
@@ -74,19 +84,32 @@ class Trainer:
         self._state = [tuple(part.detach().float() for part in layer) for layer in state]
         self.train_loss = value if self.step == 0 else SMOOTHING * self.train_loss + (1 - SMOOTHING) * value
         self.step += 1
+        if self._average is not None:
+            self._follow(self._average)
         return True
 
+    @torch.no_grad()
+    def _follow(self, average: CharRNN) -> None:
+        # In the first steps the decay is lower, so that the average forgets the random beginning.
+        decay = min(self.config.ema, self.step / (self.step + 10))
+        for mean, parameter in zip(average.parameters(), self._parameters, strict=True):
+            mean.lerp_(parameter, 1 - decay)
+
     def snapshot(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Copies of the optimizer's moments and the recurrent state; the weights are the model's `export`."""
+        """Copies of all that a step changes besides the weights of `evaluated`."""
         tensors = dict(self.optimizer.state())
+        if self._average is not None:
+            tensors |= {f"raw.{name}": tensor for name, tensor in self.optimizer.parameters.items()}
         for layer, parts in enumerate(self._state or ()):
             for number, part in enumerate(parts):
                 tensors[f"state.{layer}.{number}"] = part
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
 
     def restore(self, weights: Tensors, tensors: Tensors) -> None:
-        """Continue from an `export` and a `snapshot`; the caller sets step, train_loss and lr_scale."""
-        self.model.load(weights)
+        """Continue from the weights of `evaluated` and a `snapshot`; the caller sets step, train_loss and lr_scale."""
+        self.evaluated.load(weights)
+        if self._average is not None:
+            self.model.load({name: tensors[f"raw.{name}"] for name in weights})
         moments = {name: torch.from_numpy(tensors[name].copy()) for name in self.optimizer.state()}
         self.optimizer.load(moments)
         parts = 2 if self.model.config.cell == "lstm" else 1
@@ -101,14 +124,11 @@ class Trainer:
             ]
 
 
-def resume_tensor_shapes(model: ModelConfig, batch_size: int) -> dict[str, tuple[int, ...]]:
+def resume_tensor_shapes(model: ModelConfig, config: TrainConfig) -> dict[str, tuple[int, ...]]:
     """Every tensor of a `snapshot`, for checking a file before it is used."""
-    shapes = {
-        f"{moment}.{name}": shape
-        for moment in ("exp_avg", "exp_avg_sq")
-        for name, shape in model.tensor_shapes().items()
-    }
+    kinds = ["exp_avg", "exp_avg_sq", *(["raw"] if config.ema else [])]
+    shapes = {f"{kind}.{name}": shape for kind in kinds for name, shape in model.tensor_shapes().items()}
     for layer in range(model.layers):
         for number in range(2 if model.cell == "lstm" else 1):
-            shapes[f"state.{layer}.{number}"] = (1, batch_size, model.size)
+            shapes[f"state.{layer}.{number}"] = (1, config.batch_size, model.size)
     return shapes

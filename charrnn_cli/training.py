@@ -173,7 +173,7 @@ class _Loop:
     def _evaluate(self) -> Evaluated | None:
         progress, step = self.progress, self.trainer.step
         val_loss = evaluate(
-            self.trainer.model, self.corpus, self.plan.split.val, self.plan.config.precision, self.should_stop
+            self.trainer.evaluated, self.corpus, self.plan.split.val, self.plan.config.precision, self.should_stop
         )
         if val_loss is None:
             return None
@@ -222,7 +222,7 @@ class _Loop:
         checkpoint = Checkpoint(
             model=trainer.model.config,
             vocab=self.corpus.vocab,
-            weights=trainer.model.export(),
+            weights=trainer.evaluated.export(),
             run=self.run.name,
             step=trainer.step,
             epoch=trainer.epoch,
@@ -247,7 +247,7 @@ class _Loop:
 
     def _restore(self, state: ResumeState) -> None:
         trainer, step = self.trainer, state.checkpoint.step
-        expected = resume_tensor_shapes(trainer.model.config, self.plan.config.batch_size) if step else {}
+        expected = resume_tensor_shapes(trainer.model.config, self.plan.config) if step else {}
         if step and {name: array.shape for name, array in state.tensors.items()} != expected:
             raise FileFormatError(f"the state of run {self.run.name!r} does not fit its configuration")
         trainer.restore(state.checkpoint.weights, state.tensors)
@@ -301,7 +301,7 @@ class _Loop:
         train_loss = None
         if reason != "stopped" and plan.split.val:
             rows = matching_rows(plan.split)
-            train_loss = evaluate(self.trainer.model, self.corpus, rows, plan.config.precision, self.should_stop)
+            train_loss = evaluate(self.trainer.evaluated, self.corpus, rows, plan.config.precision, self.should_stop)
         if reason == "stopped" and step > progress.handled_step:
             yield from self.saver.save(self._state(interrupted=True), self._seconds())
         elif reason != "stopped" and not progress.finished:  # nothing was left to do when it was resumed

@@ -118,13 +118,14 @@ def test_no_seed_is_a_recorded_seed(corpus: Corpus) -> None:
     )
 
 
+@pytest.mark.parametrize("ema", [0.0, 0.9])
 @pytest.mark.parametrize("stop_at", [1, 7, 10, 11, 29])
-def test_stopped_and_resumed_is_the_same_run(corpus: Corpus, stop_at: int) -> None:
+def test_stopped_and_resumed_is_the_same_run(corpus: Corpus, stop_at: int, ema: float) -> None:
     """Bit for bit: weights, optimizer, recurrent state and step files; what was stopped can be sampled meanwhile."""
-    run_training(corpus, TINY, "whole")
+    run_training(corpus, replace(TINY, ema=ema), "whole")
     run = Registry().create("parts")
     reached = [0]
-    config = replace(TINY, log_every=1)
+    config = replace(TINY, log_every=1, ema=ema)
     for event in train(corpus, tiny_model(corpus), config, run=run, should_stop=lambda: reached[-1] >= stop_at):
         if isinstance(event, StepLogged):
             reached.append(event.step)
@@ -144,6 +145,18 @@ def test_stopped_and_resumed_is_the_same_run(corpus: Corpus, stop_at: int) -> No
     ):
         assert read_header(whole_file).tensors_sha256 == read_header(parts_file).tensors_sha256
     assert Registry().run("whole").checkpoints()[1].val_loss == run.checkpoints()[1].val_loss
+
+
+def test_averaged_weights_are_what_is_saved(corpus: Corpus) -> None:
+    """The step file holds the average, the resume file both; training itself is not touched by it."""
+    run_training(corpus, TINY, "plain")
+    run_training(corpus, replace(TINY, ema=0.9), "averaged")
+    plain, averaged = load_checkpoint("plain@30"), load_checkpoint("averaged@30")
+    state = load_resume(Registry().run("averaged").resume_path)
+    for name, array in plain.weights.items():
+        assert (state.tensors[f"raw.{name}"] == array).all()
+        assert (state.checkpoint.weights[name] == averaged.weights[name]).all()
+    assert not (averaged.weights["output.weight"] == plain.weights["output.weight"]).all()
 
 
 def test_patience_ends_early(corpus: Corpus) -> None:

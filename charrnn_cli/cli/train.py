@@ -79,6 +79,9 @@ def train(
     warmup: Annotated[float | None, _option("Optimisation", "warmup", "Share of the steps to reach the peak.")] = None,
     clip: Annotated[float | None, _option("Optimisation", "clip", "Largest norm of the gradient; 0 is off.")] = None,
     weight_decay: Annotated[float | None, _option("Optimisation", "weight_decay", "AdamW's, on matrices.")] = None,
+    ema: Annotated[
+        float | None, _option("Optimisation", "ema", "Evaluate and save averaged weights, of this decay; 0 is off.")
+    ] = None,
     val_fraction: Annotated[float | None, _option("Validation", "val_fraction", "Share held out; 0 is off.")] = None,
     val_split: Annotated[
         str | None, _option("Validation", "val_split", "tail: the text's end; spread: the ends of 100 segments.")
