@@ -30,8 +30,6 @@ class TrainingStarted:
     """Steps between evaluations; 0 when there is no validation."""
     seconds_per_step: float
     """Measured on this machine before the start."""
-    note: str | None = None
-    """What a person should know before it goes on, such as a damaged file that was passed over."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

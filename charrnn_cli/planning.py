@@ -16,6 +16,7 @@ from charrnn_cli.device import choose_device, choose_precision
 from charrnn_cli.dropout import automatic_dropout
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.evaluation import WINDOW, evaluate
+from charrnn_cli.events import TrainingStarted
 from charrnn_cli.sampling import random_seed
 from charrnn_cli.trainer import Trainer
 
@@ -38,6 +39,38 @@ class Plan:
     """What one evaluation takes."""
     deadline: float | None
     """On `time.monotonic`'s clock: the moment when the run must have ended."""
+
+    def started(self, run: str, model: ModelConfig, first_step: int) -> TrainingStarted:
+        """The plan as the event that opens a run."""
+        config = self.config
+        assert config.seed is not None
+        assert config.dropout is not None
+        assert config.threads is not None
+        return TrainingStarted(
+            run=run,
+            first_step=first_step,
+            total_steps=self.steps,
+            steps_per_epoch=self.windows.per_epoch,
+            parameters=model.num_parameters,
+            train_characters=self.split.train_characters,
+            val_characters=self.split.val_characters,
+            batch_size=config.batch_size,
+            seq_len=config.seq_len,
+            dropout=config.dropout,
+            device=config.device,
+            precision=config.precision,
+            threads=config.threads,
+            seed=config.seed,
+            eval_every=config.eval_every or 0,
+            seconds_per_step=self.seconds_per_step,
+        )
+
+    def disk_bytes(self, model: ModelConfig) -> int:
+        """About what the run will take at most: step files of weights, and two resume files of three times as much."""
+        every = [number for number in (self.config.eval_every, self.config.save_every) if number]
+        checkpoints = min(self.config.keep, sum(self.steps // number for number in every) + 1)
+        copies = 3 + (1 if self.config.ema else 0)
+        return 4 * model.num_parameters * (checkpoints + 2 * copies)
 
 
 def make_plan(

@@ -15,7 +15,7 @@ from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.corpus import Corpus
 from charrnn_cli.errors import DivergedError, FileFormatError, StorageError
 from charrnn_cli.evaluation import evaluate, never_stop
-from charrnn_cli.events import Diverged, Evaluated, StepLogged, TrainEvent, TrainingFinished, TrainingStarted
+from charrnn_cli.events import Diverged, Evaluated, StepLogged, TrainEvent, TrainingFinished
 from charrnn_cli.lock import hold_lock
 from charrnn_cli.metrics import record
 from charrnn_cli.planning import Plan, ending_seconds, make_plan
@@ -112,7 +112,7 @@ class _Loop:
         self.good = self._state()  # where to go back to when the loss diverges
 
     def events(self) -> Iterator[TrainEvent]:
-        yield self._begun()
+        yield self.plan.started(self.run.name, self.trainer.model.config, self.trainer.step)
         reason: EndReason = "complete"
         logged_at, logged_step = time.monotonic(), self.trainer.step
         log_now = True  # the first step at once: a sign of life
@@ -260,30 +260,6 @@ class _Loop:
 
     def _seconds(self) -> float:
         return time.monotonic() - self.started
-
-    def _begun(self) -> TrainingStarted:
-        plan, config = self.plan, self.plan.config
-        assert config.seed is not None
-        assert config.dropout is not None
-        assert config.threads is not None
-        return TrainingStarted(
-            run=self.run.name,
-            first_step=self.trainer.step,
-            total_steps=plan.steps,
-            steps_per_epoch=plan.windows.per_epoch,
-            parameters=self.trainer.model.config.num_parameters,
-            train_characters=plan.split.train_characters,
-            val_characters=plan.split.val_characters,
-            batch_size=config.batch_size,
-            seq_len=config.seq_len,
-            dropout=config.dropout,
-            device=config.device,
-            precision=config.precision,
-            threads=config.threads,
-            seed=config.seed,
-            eval_every=config.eval_every or 0,
-            seconds_per_step=plan.seconds_per_step,
-        )
 
     def _logged(self, steps: int, seconds: float) -> StepLogged:
         characters = steps * self.plan.config.batch_size * self.plan.config.seq_len

@@ -16,7 +16,7 @@ PACKAGE = Path(charrnn_cli.__file__).parent
 LEVELS = {
     0: ["version", "errors", "config", "events"],
     1: ["vocab", "advice", "paths", "publish", "tensorfile", "lock", "registry", "text", "metrics"],
-    2: ["corpus", "batches", "checkpoint", "inference", "sampling", "resuming"],
+    2: ["corpus", "batches", "checkpoint", "inference", "sampling", "resuming", "baselines"],
     3: ["model", "optimizer", "dropout", "device", "evaluation", "trainer", "planning", "saving", "training"],
 }
 LEVEL_OF = {name: level for level, names in LEVELS.items() for name in names}

@@ -1,5 +1,6 @@
 """`charrnn encode`: a text as integers and a vocabulary, once."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +39,9 @@ def encode(
     decode: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write an encoded file's text instead.", show_default=False)
     ] = None,
+    with_baselines: Annotated[
+        bool, typer.Option("--baselines", help="Bits a character that simple models reach on the text's end.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object.")] = False,
 ) -> None:
     """Turn a text into integers and a vocabulary. Optional: train does it by itself.
@@ -59,10 +63,17 @@ def encode(
     with stop.listening(), bytes_progress("encoding", stop) as progress:
         corpus = encode_text(text, output, options, progress=progress)
     summary = {"output": str(output), **_summary(corpus)}
+    if with_baselines:
+        from charrnn_cli.baselines import baselines
+
+        scale = baselines(corpus)
+        summary["baselines"] = dataclasses.asdict(scale)
     if as_json:
         console.write_json(summary)
     else:
         _show(corpus, summary)
+        if with_baselines:
+            _line("scale", str(scale))
         console.say("next", f"charrnn train {output}")
 
 
@@ -119,7 +130,11 @@ def _show(corpus: "Corpus", summary: dict[str, Any]) -> None:
     rows.append(("advice", f"with the default model, {advice.message}"))
     rows.append(("wrote", summary["output"]))
     for label, text in rows:
-        console.write_line(f"{label:<{console.LABEL_WIDTH}} {console.safe(text)}")
+        _line(label, text)
+
+
+def _line(label: str, text: str) -> None:
+    console.write_line(f"{label:<{console.LABEL_WIDTH}} {console.safe(text)}")
 
 
 def _read_as(summary: dict[str, Any]) -> str:

@@ -1,14 +1,16 @@
 """A training run as a person sees it: what is known before, the live display, and the verdict after."""
 
+import contextlib
 import dataclasses
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charrnn_cli.advice import advise_on_losses, advise_on_size, advise_on_validation, bits_per_character
-from charrnn_cli.cli import console
-from charrnn_cli.cli.formats import duration
+from charrnn_cli.cli import STARTED, console
+from charrnn_cli.cli.formats import duration, size
 from charrnn_cli.cli.progress import show
 from charrnn_cli.cli.progress_bytes import bytes_progress
 from charrnn_cli.cli.signals import StopRequest
@@ -20,6 +22,9 @@ from charrnn_cli.text import TextOptions
 
 if TYPE_CHECKING:
     from charrnn_cli.corpus import Corpus
+
+
+SCALE_BUDGET = 120.0  # seconds; in a shorter run the few that measuring the scale takes would be missed
 
 
 class Session:
@@ -55,13 +60,17 @@ class Session:
         noisy = advise_on_validation(split.val_characters)
         if noisy is not None:
             self.say("advice", noisy.message)
+        if not self.quiet and (config.max_time is None or config.max_time >= SCALE_BUDGET):
+            from charrnn_cli.baselines import baselines
+
+            self.say("scale", str(baselines(corpus)))
         batch_size = fitting_batch_size(split.train_characters, config)
         if batch_size == config.batch_size or fixed_batch:
             return config
         self.say("batch", f"{batch_size} rows instead of {config.batch_size}: the text is short")
         return dataclasses.replace(config, batch_size=batch_size)
 
-    def follow(self, events: Iterable[TrainEvent], model: ModelConfig, directory: Path) -> TrainingFinished:
+    def follow(self, events: Iterable[TrainEvent], directory: Path) -> TrainingFinished:
         """Show the events to their end. Raises InterruptionError where a signal stopped the run."""
         finished: TrainingFinished | None = None
         dropout = 0.0
@@ -71,7 +80,8 @@ class Session:
                 console.write(json.dumps(event_to_json(event), ensure_ascii=False) + "\n")
             if isinstance(event, TrainingStarted):
                 dropout = event.dropout
-                self._show_plan(event, directory)
+                self._show_plan(event)
+                self.say("run", f"{event.run} in {directory}")
             elif isinstance(event, TrainingFinished):
                 finished = event
         assert finished is not None
@@ -80,7 +90,24 @@ class Session:
         self._show_end(finished, dropout)
         return finished
 
-    def _show_plan(self, event: TrainingStarted, directory: Path) -> None:
+    def rehearse(self, corpus: "Corpus", model: ModelConfig, config: TrainConfig) -> None:
+        """Show what a run would be, from a few timed steps; nothing is kept."""
+        from charrnn_cli.planning import make_plan
+
+        plan = make_plan(corpus, model, config, started=STARTED, first_step=0, should_stop=self.stop)
+        self.stop.check()
+        event = plan.started("", model, 0)
+        if self.as_json:
+            console.write_line(json.dumps({**event_to_json(event), "bytes": plan.disk_bytes(model)}))
+        self._show_plan(event)
+        with contextlib.suppress(ImportError):  # Windows does not tell
+            import resource
+
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+            self.say("memory", f"{size(peak)} at the most so far, after a few steps and an evaluation")
+        self.say("disk", f"up to {size(plan.disk_bytes(model))}")
+
+    def _show_plan(self, event: TrainingStarted) -> None:
         minutes = duration(event.seconds_per_step * (event.total_steps - event.first_step))
         epochs = event.total_steps / event.steps_per_epoch
         self.say(
@@ -95,7 +122,6 @@ class Session:
             f"{event.device}, {event.precision}, {event.threads} threads, dropout {event.dropout:.2g}, "
             f"seed {event.seed}",
         )
-        self.say("run", f"{event.run} in {directory}")
 
     def _show_end(self, event: TrainingFinished, dropout: float) -> None:
         losses = ""

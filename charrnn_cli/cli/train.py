@@ -130,6 +130,10 @@ def train(
         int | None,
         _option("System", "seed", "The same seed trains the same model.  [default: random]", envvar="CHARRNN_SEED"),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show the plan from a few timed steps, and leave.", rich_help_panel="System"),
+    ] = False,
     log_every: Annotated[
         int | None, _option("Display", "log_every", "Steps between lines of metrics.  [default: one a second]")
     ] = None,
@@ -148,6 +152,8 @@ def train(
     session = Session(quiet=quiet, as_json=as_json)
     options = TextOptions.from_json({"encoding": encoding, "newlines": newlines})
     if resume is not None:
+        if dry_run:
+            raise ConfigError("--dry-run plans a new run, not one to resume", hint="leave out one of the two")
         if run is not None:
             raise ConfigError("--run names a new run and --resume an old one", hint="leave out one of the two")
         _resume(session, resume, text, options, given, allow_new_data=allow_new_data)
@@ -157,7 +163,7 @@ def train(
     model, config = from_preset(preset, given)
     if run is not None:
         check_run_name(run)
-    start_run(session, text, options, model, config, run=run, fixed_batch=batch_size is not None)
+    start_run(session, text, options, model, config, run=run, fixed_batch=batch_size is not None, dry_run=dry_run)
 
 
 def start_run(
@@ -169,13 +175,17 @@ def start_run(
     *,
     run: str | None = None,
     fixed_batch: bool = False,
+    dry_run: bool = False,
 ) -> str:
-    """Train a new run and show it; its name."""
+    """Train a new run and show it; its name. A dry run shows its plan alone."""
     session.say("charrnn", f"reading {text}")
     with session.stop.listening():
         corpus = session.read(text, options)
         model = dataclasses.replace(model, vocabulary_size=len(corpus.vocab))
         config = session.fit(corpus, model, config, fixed_batch=fixed_batch)
+        if dry_run:
+            session.rehearse(corpus, model, config)
+            return ""
         registry = Registry()
         default_name = f"{corpus.name}-{model.cell}-{model.layers}x{model.size}"
         new = registry.create_like(default_name) if run is None else registry.create(run)
@@ -191,7 +201,7 @@ def start_run(
             should_stop=session.stop,
             source={"text": str(text.absolute()), "options": options.to_json()},
         )
-        session.follow(events, model, new.path)
+        session.follow(events, new.path)
     return new.name
 
 
@@ -235,7 +245,7 @@ def _resume(
             should_stop=session.stop,
             source={"text": str(text.absolute()), "options": options.to_json()},
         )
-        session.follow(events, resumable.model, resumable.run.path)
+        session.follow(events, resumable.run.path)
 
 
 def _given(params: dict[str, Any]) -> dict[str, Any]:

@@ -49,3 +49,10 @@ def test_control_characters_are_shown_not_sent(charrnn: Charrnn, tmp_path: Path)
     assert result.returncode == 0
     assert "\\x1b" in result.stdout
     assert not set(result.stdout + result.stderr) & {"\x1b", "\x07", "\x9b"}
+
+
+def test_baselines(charrnn: Charrnn, story: Path) -> None:
+    """The scale of losses, in the summary and in its JSON."""
+    assert "scale    uniform 3.91, unigram " in charrnn("encode", story, "--baselines").stdout
+    facts = json.loads(charrnn("encode", story, "--baselines", "--json", "-o", "x.safetensors").stdout)
+    assert facts["baselines"]["uniform"] > facts["baselines"]["fivegram"]

@@ -175,3 +175,14 @@ def test_a_text_that_is_gone_is_asked_for(charrnn: Charrnn, story: Path, tmp_pat
     assert "is gone" in result.stderr
     assert "charrnn train TEXT --resume short" in result.stderr
     assert charrnn("train", moved, "--resume", "short", "--max-steps", "6").returncode == 0
+
+
+def test_a_dry_run_leaves_nothing(charrnn: Charrnn, story: Path, home: Path) -> None:
+    """The plan, from timed steps, with memory and disk; no run."""
+    result = charrnn("train", story, *FAST, "--epochs", "3", "--dry-run")
+    assert result.returncode == 0
+    for expected in ("174 steps of 4 x 16", "s a step", "memory  ", "disk    up to "):
+        assert expected in result.stderr
+    facts = json.loads(charrnn("train", story, *FAST, "--epochs", "3", "--dry-run", "--json").stdout)
+    assert (facts["total_steps"], facts["parameters"]) == (174, 2039)
+    assert Registry().runs() == []

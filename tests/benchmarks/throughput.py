@@ -1,0 +1,115 @@
+"""Characters a second and GFLOP/s of our training step, against the plain port and the machine's matrix peak.
+
+    python -m tests.benchmarks.throughput [--rounds 7]
+
+All in one process, taking turns, so that a busy machine disturbs every side alike; medians and ratios.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from charrnn_cli.batches import TrainWindows
+from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.corpus import Corpus
+from charrnn_cli.device import available_devices
+from charrnn_cli.trainer import Trainer
+from tests.benchmarks.port import PlainPort
+
+SYMBOLS = 83
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def useful_flops(model: ModelConfig, characters: int) -> float:
+    """Of a step's products: 2 a multiply-add, forward once and backward twice; a one-hot product counts as none."""
+    products = sum(rows * columns for rows, columns in _matrices(model))
+    return 3 * 2 * products * characters
+
+
+def _matrices(model: ModelConfig) -> list[tuple[int, int]]:
+    shapes = {name: shape for name, shape in model.tensor_shapes().items() if len(shape) == 2}
+    shapes.pop("embedding.weight", None)
+    if not model.embed:
+        shapes.pop("layers.0.weight_ih_l0")
+    return [(shape[0], shape[1]) for shape in shapes.values()]
+
+
+def random_corpus(characters: int) -> Corpus:
+    alphabet = "".join(chr(33 + index) for index in range(SYMBOLS))
+    ids = torch.randint(SYMBOLS, (characters,), generator=torch.Generator().manual_seed(0)).tolist()
+    return Corpus.from_text(alphabet + "".join(alphabet[index] for index in ids))
+
+
+def our_step(model: ModelConfig, config: TrainConfig) -> Callable[[], object]:
+    corpus = random_corpus(config.batch_size * config.seq_len * 4)
+    trainer = Trainer(model, config, TrainWindows(corpus, [(0, len(corpus))], config), total_steps=10_000)
+    return trainer.update
+
+
+def port_step(batch_size: int, seq_len: int) -> Callable[[], object]:
+    port = PlainPort(SYMBOLS)
+    ids_BT = torch.randint(SYMBOLS, (batch_size, seq_len + 1))
+    return lambda: port.step(ids_BT[:, :-1], ids_BT[:, 1:])
+
+
+def peak(dtype: torch.dtype, device: str) -> float:
+    """FLOP/s of a large square product."""
+    size = 2048 if device == "cpu" else 8192
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    times = []
+    for _ in range(8):
+        before = time.perf_counter()
+        a @ b
+        if device != "cpu":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - before)
+    return 2 * size**3 / min(times)
+
+
+def compare(shape: tuple[int, int, int, int, int], device: str, rounds: int) -> None:
+    layers, size, embed, batch_size, seq_len = shape
+    model = ModelConfig(vocabulary_size=SYMBOLS, layers=layers, size=size, embed=embed)
+    config = TrainConfig(batch_size=batch_size, seq_len=seq_len, dropout=0.5, seed=1, device=device, clip=5.0)
+    steps: dict[str, Callable[[], object]] = {}
+    if (layers, size, embed) == (2, 512, 0) and device == "cpu":
+        steps["plain port"] = port_step(batch_size, seq_len)
+    for precision in DTYPES:
+        steps[precision] = our_step(model, replace(config, precision=precision))  # type: ignore[arg-type]
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for round_number in range(rounds + 2):
+        for name, step in steps.items():
+            before = time.perf_counter()
+            step()
+            if round_number >= 2:
+                times[name].append(time.perf_counter() - before)
+    characters = batch_size * seq_len
+    flops = useful_flops(model, characters)
+    base = statistics.median(next(iter(times.values())))
+    print(f"\n{layers}x{size}, embed {embed}, {batch_size} x {seq_len} on {device}: {flops / 1e9:.1f} GFLOP a step")
+    for name, values in times.items():
+        seconds = statistics.median(values)
+        share = flops / seconds / peak(DTYPES.get(name, torch.float32), device)
+        speed = f"{characters / seconds:10,.0f} chars/s   {flops / seconds / 1e9:8.1f} GFLOP/s"
+        print(f"  {name:<12} {seconds:8.4f} s   {speed}   {100 * share:3.0f} % of the peak   {base / seconds:.2f} x")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=7)
+    rounds = parser.parse_args().rounds
+    device = available_devices()[0]
+    peaks = ", ".join(f"{name} {peak(dtype, device) / 1e9:,.0f} GFLOP/s" for name, dtype in DTYPES.items())
+    print(f"{device}, {torch.get_num_threads()} threads, matrix peak: {peaks}")
+    shapes = [(2, 512, 0, 100, 100), (1, 512, 64, 32, 64), (2, 512, 64, 32, 64)]
+    if device != "cpu":
+        shapes.append((3, 1024, 0, 256, 128))
+    for shape in shapes:
+        compare(shape, device, rounds)
+
+
+if __name__ == "__main__":
+    main()
