@@ -122,7 +122,7 @@ def save_resume(run: Run, state: ResumeState) -> None:
             tensors.write(pieces[name])
 
 
-def load_resume(path: Path, extra: Mapping[str, tuple[int, ...]] | None = None) -> ResumeState:
+def load_resume(path: Path) -> ResumeState:
     """Load and verify a resume file. Raises FileFormatError, StorageError."""
     with open_regular(path) as file:
         header = read_open_header(file, path)

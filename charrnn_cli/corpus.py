@@ -1,5 +1,6 @@
 """A text as integers on disk, read by windows."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -11,13 +12,21 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.errors import AlreadyPublishedError, CharrnnError, FileFormatError, TextError
+from charrnn_cli.errors import (
+    AlreadyPublishedError,
+    CharrnnError,
+    FileFormatError,
+    NotFoundError,
+    StorageError,
+    TextError,
+)
 from charrnn_cli.paths import corpora_directory, make_directory
 from charrnn_cli.tensorfile import (
     TensorSpec,
     open_regular,
     read_header,
     read_open_header,
+    tensors_digest,
     verify_tensors,
     write_tensors,
 )
@@ -85,10 +94,13 @@ class Corpus:
         """A corpus in memory, of a text in memory."""
         vocab = Vocab.from_text(text)
         ids_N = np.array(vocab.encode(text), dtype=DTYPES[_ids_dtype(len(vocab))])
-        digest = hashlib.sha256(vocab.to_code_points() + ids_N.tobytes()).hexdigest()
+        counts_V = np.bincount(ids_N, minlength=len(vocab)).astype(np.uint64)
+        specs = _specs(_ids_dtype(len(vocab)), len(ids_N), len(vocab))
+        pieces = {"ids": ids_N.tobytes(), "vocabulary": vocab.to_code_points(), "counts": counts_V.tobytes()}
+        digest = tensors_digest(specs, pieces)
         return cls(
             vocab,
-            np.bincount(ids_N, minlength=len(vocab)).astype(np.uint64),
+            counts_V,
             lambda start, stop: ids_N[start:stop],
             {"name": name, "characters": len(text), "tensors_sha256": digest},
         )
@@ -116,7 +128,10 @@ class Corpus:
         def pread(name: str, start: int, stop: int) -> bytes:
             spec = specs[name]
             item = spec.num_bytes // spec.shape[0] if spec.shape[0] else 0
-            data = os.pread(descriptor, (stop - start) * item, spec.start + start * item)
+            try:
+                data = os.pread(descriptor, (stop - start) * item, spec.start + start * item)
+            except OSError as error:
+                raise StorageError(f"cannot read {path}: {error.strerror}") from error
             if len(data) != (stop - start) * item:
                 raise FileFormatError(f"{path} was cut off while it was read")
             return data
@@ -141,6 +156,8 @@ def encode_text(
     Raises TextError, AlreadyPublishedError, StorageError.
     """
     options = options or TextOptions()
+    if os.path.lexists(output):
+        raise AlreadyPublishedError(f"{output} exists and is not overwritten", hint="name another file with --output")
     total = 2 * max(1, _file_bytes(path))
     report = progress or (lambda done, total: None)
 
@@ -156,13 +173,9 @@ def encode_text(
         raise TextError(f"{path} is empty", hint="name a file that holds text")
 
     dtype = _ids_dtype(len(present))
-    specs = {
-        "ids": TensorSpec(dtype, (num_characters,)),
-        "vocabulary": TensorSpec("U32", (len(present),)),
-        "counts": TensorSpec("U64", (len(present),)),
-    }
+    specs = _specs(dtype, num_characters, len(present))
     metadata = {
-        "name": path.name.split(".")[0] or path.name,
+        "name": (path.name.split(".")[0] or path.name).encode("utf-8", "replace").decode(),
         "characters": num_characters,
         "vocabulary_size": len(present),
         "source_sha256": facts.sha256,
@@ -200,12 +213,16 @@ def cached_corpus(path: Path, options: TextOptions | None = None, *, progress: P
     options = options or TextOptions()
     if is_encoded(path):
         return Corpus.open(path)
-    key = hashlib.sha256(json.dumps([_file_sha256(path), path.name, options.to_json()]).encode()).hexdigest()
+    content = _file_sha256(path, progress or (lambda done, total: None))
+    key = hashlib.sha256(json.dumps([content, path.name, options.to_json()]).encode()).hexdigest()
     cached = make_directory(corpora_directory()) / f"{key[:32]}.safetensors"
     try:
         return Corpus.open(cached)
-    except CharrnnError:
-        cached.unlink(missing_ok=True)  # absent, or damaged: either way it is made again
+    except NotFoundError:
+        pass
+    except FileFormatError:  # damaged: it is made again
+        with contextlib.suppress(OSError):
+            cached.unlink(missing_ok=True)
     try:
         return encode_text(path, cached, options, progress=progress)
     except AlreadyPublishedError:  # another process was faster
@@ -221,6 +238,14 @@ def is_encoded(path: Path) -> bool:
     except CharrnnError:
         return path.is_file()  # damaged: opening it says how
     return True
+
+
+def _specs(dtype: str, num_characters: int, vocabulary_size: int) -> dict[str, TensorSpec]:
+    return {
+        "ids": TensorSpec(dtype, (num_characters,)),
+        "vocabulary": TensorSpec("U32", (vocabulary_size,)),
+        "counts": TensorSpec("U64", (vocabulary_size,)),
+    }
 
 
 def _ids_dtype(vocabulary_size: int) -> str:
@@ -240,9 +265,12 @@ def _file_bytes(path: Path) -> int:
         return os.fstat(file.fileno()).st_size
 
 
-def _file_sha256(path: Path) -> str:
+def _file_sha256(path: Path, progress: Progress) -> str:
     with open_text(path) as file:
         digest = hashlib.sha256()
+        total, done = os.fstat(file.fileno()).st_size, 0
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
+            done += len(chunk)
+            progress(done, max(total, done))
         return digest.hexdigest()

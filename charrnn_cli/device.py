@@ -1,13 +1,15 @@
 """Which device and precision this machine offers."""
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
 import torch
 
-from charrnn_cli.errors import DeviceError
+from charrnn_cli.errors import DeviceError, MemoryShortageError
 
 _BF16_CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 and Arm names in /proc/cpuinfo
 
@@ -48,6 +50,17 @@ def choose_precision(name: str, device: torch.device) -> Literal["fp32", "bf16"]
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
     """Products in bfloat16 when that is the precision; weights and the loss stay float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+@contextlib.contextmanager
+def memory_errors_told(advice: str) -> Iterator[None]:
+    """Turn torch's errors of short memory into MemoryShortageError, with what to change as its hint."""
+    try:
+        yield
+    except RuntimeError as error:  # the CPU's allocator has no class of its own
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise MemoryShortageError("the model and its batch do not fit into the memory", hint=advice) from error
+        raise
 
 
 @functools.cache

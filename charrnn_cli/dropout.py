@@ -1,5 +1,7 @@
 """Dropout whose masks are a function of (seed, step, layer), so that a resumed run draws the same ones."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,28 +15,32 @@ class DropoutMasks:
     The share is rounded to a multiple of 1/256.
     """
 
-    def __init__(self, dropout: float, seed: int) -> None:
+    def __init__(self, dropout: float, seed: int, batch_size: int) -> None:
         self._threshold = min(round(dropout * LEVELS), LEVELS - 1)
         self._scale = LEVELS / (LEVELS - self._threshold)
         self._seed = seed
+        self._batch_size = batch_size
         self.step = 0
+        self.rows = slice(None)
+        """The rows of the batch that the output holds; a part of them has its part of the whole batch's mask."""
 
     def __bool__(self) -> bool:
         return self._threshold > 0
 
     def __call__(self, layer: int, output_TBH: Tensor) -> Tensor:
-        mask = self._kept(layer, output_TBH).to(output_TBH.dtype).mul_(self._scale)
-        return output_TBH * mask
+        length, _, size = output_TBH.shape
+        kept_TBH = self._kept(layer, (length, self._batch_size, size), output_TBH.device)[:, self.rows]
+        return output_TBH * kept_TBH.to(output_TBH.dtype).mul_(self._scale)
 
-    def _kept(self, layer: int, like: Tensor) -> Tensor:
-        if like.device.type == "cpu":
-            stream = np.random.PCG64([self._seed, self.step, layer])
-            raw = stream.random_raw((like.numel() + 7) // 8).view(np.uint8)[: like.numel()]
-            return torch.from_numpy(raw).view(like.shape) >= self._threshold
+    def _kept(self, layer: int, shape: tuple[int, int, int], device: torch.device) -> Tensor:
+        if device.type == "cpu":
+            number = math.prod(shape)
+            raw = np.random.PCG64([self._seed, self.step, layer]).random_raw((number + 7) // 8)
+            return torch.from_numpy(raw.view(np.uint8)[:number]).view(shape) >= self._threshold
         # On an accelerator the bytes are drawn where they are used; they differ from the CPU's.
         seed = int(np.random.PCG64([self._seed, self.step, layer]).random_raw()) >> 1
-        generator = torch.Generator(like.device).manual_seed(seed)
-        drawn = torch.empty(like.shape, dtype=torch.uint8, device=like.device).random_(generator=generator)
+        generator = torch.Generator(device).manual_seed(seed)
+        drawn = torch.empty(shape, dtype=torch.uint8, device=device).random_(generator=generator)
         return drawn >= self._threshold
 
 

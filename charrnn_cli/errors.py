@@ -5,6 +5,7 @@ CharrnnError                  it failed while running                          e
 ├── StorageError              the disk or a permission refused                 exit 1
 │   └── AlreadyPublishedError a file of that name exists and stays             exit 1
 ├── RunBusyError              another process trains this run                  exit 1
+├── MemoryShortageError       the model or the batch does not fit             exit 1
 ├── DivergedError             the loss became infinite or not a number         exit 1
 ├── InterruptionError         a signal asked us to leave, and all is saved     exit 128 + signal
 └── UsageError                what was typed or named is wrong                 exit 2
@@ -45,6 +46,10 @@ class AlreadyPublishedError(StorageError):
 
 class RunBusyError(CharrnnError):
     """Another process trains this run."""
+
+
+class MemoryShortageError(CharrnnError):
+    """The model or the batch does not fit into the memory."""
 
 
 class DivergedError(CharrnnError):

@@ -10,7 +10,13 @@ from charrnn_cli.corpus import Corpus
 from charrnn_cli.device import autocast
 from charrnn_cli.model import CharRNN, State
 
-WINDOW = 500  # characters a row at a time: bounds the memory, not the result
+LOGITS = 1 << 24  # elements at a time, 64 MB: bounds the memory, not the result
+MAX_WINDOW = 500  # characters a row at a time
+
+
+def window_length(num_rows: int, vocabulary_size: int) -> int:
+    """Characters a row that are evaluated at a time."""
+    return max(1, min(MAX_WINDOW, LOGITS // (num_rows * vocabulary_size)))
 
 
 def never_stop() -> bool:
@@ -33,10 +39,11 @@ def evaluate(
     longest = max(stop - start for start, stop in rows)
     state: State | None = None
     total = 0.0
-    for start in range(0, longest, WINDOW):
+    window = window_length(len(rows), model.config.vocabulary_size)
+    for start in range(0, longest, window):
         if should_stop():
             return None
-        both_TR = torch.from_numpy(row_windows(corpus, rows, start, min(WINDOW, longest - start))).to(device)
+        both_TR = torch.from_numpy(row_windows(corpus, rows, start, min(window, longest - start))).to(device)
         with autocast(device, precision):
             logits_TRV, state = model(both_TR[0], state)
         total += functional.cross_entropy(

@@ -88,6 +88,15 @@ class Diverged:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MemoryShort:
+    """The device's memory did not suffice: the batch goes through the model in parts, with the same result."""
+
+    step: int
+    parts: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingFinished:
     """The end, also of a run that was stopped early."""
 
@@ -105,4 +114,6 @@ class TrainingFinished:
     seconds: float
 
 
-TrainEvent = TrainingStarted | StepLogged | Evaluated | CheckpointSaved | SaveFailed | Diverged | TrainingFinished
+TrainEvent = (
+    TrainingStarted | StepLogged | Evaluated | CheckpointSaved | SaveFailed | Diverged | MemoryShort | TrainingFinished
+)

@@ -2,6 +2,8 @@
 
 import os
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
+from urllib.request import url2pathname
 
 from charrnn_cli.errors import StorageError
 
@@ -28,6 +30,22 @@ def make_directory(path: Path) -> Path:
             hint=f"set {HOME_VARIABLE} to a directory you can write",
         ) from error
     return path
+
+
+def path_to_uri(path: Path) -> str:
+    """An absolute path as a `file:` URI: plain ASCII, whatever bytes the path is made of."""
+    return path.absolute().as_uri()
+
+
+def path_from_uri(uri: str) -> Path:
+    """The inverse of `path_to_uri`. Raises ValueError."""
+    if not uri.startswith("file://"):
+        raise ValueError(f"{uri!r} is no file")
+    return (
+        Path(url2pathname(uri.removeprefix("file://")))
+        if os.name == "nt"
+        else Path(os.fsdecode(unquote_to_bytes(uri.removeprefix("file://"))))
+    )
 
 
 def _home(name: str) -> Path | None:

@@ -15,7 +15,7 @@ from charrnn_cli.corpus import Corpus
 from charrnn_cli.device import choose_device, choose_precision
 from charrnn_cli.dropout import automatic_dropout
 from charrnn_cli.errors import ConfigError
-from charrnn_cli.evaluation import WINDOW, evaluate
+from charrnn_cli.evaluation import evaluate, window_length
 from charrnn_cli.events import TrainingStarted
 from charrnn_cli.sampling import random_seed
 from charrnn_cli.trainer import Trainer
@@ -117,6 +117,12 @@ def make_plan(
         deadline = started + config.max_time
         left = deadline - time.monotonic() - ending_seconds(evaluation_seconds)
         evaluations = min(EVALUATIONS, left / max(_apart(evaluation_seconds), 1e-6)) * evaluation_seconds
+        if left < seconds_per_step:
+            raise ConfigError(
+                f"max time {config.max_time:g} s is too short: the start took {time.monotonic() - started:.1f} s here, "
+                f"and the end will take {ending_seconds(evaluation_seconds):.1f} s",
+                hint=f"give it at least {2 * (config.max_time - left + seconds_per_step):.0f}s",
+            )
         limits.append(first_step + max(1, int((left - evaluations) / seconds_per_step)))
     steps = min(limits)
     dropout = automatic_dropout(steps / windows.per_epoch) if config.dropout is None else config.dropout
@@ -175,7 +181,7 @@ def _time(
     if not split.val:
         return seconds_per_step, 0.0
     longest = max(stop - start for start, stop in split.val)
-    length = min(longest, WINDOW)
+    length = min(longest, window_length(len(split.val), model.vocabulary_size))
     rows = [(start, min(stop, start + length)) for start, stop in split.val]
     for _ in range(2):  # the first prepares kernels for these shapes
         before = time.monotonic()

@@ -81,6 +81,17 @@ def keep_previous(path: Path, previous: Path) -> None:
         _temporaries.discard(temporary)
 
 
+def put_back(previous: Path, path: Path) -> None:
+    """Let `previous` take the place of `path`, which is damaged. Nothing happens without `previous`."""
+    try:
+        os.replace(previous, path)
+        sync_directory(path.parent)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+
+
 def sync_directory(directory: Path) -> None:
     """Make the directory's names durable; some systems cannot, and that is no error."""
     try:

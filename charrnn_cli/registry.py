@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from charrnn_cli.errors import (
-    CharrnnError,
     ConfigError,
     FileFormatError,
     NotFoundError,
@@ -103,6 +102,16 @@ class Run:
                     entries.append(entry)
         return sorted(entries, key=lambda entry: entry.step)
 
+    def has_resume_file(self) -> bool:
+        return os.path.lexists(self.resume_path) or os.path.lexists(self.previous_resume_path)
+
+    def resume_metadata(self) -> dict[str, Any] | None:
+        """What the resume file's header says; None without a whole one."""
+        try:
+            return read_header(self.resume_path).metadata
+        except (FileFormatError, NotFoundError, StorageError):
+            return None
+
     def is_training(self) -> bool:
         try:
             check_unlocked(self.path)
@@ -112,13 +121,13 @@ class Run:
 
     def is_finished(self, latest: CheckpointEntry | None) -> bool:
         """Whether training came to its planned end."""
-        try:
-            return bool(read_header(self.resume_path).metadata["finished"])
-        except (CharrnnError, KeyError):
-            if latest is None or latest.metadata is None:
-                return False
-            planned = latest.metadata.get("train", {}).get("max_steps")
-            return type(planned) is int and latest.step >= planned
+        resume = self.resume_metadata()
+        if resume is not None:
+            return bool(resume.get("finished"))
+        if latest is None or latest.metadata is None:
+            return False
+        planned = latest.metadata.get("train", {}).get("max_steps")
+        return type(planned) is int and latest.step >= planned
 
     def files(self) -> list[Path]:
         """Every file that a run is made of; what someone else put there is not among them."""
@@ -215,9 +224,13 @@ class Registry:
             number += 1
             candidate = f"{stem[:56]}-{number}"
 
-    def newest(self) -> Run:
-        """The most recently updated run that holds a checkpoint. Raises NotFoundError."""
-        runs = [(run.updated(), run) for run in self.runs()]
+    def newest(self, *, resumable: bool = False) -> Run:
+        """The most recently updated run that holds a checkpoint, or that can be resumed. Raises NotFoundError."""
+        runs = [
+            (run.updated(), run)
+            for run in self.runs()
+            if (run.has_resume_file() if resumable else any(_STEP_FILE.fullmatch(name) for name, _ in _files(run.path)))
+        ]
         updated, run = max(runs, key=lambda item: item[0], default=(0.0, None))
         if run is None or updated == 0.0:
             raise NotFoundError(f"there are no checkpoints in {self.root}", hint=_TRAIN_HINT)
@@ -264,18 +277,29 @@ def slug(text: str) -> str:
     return name if _is_run_name(name) else f"run-{name}".rstrip("._-")
 
 
+def reference_of(path: Path, step: int) -> str:
+    """How a checkpoint is named: by its run where it lies in one, else by its path."""
+    run = path.parent.name
+    return f"{run}@{step}" if _STEP_FILE.fullmatch(path.name) and _is_run_name(run) else str(path)
+
+
 def check_run_name(name: str) -> str:
     """Raises ConfigError with the rule."""
     if not _is_run_name(name):
         raise ConfigError(
             f"{name!r} cannot be a run's name",
-            hint="use up to 64 of a-z 0-9 . _ - starting with a letter or digit, no trailing dot, no device name",
+            hint="use up to 64 of a-z 0-9 . _ - starting with a letter or digit; not best, latest or a device's name",
         )
     return name
 
 
 def _is_run_name(name: str) -> bool:
-    return bool(_RUN_NAME.fullmatch(name)) and not name.endswith(".") and not _DEVICE_NAME.fullmatch(name)
+    return (
+        bool(_RUN_NAME.fullmatch(name))
+        and not name.endswith((".", SUFFIX))  # the latter is a path
+        and name not in ("best", "latest")
+        and not _DEVICE_NAME.fullmatch(name)
+    )
 
 
 def _choose(run: Run, which: str) -> CheckpointEntry:

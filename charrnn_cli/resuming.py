@@ -1,6 +1,7 @@
 """What a run needs to go on: its state, its text, and settings that fit both."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from charrnn_cli.checkpoint import ResumeState, load_resume
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.corpus import Corpus
 from charrnn_cli.errors import CharrnnError, ConfigError, MismatchError, NotFoundError, TextError
+from charrnn_cli.paths import path_from_uri
 from charrnn_cli.registry import Registry, Run
 from charrnn_cli.text import TextOptions
 
@@ -40,7 +42,7 @@ def open_resumable(reference: str, registry: Registry) -> Resumable:
     Raises NotFoundError, FileFormatError, StorageError.
     """
     name, _, step = reference.partition("@")
-    run = registry.newest() if name == "latest" and not step else registry.run(name)
+    run = registry.newest(resumable=True) if name == "latest" and not step else registry.run(name)
     note = None
     try:
         state = load_resume(run.resume_path)
@@ -85,27 +87,28 @@ def resumed_config(resumable: Resumable, given: Mapping[str, Any]) -> TrainConfi
 
 def is_complete(resumable: Resumable, config: TrainConfig, given: Mapping[str, Any]) -> bool:
     """Whether nothing is left to do: the run ended, and no limit was given that lies behind its end."""
+    finished = bool(resumable.state.progress["finished"])
     if config.max_steps is not None and config.max_steps <= resumable.step:
-        return True
-    return bool(resumable.state.progress["finished"]) and not any(name in given for name in LIMITS)
+        return finished or config.max_steps < resumable.step  # else its last evaluation is still to be done
+    return finished and not any(name in given for name in LIMITS)
 
 
-def source_of(resumable: Resumable) -> tuple[Path, TextOptions]:
-    """The text that the run was trained on, and how it was read. Raises TextError when it is gone."""
-    source = resumable.state.source
+def source_of(
+    resumable: Resumable, text: Path | None = None, options: TextOptions | None = None
+) -> tuple[Path, TextOptions]:
+    """The text to go on with and how to read it: as given, else as the run has it. Raises TextError when it is gone."""
+    name, source = resumable.run.name, resumable.state.source
+    hint = f"name it: charrnn train TEXT --resume {name}"
     try:
-        path, options = Path(str(source["text"])), TextOptions.from_json(source["options"])
-    except (KeyError, TypeError, ConfigError) as error:
-        raise TextError(
-            f"run {resumable.run.name!r} does not know its text's file",
-            hint=f"name it: charrnn train TEXT --resume {resumable.run.name}",
-        ) from error
-    if not path.exists():
-        raise TextError(
-            f"the text of run {resumable.run.name!r} is gone: {path}",
-            hint=f"name it: charrnn train TEXT --resume {resumable.run.name}",
-        )
-    return path, options
+        recorded = TextOptions.from_json(source["options"])
+        path = path_from_uri(str(source["text"])) if text is None else text
+    except (KeyError, TypeError, ValueError, ConfigError, TextError) as error:
+        if text is None:
+            raise TextError(f"run {name!r} does not know its text's file", hint=hint) from error
+        return text, options or TextOptions()
+    if text is None and not os.path.exists(path):
+        raise TextError(f"the text of run {name!r} is gone: {path}", hint=hint)
+    return path, options or recorded
 
 
 def check_text(resumable: Resumable, corpus: Corpus, *, allow_new_data: bool) -> None:

@@ -287,6 +287,15 @@ class TensorWriter:
         return self._digest.hexdigest()
 
 
+def tensors_digest(specs: Mapping[str, TensorSpec], pieces: Mapping[str, bytes]) -> str:
+    """What `tensors_sha256` would be in a file of these tensors."""
+    digest = hashlib.sha256()
+    for name, spec in _ordered(specs).items():
+        digest.update(_describe(name, spec))
+        digest.update(pieces[name])
+    return digest.hexdigest()
+
+
 def _ordered(specs: Mapping[str, TensorSpec]) -> dict[str, TensorSpec]:
     """Tensors as they stand in a file: wide items first, so that each is aligned, then by name."""
     return dict(sorted(specs.items(), key=lambda item: (-ITEM_BYTES[item[1].dtype], item[0])))

@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,9 +96,9 @@ def read_text(path: Path, options: TextOptions, facts: TextFacts) -> Iterator[st
 
 def open_text(path: Path) -> contextlib.AbstractContextManager[BinaryIO]:
     """Open a text file by name, with errors that say what to name instead. Raises TextError."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise TextError(f"{path} is a directory, not a text", hint="name a text file in it")
-    if not path.exists():
+    if not os.path.lexists(path):
         raise TextError(f"no file named {path}", hint="check the spelling; `charrnn demo` needs no file at all")
     return _translated(path)
 
@@ -107,10 +108,12 @@ def _translated(path: Path) -> Iterator[BinaryIO]:
     try:
         with open_regular(path) as file:
             yield file
+    except TextError:
+        raise
     except CharrnnError as error:
-        if isinstance(error, TextError):
-            raise
         raise TextError(error.message, hint="name a text file that you can read") from error
+    except OSError as error:
+        raise TextError(f"cannot read {path}: {error.strerror}", hint="name a text file that you can read") from error
 
 
 def _byte_order_mark(start: bytes, encoding: str) -> tuple[bytes, str]:

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from charrnn_cli.batches import TrainWindows
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.device import autocast
 from charrnn_cli.dropout import DropoutMasks
+from charrnn_cli.errors import MemoryShortageError
 from charrnn_cli.model import CharRNN, State
 from charrnn_cli.optimizer import AdamW, learning_rate
 
@@ -39,7 +41,7 @@ class Trainer:
         self.model.initialize(config.seed, config.initialization)
         self.model.to(self.device)
         self.optimizer = AdamW(self.model, config)
-        self._masks = DropoutMasks(config.dropout, config.seed)
+        self._masks = DropoutMasks(config.dropout, config.seed, config.batch_size)
         self._parameters = tuple(self.optimizer.parameters.values())
         self._average: CharRNN | None = None
         if config.ema:
@@ -52,6 +54,8 @@ class Trainer:
         """Smoothed, nats a character, dropout on."""
         self.lr_scale = 1.0
         """Halved after each divergence."""
+        self.parts = 1
+        """The batch goes through the model in so many parts, one after the other; more where memory is short."""
 
     @property
     def evaluated(self) -> CharRNN:
@@ -67,26 +71,61 @@ class Trainer:
         return self.lr_scale * learning_rate(self.config, self.step, self.total_steps)
 
     def update(self) -> bool:
-        """One step on the next window. False, with nothing changed, when the loss or gradient is not finite."""
-        window = self.step % self.windows.per_epoch
-        ids_TB = torch.from_numpy(self.windows[window]).to(self.device)
-        self._masks.step = self.step
-        with autocast(self.device, self.config.precision):
-            logits_TBV, state = self.model(
-                ids_TB[:-1], self._state if window else None, self._masks if self._masks else None
-            )
-        loss = functional.cross_entropy(logits_TBV.flatten(0, 1).float(), ids_TB[1:].flatten())
-        gradients = torch.autograd.grad(loss, self._parameters)
-        value = loss.item()
+        """One step on the next window. False, with nothing changed, when the loss or gradient is not finite.
+
+        Where the device's memory does not suffice, the batch is halved into more parts, with the same result.
+        """
+        while True:
+            try:
+                value, gradients, state = self._gradients()
+                break
+            except torch.OutOfMemoryError:
+                if self.parts >= self.config.batch_size:
+                    raise MemoryShortageError(
+                        "not even one row of the batch fits into the memory", hint="use a smaller --seq-len or --size"
+                    ) from None
+                self.parts *= 2
         if not math.isfinite(value) or not self.optimizer.step(gradients, self.step, self.learning_rate):
             return False
-        # float32, so that what a resume file holds is exactly what an uninterrupted run goes on with
-        self._state = [tuple(part.detach().float() for part in layer) for layer in state]
+        self._state = state
         self.train_loss = value if self.step == 0 else SMOOTHING * self.train_loss + (1 - SMOOTHING) * value
         self.step += 1
         if self._average is not None:
             self._follow(self._average)
         return True
+
+    def _gradients(self) -> tuple[float, tuple[Tensor, ...], State]:
+        """The mean loss of the next window, its gradients, and the state after it."""
+        window, batch_size = self.step % self.windows.per_epoch, self.config.batch_size
+        ids_TB = torch.from_numpy(self.windows[window]).to(self.device)
+        before = self._state if window else None
+        self._masks.step = self.step
+        total, sums, states = 0.0, None, []
+        for part in range(self.parts):
+            rows = slice(batch_size * part // self.parts, batch_size * (part + 1) // self.parts)
+            self._masks.rows = rows
+            part_state = None if before is None else [tuple(tensor[:, rows] for tensor in layer) for layer in before]
+            with autocast(self.device, self.config.precision):
+                logits_TBV, state = self.model(ids_TB[:-1, rows], part_state, self._masks or None)
+            share = (rows.stop - rows.start) / batch_size
+            loss = functional.cross_entropy(logits_TBV.flatten(0, 1).float(), ids_TB[1:, rows].flatten()) * share
+            gradients = torch.autograd.grad(loss, self._parameters)
+            sums = (
+                gradients
+                if sums is None
+                else tuple(one.add_(other) for one, other in zip(sums, gradients, strict=True))
+            )
+            total += loss.item()
+            # float32, so that what a resume file holds is exactly what an uninterrupted run goes on with
+            states.append([tuple(tensor.detach().float() for tensor in layer) for layer in state])
+        assert sums is not None
+        if self.parts == 1:
+            return total, sums, states[0]
+        joined = [
+            tuple(torch.cat(tensors, dim=1) for tensors in zip(*layers, strict=True))
+            for layers in zip(*states, strict=True)
+        ]
+        return total, sums, joined
 
     @torch.no_grad()
     def _follow(self, average: CharRNN) -> None:

@@ -13,15 +13,17 @@ from charrnn_cli.batches import matching_rows
 from charrnn_cli.checkpoint import Checkpoint, ResumeState
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.corpus import Corpus
-from charrnn_cli.errors import DivergedError, FileFormatError, StorageError
+from charrnn_cli.device import memory_errors_told
+from charrnn_cli.errors import DivergedError, FileFormatError, RunBusyError, StorageError
 from charrnn_cli.evaluation import evaluate, never_stop
-from charrnn_cli.events import Diverged, Evaluated, StepLogged, TrainEvent, TrainingFinished
+from charrnn_cli.events import Diverged, Evaluated, MemoryShort, StepLogged, TrainEvent, TrainingFinished
 from charrnn_cli.lock import hold_lock
 from charrnn_cli.metrics import record
 from charrnn_cli.planning import Plan, ending_seconds, make_plan
 from charrnn_cli.publish import sweep_temporaries
 from charrnn_cli.registry import Run
 from charrnn_cli.saving import SaveEvent, Saver
+from charrnn_cli.tensorfile import read_header
 from charrnn_cli.trainer import Trainer, resume_tensor_shapes
 
 LOG_INTERVAL = 1.0  # seconds
@@ -51,13 +53,27 @@ def train(
     with hold_lock(run.path):
         sweep_temporaries(run.path)
         try:
-            first_step = 0 if resume is None else resume.checkpoint.step
             config = config or TrainConfig()
-            plan = make_plan(corpus, model, config, started=started, first_step=first_step, should_stop=should_stop)
-            loop = _Loop(corpus, model, plan, run, started, source or {}, should_stop, resume)
-            yield from record(loop.events(), run.metrics_path)
+            saver = Saver(run, config.keep)
+            first_step = 0 if resume is None else resume.checkpoint.step
+            _check_not_moved(run, first_step)
+            with memory_errors_told("use a smaller --batch-size, --seq-len, --size or --layers"):
+                plan = make_plan(corpus, model, config, started=started, first_step=first_step, should_stop=should_stop)
+                loop = _Loop(corpus, model, plan, run, saver, started, source or {}, should_stop, resume)
+                yield from record(loop.events(), run.metrics_path)
         finally:
             run.discard_if_empty()
+
+
+def _check_not_moved(run: Run, step: int) -> None:
+    """With the lock held: raises RunBusyError when another process has trained the run since its state was read."""
+    if not run.resume_path.exists():
+        return
+    reached = read_header(run.resume_path).metadata.get("step")
+    if reached != step:
+        raise RunBusyError(
+            f"run {run.name!r} was trained on to step {reached} meanwhile", hint=f"charrnn train --resume {run.name}"
+        )
 
 
 @dataclass(kw_only=True, slots=True)
@@ -72,6 +88,7 @@ class _Progress:
     best_val_loss: float | None = None
     since_best: int = 0
     """Evaluations since the best one."""
+    divergences: int = 0
     seconds: float = 0.0
     """Of work, over all resumed parts."""
     finished: bool = False
@@ -92,6 +109,7 @@ class _Loop:
         model: ModelConfig,
         plan: Plan,
         run: Run,
+        saver: Saver,
         started: float,
         source: dict[str, Any],
         should_stop: Callable[[], bool],
@@ -100,9 +118,8 @@ class _Loop:
         self.corpus, self.plan, self.run, self.source, self.should_stop = corpus, plan, run, source, should_stop
         self.trainer = Trainer(model, plan.config, plan.windows, plan.steps)
         self.progress = _Progress()
-        self.saver = Saver(run, plan.config.keep)
+        self.saver = saver
         self.started = started
-        self.divergences = 0
         self.val_loss: float | None = None
         if resume is not None:
             self._restore(resume)
@@ -114,10 +131,12 @@ class _Loop:
     def events(self) -> Iterator[TrainEvent]:
         yield self.plan.started(self.run.name, self.trainer.model.config, self.trainer.step)
         reason: EndReason = "complete"
-        logged_at, logged_step = time.monotonic(), self.trainer.step
+        first_step = self.trainer.step
+        logged_at, logged_step = time.monotonic(), first_step
         log_now = True  # the first step at once: a sign of life
         while True:
-            step, late = self.trainer.step, self._is_late()
+            step = self.trainer.step
+            late = step > first_step and self._is_late()
             last = late or step >= self.plan.steps
             if step > self.progress.handled_step:
                 if self._evaluation_is_due(step, last):
@@ -127,6 +146,7 @@ class _Loop:
                         break
                     if not math.isfinite(evaluated.val_loss):
                         yield self._go_back()
+                        logged_at, logged_step = time.monotonic(), self.trainer.step
                         continue
                     yield evaluated
                     patient = self.progress.since_best < (self.plan.config.patience or math.inf)
@@ -142,9 +162,13 @@ class _Loop:
             if self.should_stop():
                 reason = "stopped"
                 break
+            parts = self.trainer.parts
             if not self.trainer.update():
                 yield self._go_back()
+                logged_at, logged_step = time.monotonic(), self.trainer.step
                 continue
+            if self.trainer.parts > parts:
+                yield MemoryShort(step=self.trainer.step, parts=self.trainer.parts, seconds=self._seconds())
             now = time.monotonic()
             if log_now or self._log_is_due(now - logged_at):
                 yield self._logged(self.trainer.step - logged_step, now - logged_at)
@@ -198,8 +222,8 @@ class _Loop:
 
     def _go_back(self) -> Diverged:
         step = self.trainer.step
-        self.divergences += 1
-        if self.divergences > MAX_DIVERGENCES:
+        self.progress.divergences += 1
+        if self.progress.divergences > MAX_DIVERGENCES:
             raise DivergedError(
                 f"the loss is not a number at step {step}, also after {MAX_DIVERGENCES} attempts at lower rates",
                 hint=f"train with a lower --lr than {self.trainer.config.lr * self.trainer.lr_scale:g}",

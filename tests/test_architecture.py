@@ -105,6 +105,8 @@ def test_public_names() -> None:
             "Evaluated",
             "FileFormatError",
             "InterruptionError",
+            "MemoryShort",
+            "MemoryShortageError",
             "MismatchError",
             "ModelConfig",
             "NotFoundError",

@@ -124,6 +124,7 @@ def test_memory_and_disk_agree(story: Path) -> None:
     assert from_file.vocab == from_text.vocab
     assert (from_file.read(0, 100) == from_text.read(0, 100)).all()
     assert (from_file.counts_V == from_text.counts_V).all()
+    assert from_file.sha256 == from_text.sha256
 
 
 def test_reading_outside_is_an_error(corpus: Corpus) -> None:

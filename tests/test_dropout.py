@@ -7,7 +7,7 @@ from charrnn_cli.dropout import DropoutMasks, automatic_dropout
 
 
 def drop(dropout: float = 0.25, seed: int = 1, step: int = 0, layer: int = 0) -> torch.Tensor:
-    masks = DropoutMasks(dropout, seed)
+    masks = DropoutMasks(dropout, seed, batch_size=20)
     masks.step = step
     return masks(layer, torch.ones(50, 20, 64))
 
@@ -27,9 +27,15 @@ def test_the_mean_stays(dropout: float) -> None:
     assert len(set(dropped.flatten().tolist())) == 2
 
 
+def test_a_part_of_the_batch_has_its_part_of_the_mask() -> None:
+    masks = DropoutMasks(0.5, 1, batch_size=20)
+    masks.rows = slice(5, 12)
+    assert torch.equal(masks(0, torch.ones(50, 7, 64)), drop(0.5)[:, 5:12])
+
+
 def test_no_dropout_is_no_mask() -> None:
-    assert not DropoutMasks(0.0, 1)
-    assert DropoutMasks(0.01, 1)
+    assert not DropoutMasks(0.0, 1, 20)
+    assert DropoutMasks(0.01, 1, 20)
 
 
 @pytest.mark.parametrize(("passes", "dropout"), [(0.1, 0), (2, 0), (10, 0.25), (40, 0.5), (1000, 0.5)])

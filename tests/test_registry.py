@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from charrnn_cli.checkpoint import save_resume
 from charrnn_cli.errors import ConfigError, NotFoundError, StorageError, UsageError
-from charrnn_cli.registry import Registry, Run, best, check_run_name, latest, slug, surplus
+from charrnn_cli.registry import Registry, Run, best, check_run_name, latest, reference_of, slug, surplus
 from tests.conftest import make_checkpoint, save
 
 
@@ -86,6 +86,23 @@ def test_a_mistyped_run_is_suggested() -> None:
     assert caught.value.hint == "did you mean 'tiny'?"
 
 
+def test_a_run_without_a_checkpoint_is_not_sampled(tiny_run: Run) -> None:
+    """A younger run that has only a resume file yet does not hide the older one that can write."""
+    from tests.test_checkpoint import resume_state
+
+    young = Registry().create("young")
+    save_resume(young, resume_state())
+    assert Registry().newest().name == "tiny"
+    assert Registry().newest(resumable=True).name == "young"
+
+
+def test_checkpoints_are_named_after_where_they_lie(tiny_run: Run, tmp_path: Path) -> None:
+    """An imported or copied run goes by its new name, a lone file by its path."""
+    path = tiny_run.step_path(100)
+    assert reference_of(path, 100) == "tiny@100"
+    assert reference_of(tmp_path / "model.safetensors", 100) == str(tmp_path / "model.safetensors")
+
+
 def test_nothing_to_resolve() -> None:
     with pytest.raises(NotFoundError, match="no checkpoints") as caught:
         Registry().resolve()
@@ -93,7 +110,7 @@ def test_nothing_to_resolve() -> None:
 
 
 HOSTILE_NAMES = ["", "../x", "-rf", "CON", "con", "nul.txt", "com1", "lpt9.x.y", "a/b", "a\\b", "a\0b", ".", "..", "x."]
-HOSTILE_NAMES += ["A", "a b", "a" * 65, "[red]", "a\x1b[0m", "ä", " a", "a\n"]
+HOSTILE_NAMES += ["best", "latest", "model.safetensors", "A", "a b", "a" * 65, "[red]", "a\x1b[0m", "ä", " a", "a\n"]
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)

@@ -190,6 +190,7 @@ def test_divergence_goes_back_with_half_the_rate(corpus: Corpus) -> None:
     with pytest.raises(DivergedError, match="not a number"):
         events.extend(train(corpus, tiny_model(corpus), config, run=run))
     told = of_type(events, Diverged)
+    assert all(event.chars_per_second >= 0 for event in of_type(events, StepLogged))
     assert [event.learning_rate for event in told] == [99.0 / 2, 99.0 / 4, 99.0 / 8]
     for entry in run.checkpoints():
         load_checkpoint(entry.path)
@@ -205,6 +206,23 @@ def test_max_time_is_kept(corpus: Corpus) -> None:
     assert finished.step > 20
     recorded = TrainConfig.from_json(load_checkpoint("run@latest").train)
     assert (recorded.max_steps, recorded.max_time, recorded.epochs) == (started.total_steps, None, None)
+
+
+def test_a_budget_too_short_for_anything_is_refused(corpus: Corpus) -> None:
+    """Rather than a run of no steps."""
+    with pytest.raises(ConfigError, match="too short"):
+        run_training(corpus, replace(TINY, max_steps=None, max_time=1.0))
+    assert Registry().runs() == []
+
+
+def test_the_window_of_evaluation_changes_nothing(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It bounds the memory: a large vocabulary is evaluated in shorter pieces."""
+    model = CharRNN(tiny_model(corpus))
+    model.initialize(1, "orthogonal")
+    rows = [(100, 700), (800, 1500)]
+    whole = evaluate(model, corpus, rows, "fp32")
+    monkeypatch.setattr("charrnn_cli.evaluation.LOGITS", 2 * len(corpus.vocab) * 7)
+    assert evaluate(model, corpus, rows, "fp32") == pytest.approx(whole, abs=1e-6)
 
 
 def test_one_trainer_a_run(corpus: Corpus) -> None:

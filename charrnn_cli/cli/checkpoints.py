@@ -44,7 +44,7 @@ def list_checkpoints(
     registry = Registry()
     if run is None:
         rows = [_describe_run(each) for each in registry.runs() if each.name.startswith(prefix)]
-        rows = _sorted([row for row in rows if row["checkpoints"]], sort)[:limit]
+        rows = _sorted([row for row in rows if row["step"] is not None or row["checkpoints"]], sort)[:limit]
     else:
         rows = _describe_checkpoints(registry.run(run))
         rows = (rows if sort == "updated" else _sorted(rows, sort))[:limit]
@@ -73,13 +73,13 @@ def _describe_run(run: Run) -> dict[str, Any]:
     entries = run.checkpoints()
     newest, lowest = latest(entries), best(entries)
     chosen = lowest or newest
-    metadata = newest.metadata or {} if newest else {}
+    metadata = (newest.metadata if newest else run.resume_metadata()) or {}
     ended = "finished" if run.is_finished(newest) else "interrupted"
     return {
         "run": run.name,
         "model": _model(metadata),
         "parameters": metadata.get("parameters"),
-        "step": newest.step if newest else None,
+        "step": metadata.get("step"),
         "epoch": metadata.get("epoch"),
         "train_loss": newest.train_loss if newest else None,
         "val_loss": chosen.val_loss if chosen else None,

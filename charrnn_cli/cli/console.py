@@ -5,6 +5,7 @@ Every string from outside passes `safe` first and is never parsed as markup.
 
 import contextlib
 import errno
+import io
 import json
 import os
 import sys
@@ -115,6 +116,8 @@ def open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
     sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal of few characters shows the others' numbers
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
 

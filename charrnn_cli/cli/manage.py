@@ -14,9 +14,10 @@ from charrnn_cli.cli import console
 from charrnn_cli.cli.formats import size
 from charrnn_cli.cli.references import complete_reference, complete_run
 from charrnn_cli.errors import CharrnnError, ConfigError, FileFormatError, StorageError, UsageError
-from charrnn_cli.lock import check_unlocked
+from charrnn_cli.lock import hold_lock
 from charrnn_cli.publish import publish
-from charrnn_cli.registry import Registry, Run, check_run_name, is_path, slug, surplus
+from charrnn_cli.registry import RESUME_KIND, Registry, Run, check_run_name, is_path, slug, surplus
+from charrnn_cli.tensorfile import read_header
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and leave it.")]
@@ -47,12 +48,9 @@ def remove(
             raise ConfigError(f"{reference} is a path", hint="rm deletes from the registry alone: name RUN or RUN@STEP")
         if "@" in reference or reference in ("best", "latest"):
             path = registry.resolve(reference)
-            check_unlocked(path.parent)
             paths[path] = None
         else:
-            run = registry.run(reference)
-            check_unlocked(run.path)
-            paths.update(dict.fromkeys(run.files()))
+            paths.update(dict.fromkeys(registry.run(reference).files()))
     _delete(list(paths), yes=yes, dry_run=dry_run)
 
 
@@ -67,7 +65,6 @@ def prune(
     Example: charrnn checkpoints prune anna-lstm-2x512 --keep 5
     """
     found = Registry().run(run)
-    check_unlocked(found.path)
     _delete([entry.path for entry in surplus(found.checkpoints(), keep)], yes=yes, dry_run=dry_run)
 
 
@@ -152,10 +149,8 @@ def verify(
     damaged = 0
     for path in paths:
         try:
-            if path.name.startswith("resume"):
-                load_resume(path)
-            else:
-                load_checkpoint(path)
+            load = load_resume if read_header(path).kind == RESUME_KIND else load_checkpoint
+            load(path)
         except UsageError:  # gone since it was listed
             continue
         except CharrnnError as error:
@@ -182,19 +177,28 @@ def _delete(paths: list[Path], *, yes: bool, dry_run: bool) -> None:
     console.say("total", f"{len(paths)} files, {size(total)}")
     if dry_run:
         return
-    if not yes:
-        if not sys.stdin.isatty():
-            raise ConfigError("nobody is there to confirm", hint="add --yes, or look first with --dry-run")
-        if not typer.confirm("Delete them?", err=True):
-            console.say("", "nothing was deleted")
+    with contextlib.ExitStack() as locks:  # also while it asks: nobody shall begin to train meanwhile
+        directories = sorted({path.parent for path in paths})
+        for directory in directories:
+            locks.enter_context(hold_lock(directory))
+        if not yes and not _confirmed():
             return
-    for path in paths:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageError(f"cannot delete {path}: {error.strerror}") from error
-    for directory in {path.parent for path in paths}:
-        Run(directory.name, directory).discard_if_empty()
+        for path in paths:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise StorageError(f"cannot delete {path}: {error.strerror}") from error
+        for directory in directories:
+            Run(directory.name, directory).discard_if_empty()
+
+
+def _confirmed() -> bool:
+    if not sys.stdin.isatty():
+        raise ConfigError("nobody is there to confirm", hint="add --yes, or look first with --dry-run")
+    if typer.confirm("Delete them?", err=True):
+        return True
+    console.say("", "nothing was deleted")
+    return False
 
 
 @contextlib.contextmanager

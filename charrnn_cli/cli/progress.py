@@ -19,6 +19,7 @@ from charrnn_cli.events import (
     CheckpointSaved,
     Diverged,
     Evaluated,
+    MemoryShort,
     SaveFailed,
     StepLogged,
     TrainEvent,
@@ -117,6 +118,8 @@ def show(events: Iterable[TrainEvent], console: Console) -> Iterator[TrainEvent]
                     say("warning", f"{message}; training goes on and will try again", console)
                 case Diverged(step=step, back_to=back_to, learning_rate=rate):
                     say("warning", f"the loss blew up at step {step}: back to step {back_to} at lr {rate:g}", console)
+                case MemoryShort(parts=parts):
+                    say("memory", f"too little for the batch at once: it goes in {parts} parts from now on", console)
                 case CheckpointSaved() | TrainingFinished():
                     if live is not None:
                         live.refresh()

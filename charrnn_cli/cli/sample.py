@@ -11,7 +11,7 @@ from charrnn_cli.cli import console
 from charrnn_cli.cli.references import ReferenceArgument
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.config import SampleConfig
-from charrnn_cli.registry import Registry
+from charrnn_cli.registry import Registry, reference_of
 
 _DEFAULT = SampleConfig()
 FLUSH_INTERVAL = 0.02  # seconds; smooth to the eye, and cheap in a pipe
@@ -62,7 +62,7 @@ def sample(
     seed = random_seed() if config.seed is None else config.seed
     characters = generate(checkpoint, prime, **{**settings, "seed": seed})
     if not quiet:
-        console.say("sample", f"{checkpoint.run}@{checkpoint.step}, {_described(config)}, seed {seed}")
+        console.say("sample", f"{reference_of(path, checkpoint.step)}, {_described(config)}, seed {seed}")
 
     stop = StopRequest(lambda: None)
     with stop.listening():

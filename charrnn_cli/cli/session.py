@@ -15,7 +15,7 @@ from charrnn_cli.cli.progress import show
 from charrnn_cli.cli.progress_bytes import bytes_progress
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.config import ModelConfig, TrainConfig
-from charrnn_cli.errors import InterruptionError
+from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
 from charrnn_cli.events import TrainEvent, TrainingFinished, TrainingStarted
 from charrnn_cli.metrics import event_to_json
 from charrnn_cli.text import TextOptions
@@ -73,11 +73,15 @@ class Session:
     def follow(self, events: Iterable[TrainEvent], directory: Path) -> TrainingFinished:
         """Show the events to their end. Raises InterruptionError where a signal stopped the run."""
         finished: TrainingFinished | None = None
+        lost: CharrnnError | None = None  # standard output failed: training goes on without it
         dropout = 0.0
         screen = console.stderr_console()
         for event in events if self.quiet else show(events, screen):
-            if self.as_json:
-                console.write(json.dumps(event_to_json(event), ensure_ascii=False) + "\n")
+            if self.as_json and lost is None:
+                try:
+                    console.write_line(json.dumps(event_to_json(event), ensure_ascii=False))
+                except (console.ReaderGoneError, StorageError) as error:
+                    lost = error
             if isinstance(event, TrainingStarted):
                 dropout = event.dropout
                 self._show_plan(event)
@@ -88,6 +92,8 @@ class Session:
         if finished.reason == "stopped":
             raise self._interruption(finished)
         self._show_end(finished, dropout)
+        if lost is not None:
+            raise lost
         return finished
 
     def rehearse(self, corpus: "Corpus", model: ModelConfig, config: TrainConfig) -> None:

@@ -1,7 +1,8 @@
 """`charrnn checkpoints show` and `path`: one checkpoint, from its header alone."""
 
 import math
-from pathlib import Path
+import os
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -13,8 +14,10 @@ from charrnn_cli.cli.references import ReferenceArgument
 from charrnn_cli.config import PRESETS, ModelConfig, TrainConfig, from_preset
 from charrnn_cli.errors import CharrnnError, FileFormatError
 from charrnn_cli.metrics import read_metrics
-from charrnn_cli.registry import CHECKPOINT_KIND, Registry, Run
+from charrnn_cli.paths import path_from_uri
+from charrnn_cli.registry import CHECKPOINT_KIND, Registry, Run, reference_of
 from charrnn_cli.tensorfile import read_header
+from charrnn_cli.text import TextOptions
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 CHART_WIDTH = 40
@@ -47,6 +50,7 @@ def show(
     val_loss = fields["val_loss"]
     fields |= {
         "checkpoint": file.name,
+        "reference": reference_of(file, fields["step"]),
         "val_bpc": None if val_loss is None else bits_per_character(val_loss),
         "bytes": header.file_bytes,
         "command": reproducing_command(fields["model"], fields["train"], _source(run)),
@@ -89,17 +93,20 @@ def sparkline(values: list[float], width: int = CHART_WIDTH) -> str:
 
 def _source(run: Run) -> str:
     """The text's path where this machine's resume file knows it."""
+    source = (run.resume_metadata() or {}).get("source")
     try:
-        text = str(read_header(run.resume_path).metadata["source"]["text"])
-    except (CharrnnError, KeyError, TypeError):
+        path, options = path_from_uri(source["text"]), TextOptions.from_json(source["options"])  # type: ignore[index]
+    except (CharrnnError, KeyError, TypeError, ValueError):
         return "TEXT"
-    return text if Path(text).exists() else "TEXT"
+    typed = [] if options.encoding == "utf-8" else ["--encoding", options.encoding]
+    typed += [] if options.newlines == "normalize" else ["--newlines", options.newlines]
+    return shlex.join([str(path), *typed]) if os.path.exists(path) else "TEXT"
 
 
 def _lines(fields: dict[str, Any], evaluations: list[dict[str, Any]]) -> list[tuple[str, str]]:
     model, train, data = fields["model"], fields["train"], fields["data"]
     lines = [
-        ("checkpoint", f"{fields['run']}@{fields['step']}, {size(fields['bytes'])}"),
+        ("checkpoint", f"{fields['reference']}, {size(fields['bytes'])}"),
         ("model", f"{ModelConfig.from_json(model)}, embed {model['embed']}, {fields['parameters']:,} parameters"),
         ("data", f"{data['name']}: {data['characters']:,} characters, {model['vocabulary_size']:,} different"),
         ("trained", f"{fields['step']:,} steps, {fields['epoch']:.2f} epochs"),

@@ -14,6 +14,7 @@ from charrnn_cli.cli.session import Session
 from charrnn_cli.config import PRESETS, ModelConfig, TrainConfig, from_preset
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.lock import check_unlocked
+from charrnn_cli.paths import path_to_uri
 from charrnn_cli.registry import Registry, check_run_name
 from charrnn_cli.text import TextOptions
 
@@ -148,15 +149,18 @@ def train(
 
     Example: charrnn train book.txt --layers 2 --size 512 --max-time 20m
     """
-    given = _given(context.params)
+    given = _given(context, resuming=resume is not None)
     session = Session(quiet=quiet, as_json=as_json)
     options = TextOptions.from_json({"encoding": encoding, "newlines": newlines})
     if resume is not None:
         if dry_run:
             raise ConfigError("--dry-run plans a new run, not one to resume", hint="leave out one of the two")
+        if _is_typed(context, "preset"):
+            raise ConfigError("--preset is for new runs; a resumed one keeps its recipe", hint="leave out --preset")
         if run is not None:
             raise ConfigError("--run names a new run and --resume an old one", hint="leave out one of the two")
-        _resume(session, resume, text, options, given, allow_new_data=allow_new_data)
+        typed = _is_typed(context, "encoding") or _is_typed(context, "newlines")
+        _resume(session, resume, text, options if typed else None, given, allow_new_data=allow_new_data)
         return
     if text is None:
         raise ConfigError("name a TEXT to train on, or a run with --resume", hint="charrnn train book.txt")
@@ -199,7 +203,7 @@ def start_run(
             run=new,
             started=STARTED,
             should_stop=session.stop,
-            source={"text": str(text.absolute()), "options": options.to_json()},
+            source={"text": path_to_uri(text), "options": options.to_json()},
         )
         session.follow(events, new.path)
     return new.name
@@ -209,7 +213,7 @@ def _resume(
     session: Session,
     reference: str,
     text: Path | None,
-    options: TextOptions,
+    options: TextOptions | None,
     given: dict[str, Any],
     *,
     allow_new_data: bool,
@@ -223,11 +227,12 @@ def _resume(
     config = resumed_config(resumable, given)
     name, step = resumable.run.name, resumable.step
     if is_complete(resumable, config, given):
-        console.say("done", f"run {name} is complete at step {step:,}")
-        console.say("next", f"charrnn train --resume {name} --max-steps {2 * step}")
+        session.say("done", f"run {name} is complete at step {step:,}")
+        session.say("next", f"charrnn train --resume {name} --max-steps {2 * step}")
+        if session.only_reference:
+            console.write_line(f"{name}@{resumable.state.progress.get('best_step') or step}")
         return
-    if text is None:
-        text, options = source_of(resumable)
+    text, options = source_of(resumable, text, options)
     session.say("charrnn", f"reading {text}")
     with session.stop.listening():
         corpus = session.read(text, options)
@@ -243,14 +248,27 @@ def _resume(
             resume=resumable.state,
             started=STARTED,
             should_stop=session.stop,
-            source={"text": str(text.absolute()), "options": options.to_json()},
+            source={"text": path_to_uri(text), "options": options.to_json()},
         )
         session.follow(events, resumable.run.path)
 
 
-def _given(params: dict[str, Any]) -> dict[str, Any]:
-    """The settings of model and recipe that were typed, by their names in the configurations."""
-    given = {name: value for name, value in params.items() if name in _DEFAULTS and value is not None}
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _given(context: typer.Context, *, resuming: bool) -> dict[str, Any]:
+    """The settings of model and recipe that were typed, by their names in the configurations.
+
+    The environment speaks for new runs alone: a resumed one keeps its seed and its device.
+    """
+    params = context.params
+    given = {
+        name: value
+        for name, value in params.items()
+        if name in _DEFAULTS and value is not None and (_is_typed(context, name) or not resuming)
+    }
     if params["keep_prob"] is not None:
         if "dropout" in given:
             raise ConfigError("--dropout and --keep-prob say the same", hint="leave out one of the two")

@@ -56,6 +56,11 @@ def texts(tmp_path: Path, story: Path) -> Path:
         ("train story.txt --device toaster", "toaster"),
         ("train story.txt --precision fp8", "fp8"),
         ("train story.txt --seq-len 5000", "5,002"),
+        ("train " + "x" * 300, "x" * 300),
+        ("train story.txt --max-time 1s", "too short"),
+        ("train story.txt --run best", "best"),
+        ("train --resume tiny --preset notebook", "--preset"),
+        ("train --resume tiny --dry-run", "--dry-run"),
         ("train --resume nowhere", "nowhere"),
         ("train --resume tiny", "tiny"),
         ("train --resume tiny --run other", "--run"),
@@ -129,7 +134,7 @@ def test_a_wrong_run_leaves_nothing_behind(charrnn: Charrnn, home: Path) -> None
     for arguments in ("two.txt", "story.txt --seq-len 5000", "story.txt --device toaster", "latin.txt"):
         assert charrnn("train", *arguments.split()).returncode == 2
     assert not list((home / "runs").glob("*")) if (home / "runs").exists() else True
-    assert all(path.suffix == ".safetensors" for path in (home / "corpora").iterdir())
+    assert all(path.suffix in (".safetensors", ".json") for path in (home / "corpora").iterdir())
 
 
 def test_control_characters_in_names_are_escaped(charrnn: Charrnn) -> None:

@@ -186,3 +186,45 @@ def test_a_dry_run_leaves_nothing(charrnn: Charrnn, story: Path, home: Path) -> 
     facts = json.loads(charrnn("train", story, *FAST, "--epochs", "3", "--dry-run", "--json").stdout)
     assert (facts["total_steps"], facts["parameters"]) == (174, 2039)
     assert Registry().runs() == []
+
+
+def test_any_file_name(home: Path, tmp_path: Path) -> None:
+    """A directory and a name that are no UTF-8 are trained on, and resumed."""
+    directory = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(directory)
+    Path(os.fsdecode(directory + b"/na\xefve.txt")).write_text("the cat sat. " * 300)
+    command = [sys.executable.encode(), b"-m", b"charrnn_cli", b"train"]
+    options = [*(option.encode() for option in FAST), b"--max-steps", b"4", b"--run", b"one"]
+    first = subprocess.run([*command, directory + b"/na\xefve.txt", *options], capture_output=True, check=False)
+    assert first.returncode == 0, first.stderr
+    again = subprocess.run([*command, b"--resume", b"one", b"--max-steps", b"8"], capture_output=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert Registry().run("one").checkpoints()[-1].step == 8
+
+
+def test_a_reader_of_events_that_leaves_does_not_end_the_run(story: Path, home: Path) -> None:
+    """The run is trained and saved to its end; the exit code tells of the reader."""
+    program = f"{sys.executable} -m charrnn_cli train {story} {' '.join(FAST)} --json --log-every 1 --run one"
+    command = f"{program} --max-steps 400 --eval-every 100 | head -1; exit ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 141
+    assert result.stderr == ""
+    assert Registry().run("one").checkpoints()[-1].step == 400
+
+
+def test_the_environment_speaks_for_new_runs_alone(charrnn: Charrnn, story: Path) -> None:
+    """A resumed run keeps its seed and its device."""
+    env = {"CHARRNN_SEED": "7", "CHARRNN_DEVICE": "cpu"}
+    charrnn("train", story, *FAST[:-2], "--max-steps", "4", "--run", "one", env=env)
+    assert "seed 7" in charrnn("train", "--resume", "one", "--max-steps", "6").stderr
+    result = charrnn(
+        "train", "--resume", "one", "--max-steps", "8", env={"CHARRNN_SEED": "9", "CHARRNN_DEVICE": "toaster"}
+    )
+    assert result.returncode == 0
+    assert "seed 7" in result.stderr
+
+
+def test_a_quiet_resume_of_a_finished_run_prints_its_reference(charrnn: Charrnn, story: Path) -> None:
+    charrnn("train", story, *FAST, "--max-steps", "4", "--run", "one")
+    result = charrnn("train", "--resume", "one", "-q")
+    assert (result.stdout, result.stderr, result.returncode) == ("one@4\n", "", 0)

@@ -1,0 +1,56 @@
+"""A run's files as it goes."""
+
+import errno
+import os
+
+import pytest
+
+from charrnn_cli.checkpoint import load_resume, save_resume
+from charrnn_cli.events import CheckpointSaved, SaveFailed
+from charrnn_cli.registry import Registry
+from charrnn_cli.saving import Saver
+from tests.test_checkpoint import resume_state
+
+
+def test_a_damaged_resume_file_never_pushes_out_the_good_one(home: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state before takes its place at once, so that a save that fails leaves it where it is."""
+    run = Registry().create("one")
+    for step in (100, 200):
+        save_resume(run, resume_state(step))
+    raw = bytearray(run.resume_path.read_bytes())
+    raw[-1] ^= 1
+    run.resume_path.write_bytes(raw)
+    saver = Saver(run, keep=100)
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    assert [type(event) for event in saver.save_resume(resume_state(150), 0.0)] == [SaveFailed]
+    assert load_resume(run.resume_path).checkpoint.step == 100
+
+
+def test_a_step_file_that_failed_is_tried_again(home: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the next save of any kind; until then the saver knows that something is missing."""
+    run = Registry().create("one")
+    saver = Saver(run, keep=100)
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        assert [type(event) for event in saver.save(resume_state(100), 0.0)] == [SaveFailed]
+        assert [type(event) for event in saver.save(resume_state(200), 0.0)] == [SaveFailed, SaveFailed]
+    assert saver.error is not None
+    events = list(saver.save_resume(resume_state(210), 0.0))
+    assert [(type(event), event.step) for event in events] == [(CheckpointSaved, 200)]
+    assert saver.error is None
+    assert load_resume(run.resume_path).checkpoint.step == 210
+
+
+def test_resume_files_are_due_after_a_minute(home: object) -> None:
+    saver = Saver(Registry().create("one"), keep=100)
+    assert not saver.resume_is_due
+    saver._resume_saved -= 61
+    assert saver.resume_is_due
