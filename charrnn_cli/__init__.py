@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     )
     from charrnn_cli.inference import Engine
     from charrnn_cli.model import CharRNN
-    from charrnn_cli.registry import Registry, Run
+    from charrnn_cli.registry import Registry
+    from charrnn_cli.runs import Run
     from charrnn_cli.sampling import generate
     from charrnn_cli.text import TextOptions
     from charrnn_cli.training import train
@@ -91,7 +92,8 @@ _MODULES = {
     ),
     "inference": ("Engine",),
     "model": ("CharRNN",),
-    "registry": ("Registry", "Run"),
+    "registry": ("Registry",),
+    "runs": ("Run",),
     "sampling": ("generate",),
     "text": ("TextOptions",),
     "training": ("train",),

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from charrnn_cli.config import ModelConfig
 from charrnn_cli.errors import AlreadyPublishedError, CharrnnError, ConfigError, FileFormatError, NotFoundError
 from charrnn_cli.publish import keep_previous
-from charrnn_cli.registry import CHECKPOINT_KIND, RESUME_KIND, Registry, Run
+from charrnn_cli.registry import Registry
+from charrnn_cli.runs import CHECKPOINT_KIND, RESUME_KIND, Run
 from charrnn_cli.tensorfile import (
     Header,
     TensorSpec,

@@ -11,7 +11,8 @@ from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.corpus import Corpus
 from charrnn_cli.errors import CharrnnError, ConfigError, MismatchError, NotFoundError, TextError
 from charrnn_cli.paths import path_from_uri
-from charrnn_cli.registry import Registry, Run
+from charrnn_cli.registry import Registry
+from charrnn_cli.runs import Run
 from charrnn_cli.text import TextOptions
 
 LIMITS = ("epochs", "max_steps", "max_time")

@@ -9,7 +9,7 @@ from charrnn_cli.checkpoint import ResumeState, save_checkpoint, save_resume
 from charrnn_cli.errors import CharrnnError, StorageError
 from charrnn_cli.events import CheckpointSaved, SaveFailed
 from charrnn_cli.publish import put_back
-from charrnn_cli.registry import Run, surplus
+from charrnn_cli.runs import Run, surplus
 from charrnn_cli.tensorfile import read_tensors
 
 RESUME_INTERVAL = 60.0  # seconds of work that a killed process may lose

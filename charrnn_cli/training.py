@@ -21,7 +21,7 @@ from charrnn_cli.lock import hold_lock
 from charrnn_cli.metrics import record
 from charrnn_cli.planning import Plan, ending_seconds, make_plan
 from charrnn_cli.publish import sweep_temporaries
-from charrnn_cli.registry import Run
+from charrnn_cli.runs import Run
 from charrnn_cli.saving import SaveEvent, Saver
 from charrnn_cli.tensorfile import read_header
 from charrnn_cli.trainer import Trainer, resume_tensor_shapes

@@ -16,7 +16,8 @@ import pytest
 from charrnn_cli.checkpoint import Checkpoint
 from charrnn_cli.config import ModelConfig
 from charrnn_cli.corpus import Corpus
-from charrnn_cli.registry import Registry, Run
+from charrnn_cli.registry import Registry
+from charrnn_cli.runs import Run
 from charrnn_cli.vocab import Vocab
 
 STORY = "the cat sat on the mat, and the rat sat on the cat.\n" * 80

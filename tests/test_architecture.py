@@ -15,7 +15,7 @@ PACKAGE = Path(charrnn_cli.__file__).parent
 # A module imports only from its own level and those below it.
 LEVELS = {
     0: ["version", "errors", "config", "events"],
-    1: ["vocab", "advice", "paths", "publish", "tensorfile", "lock", "registry", "text", "metrics"],
+    1: ["vocab", "advice", "paths", "publish", "tensorfile", "lock", "runs", "registry", "text", "metrics"],
     2: ["corpus", "batches", "checkpoint", "inference", "sampling", "resuming", "baselines"],
     3: ["model", "optimizer", "dropout", "device", "evaluation", "trainer", "planning", "saving", "training"],
 }

@@ -9,7 +9,8 @@ import pytest
 
 from charrnn_cli.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
 from charrnn_cli.errors import AlreadyPublishedError, ConfigError, FileFormatError
-from charrnn_cli.registry import Registry, Run
+from charrnn_cli.registry import Registry
+from charrnn_cli.runs import Run
 from charrnn_cli.tensorfile import read_header
 from tests.conftest import make_checkpoint, save
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from charrnn_cli.checkpoint import save_resume
 from charrnn_cli.errors import ConfigError, NotFoundError, StorageError, UsageError
-from charrnn_cli.registry import Registry, Run, best, check_run_name, latest, reference_of, slug, surplus
+from charrnn_cli.registry import Registry
+from charrnn_cli.runs import Run, best, check_run_name, latest, reference_of, slug, surplus
 from tests.conftest import make_checkpoint, save
 
 

@@ -11,7 +11,8 @@ from charrnn_cli.cli.formats import ago, loss, size
 from charrnn_cli.cli.references import complete_run
 from charrnn_cli.config import ModelConfig
 from charrnn_cli.errors import ConfigError
-from charrnn_cli.registry import CheckpointEntry, Registry, Run, best, latest
+from charrnn_cli.registry import Registry
+from charrnn_cli.runs import CheckpointEntry, Run, best, latest
 
 app = typer.Typer(help="List, show, copy, check and delete checkpoints.", no_args_is_help=True)
 

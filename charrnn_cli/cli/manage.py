@@ -16,7 +16,8 @@ from charrnn_cli.cli.references import complete_reference, complete_run
 from charrnn_cli.errors import CharrnnError, ConfigError, FileFormatError, StorageError, UsageError
 from charrnn_cli.lock import hold_lock
 from charrnn_cli.publish import publish
-from charrnn_cli.registry import RESUME_KIND, Registry, Run, check_run_name, is_path, slug, surplus
+from charrnn_cli.registry import Registry, is_path
+from charrnn_cli.runs import RESUME_KIND, Run, check_run_name, slug, surplus
 from charrnn_cli.tensorfile import read_header
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

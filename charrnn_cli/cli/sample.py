@@ -11,7 +11,8 @@ from charrnn_cli.cli import console
 from charrnn_cli.cli.references import ReferenceArgument
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.config import SampleConfig
-from charrnn_cli.registry import Registry, reference_of
+from charrnn_cli.registry import Registry
+from charrnn_cli.runs import reference_of
 
 _DEFAULT = SampleConfig()
 FLUSH_INTERVAL = 0.02  # seconds; smooth to the eye, and cheap in a pipe

@@ -15,7 +15,8 @@ from charrnn_cli.config import PRESETS, ModelConfig, TrainConfig, from_preset
 from charrnn_cli.errors import CharrnnError, FileFormatError
 from charrnn_cli.metrics import read_metrics
 from charrnn_cli.paths import path_from_uri
-from charrnn_cli.registry import CHECKPOINT_KIND, Registry, Run, reference_of
+from charrnn_cli.registry import Registry
+from charrnn_cli.runs import CHECKPOINT_KIND, Run, reference_of
 from charrnn_cli.tensorfile import read_header
 from charrnn_cli.text import TextOptions
 

@@ -15,7 +15,8 @@ from charrnn_cli.config import PRESETS, ModelConfig, TrainConfig, from_preset
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.lock import check_unlocked
 from charrnn_cli.paths import path_to_uri
-from charrnn_cli.registry import Registry, check_run_name
+from charrnn_cli.registry import Registry
+from charrnn_cli.runs import check_run_name
 from charrnn_cli.text import TextOptions
 
 _TEXT = TextOptions()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from charrnn_cli.registry import Run
+from charrnn_cli.runs import Run
 from tests.conftest import Charrnn, make_checkpoint, save
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.checkpoint import load_checkpoint
-from charrnn_cli.registry import Registry, Run
+from charrnn_cli.registry import Registry
+from charrnn_cli.runs import Run
 from tests.conftest import Charrnn, make_checkpoint, save
 
 FAST = ("--layers", "1", "--size", "16", "--embed", "8", "--batch-size", "4", "--seq-len", "16", "--seed", "3")

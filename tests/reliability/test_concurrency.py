@@ -15,7 +15,8 @@ from charrnn_cli import lock
 from charrnn_cli.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
 from charrnn_cli.errors import AlreadyPublishedError, NotFoundError, RunBusyError
 from charrnn_cli.lock import hold_lock
-from charrnn_cli.registry import Registry, Run, surplus
+from charrnn_cli.registry import Registry
+from charrnn_cli.runs import Run, surplus
 from tests.conftest import Charrnn, make_checkpoint, save
 
 SECONDS = 4.0

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.checkpoint import load_checkpoint, load_resume
-from charrnn_cli.registry import Registry, Run
+from charrnn_cli.registry import Registry
+from charrnn_cli.runs import Run
 from tests.conftest import Charrnn, make_checkpoint, save
 
 TINY = ("--layers", "1", "--size", "16", "--embed", "8", "--batch-size", "4", "--seq-len", "16", "--seed", "1")

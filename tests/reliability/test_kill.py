@@ -15,7 +15,8 @@ import pytest
 
 from charrnn_cli.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
 from charrnn_cli.publish import sweep_temporaries
-from charrnn_cli.registry import Registry, Run
+from charrnn_cli.registry import Registry
+from charrnn_cli.runs import Run
 from charrnn_cli.tensorfile import read_header
 from tests.conftest import make_checkpoint
 
