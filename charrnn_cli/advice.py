@@ -1,7 +1,7 @@
 """What the sizes and losses of a run say, as advice: the field's rules of thumb, executed."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 # char-rnn's README: parameters and characters should be of about the same order of magnitude.
@@ -9,6 +9,8 @@ UNDERFIT_RATIO = 0.1
 OVERFIT_RATIO = 10
 NOISY_VALIDATION = 20_000  # characters
 GAP_SMALL, GAP_LARGE = 0.05, 0.25  # nats between train and val loss
+
+DROPOUT_STEP, MAX_DROPOUT = 0.2, 0.7
 
 AdviceKind = Literal["fine", "underfitting", "overfitting", "noisy"]
 
@@ -19,6 +21,8 @@ class Advice:
 
     kind: AdviceKind
     message: str
+    change: dict[str, float] = field(default_factory=dict)
+    """Settings to try next, by their names in the configurations."""
 
 
 def bits_per_character(nats: float) -> float:
@@ -45,20 +49,18 @@ def advise_on_validation(val_characters: int) -> Advice | None:
     return None
 
 
-def advise_on_losses(train_loss: float, val_loss: float, dropout: float) -> Advice:
-    """The verdict after training, from losses in nats a character, both without dropout."""
+def advise_on_losses(train_loss: float, val_loss: float, dropout: float, size: int) -> Advice:
+    """The verdict after training, from losses in nats a character, both without dropout, and what to change next."""
     gap = val_loss - train_loss
-    figures = f"train {train_loss:.3f}, val {val_loss:.3f}"
+    figures = f"train {train_loss:.3f}, val {val_loss:.3f}, a gap of {gap:.2f}"
     if gap > GAP_LARGE:
-        more = min(0.7, dropout + 0.25) if dropout < 0.6 else dropout
-        return Advice(
-            "overfitting",
-            f"{figures}: it knows this text better than its language; try --dropout {more:.2g} or a smaller --size",
-        )
-    if gap < GAP_SMALL:
-        if dropout > 0:
-            change = f"train longer, or try --dropout {max(0.0, dropout - 0.25):.2g}"
+        if dropout < MAX_DROPOUT:
+            change: dict[str, float] = {"dropout": min(MAX_DROPOUT, round(dropout + DROPOUT_STEP, 2))}
         else:
-            change = "train longer, or try a larger --size"
-        return Advice("underfitting", f"{figures}: no overfitting, so there is room to learn more; {change}")
-    return Advice("fine", f"{figures}: a healthy gap; for a lower loss, raise --size and --dropout together")
+            change = {"size": max(1, size // 2)}
+        return Advice("overfitting", f"{figures}: it knows this text better than its language", change)
+    if gap < GAP_SMALL:
+        change = {"dropout": max(0.0, round(dropout - DROPOUT_STEP, 2))} if dropout > 0 else {"size": 2 * size}
+        return Advice("underfitting", f"{figures}: no overfitting, so there is room to learn more, or longer", change)
+    change = {"size": 2 * size, "dropout": min(MAX_DROPOUT, round(dropout + DROPOUT_STEP / 2, 2))}
+    return Advice("fine", f"{figures}: healthy; a lower loss takes a larger model with more dropout", change)

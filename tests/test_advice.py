@@ -27,7 +27,18 @@ def test_size_advice(parameters: int, characters: int, kind: str) -> None:
     ("train", "val", "kind"), [(1.0, 1.04, "underfitting"), (1.0, 1.15, "fine"), (1.0, 1.3, "overfitting")]
 )
 def test_loss_advice(train: float, val: float, kind: str) -> None:
-    assert advise_on_losses(train, val, dropout=0.25).kind == kind
+    advice = advise_on_losses(train, val, dropout=0.25, size=512)
+    assert advice.kind == kind
+    assert advice.change
+
+
+def test_what_to_change_next() -> None:
+    """More dropout against overfitting, up to a point; a larger model, or less dropout, against underfitting."""
+    assert advise_on_losses(1.0, 1.5, 0.25, 512).change == {"dropout": 0.45}
+    assert advise_on_losses(1.0, 1.5, 0.7, 512).change == {"size": 256}
+    assert advise_on_losses(1.0, 1.0, 0.0, 512).change == {"size": 1024}
+    assert advise_on_losses(1.0, 1.0, 0.1, 512).change == {"dropout": 0.0}
+    assert advise_on_losses(1.0, 1.1, 0.2, 512).change == {"size": 1024, "dropout": 0.3}
 
 
 def test_small_validation_texts_are_noisy() -> None:

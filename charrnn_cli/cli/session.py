@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from charrnn_cli.advice import advise_on_losses, advise_on_size, advise_on_validation, bits_per_character
 from charrnn_cli.cli import STARTED, console
+from charrnn_cli.cli.commands import train_command
 from charrnn_cli.cli.formats import duration, size
 from charrnn_cli.cli.progress import show
 from charrnn_cli.cli.progress_bytes import bytes_progress
@@ -70,8 +71,10 @@ class Session:
         self.say("batch", f"{batch_size} rows instead of {config.batch_size}: the text is short")
         return dataclasses.replace(config, batch_size=batch_size)
 
-    def follow(self, events: Iterable[TrainEvent], directory: Path) -> TrainingFinished:
-        """Show the events to their end. Raises InterruptionError where a signal stopped the run."""
+    def follow(
+        self, events: Iterable[TrainEvent], directory: Path, source: str, model: ModelConfig, config: TrainConfig
+    ) -> TrainingFinished:
+        """Show the events to their end, and what to type next. Raises InterruptionError after a signal."""
         finished: TrainingFinished | None = None
         lost: CharrnnError | None = None  # standard output failed: training goes on without it
         dropout = 0.0
@@ -91,7 +94,16 @@ class Session:
         assert finished is not None
         if finished.reason == "stopped":
             raise self._interruption(finished)
-        self._show_end(finished, dropout)
+        self._show_end(finished)
+        if finished.train_loss is not None and finished.val_loss is not None:
+            advice = advise_on_losses(finished.train_loss, finished.val_loss, dropout, model.size)
+            wanted = {**config.to_json(), "seed": None, **advice.change}
+            self.say("advice", advice.message)
+            self.say("try", train_command({**model.to_json(), **advice.change}, wanted, source))
+        if self.only_reference:
+            best = finished.step if finished.best_step is None else finished.best_step
+            console.write_line(f"{finished.run}@{best}")
+        self.say("next", f"charrnn sample {finished.run} -n 2000")
         if lost is not None:
             raise lost
         return finished
@@ -129,7 +141,7 @@ class Session:
             f"seed {event.seed}",
         )
 
-    def _show_end(self, event: TrainingFinished, dropout: float) -> None:
+    def _show_end(self, event: TrainingFinished) -> None:
         losses = ""
         if event.val_loss is not None:
             losses = f", val loss {event.val_loss:.3f} ({bits_per_character(event.val_loss):.2f} bits a character)"
@@ -137,11 +149,6 @@ class Session:
         self.say("done", f"{event.step:,} steps in {duration(event.seconds)}{why}{losses}")
         if event.best_step is not None and event.best_step != event.step and event.best_val_loss is not None:
             self.say("best", f"{event.run}@{event.best_step}, val loss {event.best_val_loss:.3f}")
-        if event.train_loss is not None and event.val_loss is not None:
-            self.say("advice", advise_on_losses(event.train_loss, event.val_loss, dropout).message)
-        if self.only_reference:
-            console.write_line(f"{event.run}@{event.step if event.best_step is None else event.best_step}")
-        self.say("next", f"charrnn sample {event.run} -n 2000")
 
     def _interruption(self, event: TrainingFinished) -> InterruptionError:
         assert self.stop.signum is not None

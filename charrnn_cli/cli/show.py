@@ -2,16 +2,16 @@
 
 import math
 import os
-import shlex
 from typing import Annotated, Any
 
 import typer
 
 from charrnn_cli.advice import bits_per_character
 from charrnn_cli.cli import console
+from charrnn_cli.cli.commands import source_words, train_command
 from charrnn_cli.cli.formats import duration, loss, size
 from charrnn_cli.cli.references import ReferenceArgument
-from charrnn_cli.config import PRESETS, ModelConfig, TrainConfig, from_preset
+from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.errors import CharrnnError, FileFormatError
 from charrnn_cli.metrics import read_metrics
 from charrnn_cli.paths import path_from_uri
@@ -22,7 +22,6 @@ from charrnn_cli.text import TextOptions
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 CHART_WIDTH = 40
-NOT_TYPED = ("vocabulary_size", "initialization", "beta1", "beta2", "max_time", "epochs")
 
 
 def path(reference: ReferenceArgument = None) -> None:
@@ -54,33 +53,13 @@ def show(
         "reference": reference_of(file, fields["step"]),
         "val_bpc": None if val_loss is None else bits_per_character(val_loss),
         "bytes": header.file_bytes,
-        "command": reproducing_command(fields["model"], fields["train"], _source(run)),
+        "command": train_command(fields["model"], fields["train"], _source(run)),
     }
     if as_json:
         console.write_json({**fields, "evaluations": evaluations})
         return
     for label, text in _lines(fields, evaluations):
         console.write_line(f"{label:<12}{console.safe(text)}")
-
-
-def reproducing_command(model: dict[str, Any], train: dict[str, Any], text: str = "TEXT") -> str:
-    """The command that trains this model again, from the preset that needs the fewest options."""
-    recorded = {**model, **train}
-    commands = []
-    for preset in PRESETS:
-        default_model, default_train = from_preset(preset, {})
-        defaults = {**default_model.to_json(), **default_train.to_json()}
-        if any(recorded.get(name) != defaults[name] for name in ("initialization", "beta1", "beta2")):
-            continue
-        differing = [
-            name
-            for name, value in recorded.items()
-            if name in defaults and name not in NOT_TYPED and value is not None and value != defaults[name]
-        ]
-        options = [f"--{name.replace('_', '-')} {recorded[name]}" for name in differing]
-        words = ["charrnn train", text, *([f"--preset {preset}"] if preset != "default" else []), *options]
-        commands.append(" ".join(words))
-    return min(commands, key=len, default="")
 
 
 def sparkline(values: list[float], width: int = CHART_WIDTH) -> str:
@@ -93,15 +72,13 @@ def sparkline(values: list[float], width: int = CHART_WIDTH) -> str:
 
 
 def _source(run: Run) -> str:
-    """The text's path where this machine's resume file knows it."""
+    """The text's path and options where this machine's resume file knows them."""
     source = (run.resume_metadata() or {}).get("source")
     try:
         path, options = path_from_uri(source["text"]), TextOptions.from_json(source["options"])  # type: ignore[index]
     except (CharrnnError, KeyError, TypeError, ValueError):
         return "TEXT"
-    typed = [] if options.encoding == "utf-8" else ["--encoding", options.encoding]
-    typed += [] if options.newlines == "normalize" else ["--newlines", options.newlines]
-    return shlex.join([str(path), *typed]) if os.path.exists(path) else "TEXT"
+    return source_words(path, options) if os.path.exists(path) else "TEXT"
 
 
 def _lines(fields: dict[str, Any], evaluations: list[dict[str, Any]]) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn_cli.cli import STARTED, console
+from charrnn_cli.cli.commands import source_words
 from charrnn_cli.cli.encode import EncodingOption, NewlinesOption
 from charrnn_cli.cli.formats import parse_dropout, parse_duration
 from charrnn_cli.cli.references import complete_preset, complete_resumable
@@ -206,7 +207,7 @@ def start_run(
             should_stop=session.stop,
             source={"text": path_to_uri(text), "options": options.to_json()},
         )
-        session.follow(events, new.path)
+        session.follow(events, new.path, source_words(text, options), model, config)
     return new.name
 
 
@@ -251,7 +252,7 @@ def _resume(
             should_stop=session.stop,
             source={"text": path_to_uri(text), "options": options.to_json()},
         )
-        session.follow(events, resumable.run.path)
+        session.follow(events, resumable.run.path, source_words(text, options), resumable.model, config)
 
 
 def _is_typed(context: typer.Context, name: str) -> bool:

@@ -30,6 +30,7 @@ def test_a_first_run(charrnn: Charrnn, story: Path, home: Path) -> None:
         "val ",
         "bpc",
         "done    60 steps",
+        "try     charrnn train ",
         "next    charrnn sample story-lstm-1x16",
     ):
         assert expected in result.stderr, result.stderr
@@ -228,3 +229,14 @@ def test_a_quiet_resume_of_a_finished_run_prints_its_reference(charrnn: Charrnn,
     charrnn("train", story, *FAST, "--max-steps", "4", "--run", "one")
     result = charrnn("train", "--resume", "one", "-q")
     assert (result.stdout, result.stderr, result.returncode) == ("one@4\n", "", 0)
+
+
+def test_the_command_to_try_can_be_typed(charrnn: Charrnn, story: Path) -> None:
+    """It is what was typed, with the advice's change."""
+    result = charrnn("train", story, *FAST, "--max-steps", "30", "--dropout", "0.1", "--newlines", "keep")
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("try ")]
+    program, *words = line.split()[1:]
+    assert (program, words[0]) == ("charrnn", "train")
+    assert {"--newlines", "--max-steps", "--size", "--batch-size"} <= set(words)
+    assert "--seed" not in words
+    assert charrnn(*words, "--dry-run").returncode == 0

@@ -1,0 +1,37 @@
+"""Commands to type next, written out."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from charrnn_cli.config import PRESETS, from_preset
+from charrnn_cli.text import TextOptions
+
+_OF_PRESETS = ("initialization", "beta1", "beta2")  # what only a preset sets
+_NOT_TYPED = ("vocabulary_size", *_OF_PRESETS)
+
+
+def source_words(text: Path, options: TextOptions) -> str:
+    """A text's path, and the options that it is read by where they are not the default."""
+    default, typed = TextOptions().to_json(), [str(text)]
+    for name, value in options.to_json().items():
+        typed += [f"--{name}", str(value)] if value != default[name] else []
+    return shlex.join(typed)
+
+
+def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: str = "TEXT") -> str:
+    """The command that trains by these settings, from the preset that needs the fewest options."""
+    wanted = {**model, **train}
+    commands = []
+    for preset in PRESETS:
+        default_model, default_train = from_preset(preset, {})
+        defaults = {**default_model.to_json(), **default_train.to_json()}
+        if any(wanted[name] != defaults[name] for name in _OF_PRESETS):
+            continue
+        words = ["charrnn train", source, *([f"--preset {preset}"] if preset != "default" else [])]
+        for name, value in wanted.items():
+            if name in defaults and name not in _NOT_TYPED and value is not None and value != defaults[name]:
+                words.append(f"--{name.replace('_', '-')} {value}")
+        commands.append(" ".join(words))
+    return min(commands, key=len, default="")
