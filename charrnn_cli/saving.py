@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 from charrnn_cli.checkpoint import ResumeState, save_checkpoint, save_resume
-from charrnn_cli.errors import CharrnnError, StorageError
+from charrnn_cli.errors import AlreadyPublishedError, CharrnnError, StorageError
 from charrnn_cli.events import CheckpointSaved, SaveFailed
 from charrnn_cli.publish import put_back
 from charrnn_cli.runs import Run, surplus
@@ -75,6 +75,11 @@ class Saver:
         path = self._run.step_path(checkpoint.step)
         try:
             save_checkpoint(path, checkpoint, replace=path in self._interrupted)
+        except AlreadyPublishedError as error:
+            # Of an earlier plan for the same run, from before it was resumed; it stays, and so does this run go on.
+            self._step_error = error
+            yield SaveFailed(step=checkpoint.step, message=error.message, seconds=seconds)
+            return True
         except StorageError as error:
             self._unsaved, self._step_error = _better(state, self._unsaved), error
             yield SaveFailed(step=checkpoint.step, message=error.message, seconds=seconds)

@@ -105,15 +105,15 @@ def open_text(path: Path) -> contextlib.AbstractContextManager[BinaryIO]:
 
 @contextlib.contextmanager
 def _translated(path: Path) -> Iterator[BinaryIO]:
-    try:
-        with open_regular(path) as file:
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(open_regular(path))
+        except CharrnnError as error:
+            raise TextError(error.message, hint="name a text file that you can read") from error
+        try:
             yield file
-    except TextError:
-        raise
-    except CharrnnError as error:
-        raise TextError(error.message, hint="name a text file that you can read") from error
-    except OSError as error:
-        raise TextError(f"cannot read {path}: {error.strerror}", hint="name a text file that you can read") from error
+        except OSError as error:
+            raise TextError(f"cannot read {path}: {error.strerror}", hint="try again, or copy it first") from error
 
 
 def _byte_order_mark(start: bytes, encoding: str) -> tuple[bytes, str]:

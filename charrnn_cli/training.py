@@ -50,6 +50,7 @@ def train(
     Raises ConfigError, TextError, DeviceError, FileFormatError, RunBusyError, StorageError, DivergedError.
     """
     started = time.monotonic() if started is None else started
+    threads = torch.get_num_threads()
     with hold_lock(run.path):
         sweep_temporaries(run.path)
         try:
@@ -62,6 +63,7 @@ def train(
                 loop = _Loop(corpus, model, plan, run, saver, started, source or {}, should_stop, resume)
                 yield from record(loop.events(), run.metrics_path)
         finally:
+            torch.set_num_threads(threads)  # the plan's number is for this run alone
             run.discard_if_empty()
 
 

@@ -37,7 +37,7 @@ def test_the_resume_file_goes_on(tmp_path: Path, home: Path) -> None:
     from charrnn_cli.registry import Registry
 
     state = load_resume(FORMAT_1 / "resume.safetensors")
-    config = replace(TrainConfig.from_json(state.checkpoint.train), max_steps=410)
+    config = replace(TrainConfig.from_json(state.checkpoint.train), max_steps=410, threads=1)
     corpus = Corpus.open(FORMAT_1 / "corpus.safetensors")
     run = Registry().create("gold")
     list(train(corpus, state.checkpoint.model, config, run=run, resume=state))

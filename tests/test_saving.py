@@ -1,5 +1,6 @@
 """A run's files as it goes."""
 
+import dataclasses
 import errno
 import os
 
@@ -9,6 +10,7 @@ from charrnn_cli.checkpoint import load_resume, save_resume
 from charrnn_cli.events import CheckpointSaved, SaveFailed
 from charrnn_cli.registry import Registry
 from charrnn_cli.saving import Saver
+from tests.conftest import make_checkpoint
 from tests.test_checkpoint import resume_state
 
 
@@ -54,3 +56,18 @@ def test_resume_files_are_due_after_a_minute(home: object) -> None:
     assert not saver.resume_is_due
     saver._resume_saved -= 61
     assert saver.resume_is_due
+
+
+def test_a_step_of_another_plan_stays(home: object) -> None:
+    """A run that went back and goes on by another plan says so at such a step, and goes on."""
+    run = Registry().create("one")
+    saver = Saver(run, keep=100)
+    list(saver.save(resume_state(100), 0.0))
+    other = resume_state(100)
+    other = dataclasses.replace(other, checkpoint=make_checkpoint(step=100, seed=9))
+    before = run.step_path(100).read_bytes()
+    assert [type(event) for event in saver.save(other, 0.0)] == [SaveFailed]
+    assert saver.error is not None
+    assert run.step_path(100).read_bytes() == before
+    assert [type(event) for event in saver.save(resume_state(200), 0.0)] == [CheckpointSaved]
+    assert saver.error is None

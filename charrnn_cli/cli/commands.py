@@ -27,7 +27,7 @@ def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: st
     for preset in PRESETS:
         default_model, default_train = from_preset(preset, {})
         defaults = {**default_model.to_json(), **default_train.to_json()}
-        if any(wanted[name] != defaults[name] for name in _OF_PRESETS):
+        if any(wanted.get(name, defaults[name]) != defaults[name] for name in _OF_PRESETS):
             continue
         words = ["charrnn train", source, *([f"--preset {preset}"] if preset != "default" else [])]
         for name, value in wanted.items():

@@ -14,7 +14,7 @@ from charrnn_cli.cli import console
 from charrnn_cli.cli.formats import size
 from charrnn_cli.cli.references import complete_reference, complete_run
 from charrnn_cli.errors import CharrnnError, ConfigError, FileFormatError, StorageError, UsageError
-from charrnn_cli.lock import hold_lock
+from charrnn_cli.lock import check_unlocked, hold_lock
 from charrnn_cli.publish import publish
 from charrnn_cli.registry import Registry, is_path
 from charrnn_cli.runs import RESUME_KIND, Run, check_run_name, slug, surplus
@@ -66,6 +66,7 @@ def prune(
     Example: charrnn checkpoints prune anna-lstm-2x512 --keep 5
     """
     found = Registry().run(run)
+    check_unlocked(found.path)
     _delete([entry.path for entry in surplus(found.checkpoints(), keep)], yes=yes, dry_run=dry_run)
 
 

@@ -190,10 +190,11 @@ def test_a_damaged_resume_file_gives_way_to_the_one_before(charrnn: Charrnn, sto
     raw = bytearray(run.resume_path.read_bytes())
     raw[-5] ^= 8
     run.resume_path.write_bytes(raw)
-    result = charrnn("train", "--resume", "one", "--max-steps", "30")
+    result = charrnn("train", "--resume", "one")
     assert result.returncode == 0
     assert re.search(rf"warning .*is damaged.*going on from the state before it, at step {before}", result.stderr)
-    assert [entry.step for entry in run.checkpoints()] == [10, 20, 30]
+    assert [entry.step for entry in run.checkpoints()] == [10, 20]
+    assert load_resume(run.resume_path).checkpoint.step == 20
     for path in (run.resume_path, run.previous_resume_path):
         path.write_bytes(b"garbage")
     result = charrnn("train", "--resume", "one")
