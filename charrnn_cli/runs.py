@@ -202,9 +202,9 @@ def _entry(run: str, step: int, path: Path, stat: os.stat_result) -> CheckpointE
         if header.kind != CHECKPOINT_KIND or header.metadata.get("step") != step:
             raise FileFormatError("it is not the checkpoint that its name says")
         metadata = header.metadata
-    except (FileFormatError, NotFoundError, StorageError) as error:
-        if not os.path.lexists(path):
-            return None  # deleted since the directory was read
+    except NotFoundError:  # deleted since the directory was read
+        return None
+    except (FileFormatError, StorageError) as error:
         problem = error.message.removeprefix(f"{path} ").removeprefix("is ")
     return CheckpointEntry(run, step, path, stat.st_size, stat.st_mtime, metadata, problem)
 

@@ -182,3 +182,12 @@ def test_sample_never_loads_torch() -> None:
 def test_the_library_is_lazy() -> None:
     """Importing the package loads neither numpy nor torch."""
     assert loaded_by("import charrnn_cli; charrnn_cli.ModelConfig") & {"torch", "numpy", "typer", "rich"} == set()
+
+
+@pytest.mark.parametrize("embed", ["0", "4"])
+def test_training_does_not_load_torchs_compiler(story: Path, embed: str) -> None:
+    """0.8 s and more of every start; nothing that is used here needs it."""
+    options = ["--layers", "1", "--size", "8", "--embed", embed, "--max-steps", "2", "-q"]
+    script = f"import sys\ntry:\n    {command('train', str(story), *options)}\nexcept SystemExit as end:\n"
+    script += "    assert not end.code\nassert 'torch' in sys.modules\nassert 'torch._dynamo' not in sys.modules\n"
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=120)

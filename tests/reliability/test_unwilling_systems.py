@@ -98,6 +98,21 @@ def test_links_that_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch, num
         publish.keep_previous(home / "a", home / "b")
 
 
+def test_putting_the_previous_file_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the other's place; without it the other stays; a disk that fails is told."""
+    previous, path = tmp_path / "previous", tmp_path / "path"
+    path.write_text("damaged")
+    publish.put_back(previous, path)
+    assert path.read_text() == "damaged"
+    previous.write_text("good")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", refusing(errno.EIO))
+        with pytest.raises(StorageError, match=os.strerror(errno.EIO)):
+            publish.put_back(previous, path)
+    publish.put_back(previous, path)
+    assert (path.read_text(), previous.exists()) == ("good", False)
+
+
 def test_half_written_files_are_discarded_on_leaving_at_once(tmp_path: Path) -> None:
     """A process that a second signal ends removes what it was writing."""
 
