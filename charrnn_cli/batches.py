@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ TAIL_ROWS = 20
 SPREAD_ROWS = 100
 MIN_ROW = 100  # characters; shorter rows would mostly measure the cold start
 MIN_SEGMENT = 1_000
+GAP_STRIDE = 4  # during training every fourth row of training text shows the gap; at the end all of them do
 
 Span = tuple[int, int]
 """Characters from start to stop."""
@@ -108,7 +110,7 @@ class TrainWindows:
         self._corpus = corpus
         self._spans = spans
         self._starts = np.cumsum([0, *(stop - start for start, stop in spans)])
-        num_characters = int(self._starts[-1])
+        self.num_characters = num_characters = int(self._starts[-1])
         self.batch_size, self.seq_len = config.batch_size, config.seq_len
         self.per_epoch = (num_characters - 1) // (self.batch_size * self.seq_len)
         if not self.per_epoch:
@@ -120,15 +122,23 @@ class TrainWindows:
             )
         self._row_length = num_characters // self.batch_size
 
+    @property
+    def num_symbols(self) -> int:
+        return len(self._corpus.vocab)
+
     def __getitem__(self, window: int) -> npt.NDArray[np.int64]:
         """Ids of shape (T + 1, B): inputs are the first T rows, targets the last T."""
         ids_TB = np.empty((self.seq_len + 1, self.batch_size), np.int64)
-        for row in range(self.batch_size):
-            start = row * self._row_length + window * self.seq_len
-            self._read_into(ids_TB[:, row], start)
+        for row, start in enumerate(self.starts(window)):
+            self.read_into(ids_TB[:, row], int(start))
         return ids_TB
 
-    def _read_into(self, ids_T: npt.NDArray[np.int64], start: int) -> None:
+    def starts(self, window: int) -> npt.NDArray[np.int64]:
+        """Where each row of a window starts in the training text, (B,)."""
+        return np.arange(self.batch_size) * self._row_length + window * self.seq_len
+
+    def read_into(self, ids_T: npt.NDArray[Any], start: int) -> None:
+        """Fill the array with the ids from `start` on in the training text."""
         filled = 0
         span = int(np.searchsorted(self._starts, start, side="right")) - 1
         while filled < len(ids_T):

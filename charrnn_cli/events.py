@@ -52,6 +52,9 @@ class Evaluated:
     step: int
     epoch: float
     train_loss: float
+    """Smoothed over about the last 50 steps, dropout on."""
+    clean_train_loss: float
+    """On a part of the training text, dropout off: what `val_loss` may be compared with."""
     val_loss: float
     best: bool
     seconds: float

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from charrnn_cli.batches import Split, TrainWindows, split_text
+from charrnn_cli.batches import GAP_STRIDE, Split, TrainWindows, split_text
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.corpus import Corpus
 from charrnn_cli.device import choose_device, choose_precision
@@ -176,6 +176,7 @@ def _time(
             break
         before = time.monotonic()
         trainer.update()
+        trainer.is_finite()  # waits for the device
         durations.append(time.monotonic() - before)
     seconds_per_step = statistics.fmean(durations[2:] or durations)  # the first two prepare kernels and buffers
     if not split.val:
@@ -187,4 +188,4 @@ def _time(
         before = time.monotonic()
         evaluate(trainer.model, corpus, rows, config.precision)
         seconds = time.monotonic() - before
-    return seconds_per_step, seconds * longest / length
+    return seconds_per_step, seconds * longest / length * (1 + 1 / GAP_STRIDE)

@@ -14,14 +14,17 @@ from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.device import autocast
 from charrnn_cli.dropout import DropoutMasks
 from charrnn_cli.errors import MemoryShortageError
+from charrnn_cli.feed import Feed, has_room
 from charrnn_cli.model import CharRNN, State
-from charrnn_cli.optimizer import AdamW, learning_rate
+from charrnn_cli.optimizer import AdamW, global_norm, learning_rate
 
 # T time · B batch rows · V vocabulary
 
 Tensors = Mapping[str, npt.NDArray[np.float32]]
 
 SMOOTHING = 0.98  # the reported train loss is a mean over about the last 1 / (1 - 0.98) steps
+# Steps between looks at the loss: on an accelerator each look waits until all that was asked for is computed.
+LOOK_EVERY = {"cpu": 1, "cuda": 32, "mps": 32}
 
 
 class Trainer:
@@ -48,10 +51,12 @@ class Trainer:
             self._average = CharRNN(model)
             self._average.load(self.model.export())
             self._average.to(self.device)
+        self._feed = Feed(windows, self.device, resident=has_room(windows, self.device))
         self._state: State | None = None
+        self._smoothed = torch.tensor(math.nan, device=self.device)
+        self._finite = torch.tensor(True, device=self.device)
+        self._look_every = LOOK_EVERY[self.device.type]
         self.step = 0
-        self.train_loss = math.nan
-        """Smoothed, nats a character, dropout on."""
         self.lr_scale = 1.0
         """Halved after each divergence."""
         self.parts = 1
@@ -61,6 +66,15 @@ class Trainer:
     def evaluated(self) -> CharRNN:
         """The model to evaluate and to save: the average of the weights where there is one."""
         return self.model if self._average is None else self._average
+
+    @property
+    def train_loss(self) -> float:
+        """Smoothed, nats a character, dropout on; nan before the first step."""
+        return self._smoothed.item()
+
+    @train_loss.setter
+    def train_loss(self, value: float) -> None:
+        self._smoothed = torch.tensor(value, device=self.device)
 
     @property
     def epoch(self) -> float:
@@ -73,11 +87,13 @@ class Trainer:
     def update(self) -> bool:
         """One step on the next window. False, with nothing changed, when the loss or gradient is not finite.
 
+        On an accelerator that is looked at every 32 steps alone, so that it never waits: until then, what is not
+        finite spreads to every later loss, and `is_finite` tells it before anything is evaluated or saved.
         Where the device's memory does not suffice, the batch is halved into more parts, with the same result.
         """
         while True:
             try:
-                value, gradients, state = self._gradients()
+                loss, gradients, state = self._gradients()
                 break
             except torch.OutOfMemoryError:
                 if self.parts >= self.config.batch_size:
@@ -85,22 +101,29 @@ class Trainer:
                         "not even one row of the batch fits into the memory", hint="use a smaller --seq-len or --size"
                     ) from None
                 self.parts *= 2
-        if not math.isfinite(value) or not self.optimizer.step(gradients, self.step, self.learning_rate):
+        norm = global_norm(gradients)
+        self._finite = torch.isfinite(loss + norm)
+        if self.step % self._look_every == 0 and not self.is_finite():
             return False
+        self.optimizer.step(gradients, norm, self.step, self.learning_rate)
         self._state = state
-        self.train_loss = value if self.step == 0 else SMOOTHING * self.train_loss + (1 - SMOOTHING) * value
+        self._smoothed = loss if self.step == 0 else torch.lerp(loss, self._smoothed, SMOOTHING)
         self.step += 1
         if self._average is not None:
             self._follow(self._average)
         return True
 
-    def _gradients(self) -> tuple[float, tuple[Tensor, ...], State]:
+    def is_finite(self) -> bool:
+        """Whether the last step's loss and gradient were."""
+        return bool(self._finite.item())
+
+    def _gradients(self) -> tuple[Tensor, tuple[Tensor, ...], State]:
         """The mean loss of the next window, its gradients, and the state after it."""
         window, batch_size = self.step % self.windows.per_epoch, self.config.batch_size
-        ids_TB = torch.from_numpy(self.windows[window]).to(self.device)
+        ids_TB = self._feed[window]
         before = self._state if window else None
         self._masks.step = self.step
-        total, sums, states = 0.0, None, []
+        total, sums, states = torch.zeros((), device=self.device), None, []
         for part in range(self.parts):
             rows = slice(batch_size * part // self.parts, batch_size * (part + 1) // self.parts)
             self._masks.rows = rows
@@ -115,7 +138,7 @@ class Trainer:
                 if sums is None
                 else tuple(one.add_(other) for one, other in zip(sums, gradients, strict=True))
             )
-            total += loss.item()
+            total = total + loss.detach()
             # float32, so that what a resume file holds is exactly what an uninterrupted run goes on with
             states.append([tuple(tensor.detach().float() for tensor in layer) for layer in state])
         assert sums is not None
@@ -146,6 +169,7 @@ class Trainer:
 
     def restore(self, weights: Tensors, tensors: Tensors) -> None:
         """Continue from the weights of `evaluated` and a `snapshot`; the caller sets step, train_loss and lr_scale."""
+        self._finite = torch.tensor(True, device=self.device)
         self.evaluated.load(weights)
         if self._average is not None:
             self.model.load({name: tensors[f"raw.{name}"] for name in weights})

@@ -3,13 +3,13 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import torch
 
-from charrnn_cli.batches import matching_rows
+from charrnn_cli.batches import GAP_STRIDE, Span, matching_rows
 from charrnn_cli.checkpoint import Checkpoint, ResumeState
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.corpus import Corpus
@@ -136,19 +136,25 @@ class _Loop:
         first_step = self.trainer.step
         logged_at, logged_step = time.monotonic(), first_step
         log_now = True  # the first step at once: a sign of life
+        sound = True
         while True:
+            if not sound:
+                yield self._go_back()
+                logged_at, logged_step = time.monotonic(), self.trainer.step
             step = self.trainer.step
             late = step > first_step and self._is_late()
             last = late or step >= self.plan.steps
-            if step > self.progress.handled_step:
-                if self._evaluation_is_due(step, last):
+            if step > self.progress.handled_step and (last or self._is_due(step)):
+                sound = self.trainer.is_finite()
+                if not sound:
+                    continue
+                if self.plan.split.val and (last or not step % self._eval_every):
                     evaluated = self._evaluate()
                     if evaluated is None:
                         reason = "stopped"
                         break
-                    if not math.isfinite(evaluated.val_loss):
-                        yield self._go_back()
-                        logged_at, logged_step = time.monotonic(), self.trainer.step
+                    sound = math.isfinite(evaluated.val_loss)
+                    if not sound:
                         continue
                     yield evaluated
                     patient = self.progress.since_best < (self.plan.config.patience or math.inf)
@@ -156,7 +162,7 @@ class _Loop:
                     if not patient:
                         reason = "patience"
                         break
-                elif last or (self.plan.config.save_every and step % self.plan.config.save_every == 0):
+                else:
                     yield from self._save(None, finished=last)
             if last:
                 reason = "time" if step < self.plan.steps else "complete"
@@ -165,17 +171,19 @@ class _Loop:
                 reason = "stopped"
                 break
             parts = self.trainer.parts
-            if not self.trainer.update():
-                yield self._go_back()
-                logged_at, logged_step = time.monotonic(), self.trainer.step
+            sound = self.trainer.update()
+            if not sound:
                 continue
             if self.trainer.parts > parts:
                 yield MemoryShort(step=self.trainer.step, parts=self.trainer.parts, seconds=self._seconds())
             now = time.monotonic()
             if log_now or self._log_is_due(now - logged_at):
+                sound = self.trainer.is_finite()
+                if not sound:
+                    continue
                 yield self._logged(self.trainer.step - logged_step, now - logged_at)
                 logged_at, logged_step, log_now = time.monotonic(), self.trainer.step, False
-            if self.saver.resume_is_due:
+            if self.saver.resume_is_due and self.trainer.is_finite():
                 yield from self.saver.save_resume(self._state(), self._seconds())
         yield from self._end(reason)
 
@@ -187,8 +195,14 @@ class _Loop:
         ending = ending_seconds(self.plan.evaluation_seconds)
         return time.monotonic() + self.plan.seconds_per_step + ending > self.plan.deadline
 
-    def _evaluation_is_due(self, step: int, last: bool) -> bool:
-        return bool(self.plan.split.val) and (last or step % (self.plan.config.eval_every or self.plan.steps) == 0)
+    @property
+    def _eval_every(self) -> int:
+        return self.plan.config.eval_every or self.plan.steps
+
+    def _is_due(self, step: int) -> bool:
+        """Whether the step is to be evaluated or saved."""
+        save_every = self.plan.config.save_every
+        return bool((self.plan.split.val and not step % self._eval_every) or (save_every and not step % save_every))
 
     def _log_is_due(self, seconds: float) -> bool:
         every = self.plan.config.log_every
@@ -198,10 +212,9 @@ class _Loop:
 
     def _evaluate(self) -> Evaluated | None:
         progress, step = self.progress, self.trainer.step
-        val_loss = evaluate(
-            self.trainer.evaluated, self.corpus, self.plan.split.val, self.plan.config.precision, self.should_stop
-        )
-        if val_loss is None:
+        val_loss = self._loss_on(self.plan.split.val)
+        clean_train_loss = self._loss_on(matching_rows(self.plan.split)[::GAP_STRIDE])
+        if val_loss is None or clean_train_loss is None:
             return None
         best = math.isfinite(val_loss) and (progress.best_val_loss is None or val_loss < progress.best_val_loss)
         if best:
@@ -212,10 +225,14 @@ class _Loop:
             step=step,
             epoch=self.trainer.epoch,
             train_loss=self.trainer.train_loss,
+            clean_train_loss=clean_train_loss,
             val_loss=val_loss,
             best=best,
             seconds=self._seconds(),
         )
+
+    def _loss_on(self, rows: Sequence[Span]) -> float | None:
+        return evaluate(self.trainer.evaluated, self.corpus, rows, self.plan.config.precision, self.should_stop)
 
     def _save(self, val_loss: float | None, *, finished: bool) -> Iterator[SaveEvent]:
         self.progress.handled_step, self.progress.finished = self.trainer.step, finished
@@ -302,9 +319,8 @@ class _Loop:
         step, progress, plan = self.trainer.step, self.progress, self.plan
         train_loss = None
         if reason != "stopped" and plan.split.val:
-            rows = matching_rows(plan.split)
-            train_loss = evaluate(self.trainer.evaluated, self.corpus, rows, plan.config.precision, self.should_stop)
-        if reason == "stopped" and step > progress.handled_step:
+            train_loss = self._loss_on(matching_rows(plan.split))
+        if reason == "stopped" and step > progress.handled_step and self.trainer.is_finite():
             yield from self.saver.save(self._state(interrupted=True), self._seconds())
         elif reason != "stopped" and not progress.finished:  # nothing was left to do when it was resumed
             progress.finished = True

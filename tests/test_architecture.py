@@ -17,7 +17,7 @@ LEVELS = {
     0: ["version", "errors", "config", "events"],
     1: ["vocab", "advice", "paths", "publish", "tensorfile", "lock", "runs", "registry", "text", "metrics"],
     2: ["corpus", "batches", "checkpoint", "inference", "sampling", "resuming", "baselines"],
-    3: ["model", "optimizer", "dropout", "device", "evaluation", "trainer", "planning", "saving", "training"],
+    3: ["model", "optimizer", "dropout", "device", "feed", "evaluation", "trainer", "planning", "saving", "training"],
 }
 LEVEL_OF = {name: level for level, names in LEVELS.items() for name in names}
 HEAVY = {0: {"torch", "numpy", "safetensors", "typer", "rich", "platformdirs"}, 1: {"torch", "numpy", "typer", "rich"}}

@@ -7,7 +7,9 @@ from charrnn_cli.metrics import event_to_json, read_metrics, record
 
 
 def evaluated(step: int, val_loss: float) -> Evaluated:
-    return Evaluated(step=step, epoch=1.0, train_loss=1.0, val_loss=val_loss, best=True, seconds=1.0)
+    return Evaluated(
+        step=step, epoch=1.0, train_loss=1.0, clean_train_loss=1.0, val_loss=val_loss, best=True, seconds=1.0
+    )
 
 
 def test_events_pass_through(tmp_path: Path) -> None:

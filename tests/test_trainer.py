@@ -1,15 +1,19 @@
 """One training step, whole and in parts."""
 
+import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from charrnn_cli import feed
 from charrnn_cli.batches import TrainWindows
 from charrnn_cli.config import Cell, ModelConfig, TrainConfig
 from charrnn_cli.corpus import Corpus
 from charrnn_cli.errors import MemoryShortageError
-from charrnn_cli.trainer import Trainer, resume_tensor_shapes
+from charrnn_cli.feed import Feed
+from charrnn_cli.trainer import LOOK_EVERY, Trainer, resume_tensor_shapes
 
 CONFIG = TrainConfig(batch_size=6, seq_len=8, seed=1, dropout=0.25, precision="fp32", device="cpu")
 
@@ -76,3 +80,44 @@ def test_the_state_starts_at_zero_each_epoch(corpus: Corpus) -> None:
     assert all(
         (a == b).all() for a, b in zip(trainer.model.export().values(), other.model.export().values(), strict=True)
     )
+
+
+@pytest.mark.parametrize("spans", [[(0, 4000)], [(0, 900), (1000, 1900), (2000, 2900)]])
+def test_a_resident_text_gives_the_same_windows(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, spans: list[tuple[int, int]]
+) -> None:
+    """Whether a window is read from the file or picked on the device, its ids are the same."""
+    monkeypatch.setattr(feed, "CHUNK", 700)
+    windows = TrainWindows(corpus, spans, CONFIG)
+    device = torch.device("cpu")
+    copied, resident = Feed(windows, device, resident=False), Feed(windows, device, resident=True)
+    for window in range(windows.per_epoch):
+        assert torch.equal(copied[window], resident[window])
+
+
+@pytest.mark.parametrize("bad", ["loss", "gradient"])
+def test_what_is_not_finite_is_seen_at_once_or_later_but_never_missed(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, bad: str
+) -> None:
+    """The CPU refuses the update; an accelerator, which looks seldom, shows it at any later look."""
+    trainer = make_trainer(corpus)
+    monkeypatch.setitem(LOOK_EVERY, "cpu", 5)
+    later = make_trainer(corpus)
+    for one in (trainer, later):
+        assert one.update()
+        if bad == "loss":
+            one.model.output.bias.data[0] = math.nan
+        else:
+            one.model.output.weight.register_hook(lambda gradient: gradient * math.inf)  # type: ignore[no-untyped-call]
+    before = trainer.model.export()
+    assert not trainer.update()
+    assert all(np.array_equal(before[name], array, equal_nan=True) for name, array in trainer.model.export().items())
+    assert trainer.step == 1
+    assert later.update()
+    assert later.step == 2
+    assert not later.is_finite()
+    while later.update():
+        assert not later.is_finite()
+    assert later.step == 5
+    later.restore(make_trainer(corpus).model.export(), trainer.snapshot())
+    assert later.is_finite()

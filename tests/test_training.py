@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
+from charrnn_cli.batches import matching_rows, split_text
 from charrnn_cli.checkpoint import load_checkpoint, load_resume
 from charrnn_cli.config import Cell, ModelConfig, TrainConfig
 from charrnn_cli.corpus import Corpus
@@ -26,6 +27,7 @@ from charrnn_cli.lock import hold_lock
 from charrnn_cli.model import CharRNN
 from charrnn_cli.registry import Registry
 from charrnn_cli.tensorfile import read_header
+from charrnn_cli.trainer import LOOK_EVERY
 from charrnn_cli.training import train
 
 Event = TypeVar("Event")
@@ -97,6 +99,18 @@ def test_the_reported_loss_is_the_checkpoints(corpus: Corpus) -> None:
     assert whole is not None
     assert checkpoint.val_loss == pytest.approx(whole, abs=0.2)
     assert whole < math.log(len(corpus.vocab))
+
+
+def test_the_gap_is_measured_without_dropout(corpus: Corpus) -> None:
+    """The clean train loss is the checkpoint's on every fourth row that matches the validation."""
+    events = run_training(corpus, replace(TINY, dropout=0.5))
+    last = of_type(events, Evaluated)[-1]
+    checkpoint = load_checkpoint("run@30")
+    model = CharRNN(checkpoint.model)
+    model.load(checkpoint.weights)
+    split = split_text(len(corpus), TINY.val_fraction, TINY.val_split)
+    assert last.clean_train_loss == evaluate(model, corpus, matching_rows(split)[::4], "fp32")
+    assert last.clean_train_loss < last.train_loss
 
 
 def test_the_seed_decides_everything(corpus: Corpus) -> None:
@@ -182,8 +196,12 @@ def test_steps_between_evaluations_can_be_saved_too(corpus: Corpus) -> None:
     assert scored == {step: step in (15, 30) for step in (4, 8, 12, 15, 16, 20, 24, 28, 30)}
 
 
-def test_divergence_goes_back_with_half_the_rate(corpus: Corpus) -> None:
-    """Seen before the update, said aloud, never published; given up in the end."""
+@pytest.mark.parametrize("look_every", [1, 7])
+def test_divergence_goes_back_with_half_the_rate(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, look_every: int
+) -> None:
+    """Seen before the update or at a later look, said aloud, never published; given up in the end."""
+    monkeypatch.setitem(LOOK_EVERY, "cpu", look_every)
     events: list[TrainEvent] = []
     run = Registry().create("wild")
     config = replace(TINY, lr=99.0, weight_decay=10.0, warmup=0.0)

@@ -40,6 +40,7 @@ class TrainingDisplay:
         self.begun = time.monotonic()
         self.train_loss: float | None = None
         self.val_loss: float | None = None
+        self.gap = 0.0  # between val loss and train loss, both without dropout
         self.best: tuple[int, float] | None = None
         self.chars_per_second = 0.0
 
@@ -48,7 +49,7 @@ class TrainingDisplay:
         if isinstance(event, StepLogged):
             self.chars_per_second = event.chars_per_second
         else:
-            self.val_loss = event.val_loss
+            self.val_loss, self.gap = event.val_loss, event.val_loss - event.clean_train_loss
             if event.best:
                 self.best = event.step, event.val_loss
 
@@ -70,6 +71,8 @@ class TrainingDisplay:
             losses.append(f"{bits_per_character(known):.2f} bpc")
         seconds = self.seconds_left
         left = [] if seconds is None else [f"{duration(seconds)} left"]
+        if self.val_loss is not None:
+            losses.append(f"gap {self.gap:.2f}")
         return [*losses, f"{self.chars_per_second:,.0f} chars/s", *left]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -80,7 +83,7 @@ class TrainingDisplay:
         grid.add_row(ProgressBar(total=self.total, completed=self.step), Text(place))
         yield grid
         seconds_per_step = 1 / (self.chars_per_second * self.steps_per_character) if self.chars_per_second else 0.0
-        *losses, speed = self.fields()[: 4 if self.val_loss is not None else 3]
+        *losses, speed = self.fields()[: 5 if self.val_loss is not None else 3]
         yield Text("   ".join(losses), style="bold", no_wrap=True, overflow="crop")
         parts = [speed, f"{seconds_per_step:.2g} s/step"]
         if self.seconds_left is not None:
