@@ -8,7 +8,7 @@ All in one process, taking turns, so that a busy machine disturbs every side ali
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
@@ -50,9 +50,11 @@ def our_step(model: ModelConfig, config: TrainConfig) -> Callable[[], object]:
     return trainer.update
 
 
-def port_step(batch_size: int, seq_len: int) -> Callable[[], object]:
-    port = PlainPort(SYMBOLS)
-    ids_BT = torch.randint(SYMBOLS, (batch_size, seq_len + 1))
+def port_step(
+    batch_size: int, seq_len: int, symbols: int = SYMBOLS, device: str = "cpu", layers: int = 2, size: int = 512
+) -> Callable[[], object]:
+    port = PlainPort(symbols, size, layers).to(device)
+    ids_BT = torch.randint(symbols, (batch_size, seq_len + 1), device=device)
     return lambda: port.step(ids_BT[:, :-1], ids_BT[:, 1:])
 
 
@@ -70,28 +72,35 @@ def peak(dtype: torch.dtype, device: str) -> float:
     return 2 * size**3 / min(times)
 
 
-def compare(shape: tuple[int, int, int, int, int], device: str, rounds: int) -> None:
-    layers, size, embed, batch_size, seq_len = shape
-    model = ModelConfig(vocabulary_size=SYMBOLS, layers=layers, size=size, embed=embed)
-    config = TrainConfig(batch_size=batch_size, seq_len=seq_len, dropout=0.5, seed=1, device=device, clip=5.0)
-    steps: dict[str, Callable[[], object]] = {}
-    if (layers, size, embed) == (2, 512, 0) and device == "cpu":
-        steps["plain port"] = port_step(batch_size, seq_len)
-    for precision in DTYPES:
-        steps[precision] = our_step(model, replace(config, precision=precision))  # type: ignore[arg-type]
+def median_seconds(steps: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Of each step, taking turns; two rounds go before to prepare kernels and buffers."""
     times: dict[str, list[float]] = {name: [] for name in steps}
     for round_number in range(rounds + 2):
         for name, step in steps.items():
             before = time.perf_counter()
             step()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             if round_number >= 2:
                 times[name].append(time.perf_counter() - before)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def compare(shape: tuple[int, int, int, int, int], device: str, rounds: int) -> None:
+    layers, size, embed, batch_size, seq_len = shape
+    model = ModelConfig(vocabulary_size=SYMBOLS, layers=layers, size=size, embed=embed)
+    config = TrainConfig(batch_size=batch_size, seq_len=seq_len, dropout=0.5, seed=1, device=device, clip=5.0)
+    steps: dict[str, Callable[[], object]] = {}
+    if not embed:
+        steps["plain port"] = port_step(batch_size, seq_len, device=device, layers=layers, size=size)
+    for precision in DTYPES:
+        steps[precision] = our_step(model, replace(config, precision=precision))  # type: ignore[arg-type]
+    times = median_seconds(steps, rounds)
     characters = batch_size * seq_len
     flops = useful_flops(model, characters)
-    base = statistics.median(next(iter(times.values())))
+    base = next(iter(times.values()))
     print(f"\n{layers}x{size}, embed {embed}, {batch_size} x {seq_len} on {device}: {flops / 1e9:.1f} GFLOP a step")
-    for name, values in times.items():
-        seconds = statistics.median(values)
+    for name, seconds in times.items():
         share = flops / seconds / peak(DTYPES.get(name, torch.float32), device)
         speed = f"{characters / seconds:10,.0f} chars/s   {flops / seconds / 1e9:8.1f} GFLOP/s"
         print(f"  {name:<12} {seconds:8.4f} s   {speed}   {100 * share:3.0f} % of the peak   {base / seconds:.2f} x")
