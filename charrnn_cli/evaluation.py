@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional
 
 from charrnn_cli.batches import IGNORED, Span, row_windows
+from charrnn_cli.checkpoint import Checkpoint
 from charrnn_cli.corpus import Corpus
 from charrnn_cli.device import autocast
 from charrnn_cli.model import CharRNN, State
@@ -17,6 +20,32 @@ MAX_WINDOW = 500  # characters a row at a time
 def window_length(num_rows: int, vocabulary_size: int) -> int:
     """Characters a row that are evaluated at a time."""
     return max(1, min(MAX_WINDOW, LOGITS // (num_rows * vocabulary_size)))
+
+
+class TorchPredictor:
+    """A model at work on several rows of text, as `scoring` has them; float32, for many characters."""
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
+        self._model, self._device = CharRNN(checkpoint.model), device
+        self._model.load(checkpoint.weights)
+        self._model.to(device)
+        self._state: State | None = None
+
+    def start(self, rows: int) -> None:
+        self._state = None
+
+    @torch.no_grad()
+    def losses(self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        logits_TRV, self._state = self._model(torch.from_numpy(inputs_TR).to(self._device), self._state)
+        targets_TR = np.ascontiguousarray(targets_TR)
+        losses = functional.cross_entropy(
+            logits_TRV.flatten(0, 1),
+            torch.from_numpy(targets_TR).flatten().to(self._device),
+            ignore_index=IGNORED,
+            reduction="none",
+        )
+        losses_TR: npt.NDArray[np.float32] = losses.view(targets_TR.shape).cpu().numpy()
+        return losses_TR
 
 
 def never_stop() -> bool:

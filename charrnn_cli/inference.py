@@ -1,185 +1,252 @@
-"""One character in, logits out: the recurrent step in numpy.
+"""One character in, logits out: the recurrent step in numpy, for one text or for several side by side.
 
-The step is a few matrix-vector products, so it runs at the speed of the memory bus. Weights are rearranged once:
-the embedding is folded into a table of the first layer's input products, biases are folded in, and the sigmoid
-gates' rows are halved, because sigmoid(x) = (1 + tanh(x / 2)) / 2 lets one tanh serve every gate.
+The step is a few matrix products, so one row runs at the speed of the memory bus. Weights are rearranged once: the
+embedding is folded into a table of the first layer's input products, biases are folded in, gates stand in an order
+in which one call serves all sigmoids, and their columns are halved, because sigmoid(x) = (1 + tanh(x / 2)) / 2 lets
+one tanh serve every gate. Nothing is allocated in a step but what numpy needs for views.
 """
 
-from collections.abc import Iterable, Mapping
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.config import ModelConfig
+from charrnn_cli.config import GATES, ModelConfig
 
-# H hidden size · G gates · V vocabulary · I input size
+# R rows · H hidden size · G gates times H · V vocabulary · I input size · E embedding
 
 Array = npt.NDArray[np.float32]
 
+TABLE_BYTES = 1 << 25  # of the first layer's input table; for a larger vocabulary each input is multiplied anew
+
 
 class _Layer:
-    """What the cells share: products of input and hidden state, and the hidden state itself."""
+    """What the cells share: prepared weights, and for each row the hidden state.
 
-    def __init__(self, weights: Mapping[str, Array], layer: int, first: bool) -> None:
-        def named(name: str) -> Array:
-            return weights[f"layers.{layer}.{name}_l0"]
+    The first layer's input arrives as its product with the weights, biases included; that of the others, as it is.
+    """
 
-        self.w_input_GHI, self.w_hidden_GHH = named("weight_ih"), named("weight_hh")
-        self.bias_input_GH, self.bias_hidden_GH = named("bias_ih"), named("bias_hh")
-        self.size = self.w_hidden_GHH.shape[1]
-        self.hidden_H = np.zeros(self.size, np.float32)
-        self.first = first
+    def __init__(self, config: ModelConfig, weights: Mapping[str, Array], layer: int) -> None:
+        def prepared(name: str) -> Array:
+            gates = np.split(weights[f"layers.{layer}.{name}_l0"], GATES[config.cell])
+            return np.concatenate([gates[gate] * scale for gate, scale in self._gates()])
 
-    def reset(self) -> None:
-        self.hidden_H[:] = 0
+        self.first = layer == 0
+        self.size, self.input_size = config.size, config.input_size(layer)
+        self.w_input_IG, self.w_hidden_HG = (
+            np.ascontiguousarray(prepared(name).T) for name in ("weight_ih", "weight_hh")
+        )
+        self.bias_input_G, self.bias_hidden_G = prepared("bias_ih"), prepared("bias_hh")
+        self.hidden_RH = np.zeros((0, self.size), np.float32)
+
+    def _gates(self) -> Sequence[tuple[int, float]]:
+        """The order of the gates, as positions in torch's, and a factor on each."""
+        raise NotImplementedError
+
+    def allocate(self, rows: int) -> None:
+        """State and buffers of so many rows; the state is zero."""
+        raise NotImplementedError
+
+    def states(self) -> list[Array]:
+        """The live state, each part (R, H)."""
+        return [self.hidden_RH]
+
+    def folded_bias(self) -> Array:
+        """What every input product of the first layer has in it already."""
+        return self.bias_input_G
+
+    def step(self, inputs: Array) -> Array:
+        """The new hidden state (R, H) from inputs (R, I), or in the first layer (R, G)."""
+        raise NotImplementedError
 
 
 class _LSTM(_Layer):
-    """i, f, g, o as in torch; c = f·c + i·g, h = o·tanh(c)."""
+    """i, f, o, g; c = f·c + i·g, h = o·tanh(c)."""
 
-    def __init__(self, weights: Mapping[str, Array], layer: int, first: bool) -> None:
-        super().__init__(weights, layer, first)
-        scale_GH = np.repeat(np.array([0.5, 0.5, 1, 0.5], np.float32), self.size)
-        self.input_scale_GH = scale_GH
-        hidden_GHH = self.w_hidden_GHH * scale_GH[:, None]
-        bias_GH = (self.bias_input_GH + self.bias_hidden_GH) * scale_GH
-        if first:
-            self.weight, self.bias_GH = hidden_GHH, bias_GH  # the bias goes into the input table
-        else:
-            self.weight = np.hstack([self.w_input_GHI * scale_GH[:, None], hidden_GHH])
-            self.bias_GH = bias_GH
-            self.joined = np.zeros(2 * self.size, np.float32)
-        self.cell_H = np.zeros(self.size, np.float32)
-        self.gates_GH = np.empty(4 * self.size, np.float32)
-        self.scratch_H = np.empty(self.size, np.float32)
+    def __init__(self, config: ModelConfig, weights: Mapping[str, Array], layer: int) -> None:
+        super().__init__(config, weights, layer)
+        self.bias_G = self.bias_input_G + self.bias_hidden_G
+        self.w_joined_SG = self.w_hidden_HG
+        if not self.first:  # input and state side by side, and a 1 that multiplies the bias
+            self.w_joined_SG = np.concatenate([self.w_input_IG, self.w_hidden_HG, self.bias_G[None]])
+            del self.w_input_IG, self.w_hidden_HG
 
-    def reset(self) -> None:
-        super().reset()
-        self.cell_H[:] = 0
+    def _gates(self) -> Sequence[tuple[int, float]]:
+        return ((0, 0.5), (1, 0.5), (3, 0.5), (2, 1.0))
+
+    def folded_bias(self) -> Array:
+        return self.bias_G
+
+    def allocate(self, rows: int) -> None:
+        size = self.size
+        self.joined_RS = np.zeros((rows, self.w_joined_SG.shape[0]), np.float32)
+        self.joined_RS[:, -1] = 0 if self.first else 1
+        start = 0 if self.first else self.input_size
+        self.input_RI = self.joined_RS[:, :start]
+        self.hidden_RH = self.joined_RS[:, start : start + size]
+        self.cell_RH, self.scratch_RH = (np.zeros((rows, size), np.float32) for _ in range(2))
+        self.gates_RG = np.empty((rows, 4 * size), np.float32)
+        self.sigmoids_RG = self.gates_RG[:, : 3 * size]
+        self.i_RH, self.f_RH, self.o_RH, self.g_RH = (
+            self.gates_RG[:, gate * size : (gate + 1) * size] for gate in range(4)
+        )
+
+    def states(self) -> list[Array]:
+        return [self.hidden_RH, self.cell_RH]
 
     def step(self, inputs: Array) -> Array:
-        gates, size = self.gates_GH, self.size
         if self.first:
-            np.dot(self.weight, self.hidden_H, out=gates)
-            gates += inputs
+            np.dot(self.joined_RS, self.w_joined_SG, out=self.gates_RG)
+            self.gates_RG += inputs
         else:
-            self.joined[:size], self.joined[size:] = inputs, self.hidden_H
-            np.dot(self.weight, self.joined, out=gates)
-            gates += self.bias_GH
-        np.tanh(gates, out=gates)
-        for gate in (gates[: 2 * size], gates[3 * size :]):
-            gate *= 0.5
-            gate += 0.5
-        self.cell_H *= gates[size : 2 * size]
-        np.multiply(gates[:size], gates[2 * size : 3 * size], out=self.scratch_H)
-        self.cell_H += self.scratch_H
-        np.tanh(self.cell_H, out=self.scratch_H)
-        np.multiply(gates[3 * size :], self.scratch_H, out=self.hidden_H)
-        return self.hidden_H
+            self.input_RI[:] = inputs
+            np.dot(self.joined_RS, self.w_joined_SG, out=self.gates_RG)
+        np.tanh(self.gates_RG, out=self.gates_RG)
+        self.sigmoids_RG *= 0.5
+        self.sigmoids_RG += 0.5
+        self.cell_RH *= self.f_RH
+        np.multiply(self.i_RH, self.g_RH, out=self.scratch_RH)
+        self.cell_RH += self.scratch_RH
+        np.tanh(self.cell_RH, out=self.scratch_RH)
+        np.multiply(self.o_RH, self.scratch_RH, out=self.hidden_RH)
+        return self.hidden_RH
 
 
 class _GRU(_Layer):
     """r, z, n as in torch, where r scales the hidden product of n with its bias; h = (1 - z)·n + z·h."""
 
-    def __init__(self, weights: Mapping[str, Array], layer: int, first: bool) -> None:
-        super().__init__(weights, layer, first)
-        self.input_scale_GH = scale_GH = np.repeat(np.array([0.5, 0.5, 1], np.float32), self.size)
-        self.hidden_weight = self.w_hidden_GHH * scale_GH[:, None]
-        self.hidden_bias_GH = self.bias_hidden_GH * scale_GH
-        self.bias_GH = self.bias_input_GH * scale_GH
-        self.input_weight = self.w_input_GHI * scale_GH[:, None]
-        self.from_input_GH = np.empty(3 * self.size, np.float32)
-        self.from_hidden_GH = np.empty(3 * self.size, np.float32)
+    def _gates(self) -> Sequence[tuple[int, float]]:
+        return ((0, 0.5), (1, 0.5), (2, 1.0))
+
+    def allocate(self, rows: int) -> None:
+        size = self.size
+        self.hidden_RH = np.zeros((rows, size), np.float32)
+        self.from_input_RG, self.from_hidden_RG = (np.empty((rows, 3 * size), np.float32) for _ in range(2))
+        self.sigmoids_RG = self.from_input_RG[:, : 2 * size]
+        self.r_RH, self.z_RH = self.sigmoids_RG[:, :size], self.sigmoids_RG[:, size:]
+        self.input_n_RH, self.n_RH = self.from_input_RG[:, 2 * size :], self.from_hidden_RG[:, 2 * size :]
+        self.hidden_sigmoids_RG = self.from_hidden_RG[:, : 2 * size]
 
     def step(self, inputs: Array) -> Array:
-        size, hidden = self.size, self.hidden_H
         if self.first:
-            self.from_input_GH[:] = inputs
+            self.from_input_RG[:] = inputs
         else:
-            np.dot(self.input_weight, inputs, out=self.from_input_GH)
-            self.from_input_GH += self.bias_GH
-        np.dot(self.hidden_weight, hidden, out=self.from_hidden_GH)
-        self.from_hidden_GH += self.hidden_bias_GH
-        gates = self.from_input_GH[: 2 * size]
-        gates += self.from_hidden_GH[: 2 * size]
-        np.tanh(gates, out=gates)
-        gates *= 0.5
-        gates += 0.5
-        candidate = self.from_hidden_GH[2 * size :]
-        candidate *= gates[:size]
-        candidate += self.from_input_GH[2 * size :]
-        np.tanh(candidate, out=candidate)
-        hidden -= candidate
-        hidden *= gates[size:]
-        hidden += candidate
-        return hidden
+            np.dot(inputs, self.w_input_IG, out=self.from_input_RG)
+            self.from_input_RG += self.bias_input_G
+        np.dot(self.hidden_RH, self.w_hidden_HG, out=self.from_hidden_RG)
+        self.from_hidden_RG += self.bias_hidden_G
+        self.sigmoids_RG += self.hidden_sigmoids_RG
+        np.tanh(self.sigmoids_RG, out=self.sigmoids_RG)
+        self.sigmoids_RG *= 0.5
+        self.sigmoids_RG += 0.5
+        self.n_RH *= self.r_RH
+        self.n_RH += self.input_n_RH
+        np.tanh(self.n_RH, out=self.n_RH)
+        self.hidden_RH -= self.n_RH
+        self.hidden_RH *= self.z_RH
+        self.hidden_RH += self.n_RH
+        return self.hidden_RH
 
 
 class _RNN(_Layer):
     """h = tanh(W x + U h + b)."""
 
-    def __init__(self, weights: Mapping[str, Array], layer: int, first: bool) -> None:
-        super().__init__(weights, layer, first)
-        self.input_scale_GH = np.ones(self.size, np.float32)
-        self.bias_GH = self.bias_input_GH + self.bias_hidden_GH
-        self.gates_GH = np.empty(self.size, np.float32)
-        self.scratch_GH = np.empty(self.size, np.float32)
+    def __init__(self, config: ModelConfig, weights: Mapping[str, Array], layer: int) -> None:
+        super().__init__(config, weights, layer)
+        self.bias_G = self.bias_input_G + self.bias_hidden_G
+
+    def _gates(self) -> Sequence[tuple[int, float]]:
+        return ((0, 1.0),)
+
+    def folded_bias(self) -> Array:
+        return self.bias_G
+
+    def allocate(self, rows: int) -> None:
+        self.hidden_RH, self.sum_RH, self.product_RH = (np.zeros((rows, self.size), np.float32) for _ in range(3))
 
     def step(self, inputs: Array) -> Array:
-        np.dot(self.w_hidden_GHH, self.hidden_H, out=self.gates_GH)
+        np.dot(self.hidden_RH, self.w_hidden_HG, out=self.sum_RH)
         if self.first:
-            self.gates_GH += inputs
+            self.sum_RH += inputs
         else:
-            np.dot(self.w_input_GHI, inputs, out=self.scratch_GH)
-            self.gates_GH += self.scratch_GH
-            self.gates_GH += self.bias_GH
-        np.tanh(self.gates_GH, out=self.hidden_H)
-        return self.hidden_H
+            np.dot(inputs, self.w_input_IG, out=self.product_RH)
+            self.sum_RH += self.product_RH
+            self.sum_RH += self.bias_G
+        np.tanh(self.sum_RH, out=self.hidden_RH)
+        return self.hidden_RH
 
 
-_CELLS: dict[str, type[_LSTM] | type[_GRU] | type[_RNN]] = {"lstm": _LSTM, "gru": _GRU, "rnn": _RNN}
+_CELLS: dict[str, type[_Layer]] = {"lstm": _LSTM, "gru": _GRU, "rnn": _RNN}
+
+
+class _Input:
+    """Products of the first layer's weights with its input, biases included: rows of a table where that is small."""
+
+    def __init__(self, config: ModelConfig, weights: Mapping[str, Array], layer: _Layer) -> None:
+        self._embedding_VE = weights.get("embedding.weight")
+        self._w_input_IG, self._bias_G = layer.w_input_IG, layer.folded_bias()
+        gates = len(self._bias_G)
+        self._table_VG: Array | None = None
+        if 4 * config.vocabulary_size * gates <= TABLE_BYTES:
+            table = self._w_input_IG if self._embedding_VE is None else self._embedding_VE @ self._w_input_IG
+            self._table_VG = table + self._bias_G
+
+    def __call__(self, ids_R: Sequence[int] | npt.NDArray[np.intp]) -> Array:
+        if self._table_VG is not None:
+            return self._table_VG[ids_R]
+        if self._embedding_VE is None:
+            return self._w_input_IG[ids_R] + self._bias_G
+        return self._embedding_VE[ids_R] @ self._w_input_IG + self._bias_G
 
 
 class Engine:
-    """A model that is fed one character id at a time and keeps its state in between."""
+    """A model that is fed a character id a row at a time, and keeps the state of each row in between."""
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Array]) -> None:
-        self._layers = [_CELLS[config.cell](weights, layer, layer == 0) for layer in range(config.layers)]
-        self._output_VH, self._output_bias_V = weights["output.weight"], weights["output.bias"]
-        self._embedding_VE = weights.get("embedding.weight")
-        self._rows: dict[int, Array] = {}
-        self._logits_V = np.empty(config.vocabulary_size, np.float32)
+        """One row, at the zero state."""
+        self._layers = [_CELLS[config.cell](config, weights, layer) for layer in range(config.layers)]
+        self._input = _Input(config, weights, self._layers[0])
+        self._w_output_HV = np.ascontiguousarray(weights["output.weight"].T)
+        self._output_bias_V = weights["output.bias"]
+        self._allocate(1)
+
+    def _allocate(self, rows: int) -> None:
+        for layer in self._layers:
+            layer.allocate(rows)
+        self._logits_RV = np.empty((rows, len(self._output_bias_V)), np.float32)
+
+    def repeat(self, rows: int) -> "Engine":
+        """So many rows that go on from this engine's only one; the weights are shared, the states are not."""
+        other = copy.copy(self)
+        other._layers = [copy.copy(layer) for layer in self._layers]
+        other._allocate(rows)
+        for new, old in zip(other._layers, self._layers, strict=True):
+            for target, source in zip(new.states(), old.states(), strict=True):
+                target[:] = source
+        return other
 
     def reset(self) -> None:
-        """Back to the zero state."""
+        """Every row back to the zero state."""
         for layer in self._layers:
-            layer.reset()
+            for state in layer.states():
+                state[:] = 0
 
-    def step(self, character_id: int) -> Array:
-        """Logits of the next character, shape (V,), in an array that the next step overwrites."""
-        hidden = self._input_row(character_id)
+    def step(self, ids_R: Sequence[int] | npt.NDArray[np.intp]) -> Array:
+        """Logits of the next characters, (R, V), in an array that the next step overwrites."""
+        hidden = self._input(ids_R)
         for layer in self._layers:
             hidden = layer.step(hidden)
-        np.dot(self._output_VH, hidden, out=self._logits_V)
-        self._logits_V += self._output_bias_V
-        return self._logits_V
+        np.dot(hidden, self._w_output_HV, out=self._logits_RV)
+        self._logits_RV += self._output_bias_V
+        return self._logits_RV
 
     def feed(self, character_ids: Iterable[int]) -> Array | None:
-        """Step through several characters; the logits after the last, or None where there is none."""
-        logits_V = None
-        for character_id in character_ids:
-            logits_V = self.step(character_id)
-        return logits_V
+        """Step the only row through several characters; the logits after the last, or None where there is none.
 
-    def _input_row(self, character_id: int) -> Array:
-        """The first layer's input products with its bias: made on first use, since a text uses few of 65,536."""
-        row = self._rows.get(character_id)
-        if row is None:
-            layer = self._layers[0]
-            if self._embedding_VE is None:
-                row = layer.w_input_GHI[:, character_id] * layer.input_scale_GH
-            else:
-                row = (layer.w_input_GHI @ self._embedding_VE[character_id]) * layer.input_scale_GH
-            row += layer.bias_GH
-            self._rows[character_id] = row
-        return row
+        One by one: a product over all of them at once would be rounded otherwise, and the text after it differ.
+        """
+        logits_RV = None
+        for character_id in character_ids:
+            logits_RV = self.step([character_id])
+        return logits_RV

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Self
 
 from charrnn_cli.errors import FileFormatError, UnknownCharacterError
+from charrnn_cli.substitution import closest
 
 
 class Vocab:
@@ -69,7 +70,10 @@ class Vocab:
         ]
         more = f" and {len(first_seen) - 3} more" if len(first_seen) > 3 else ""
         noun = "a character" if len(first_seen) == 1 else "characters"
+        likes = [(character, closest(character, self)) for character in first_seen]
+        known = [f"{like!r} for {character!r}" for character, like in likes[:3] if like is not None]
+        other = f"use only the model's {len(self)} characters, or --on-unknown skip"
         return UnknownCharacterError(
             f"{noun} the model never saw: {', '.join(named)}{more}",
-            hint=f"use only the model's {len(self)} characters; `charrnn checkpoints list` shows other models",
+            hint=f"it knows {', '.join(known)}: use --on-unknown closest" if known else other,
         )

@@ -15,8 +15,32 @@ PACKAGE = Path(charrnn_cli.__file__).parent
 # A module imports only from its own level and those below it.
 LEVELS = {
     0: ["version", "errors", "config", "events"],
-    1: ["vocab", "advice", "paths", "publish", "tensorfile", "lock", "runs", "registry", "text", "metrics"],
-    2: ["corpus", "batches", "checkpoint", "inference", "sampling", "resuming", "baselines"],
+    1: [
+        "vocab",
+        "advice",
+        "paths",
+        "publish",
+        "tensorfile",
+        "lock",
+        "runs",
+        "registry",
+        "text",
+        "metrics",
+        "stopping",
+        "substitution",
+    ],
+    2: [
+        "corpus",
+        "batches",
+        "checkpoint",
+        "inference",
+        "filters",
+        "sampling",
+        "scoring",
+        "copying",
+        "resuming",
+        "baselines",
+    ],
     3: ["model", "optimizer", "dropout", "device", "feed", "evaluation", "trainer", "planning", "saving", "training"],
 }
 LEVEL_OF = {name: level for level, names in LEVELS.items() for name in names}

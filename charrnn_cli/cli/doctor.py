@@ -85,7 +85,8 @@ def _engine_difference(cell: Cell) -> float:
         expected_TV = model(torch.tensor(ids_T)[:, None])[0][:, 0].numpy()
     engine = Engine(config, model.export())
     return max(
-        float(abs(engine.step(index) - expected_V).max()) for index, expected_V in zip(ids_T, expected_TV, strict=True)
+        float(abs(engine.step([index])[0] - expected_V).max())
+        for index, expected_V in zip(ids_T, expected_TV, strict=True)
     )
 
 

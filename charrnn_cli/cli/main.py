@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer._click.exceptions import ClickException, NoSuchOption
 
-from charrnn_cli.cli import checkpoints, console, demo, doctor, encode, sample, train
+from charrnn_cli.cli import checkpoints, console, demo, doctor, encode, sample, score, train
 from charrnn_cli.errors import CharrnnError, InterruptionError, UsageError
 from charrnn_cli.version import __version__
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command("encode")(encode.encode)
 app.command("train")(train.train)
 app.command("sample")(sample.sample)
+app.command("score")(score.score)
 app.add_typer(checkpoints.app, name="checkpoints")
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)

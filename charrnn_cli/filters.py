@@ -1,0 +1,93 @@
+"""Which characters may be drawn, and the draw: pure functions on logits, along the last axis."""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn_cli.config import SampleConfig
+
+# R rows · V vocabulary; every function takes (V,), (R, V) or more
+
+Logits = npt.NDArray[np.float64]
+"""A character that is filtered out has -inf."""
+
+
+def filter_logits(logits: npt.NDArray[np.floating[Any]], config: SampleConfig) -> Logits:
+    """Temperature, top-k, top-p and min-p, in that order."""
+    kept = logits.astype(np.float64)
+    if config.temperature == 0:
+        return keep_top_k(kept, 1)
+    if config.temperature != 1:
+        kept = apply_temperature(kept, config.temperature)
+    if config.top_k:
+        kept = keep_top_k(kept, config.top_k)
+    if config.top_p < 1:
+        kept = keep_top_p(kept, config.top_p)
+    if config.min_p > 0:
+        kept = keep_min_p(kept, config.min_p)
+    return kept
+
+
+def apply_temperature(logits: Logits, temperature: float) -> Logits:
+    """Divide by the temperature, the largest logit moved to 0 first so that none overflows."""
+    with np.errstate(over="ignore"):  # -1 / 1e-320 is -inf, and right
+        scaled: Logits = (logits - logits.max(axis=-1, keepdims=True)) / temperature
+    return scaled
+
+
+def keep_top_k(logits: Logits, k: int) -> Logits:
+    """Mask all but the k largest; when values tie, exactly k stay, those of lower id."""
+    size = logits.shape[-1]
+    if k >= size:
+        return logits
+    least = np.partition(logits, size - k, axis=-1)[..., size - k, None]
+    kept = logits >= least
+    if np.count_nonzero(kept) > k * (logits.size // size):  # ties at the edge, somewhere
+        above, ties = logits > least, logits == least
+        room = k - np.count_nonzero(above, axis=-1, keepdims=True)
+        kept = above | (ties & (np.cumsum(ties, axis=-1) <= room))
+    return np.where(kept, logits, -np.inf)
+
+
+def keep_top_p(logits: Logits, p: float) -> Logits:
+    """Mask all but the likeliest whose probabilities reach p; the one that reaches it stays."""
+    order = np.argsort(-logits, axis=-1, kind="stable")
+    sorted_probabilities = np.take_along_axis(softmax(logits), order, axis=-1)
+    sum_before = np.cumsum(sorted_probabilities, axis=-1) - sorted_probabilities
+    kept = np.empty(logits.shape, bool)
+    np.put_along_axis(kept, order, sum_before < p, axis=-1)
+    kept[logits == -np.inf] = False
+    return np.where(kept, logits, -np.inf)
+
+
+def keep_min_p(logits: Logits, p: float) -> Logits:
+    """Mask what is less than p times as likely as the likeliest."""
+    return np.where(logits >= logits.max(axis=-1, keepdims=True) + math.log(p), logits, -np.inf)
+
+
+def softmax(logits: Logits) -> Logits:
+    """exp(x) / Σ exp(x), shifted so that nothing overflows."""
+    weights: Logits = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    weights /= weights.sum(axis=-1, keepdims=True)
+    return weights
+
+
+def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> Logits:
+    """x - log Σ exp(x): log-probabilities in nats."""
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=-1, keepdims=True)
+    log_probabilities: Logits = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return log_probabilities
+
+
+def draw(logits_RV: Logits, uniform_R: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+    """Inverse of each row's cumulative distribution at its number in [0, 1), in float64."""
+    cumulative_RV = np.cumsum(np.exp(logits_RV - logits_RV.max(axis=-1, keepdims=True)), axis=-1)
+    targets_R = uniform_R * cumulative_RV[:, -1]
+    chosen_R: npt.NDArray[np.intp] = np.count_nonzero(cumulative_RV <= targets_R[:, None], axis=-1)
+    size = logits_RV.shape[-1]
+    for row in np.flatnonzero(targets_R >= cumulative_RV[:, -1]):  # the product was rounded up to the whole sum
+        chosen_R[row] = size - 1 - int(np.argmax(logits_RV[row, ::-1] > -np.inf))
+    return chosen_R

@@ -1,0 +1,176 @@
+"""Characters a second of sampling, against torch one step at a time and against the matrix products alone.
+
+    python -m tests.benchmarks.sampling_speed [--rounds 15]
+
+2x512 on 83 symbols, the same weights for all, taking turns in one process; processes of one thread, of two, and of
+one while another process keeps a core busy. Then whole commands. Medians and ratios.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STEPS = 200
+ROWS = 64
+TORCH_SCRIPT = """
+import sys, torch
+from safetensors.torch import load_file
+weights = load_file(sys.argv[1])
+vocab_size, size = weights["output.weight"].shape
+lstm = torch.nn.LSTM(vocab_size, size, 2)
+state_dict = {f"{name}_l{layer}": weights[f"layers.{layer}.{name}_l0"]
+              for layer in range(2) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+state_dict["weight_ih_l0"] = state_dict["weight_ih_l0"] @ weights["embedding.weight"].T
+lstm.load_state_dict(state_dict)
+output = torch.nn.Linear(size, vocab_size)
+output.load_state_dict({"weight": weights["output.weight"], "bias": weights["output.bias"]})
+with torch.no_grad():
+    state, last = None, torch.tensor([[3]])
+    for _ in range(2000):
+        one_hot = torch.nn.functional.one_hot(last, vocab_size).float()
+        hidden, state = lstm(one_hot, state)
+        values, ids = output(hidden[0, 0]).topk(5)
+        last = ids[torch.multinomial(values.softmax(0), 1)][None]
+"""
+
+
+def worker(threads: int, rounds: int) -> None:
+    """Print the median seconds a character of each side as JSON."""
+    import numpy as np
+    import torch
+
+    from charrnn_cli.config import SampleConfig
+    from charrnn_cli.sampling import Writer
+
+    torch.set_num_threads(threads)
+    checkpoint = _checkpoint()
+    writer = Writer(checkpoint, SampleConfig(seed=1))
+    writer.read("A")
+    many = writer.repeat(range(ROWS))
+    size, symbols = checkpoint.model.size, checkpoint.model.vocabulary_size
+    matrices = [np.ones(shape, np.float32) for shape in ((size, 4 * size), (2 * size, 4 * size), (size, symbols))]
+    vectors = [np.ones((1, len(matrix)), np.float32) for matrix in matrices]
+    results = [np.empty((1, matrix.shape[1]), np.float32) for matrix in matrices]
+    lstm, output = torch.nn.LSTM(symbols, size, 2), torch.nn.Linear(size, symbols)
+    tensors = {
+        f"{name}_l{layer}": torch.from_numpy(checkpoint.weights[f"layers.{layer}.{name}_l0"])
+        for layer in range(2)
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    }
+    tensors["weight_ih_l0"] = tensors["weight_ih_l0"] @ torch.from_numpy(checkpoint.weights["embedding.weight"]).T
+    lstm.load_state_dict(tensors)
+
+    def products() -> None:
+        for _ in range(STEPS):
+            for vector, matrix, result in zip(vectors, matrices, results, strict=True):
+                np.dot(vector, matrix, out=result)
+
+    def torch_loop() -> None:
+        state, last = None, torch.tensor([[3]])
+        with torch.no_grad():
+            for _ in range(STEPS):
+                one_hot = torch.nn.functional.one_hot(last, symbols).float()
+                hidden, state = lstm(one_hot, state)
+                values, ids = output(hidden[0, 0]).topk(5)
+                last = ids[torch.multinomial(values.softmax(0), 1)][None]
+
+    sides: dict[str, tuple[Callable[[], Any], int]] = {
+        "ours": (lambda: list(writer.write(STEPS)), STEPS),
+        f"ours, {ROWS} rows": (lambda: list(many.write(STEPS // 10)), STEPS // 10 * ROWS),
+        "products alone": (products, STEPS),
+        "torch": (torch_loop, STEPS),
+    }
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, (run, characters) in sides.items():
+            before = time.perf_counter()
+            run()
+            times[name].append((time.perf_counter() - before) / characters)
+    print(json.dumps({name: statistics.median(values) for name, values in times.items()}))
+
+
+def _checkpoint() -> Any:
+    from charrnn_cli.config import ModelConfig
+    from tests.conftest import make_checkpoint
+
+    config = ModelConfig(vocabulary_size=83, layers=2, size=512, embed=64)
+    return make_checkpoint(config, characters="".join(map(chr, range(33, 116))), scale=0.05, run="speed")
+
+
+def measured(threads: int, rounds: int) -> dict[str, float]:
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+    command = [sys.executable, "-m", "tests.benchmarks.sampling_speed", "--worker", str(threads)]
+    command += ["--rounds", str(rounds)]
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    return dict(json.loads(printed))
+
+
+def show(title: str, seconds: dict[str, float]) -> None:
+    print(f"\n{title}")
+    for name, value in seconds.items():
+        ratio = seconds["torch"] / value
+        print(f"  {name:<16} {1e6 * value:8.0f} us a character   {1 / value:9,.0f} chars/s   {ratio:6.1f} x torch")
+    print(f"  ours takes {seconds['ours'] / seconds['products alone']:.2f} x the products alone")
+    print(f"  {ROWS} rows draw {seconds['ours'] / seconds[f'ours, {ROWS} rows']:.1f} x the characters of one")
+
+
+def whole_commands(rounds: int) -> None:
+    """Median seconds from start to exit, and to the first character."""
+    with tempfile.TemporaryDirectory() as home:
+        environment = {**os.environ, "CHARRNN_HOME": home}
+        os.environ["CHARRNN_HOME"] = home
+        from tests.conftest import save
+
+        path = save(_checkpoint())
+        ours = [sys.executable, "-m", "charrnn_cli", "sample", "--prime", "A", "-n", "2000"]
+        commands = {
+            "charrnn sample -n 2000": ours,
+            "torch script, 2000": [sys.executable, "-c", TORCH_SCRIPT, str(path)],
+            "import torch": [sys.executable, "-c", "import torch"],
+        }
+        times: dict[str, list[float]] = {name: [] for name in [*commands, "first character"]}
+        for _ in range(rounds):
+            for name, command in commands.items():
+                before = time.perf_counter()
+                subprocess.run(command, env=environment, capture_output=True, check=True)
+                times[name].append(time.perf_counter() - before)
+            before = time.perf_counter()
+            with subprocess.Popen([*ours, "--no-echo"], env=environment, stdout=subprocess.PIPE, stderr=-3) as process:
+                assert process.stdout is not None
+                process.stdout.read(1)
+                times["first character"].append(time.perf_counter() - before)
+                process.stdout.read()
+        print("\nwhole commands")
+        for name, values in times.items():
+            print(f"  {name:<24} {statistics.median(values):6.2f} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        worker(arguments.worker, arguments.rounds)
+        return
+    show("one thread", measured(1, arguments.rounds))
+    show("two threads", measured(2, arguments.rounds))
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            show("one thread, another process on the other core", measured(1, arguments.rounds))
+        finally:
+            busy.kill()
+    whole_commands(max(3, arguments.rounds // 3))
+
+
+if __name__ == "__main__":
+    main()

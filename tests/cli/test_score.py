@@ -1,0 +1,78 @@
+"""`charrnn score`, as a user sees it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Charrnn
+from tests.terminal import Terminal
+
+pytestmark = pytest.mark.usefixtures("tiny_run")
+
+TEXT = "head\n\nbad cab\nfade"
+
+
+@pytest.fixture(autouse=True)
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def test_models_side_by_side(charrnn: Charrnn) -> None:
+    """A row each, of the same characters; the table and the JSON say the same."""
+    result = charrnn("score", "tiny@100", "tiny@200", "text.txt")
+    assert result.returncode == 0
+    head, *rows = [line.split("\t") for line in result.stdout.splitlines()]
+    assert head == ["checkpoint", "characters", "bpc", "loss", "perplexity"]
+    assert [row[:2] for row in rows] == [["tiny@100", "17"], ["tiny@200", "17"]]
+    for row, fact in zip(
+        rows, json.loads(charrnn("score", "tiny@100", "tiny@200", "text.txt", "--json").stdout), strict=True
+    ):
+        assert float(row[2]) == pytest.approx(fact["bpc"], abs=1e-4)
+        assert fact["bpc"] == pytest.approx(fact["loss"] / 0.693147, rel=1e-5)
+
+
+def test_lines(charrnn: Charrnn) -> None:
+    """Every line in order, each newline counted to the line that it ends; their mean is the whole's."""
+    (row,) = json.loads(charrnn("score", "latest", "text.txt", "--per-line", "--json").stdout)
+    lines = row["lines"]
+    assert [line["text"] for line in lines] == TEXT.split("\n")
+    assert [line["characters"] for line in lines] == [4, 1, 8, 4]
+    total = sum(line["bpc"] * line["characters"] for line in lines)
+    assert total / row["characters"] == pytest.approx(row["bpc"])
+    plain = charrnn("score", "latest", "text.txt", "--per-line").stdout.splitlines()
+    assert [line.split("\t")[2] for line in plain[1:]] == TEXT.split("\n")
+
+
+def test_both_engines(charrnn: Charrnn, tmp_path: Path) -> None:
+    """A long text goes to torch: the same text twenty thousand times over scores about as once."""
+    (tmp_path / "long.txt").write_text("head bad cab fade\n" * 12_000)
+    (tmp_path / "short.txt").write_text("head bad cab fade\n" * 1000)
+    bits = [json.loads(charrnn("score", "latest", f"{name}.txt", "--json").stdout)[0] for name in ("short", "long")]
+    assert bits[0]["bpc"] == pytest.approx(bits[1]["bpc"], abs=1e-3)
+    assert "loading torch" in charrnn("score", "latest", "long.txt").stderr
+
+
+def test_what_is_wrong(charrnn: Charrnn, tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("a")
+    (tmp_path / "other.txt").write_text("aΩb")
+    for arguments, said in (
+        (("tiny",), "at least one model"),
+        (("tiny", "one.txt"), "first character"),
+        (("tiny", "other.txt"), "'Ω' (U+03A9)"),
+        (("tiny", "missing.txt"), "missing.txt"),
+        (("nothing", "text.txt"), "nothing"),
+    ):
+        result = charrnn("score", *arguments)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert said in result.stderr
+
+
+def test_a_heat_map_on_a_terminal(text: Path) -> None:
+    with Terminal("score", "tiny", str(text)) as terminal:
+        assert terminal.wait() == 0
+    shaded = re.findall(r"\x1b\[38;5;\d+m([a-h ])\x1b\[0m", terminal.written.decode())
+    assert "".join(shaded) == TEXT[1:].replace("\n", "")

@@ -1,0 +1,69 @@
+"""A real pseudo-terminal with the program in it."""
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Mapping
+from typing import Self
+
+TIMEOUT = 60.0
+
+
+class Terminal:
+    """`charrnn` on a terminal of its own: what it writes is gathered, what is typed it reads."""
+
+    def __init__(self, *arguments: str, columns: int = 80, env: Mapping[str, str] | None = None) -> None:
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), **(env or {})}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "charrnn_cli", *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(slave)
+        self.written = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def wait_for(self, text: str, after: int = 0) -> int:
+        """Read until `text` stands behind the first `after` bytes; where it ends."""
+        deadline = time.monotonic() + TIMEOUT
+        while (found := self.written.find(text.encode(), after)) < 0:
+            assert time.monotonic() < deadline, self.written
+            assert self._read(), self.written
+        return found + len(text.encode())
+
+    def wait(self) -> int:
+        """Read to the end; the exit code."""
+        while self._read():
+            pass
+        return self.process.wait(TIMEOUT)
+
+    def _read(self) -> bool:
+        try:
+            ready, _, _ = select.select([self.master], [], [], 0.2)
+            piece = os.read(self.master, 1 << 16) if ready else b""
+        except OSError:  # the last process has left the terminal
+            return False
+        self.written += piece
+        return bool(piece) or self.process.poll() is None
