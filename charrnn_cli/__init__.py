@@ -20,7 +20,8 @@ from charrnn_cli.version import __version__
 if TYPE_CHECKING:
     from charrnn_cli.checkpoint import Checkpoint, ResumeState, load_checkpoint, load_resume
     from charrnn_cli.config import ModelConfig, SampleConfig, TrainConfig, from_preset
-    from charrnn_cli.corpus import Corpus, cached_corpus, encode_text
+    from charrnn_cli.corpus import Corpus
+    from charrnn_cli.encoding import cached_corpus, encode_text
     from charrnn_cli.errors import (
         AlreadyPublishedError,
         CharrnnError,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from charrnn_cli.model import CharRNN
     from charrnn_cli.registry import Registry
     from charrnn_cli.runs import Run
-    from charrnn_cli.sampling import generate
+    from charrnn_cli.sampling import Writer, generate
     from charrnn_cli.text import TextOptions
     from charrnn_cli.training import train
     from charrnn_cli.vocab import Vocab
@@ -61,7 +62,8 @@ if TYPE_CHECKING:
 _MODULES = {
     "checkpoint": ("Checkpoint", "ResumeState", "load_checkpoint", "load_resume"),
     "config": ("ModelConfig", "SampleConfig", "TrainConfig", "from_preset"),
-    "corpus": ("Corpus", "cached_corpus", "encode_text"),
+    "corpus": ("Corpus",),
+    "encoding": ("cached_corpus", "encode_text"),
     "errors": (
         "AlreadyPublishedError",
         "CharrnnError",
@@ -94,7 +96,7 @@ _MODULES = {
     "model": ("CharRNN",),
     "registry": ("Registry",),
     "runs": ("Run",),
-    "sampling": ("generate",),
+    "sampling": ("Writer", "generate"),
     "text": ("TextOptions",),
     "training": ("train",),
     "vocab": ("Vocab",),

@@ -1,8 +1,11 @@
 """What the sizes and losses of a run say, as advice: the field's rules of thumb, executed."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+from charrnn_cli.config import GATES, ModelConfig
 
 # char-rnn's README: parameters and characters should be of about the same order of magnitude.
 UNDERFIT_RATIO = 0.1
@@ -12,7 +15,10 @@ GAP_SMALL, GAP_LARGE = 0.05, 0.25  # nats between train and val loss
 
 DROPOUT_STEP, MAX_DROPOUT = 0.2, 0.7
 
-AdviceKind = Literal["fine", "underfitting", "overfitting", "noisy"]
+COSTLY_OUTPUT = 0.25  # share of the work
+RARE = 5  # occurrences, below which a character is hardly learned
+
+AdviceKind = Literal["fine", "underfitting", "overfitting", "noisy", "costly"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +55,35 @@ def advise_on_validation(val_characters: int) -> Advice | None:
     return None
 
 
+def automatic_embed(vocabulary_size: int) -> int:
+    """Width of the embedding for a vocabulary: 64 up to 512 symbols, then about 4·√V, at most 512."""
+    return 64 if vocabulary_size <= 512 else min(512, 64 * round(4 * math.sqrt(vocabulary_size) / 64))
+
+
+def advise_on_vocabulary(model: ModelConfig, counts: Sequence[int]) -> Advice | None:
+    """What a large vocabulary costs: the output layer's share of the multiplications, and what rare symbols make of it.
+
+    `counts` are of each symbol in the text.
+    """
+    output = model.vocabulary_size * model.size
+    recurrent = (
+        GATES[model.cell]
+        * model.size
+        * sum(model.size + (model.input_size(layer) if layer or model.embed else 0) for layer in range(model.layers))
+    )
+    share = output / (output + recurrent)
+    if share < COSTLY_OUTPUT:
+        return None
+    figure = f"{model.vocabulary_size:,} different characters: the output layer is {share:.0%} of the work"
+    kept = sum(count >= RARE for count in counts)
+    if kept > 0.9 * len(counts):
+        return Advice("costly", figure)
+    return Advice("costly", f"{figure}; with --min-count {RARE} it would be {kept + 1:,} characters")
+
+
 def advise_on_losses(train_loss: float, val_loss: float, dropout: float, size: int) -> Advice:
     """The verdict after training, from losses in nats a character, both without dropout, and what to change next."""
-    gap = val_loss - train_loss
+    gap = round(val_loss - train_loss, 4) + 0.0
     figures = f"train {train_loss:.3f}, val {val_loss:.3f}, a gap of {gap:.2f}"
     if gap > GAP_LARGE:
         if dropout < MAX_DROPOUT:

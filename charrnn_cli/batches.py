@@ -1,9 +1,9 @@
 """Which stretches of a text are trained on and which are held out, and the windows of each."""
 
 import itertools
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,38 @@ class Split:
     @property
     def val_characters(self) -> int:
         return sum(stop - start for start, stop in self.val)
+
+    def cut_at(self, starts: Sequence[int]) -> "Split":
+        """The same characters, each span cut where a document starts; a row of `val` begins with a second character.
+
+        What is left of a document must have two characters, one to foretell the other.
+        """
+        firsts = set(starts)
+        val = ((start + (start in firsts), stop) for start, stop in _cut(self.val, starts))
+        return Split(
+            tuple(span for span in _cut(self.train, starts) if span[1] - span[0] > 1),
+            tuple(span for span in val if span[0] < span[1]),
+        )
+
+
+def _cut(spans: Sequence[Span], starts: Sequence[int]) -> Iterator[Span]:
+    for first, last in spans:
+        inside = starts[bisect_right(starts, first) : bisect_left(starts, last)]
+        yield from itertools.pairwise([first, *inside, last])
+
+
+def split_corpus(corpus: Corpus, config: TrainConfig) -> Split:
+    """Hold out a share of a text. Raises TextError when the share is not worth the name.
+
+    Where documents are kept apart, the spans of both parts are theirs.
+    """
+    split = split_text(len(corpus), config.val_fraction, config.val_split)
+    return split.cut_at(corpus.starts) if keeps_documents_apart(corpus, config) else split
+
+
+def keeps_documents_apart(corpus: Corpus, config: TrainConfig) -> bool:
+    """Whether the model starts afresh with each document: where no separator tells it, or they are shuffled."""
+    return len(corpus.starts) > 1 and (not corpus.separator or config.shuffle_documents)
 
 
 def split_text(num_characters: int, val_fraction: float, val_split: ValSplit) -> Split:
@@ -84,70 +116,6 @@ def matching_rows(split: Split) -> tuple[Span, ...]:
         if start < stop:
             rows.append((start, stop))
     return tuple(rows)
-
-
-def fitting_batch_size(train_characters: int, config: TrainConfig) -> int:
-    """The configured batch, or the largest that leaves a whole window of text to each row.
-
-    Raises TextError below seq len + 2 characters.
-    """
-    if train_characters < config.seq_len + 2:
-        raise TextError(
-            f"training needs at least seq len + 2 = {config.seq_len + 2:,} characters, "
-            f"and this text leaves {train_characters:,}",
-            hint="use a longer text, or a smaller --seq-len",
-        )
-    return min(config.batch_size, (train_characters - 1) // config.seq_len)
-
-
-class TrainWindows:
-    """The training text as B contiguous rows, cut into windows of T characters.
-
-    An epoch has (N - 1) // (B·T) windows. A target is the text's next character, also across a window's edge.
-    """
-
-    def __init__(self, corpus: Corpus, spans: Sequence[Span], config: TrainConfig) -> None:
-        self._corpus = corpus
-        self._spans = spans
-        self._starts = np.cumsum([0, *(stop - start for start, stop in spans)])
-        self.num_characters = num_characters = int(self._starts[-1])
-        self.batch_size, self.seq_len = config.batch_size, config.seq_len
-        self.per_epoch = (num_characters - 1) // (self.batch_size * self.seq_len)
-        if not self.per_epoch:
-            needed = self.batch_size * self.seq_len + 1
-            raise TextError(
-                f"batch size {self.batch_size:,} x seq len {self.seq_len:,} needs {needed:,} characters "
-                f"to train on, and this text leaves {num_characters:,}",
-                hint=f"use --batch-size {max(1, (num_characters - 1) // self.seq_len)} or a smaller --seq-len",
-            )
-        self._row_length = num_characters // self.batch_size
-
-    @property
-    def num_symbols(self) -> int:
-        return len(self._corpus.vocab)
-
-    def __getitem__(self, window: int) -> npt.NDArray[np.int64]:
-        """Ids of shape (T + 1, B): inputs are the first T rows, targets the last T."""
-        ids_TB = np.empty((self.seq_len + 1, self.batch_size), np.int64)
-        for row, start in enumerate(self.starts(window)):
-            self.read_into(ids_TB[:, row], int(start))
-        return ids_TB
-
-    def starts(self, window: int) -> npt.NDArray[np.int64]:
-        """Where each row of a window starts in the training text, (B,)."""
-        return np.arange(self.batch_size) * self._row_length + window * self.seq_len
-
-    def read_into(self, ids_T: npt.NDArray[Any], start: int) -> None:
-        """Fill the array with the ids from `start` on in the training text."""
-        filled = 0
-        span = int(np.searchsorted(self._starts, start, side="right")) - 1
-        while filled < len(ids_T):
-            first, last = self._spans[span]
-            begin = first + start + filled - int(self._starts[span])
-            count = min(last - begin, len(ids_T) - filled)
-            ids_T[filled : filled + count] = self._corpus.read(begin, begin + count)
-            filled += count
-            span += 1
 
 
 IGNORED = -100

@@ -137,6 +137,8 @@ class TrainConfig(Settings):
     initialization: Initialization = "orthogonal"
     val_fraction: float = 0.1
     val_split: ValSplit = "tail"
+    shuffle_documents: bool = False
+    """Documents stand in another order each epoch, and the model starts afresh with each."""
     eval_every: int | None = None
     """Steps between evaluations. None: 20 in the run, none closer than 30 s."""
     patience: int | None = None

@@ -1,6 +1,7 @@
 """Which characters may be drawn, and the draw: pure functions on logits, along the last axis."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def filter_logits(logits: npt.NDArray[np.floating[Any]], config: SampleConfig) -
 def apply_temperature(logits: Logits, temperature: float) -> Logits:
     """Divide by the temperature, the largest logit moved to 0 first so that none overflows."""
     with np.errstate(over="ignore"):  # -1 / 1e-320 is -inf, and right
-        scaled: Logits = (logits - logits.max(axis=-1, keepdims=True)) / temperature
+        scaled: Logits = (logits - _largest(logits)) / temperature
     return scaled
 
 
@@ -43,12 +44,14 @@ def keep_top_k(logits: Logits, k: int) -> Logits:
     if k >= size:
         return logits
     least = np.partition(logits, size - k, axis=-1)[..., size - k, None]
-    kept = logits >= least
-    if np.count_nonzero(kept) > k * (logits.size // size):  # ties at the edge, somewhere
+    out = logits < least
+    if out.size - np.count_nonzero(out) > k * (logits.size // size):  # ties at the edge, somewhere
         above, ties = logits > least, logits == least
         room = k - np.count_nonzero(above, axis=-1, keepdims=True)
-        kept = above | (ties & (np.cumsum(ties, axis=-1) <= room))
-    return np.where(kept, logits, -np.inf)
+        out = ~(above | (ties & (np.cumsum(ties, axis=-1) <= room)))
+    kept = logits.copy()
+    kept[out] = -np.inf
+    return kept
 
 
 def keep_top_p(logits: Logits, p: float) -> Logits:
@@ -64,12 +67,12 @@ def keep_top_p(logits: Logits, p: float) -> Logits:
 
 def keep_min_p(logits: Logits, p: float) -> Logits:
     """Mask what is less than p times as likely as the likeliest."""
-    return np.where(logits >= logits.max(axis=-1, keepdims=True) + math.log(p), logits, -np.inf)
+    return np.where(logits >= _largest(logits) + math.log(p), logits, -np.inf)
 
 
 def softmax(logits: Logits) -> Logits:
     """exp(x) / Σ exp(x), shifted so that nothing overflows."""
-    weights: Logits = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    weights: Logits = np.exp(logits - _largest(logits))
     weights /= weights.sum(axis=-1, keepdims=True)
     return weights
 
@@ -77,17 +80,26 @@ def softmax(logits: Logits) -> Logits:
 def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> Logits:
     """x - log Σ exp(x): log-probabilities in nats."""
     shifted = logits.astype(np.float64)
-    shifted -= shifted.max(axis=-1, keepdims=True)
+    shifted -= _largest(shifted)
     log_probabilities: Logits = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return log_probabilities
 
 
-def draw(logits_RV: Logits, uniform_R: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+def draw(logits_RV: Logits, uniform_R: Sequence[float]) -> list[int]:
     """Inverse of each row's cumulative distribution at its number in [0, 1), in float64."""
-    cumulative_RV = np.cumsum(np.exp(logits_RV - logits_RV.max(axis=-1, keepdims=True)), axis=-1)
-    targets_R = uniform_R * cumulative_RV[:, -1]
-    chosen_R: npt.NDArray[np.intp] = np.count_nonzero(cumulative_RV <= targets_R[:, None], axis=-1)
-    size = logits_RV.shape[-1]
-    for row in np.flatnonzero(targets_R >= cumulative_RV[:, -1]):  # the product was rounded up to the whole sum
-        chosen_R[row] = size - 1 - int(np.argmax(logits_RV[row, ::-1] > -np.inf))
-    return chosen_R
+    cumulative_RV = np.exp(logits_RV - _largest(logits_RV)).cumsum(axis=-1)
+    return [
+        _first_above(cumulative_V, uniform * cumulative_V[-1])
+        for cumulative_V, uniform in zip(cumulative_RV, uniform_R, strict=True)
+    ]
+
+
+def _first_above(cumulative_V: Logits, target: np.float64) -> int:
+    if target >= cumulative_V[-1]:  # the product was rounded up to the whole sum
+        target = np.nextafter(cumulative_V[-1], 0)
+    return int(cumulative_V.searchsorted(target, side="right"))
+
+
+def _largest(logits: Logits) -> Logits:
+    largest: Logits = np.maximum.reduce(logits, axis=-1, keepdims=True)
+    return largest

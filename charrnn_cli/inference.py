@@ -194,6 +194,9 @@ class _Input:
 
     def __call__(self, ids_R: Sequence[int] | npt.NDArray[np.intp]) -> Array:
         if self._table_VG is not None:
+            if len(ids_R) == 1:  # a view, where a list would make a copy
+                row: Array = self._table_VG[ids_R[0]][None]
+                return row
             return self._table_VG[ids_R]
         if self._embedding_VE is None:
             return self._w_input_IG[ids_R] + self._bias_G

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 
 import torch
 
-from charrnn_cli.batches import GAP_STRIDE, Split, TrainWindows, split_text
+from charrnn_cli.batches import GAP_STRIDE, Split, split_corpus
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.corpus import Corpus
 from charrnn_cli.device import choose_device, choose_precision
 from charrnn_cli.dropout import automatic_dropout
 from charrnn_cli.errors import ConfigError
-from charrnn_cli.evaluation import evaluate, window_length
+from charrnn_cli.evaluation import MAX_ROWS, evaluate, window_length
 from charrnn_cli.events import TrainingStarted
 from charrnn_cli.sampling import random_seed
 from charrnn_cli.trainer import Trainer
+from charrnn_cli.windows import Windows, make_windows
 
 EVALUATIONS = 20
 EVALUATION_INTERVAL = 30.0  # seconds between evaluations, or less where they cost less than
@@ -32,7 +33,7 @@ class Plan:
 
     config: TrainConfig
     split: Split
-    windows: TrainWindows
+    windows: Windows
     steps: int
     seconds_per_step: float
     evaluation_seconds: float
@@ -103,8 +104,8 @@ def make_plan(
         precision=choose_precision(config.precision, device),
         threads=torch.get_num_threads(),
     )
-    split = split_text(len(corpus), config.val_fraction, config.val_split)
-    windows = TrainWindows(corpus, split.train, config)
+    split = split_corpus(corpus, config)
+    windows = make_windows(corpus, split, config)
     seconds_per_step, evaluation_seconds = _time(corpus, model, config, split, windows, should_stop)
 
     limits = []
@@ -162,7 +163,7 @@ def _time(
     model: ModelConfig,
     config: TrainConfig,
     split: Split,
-    windows: TrainWindows,
+    windows: Windows,
     should_stop: Callable[[], bool],
 ) -> tuple[float, float]:
     """Seconds of a step and of an evaluation, from a model of the same shape that is thrown away."""
@@ -181,11 +182,12 @@ def _time(
     seconds_per_step = statistics.fmean(durations[2:] or durations)  # the first two prepare kernels and buffers
     if not split.val:
         return seconds_per_step, 0.0
-    longest = max(stop - start for start, stop in split.val)
-    length = min(longest, window_length(len(split.val), model.vocabulary_size))
-    rows = [(start, min(stop, start + length)) for start, stop in split.val]
+    some = split.val[:MAX_ROWS]
+    length = min(max(stop - start for start, stop in some), window_length(len(some), model.vocabulary_size))
+    rows = [(start, min(stop, start + length)) for start, stop in some]
     for _ in range(2):  # the first prepares kernels for these shapes
         before = time.monotonic()
         evaluate(trainer.model, corpus, rows, config.precision)
         seconds = time.monotonic() - before
-    return seconds_per_step, seconds * longest / length * (1 + 1 / GAP_STRIDE)
+    share = sum(stop - start for start, stop in rows) / split.val_characters
+    return seconds_per_step, seconds / share * (1 + 1 / GAP_STRIDE)

@@ -1,19 +1,20 @@
 """What a run needs to go on: its state, its text, and settings that fit both."""
 
 import dataclasses
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from charrnn_cli.checkpoint import ResumeState, load_resume
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.corpus import Corpus
-from charrnn_cli.errors import CharrnnError, ConfigError, MismatchError, NotFoundError, TextError
-from charrnn_cli.paths import path_from_uri
+from charrnn_cli.documents import STANDARD_INPUT
+from charrnn_cli.errors import CharrnnError, MismatchError, NotFoundError, TextError
 from charrnn_cli.registry import Registry
 from charrnn_cli.runs import Run
+from charrnn_cli.source import Source
 from charrnn_cli.text import TextOptions
+from charrnn_cli.vocab import Vocab
 
 LIMITS = ("epochs", "max_steps", "max_time")
 CHANGEABLE = {*LIMITS, "eval_every", "save_every", "keep", "log_every", "patience", "device", "precision", "threads"}
@@ -95,21 +96,26 @@ def is_complete(resumable: Resumable, config: TrainConfig, given: Mapping[str, A
 
 
 def source_of(
-    resumable: Resumable, text: Path | None = None, options: TextOptions | None = None
-) -> tuple[Path, TextOptions]:
-    """The text to go on with and how to read it: as given, else as the run has it. Raises TextError when it is gone."""
-    name, source = resumable.run.name, resumable.state.source
+    resumable: Resumable, texts: Sequence[Path] = (), options: TextOptions | None = None
+) -> tuple[Source, Vocab | None]:
+    """The text to go on with, as given, else as the run has it; and the vocabulary to encode it by.
+
+    Raises TextError when the text is gone.
+    """
+    name = resumable.run.name
     hint = f"name it: charrnn train TEXT --resume {name}"
     try:
-        recorded = TextOptions.from_json(source["options"])
-        path = path_from_uri(str(source["text"])) if text is None else text
-    except (KeyError, TypeError, ValueError, ConfigError, TextError) as error:
-        if text is None:
+        recorded = Source.from_json(resumable.state.source)
+    except ValueError as error:
+        if not texts:
             raise TextError(f"run {name!r} does not know its text's file", hint=hint) from error
-        return text, options or TextOptions()
-    if text is None and not os.path.exists(path):
-        raise TextError(f"the text of run {name!r} is gone: {path}", hint=hint)
-    return path, options or recorded
+        return Source(tuple(texts), options or TextOptions()), None
+    source = dataclasses.replace(recorded, paths=tuple(texts) or recorded.paths, options=options or recorded.options)
+    if not texts and source.missing == STANDARD_INPUT:
+        raise TextError(f"the text of run {name!r} came through standard input", hint=hint)
+    if not texts and source.missing is not None:
+        raise TextError(f"the text of run {name!r} is gone: {source.missing}", hint=hint)
+    return source, resumable.state.checkpoint.vocab if source.init_from else None
 
 
 def check_text(resumable: Resumable, corpus: Corpus, *, allow_new_data: bool) -> None:

@@ -54,7 +54,7 @@ class Writer:
         self._engine = Engine(checkpoint.model, checkpoint.weights)
         self._seed = random_seed() if config.seed is None else config.seed
         self._uniforms = [uniforms(self._seed)]
-        self._unread: list[int] | npt.NDArray[np.intp] = []  # ids that the engine has still to be fed, a row each
+        self._unread: list[int] = []  # ids that the engine has still to be fed, a row each
         self._logits_RV: npt.NDArray[np.float32] | None = None
 
     def read(self, text: str) -> None:
@@ -77,20 +77,22 @@ class Writer:
 
     def write(self, length: int) -> Iterator[Drawn]:
         """Draw so many characters a row; something must have been read before."""
+        characters = self.vocab.characters
         for _ in range(length):
             self._step()
             assert self._logits_RV is not None
-            uniform_R = np.array([next(stream) for stream in self._uniforms])
+            uniform_R = [next(stream) for stream in self._uniforms]
             chosen_R = draw(filter_logits(self._logits_RV, self._config), uniform_R)
             scores = None
             if self._scored:
-                scores = np.take_along_axis(log_softmax(self._logits_RV), chosen_R[:, None], axis=1)[:, 0].tolist()
+                rows = np.arange(len(chosen_R))
+                scores = log_softmax(self._logits_RV)[rows, chosen_R].tolist()
             self._unread = chosen_R
-            yield Drawn([self.vocab.characters[index] for index in chosen_R.tolist()], scores)
+            yield Drawn([characters[index] for index in chosen_R], scores)
 
     def _step(self) -> None:
         # The last character of a text is fed when something is to follow it, and not in vain.
-        if len(self._unread):
+        if self._unread:
             self._logits_RV = self._engine.step(self._unread)
             self._unread = []
 

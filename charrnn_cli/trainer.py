@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from charrnn_cli.batches import TrainWindows
+from charrnn_cli.batches import IGNORED
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.device import autocast
 from charrnn_cli.dropout import DropoutMasks
@@ -17,6 +17,7 @@ from charrnn_cli.errors import MemoryShortageError
 from charrnn_cli.feed import Feed, has_room
 from charrnn_cli.model import CharRNN, State
 from charrnn_cli.optimizer import AdamW, global_norm, learning_rate
+from charrnn_cli.windows import Windows
 
 # T time · B batch rows · V vocabulary
 
@@ -33,7 +34,7 @@ class Trainer:
     Everything random is a function of (seed, step), so `snapshot` and `restore` continue a run bit for bit.
     """
 
-    def __init__(self, model: ModelConfig, config: TrainConfig, windows: TrainWindows, total_steps: int) -> None:
+    def __init__(self, model: ModelConfig, config: TrainConfig, windows: Windows, total_steps: int) -> None:
         assert config.seed is not None
         assert config.dropout is not None
         self.config = config
@@ -57,10 +58,18 @@ class Trainer:
         self._finite = torch.tensor(True, device=self.device)
         self._look_every = LOOK_EVERY[self.device.type]
         self.step = 0
+        self.characters = 0
+        """Targets trained on since this object was made."""
         self.lr_scale = 1.0
         """Halved after each divergence."""
         self.parts = 1
         """The batch goes through the model in so many parts, one after the other; more where memory is short."""
+
+    def begin_with(self, weights: Tensors) -> None:
+        """Take these weights before the first step."""
+        self.model.load(weights)
+        if self._average is not None:
+            self._average.load(weights)
 
     @property
     def evaluated(self) -> CharRNN:
@@ -93,7 +102,7 @@ class Trainer:
         """
         while True:
             try:
-                loss, gradients, state = self._gradients()
+                loss, gradients, state, count = self._gradients()
                 break
             except torch.OutOfMemoryError:
                 if self.parts >= self.config.batch_size:
@@ -106,7 +115,7 @@ class Trainer:
         if self.step % self._look_every == 0 and not self.is_finite():
             return False
         self.optimizer.step(gradients, norm, self.step, self.learning_rate)
-        self._state = state
+        self._state, self.characters = state, self.characters + count
         self._smoothed = loss if self.step == 0 else torch.lerp(loss, self._smoothed, SMOOTHING)
         self.step += 1
         if self._average is not None:
@@ -117,11 +126,10 @@ class Trainer:
         """Whether the last step's loss and gradient were."""
         return bool(self._finite.item())
 
-    def _gradients(self) -> tuple[Tensor, tuple[Tensor, ...], State]:
-        """The mean loss of the next window, its gradients, and the state after it."""
-        window, batch_size = self.step % self.windows.per_epoch, self.config.batch_size
-        ids_TB = self._feed[window]
-        before = self._state if window else None
+    def _gradients(self) -> tuple[Tensor, tuple[Tensor, ...], State, int]:
+        """The mean loss of the next window, its gradients, the state after it, and its number of targets."""
+        batch, batch_size = self._feed.at(self.step), self.config.batch_size
+        before = self._state_before(batch.fresh)
         self._masks.step = self.step
         total, sums, states = torch.zeros((), device=self.device), None, []
         for part in range(self.parts):
@@ -129,9 +137,10 @@ class Trainer:
             self._masks.rows = rows
             part_state = None if before is None else [tuple(tensor[:, rows] for tensor in layer) for layer in before]
             with autocast(self.device, self.config.precision):
-                logits_TBV, state = self.model(ids_TB[:-1, rows], part_state, self._masks or None)
-            share = (rows.stop - rows.start) / batch_size
-            loss = functional.cross_entropy(logits_TBV.flatten(0, 1).float(), ids_TB[1:, rows].flatten()) * share
+                logits_TBV, state = self.model(batch.inputs[:, rows], part_state, self._masks or None)
+            targets = batch.targets[:, rows].flatten()
+            logits = logits_TBV.flatten(0, 1).float()
+            loss = functional.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum") / batch.count
             gradients = torch.autograd.grad(loss, self._parameters)
             sums = (
                 gradients
@@ -143,12 +152,19 @@ class Trainer:
             states.append([tuple(tensor.detach().float() for tensor in layer) for layer in state])
         assert sums is not None
         if self.parts == 1:
-            return total, sums, states[0]
+            return total, sums, states[0], batch.count
         joined = [
             tuple(torch.cat(tensors, dim=1) for tensors in zip(*layers, strict=True))
             for layers in zip(*states, strict=True)
         ]
-        return total, sums, joined
+        return total, sums, joined, batch.count
+
+    def _state_before(self, fresh_B: Tensor | None) -> State | None:
+        """The state that the last window left, zero in the rows that start afresh."""
+        if self._state is None or fresh_B is None:
+            return self._state
+        gone_1B1 = fresh_B[None, :, None]
+        return [tuple(tensor.masked_fill(gone_1B1, 0.0) for tensor in layer) for layer in self._state]
 
     @torch.no_grad()
     def _follow(self, average: CharRNN) -> None:

@@ -25,6 +25,7 @@ from charrnn_cli.runs import Run
 from charrnn_cli.saving import SaveEvent, Saver
 from charrnn_cli.tensorfile import read_header
 from charrnn_cli.trainer import Trainer, resume_tensor_shapes
+from charrnn_cli.transfer import grown_weights
 
 LOG_INTERVAL = 1.0  # seconds
 MAX_DIVERGENCES = 3
@@ -39,12 +40,14 @@ def train(
     *,
     run: Run,
     resume: ResumeState | None = None,
+    initial: Checkpoint | None = None,
     should_stop: Callable[[], bool] = never_stop,
     started: float | None = None,
     source: dict[str, Any] | None = None,
 ) -> Iterator[TrainEvent]:
     """Train in `run`, or go on from `resume`, and tell what happens as events; nothing is printed.
 
+    A new run begins with the weights of `initial`, whose vocabulary the model's begins with, or with fresh ones.
     `should_stop` is asked between steps: the run is then saved and ended. `max_time` counts from `started`, a moment
     on `time.monotonic`'s clock. `source` is kept in the resume file for whoever resumes.
     Raises ConfigError, TextError, DeviceError, FileFormatError, RunBusyError, StorageError, DivergedError.
@@ -60,7 +63,11 @@ def train(
             _check_not_moved(run, first_step)
             with memory_errors_told("use a smaller --batch-size, --seq-len, --size or --layers"):
                 plan = make_plan(corpus, model, config, started=started, first_step=first_step, should_stop=should_stop)
-                loop = _Loop(corpus, model, plan, run, saver, started, source or {}, should_stop, resume)
+                loop = _Loop(corpus, model, plan, run, saver, started, source or {}, should_stop)
+                if resume is not None:
+                    loop.resume(resume)
+                elif initial is not None:
+                    loop.begin_with(initial)
                 yield from record(loop.events(), run.metrics_path)
         finally:
             torch.set_num_threads(threads)  # the plan's number is for this run alone
@@ -115,7 +122,6 @@ class _Loop:
         started: float,
         source: dict[str, Any],
         should_stop: Callable[[], bool],
-        resume: ResumeState | None,
     ) -> None:
         self.corpus, self.plan, self.run, self.source, self.should_stop = corpus, plan, run, source, should_stop
         self.trainer = Trainer(model, plan.config, plan.windows, plan.steps)
@@ -123,24 +129,37 @@ class _Loop:
         self.saver = saver
         self.started = started
         self.val_loss: float | None = None
-        if resume is not None:
-            self._restore(resume)
-            self.progress = _Progress.from_json(dict(resume.progress))
-            self.progress.finished = False
-            self.started -= self.progress.seconds
+        self.init_from: dict[str, Any] = {}
         self.good = self._state()  # where to go back to when the loss diverges
+
+    def resume(self, state: ResumeState) -> None:
+        """Go on from a saved state."""
+        self._restore(state)
+        self.progress = _Progress.from_json(dict(state.progress))
+        self.progress.finished = False
+        self.started -= self.progress.seconds
+        self.init_from = {name: state.checkpoint.data[name] for name in ("init_from",) if name in state.checkpoint.data}
+        self.good = self._state()
+
+    def begin_with(self, initial: Checkpoint) -> None:
+        """Begin with a checkpoint's weights."""
+        self.trainer.begin_with(grown_weights(initial, self.trainer.model.config))
+        self.init_from = {"init_from": f"{initial.run}@{initial.step}"}
+        self.good = self._state()
 
     def events(self) -> Iterator[TrainEvent]:
         yield self.plan.started(self.run.name, self.trainer.model.config, self.trainer.step)
+        if self.init_from and not self.trainer.step and self.plan.split.val:
+            yield from self._beginning()
         reason: EndReason = "complete"
         first_step = self.trainer.step
-        logged_at, logged_step = time.monotonic(), first_step
+        logged_at, logged = time.monotonic(), 0
         log_now = True  # the first step at once: a sign of life
         sound = True
         while True:
             if not sound:
                 yield self._go_back()
-                logged_at, logged_step = time.monotonic(), self.trainer.step
+                logged_at, logged = time.monotonic(), self.trainer.characters
             step = self.trainer.step
             late = step > first_step and self._is_late()
             last = late or step >= self.plan.steps
@@ -181,8 +200,8 @@ class _Loop:
                 sound = self.trainer.is_finite()
                 if not sound:
                     continue
-                yield self._logged(self.trainer.step - logged_step, now - logged_at)
-                logged_at, logged_step, log_now = time.monotonic(), self.trainer.step, False
+                yield self._logged(self.trainer.characters - logged, now - logged_at)
+                logged_at, logged, log_now = time.monotonic(), self.trainer.characters, False
             if self.saver.resume_is_due and self.trainer.is_finite():
                 yield from self.saver.save_resume(self._state(), self._seconds())
         yield from self._end(reason)
@@ -231,6 +250,21 @@ class _Loop:
             seconds=self._seconds(),
         )
 
+    def _beginning(self) -> Iterator[Evaluated]:
+        """What the model can do before its first step; no step file can be its best."""
+        val_loss = self._loss_on(self.plan.split.val)
+        clean_train_loss = self._loss_on(matching_rows(self.plan.split)[::GAP_STRIDE])
+        if val_loss is not None and clean_train_loss is not None:
+            yield Evaluated(
+                step=0,
+                epoch=0.0,
+                train_loss=clean_train_loss,
+                clean_train_loss=clean_train_loss,
+                val_loss=val_loss,
+                best=False,
+                seconds=self._seconds(),
+            )
+
     def _loss_on(self, rows: Sequence[Span]) -> float | None:
         return evaluate(self.trainer.evaluated, self.corpus, rows, self.plan.config.precision, self.should_stop)
 
@@ -277,6 +311,7 @@ class _Loop:
                 "sha256": self.corpus.sha256,
                 "characters": len(self.corpus),
                 "commonest": self.corpus.vocab.characters[int(self.corpus.counts_V.argmax())],
+                **self.init_from,
             },
             versions={"torch": torch.__version__},
             interrupted=interrupted,
@@ -304,8 +339,7 @@ class _Loop:
     def _seconds(self) -> float:
         return time.monotonic() - self.started
 
-    def _logged(self, steps: int, seconds: float) -> StepLogged:
-        characters = steps * self.plan.config.batch_size * self.plan.config.seq_len
+    def _logged(self, characters: int, seconds: float) -> StepLogged:
         return StepLogged(
             step=self.trainer.step,
             epoch=self.trainer.epoch,

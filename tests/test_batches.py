@@ -2,20 +2,18 @@
 
 import itertools
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn_cli.batches import (
     IGNORED,
-    TrainWindows,
-    fitting_batch_size,
+    Split,
     matching_rows,
     row_windows,
     split_text,
 )
-from charrnn_cli.config import TrainConfig, ValSplit
+from charrnn_cli.config import ValSplit
 from charrnn_cli.corpus import Corpus
 from charrnn_cli.errors import TextError
 
@@ -52,44 +50,6 @@ def test_too_little_to_validate_on() -> None:
         split_text(10, 0.1, "tail")
 
 
-@given(st.integers(60, 400), st.integers(1, 5), st.integers(1, 12), SPLITS)
-def test_targets_are_the_next_characters(num_characters: int, batch_size: int, seq_len: int, split: ValSplit) -> None:
-    """Also across the edge of a window; windows follow one another, and rows cover equal stretches."""
-    text = "".join(chr(0x4E00 + index) for index in range(num_characters))
-    corpus = Corpus.from_text(text)
-    spans = split_text(num_characters, 0.1, split).train
-    flat = [index for start, stop in spans for index in range(start, stop)]
-    config = TrainConfig(batch_size=batch_size, seq_len=seq_len)
-    if len(flat) - 1 < batch_size * seq_len:
-        with pytest.raises(TextError, match="batch size"):
-            TrainWindows(corpus, spans, config)
-        return
-    windows = TrainWindows(corpus, spans, config)
-    assert windows.per_epoch == (len(flat) - 1) // (batch_size * seq_len)
-    for row in range(batch_size):
-        start = row * (len(flat) // batch_size)
-        for window in range(windows.per_epoch):
-            begin = start + window * seq_len
-            assert windows[window][:, row].tolist() == flat[begin : begin + seq_len + 1]
-
-
-def test_the_notebooks_windows() -> None:
-    """1,985,223 characters are 198 windows of 100 x 100."""
-    corpus = Corpus(None, None, lambda start, stop: np.zeros(stop - start, np.uint8), {"characters": 1_985_223})  # type: ignore[arg-type]
-    config = TrainConfig(batch_size=100, seq_len=100)
-    assert TrainWindows(corpus, [(0, 1_985_223)], config).per_epoch == 198
-
-
-def test_a_short_text_shrinks_the_batch() -> None:
-    """To the largest that gives every row a window; below seq len + 2 characters there is none."""
-    config = TrainConfig(batch_size=32, seq_len=10)
-    assert fitting_batch_size(1000, config) == 32
-    assert fitting_batch_size(101, config) == 10
-    assert fitting_batch_size(12, config) == 1
-    with pytest.raises(TextError, match="at least seq len \\+ 2 = 12 characters"):
-        fitting_batch_size(11, config)
-
-
 @given(st.integers(50, 300), st.integers(1, 40), SPLITS)
 def test_every_validation_character_is_scored_once(num_characters: int, length: int, val_split: ValSplit) -> None:
     text = "".join(chr(0x4E00 + index) for index in range(num_characters))
@@ -113,3 +73,28 @@ def test_matching_rows_are_training_text(num_characters: int, val_fraction: floa
     for start, stop in rows:
         assert any(first < start < stop <= last for first, last in split.train)
         assert stop - start <= max(last - first for first, last in split.val)
+
+
+@given(st.integers(100, 2000), st.sets(st.integers(1, 1999), max_size=30), st.floats(0.05, 0.5), SPLITS)
+def test_documents_cut_the_spans(
+    num_characters: int, inner: set[int], val_fraction: float, val_split: ValSplit
+) -> None:
+    """Both parts keep their characters, but for those alone at an edge; no span crosses a document's start."""
+    starts = [0, *sorted(start for start in inner if start < num_characters)]
+    whole = split_text(num_characters, val_fraction, val_split)
+    cut = whole.cut_at(starts)
+    for before, after in ((whole.train, cut.train), (whole.val, cut.val)):
+        inside = {index for first, last in before for index in range(first, last)}
+        left = {index for first, last in after for index in range(first, last)}
+        assert left <= inside
+        assert len(inside) - len(left) <= 2 * (len(starts) + len(before))
+    for first, last in cut.train:
+        assert last - first > 1
+        assert not any(first < start < last for start in starts)
+    for first, last in cut.val:
+        assert not any(first <= start < last for start in starts)
+
+
+def test_a_split_without_documents_is_itself() -> None:
+    split = Split(((1, 10), (20, 30)), ((10, 20),))
+    assert split.cut_at([0]) == split

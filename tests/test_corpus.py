@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from charrnn_cli.corpus import Corpus, cached_corpus, encode_text, is_encoded
+from charrnn_cli.corpus import Corpus
+from charrnn_cli.encoding import cached_corpus, encode_text, is_encoded
 from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, TextError
 from charrnn_cli.text import TextOptions
 

@@ -30,7 +30,7 @@ LOGITS = stn.arrays(np.float64, st.integers(1, 30), elements=st.floats(-30, 30))
 
 
 def draw_one(logits_V: np.ndarray, uniform: float) -> int:
-    return int(draw(logits_V[None], np.array([uniform]))[0])
+    return draw(logits_V[None], [uniform])[0]
 
 
 def kept(logits_V: np.ndarray) -> list[int]:
@@ -137,7 +137,7 @@ def chi_square(settings: dict[str, float], expected_V: np.ndarray, draws: int = 
     stream = uniforms(7)
     counts_V = np.zeros(len(LIKELY))
     for _ in range(draws // 1000):
-        chosen = draw(filtered_RV, np.array([next(stream) for _ in range(1000)]))
+        chosen = draw(filtered_RV, [next(stream) for _ in range(1000)])
         counts_V += np.bincount(chosen, minlength=len(LIKELY))
     possible = expected_V > 0
     if counts_V[~possible].any():

@@ -13,6 +13,7 @@ from charrnn_cli.events import StepLogged, TrainingFinished
 from charrnn_cli.paths import path_from_uri, path_to_uri
 from charrnn_cli.registry import Registry
 from charrnn_cli.resuming import check_text, is_complete, open_resumable, resumed_config, source_of
+from charrnn_cli.source import Source
 from charrnn_cli.text import TextOptions
 from charrnn_cli.training import train
 from tests.conftest import STORY, make_checkpoint, save
@@ -105,14 +106,14 @@ def test_where_the_text_is(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(TextError, match="is gone"):
         source_of(resumable)
     text.write_text(STORY)
-    assert source_of(resumable) == (text, TextOptions(encoding="latin-1"))
+    assert source_of(resumable) == (Source((text,), TextOptions(encoding="latin-1")), None)
     other = tmp_path / "other.txt"
-    assert source_of(resumable, other) == (other, TextOptions(encoding="latin-1"))
-    assert source_of(resumable, other, TextOptions()) == (other, TextOptions())
+    assert source_of(resumable, [other])[0] == Source((other,), TextOptions(encoding="latin-1"))
+    assert source_of(resumable, [other], TextOptions())[0] == Source((other,))
     run_training(corpus, TINY, "two")
     with pytest.raises(TextError, match="does not know"):
         source_of(open_resumable("two", Registry()))
-    assert source_of(open_resumable("two", Registry()), text) == (text, TextOptions())
+    assert source_of(open_resumable("two", Registry()), [text]) == (Source((text,)), None)
 
 
 def test_the_recorded_recipe_is_complete(corpus: Corpus) -> None:

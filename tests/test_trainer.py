@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from charrnn_cli import feed
-from charrnn_cli.batches import TrainWindows
 from charrnn_cli.config import Cell, ModelConfig, TrainConfig
 from charrnn_cli.corpus import Corpus
 from charrnn_cli.errors import MemoryShortageError
 from charrnn_cli.feed import Feed
 from charrnn_cli.trainer import LOOK_EVERY, Trainer, resume_tensor_shapes
+from charrnn_cli.windows import DocumentWindows, TrainWindows
 
 CONFIG = TrainConfig(batch_size=6, seq_len=8, seed=1, dropout=0.25, precision="fp32", device="cpu")
 
@@ -91,8 +91,12 @@ def test_a_resident_text_gives_the_same_windows(
     windows = TrainWindows(corpus, spans, CONFIG)
     device = torch.device("cpu")
     copied, resident = Feed(windows, device, resident=False), Feed(windows, device, resident=True)
-    for window in range(windows.per_epoch):
-        assert torch.equal(copied[window], resident[window])
+    for step in range(2 * windows.per_epoch):
+        one, other = copied.at(step), resident.at(step)
+        assert torch.equal(one.inputs, other.inputs)
+        assert torch.equal(one.targets, other.targets)
+        assert (one.fresh is None) == (other.fresh is None) == bool(step % windows.per_epoch)
+        assert one.count == other.count
 
 
 @pytest.mark.parametrize("bad", ["loss", "gradient"])
@@ -121,3 +125,25 @@ def test_what_is_not_finite_is_seen_at_once_or_later_but_never_missed(
     assert later.step == 5
     later.restore(make_trainer(corpus).model.export(), trainer.snapshot())
     assert later.is_finite()
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_document_does_not_know_the_one_before(cell: Cell) -> None:
+    """Its losses are what they would be alone; and one that is ignored where it has ended counts for nothing."""
+    corpus = Corpus.from_text("abcabcabc" + "cbacba" + "aabbccaab")
+    spans = [(0, 9), (9, 15), (15, 24)]
+    config = replace(CONFIG, batch_size=1, seq_len=4, dropout=0.0, lr=1e-9, weight_decay=0.0)
+    model = ModelConfig(vocabulary_size=3, cell=cell, layers=2, size=8, embed=4)
+    trainer = Trainer(model, config, DocumentWindows(corpus, spans, config), total_steps=100)
+    losses = []
+    for _ in range(trainer.windows.per_epoch):
+        losses.append(trainer._gradients()[0].item())
+        assert trainer.update()
+    alone = []
+    for start, stop in spans:
+        ids = torch.from_numpy(corpus.read(start, stop).astype(np.int64))[:, None]
+        logits, _ = trainer.model(ids[:-1])
+        each = torch.nn.functional.cross_entropy(logits[:, 0], ids[1:, 0], reduction="none")
+        alone += [each[first : first + 4].mean().item() for first in range(0, len(each), 4)]
+    assert losses == pytest.approx(alone, abs=1e-4)
+    assert trainer.characters == sum(stop - start - 1 for start, stop in spans)

@@ -2,21 +2,24 @@
 
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from charrnn_cli.config import PRESETS, from_preset
+from charrnn_cli.source import Source
 from charrnn_cli.text import TextOptions
 
 _OF_PRESETS = ("initialization", "beta1", "beta2")  # what only a preset sets
 _NOT_TYPED = ("vocabulary_size", *_OF_PRESETS)
 
 
-def source_words(text: Path, options: TextOptions) -> str:
-    """A text's path, and the options that it is read by where they are not the default."""
-    default, typed = TextOptions().to_json(), [str(text)]
-    for name, value in options.to_json().items():
-        typed += [f"--{name}", str(value)] if value != default[name] else []
+def source_words(source: Source) -> str:
+    """A text's paths, and the options that it is read by where they are not the default."""
+    default, typed = TextOptions().to_json(), [str(path) for path in source.paths]
+    for name, value in source.options.to_json().items():
+        typed += [f"--{name.replace('_', '-')}", str(value)] if value != default[name] else []
+    if source.init_from is not None:
+        typed += ["--init-from", source.init_from]
+        typed += ["--unknown", source.unknown] if source.unknown != "error" else []
     return shlex.join(typed)
 
 
@@ -32,6 +35,7 @@ def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: st
         words = ["charrnn train", source, *([f"--preset {preset}"] if preset != "default" else [])]
         for name, value in wanted.items():
             if name in defaults and name not in _NOT_TYPED and value is not None and value != defaults[name]:
-                words.append(f"--{name.replace('_', '-')} {value}")
+                option = f"--{name.replace('_', '-')}"
+                words.append(option if value is True else f"{option} {value}")
         commands.append(" ".join(words))
     return min(commands, key=len, default="")

@@ -8,7 +8,7 @@ from charrnn_cli.cli.session import Session
 from charrnn_cli.cli.train import start_run
 from charrnn_cli.config import from_preset
 from charrnn_cli.registry import Registry
-from charrnn_cli.text import TextOptions
+from charrnn_cli.source import Source
 
 SETTINGS = {"layers": 1, "size": 256, "max_time": 45.0, "seed": 1}
 SAMPLE_LENGTH = 600
@@ -23,7 +23,7 @@ def demo() -> None:
     """
     model, config = from_preset("default", SETTINGS)
     with resources.as_file(resources.files("charrnn_cli") / "data" / "alice.txt") as text:
-        run = start_run(Session(), Path(text), TextOptions(), model, config)
+        run = start_run(Session(), Source((Path(text),)), model, config)
 
     from charrnn_cli.checkpoint import load_checkpoint
     from charrnn_cli.sampling import generate

@@ -2,26 +2,25 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from charrnn_cli.advice import advise_on_size
-from charrnn_cli.cli import console
+from charrnn_cli.cli import console, text_options
 from charrnn_cli.cli.progress_bytes import bytes_progress
+from charrnn_cli.cli.references import complete_reference
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.config import ModelConfig
+from charrnn_cli.documents import text_name
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.text import TextOptions
 
 if TYPE_CHECKING:
     from charrnn_cli.corpus import Corpus
+    from charrnn_cli.encoding import Unknown
 
 _DEFAULT = TextOptions()
-
-TextArgument = Annotated[Path | None, typer.Argument(metavar="TEXT", help="A text file.", show_default=False)]
-EncodingOption = Annotated[str, typer.Option(help="The text's encoding; a byte order mark decides over it.")]
-NewlinesOption = Annotated[str, typer.Option(metavar="normalize|keep", help="Make every line end a \\n, or keep all.")]
 
 RARE = 5  # characters shown as rare
 FIRST_IDS = 20
@@ -29,13 +28,30 @@ NOTEBOOK_WINDOW = 100 * 100
 
 
 def encode(
-    text: TextArgument = None,
+    context: typer.Context,
+    texts: text_options.Texts = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Where to write.  [default: NAME.encoded.safetensors]", show_default=False),
     ] = None,
-    encoding: EncodingOption = _DEFAULT.encoding,
-    newlines: NewlinesOption = _DEFAULT.newlines,
+    encoding: text_options.Encoding = _DEFAULT.encoding,
+    errors: text_options.Errors = _DEFAULT.errors,
+    newlines: text_options.Newlines = _DEFAULT.newlines,
+    normalize: text_options.Normalize = _DEFAULT.normalize,
+    include: text_options.Include = _DEFAULT.include,
+    separator: text_options.Separator = _DEFAULT.separator,
+    min_count: text_options.MinCount = _DEFAULT.min_count,
+    vocab: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REF|FILE",
+            help="Use the vocabulary of a checkpoint or of an encoded text.",
+            show_default=False,
+            autocompletion=complete_reference,
+            rich_help_panel="Data",
+        ),
+    ] = None,
+    unknown: text_options.Unknown = "error",
     decode: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write an encoded file's text instead.", show_default=False)
     ] = None,
@@ -48,20 +64,27 @@ def encode(
 
     Example: charrnn encode book.txt
     """
-    if (text is None) == (decode is None):
-        raise ConfigError("name one TEXT to encode, or one FILE with --decode", hint="charrnn encode book.txt")
+    if bool(texts) == (decode is not None):
+        raise ConfigError("name one TEXT or more to encode, or one FILE with --decode", hint="charrnn encode book.txt")
     if decode is not None:
         _decode(decode, output)
         return
-    assert text is not None
-    options = TextOptions.from_json({"encoding": encoding, "newlines": newlines})
-    output = output or Path(f"{text.stem or text.name}.encoded.safetensors")
+    assert texts is not None
+    if unknown not in ("error", "drop", "extend"):
+        raise ConfigError(f"--unknown must be one of error, drop, extend; got {unknown!r}")
+    if vocab is None and unknown != "error":
+        raise ConfigError("--unknown is about the vocabulary of --vocab", hint="leave out --unknown")
+    options = text_options.text_options(context.params)
+    output = output or Path(f"{text_name(texts[0])}.encoded.safetensors")
 
-    from charrnn_cli.corpus import encode_text
+    from charrnn_cli.encoding import encode_text
 
+    given = None if vocab is None else text_options.vocabulary_of(vocab)
     stop = StopRequest(lambda: console.say("", "stopping"))
     with stop.listening(), bytes_progress("encoding", stop) as progress:
-        corpus = encode_text(text, output, options, progress=progress)
+        corpus = encode_text(texts, output, options, vocab=given, unknown=cast("Unknown", unknown), progress=progress)
+    for label, line in text_options.told_of(corpus)[1:]:
+        console.say(label, line)
     summary = {"output": str(output), **_summary(corpus)}
     if with_baselines:
         from charrnn_cli.baselines import baselines
@@ -104,6 +127,8 @@ def _summary(corpus: "Corpus") -> dict[str, Any]:
         "crlf": facts["crlf"],
         "cr": facts["cr"],
         "newlines": facts["newlines"],
+        "documents": len(corpus.starts),
+        "unseen": facts["unseen"],
         "windows_per_epoch": (len(corpus) - 1) // NOTEBOOK_WINDOW,
         "first_ids": corpus.read(0, min(FIRST_IDS, len(corpus))).tolist(),
         "parameters": model.num_parameters,

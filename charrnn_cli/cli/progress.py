@@ -72,7 +72,7 @@ class TrainingDisplay:
         seconds = self.seconds_left
         left = [] if seconds is None else [f"{duration(seconds)} left"]
         if self.val_loss is not None:
-            losses.append(f"gap {self.gap:.2f}")
+            losses.append(f"gap {round(self.gap, 2) + 0:.2f}")  # + 0: never -0.00
         return [*losses, f"{self.chars_per_second:,.0f} chars/s", *left]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:

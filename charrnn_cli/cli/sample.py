@@ -22,7 +22,7 @@ from charrnn_cli.registry import Registry
 from charrnn_cli.runs import reference_of
 from charrnn_cli.stopping import StopMatcher
 from charrnn_cli.substitution import closest_text
-from charrnn_cli.text import TextFacts, TextOptions, read_text
+from charrnn_cli.text import TextOptions, open_text, read_text
 
 if TYPE_CHECKING:
     from charrnn_cli.sampling import Drawn, Writer
@@ -92,8 +92,9 @@ def sample(
     config = SampleConfig(**settings)
     _check(context.params)
     prime = _read_prime(prime, prime_file)
-    if check_copy is not None and not check_copy.exists():
-        read_text(check_copy, TextOptions(), TextFacts()).__next__()  # raises: before anything is drawn
+    if check_copy is not None:
+        with open_text(check_copy):  # raises before anything is drawn
+            pass
     path = Registry().resolve(reference)
 
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1" if count < THREADED_ROWS else str(os.cpu_count() or 1))
@@ -163,7 +164,7 @@ def _read_prime(prime: str | None, prime_file: str | None) -> str | None:
     if prime_file is None:
         return prime
     if prime_file != "-":
-        return "".join(read_text(Path(prime_file), TextOptions(), TextFacts()))
+        return read_text(Path(prime_file), TextOptions())
     try:
         return sys.stdin.buffer.read().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -253,7 +254,7 @@ def _say_stats(samples: list[Sample], drawing: float, whole: float) -> None:
 
 def _say_copied(samples: list[Sample], text: Path) -> None:
     from charrnn_cli.copying import SPAN, check_copy
-    from charrnn_cli.corpus import cached_corpus
+    from charrnn_cli.encoding import cached_corpus
 
     stop = StopRequest(lambda: console.say("", "stopping"))
     with stop.listening():

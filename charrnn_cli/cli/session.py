@@ -4,25 +4,34 @@ import contextlib
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from charrnn_cli.advice import advise_on_losses, advise_on_size, advise_on_validation, bits_per_character
+from charrnn_cli.advice import (
+    advise_on_losses,
+    advise_on_size,
+    advise_on_validation,
+    advise_on_vocabulary,
+    bits_per_character,
+)
 from charrnn_cli.cli import STARTED, console
-from charrnn_cli.cli.commands import train_command
+from charrnn_cli.cli.commands import source_words, train_command
 from charrnn_cli.cli.formats import duration, size
 from charrnn_cli.cli.progress import show
 from charrnn_cli.cli.progress_bytes import bytes_progress
 from charrnn_cli.cli.signals import StopRequest
+from charrnn_cli.cli.text_options import told_of
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
 from charrnn_cli.events import TrainEvent, TrainingFinished, TrainingStarted
 from charrnn_cli.metrics import event_to_json
-from charrnn_cli.text import TextOptions
+from charrnn_cli.source import Source
 
 if TYPE_CHECKING:
     from charrnn_cli.corpus import Corpus
+    from charrnn_cli.encoding import Unknown
+    from charrnn_cli.vocab import Vocab
 
 
 SCALE_BUDGET = 120.0  # seconds; in a shorter run the few that measuring the scale takes would be missed
@@ -40,44 +49,52 @@ class Session:
         if not self.quiet:
             console.say(label, text)
 
-    def read(self, text: Path, options: TextOptions) -> "Corpus":
-        """The encoded text, from the cache or made now."""
-        from charrnn_cli.corpus import cached_corpus
+    def read(self, source: Source, vocab: "Vocab | None" = None) -> "Corpus":
+        """The encoded text, from the cache or made now; with `vocab`, by its ids."""
+        from charrnn_cli.encoding import cached_corpus
 
         with bytes_progress("encoding", self.stop) as progress:
-            corpus = cached_corpus(text, options, progress=progress)
-        self.say("text", f"{corpus.name}: {len(corpus):,} characters, {len(corpus.vocab):,} different")
+            unknown = cast("Unknown", source.unknown)
+            corpus = cached_corpus(source.paths, source.options, vocab=vocab, unknown=unknown, progress=progress)
+        for label, line in told_of(corpus):
+            self.say(label, line)
         return corpus
 
     def fit(self, corpus: "Corpus", model: ModelConfig, config: TrainConfig, *, fixed_batch: bool) -> TrainConfig:
         """Say how model and text compare; the configuration with a batch that fits a short text."""
-        from charrnn_cli.batches import fitting_batch_size, split_text
+        from charrnn_cli.batches import Split, split_corpus
+        from charrnn_cli.windows import fitting_batch_size
 
-        fitting_batch_size(len(corpus), config)  # a text too short for anything is told so first
-        split = split_text(len(corpus), config.val_fraction, config.val_split)
+        fitting_batch_size(
+            corpus, Split(((0, len(corpus)),), ()), config
+        )  # a text too short for anything is told first
+        split = split_corpus(corpus, config)
         embed = f"embed {model.embed}" if model.embed else "one-hot"
         self.say("model", f"{model}, {embed}, {model.num_parameters:,} parameters")
         self.say("advice", advise_on_size(model.num_parameters, split.train_characters).message)
-        noisy = advise_on_validation(split.val_characters)
-        if noisy is not None:
-            self.say("advice", noisy.message)
+        for advice in (
+            advise_on_validation(split.val_characters),
+            advise_on_vocabulary(model, corpus.counts_V.tolist()),
+        ):
+            if advice is not None:
+                self.say("advice", advice.message)
         if not self.quiet and (config.max_time is None or config.max_time >= SCALE_BUDGET):
             from charrnn_cli.baselines import baselines
 
             self.say("scale", str(baselines(corpus)))
-        batch_size = fitting_batch_size(split.train_characters, config)
+        batch_size = fitting_batch_size(corpus, split, config)
         if batch_size == config.batch_size or fixed_batch:
             return config
         self.say("batch", f"{batch_size} rows instead of {config.batch_size}: the text is short")
         return dataclasses.replace(config, batch_size=batch_size)
 
     def follow(
-        self, events: Iterable[TrainEvent], directory: Path, source: str, model: ModelConfig, config: TrainConfig
+        self, events: Iterable[TrainEvent], directory: Path, source: Source, model: ModelConfig, config: TrainConfig
     ) -> TrainingFinished:
         """Show the events to their end, and what to type next. Raises InterruptionError after a signal."""
         finished: TrainingFinished | None = None
         lost: CharrnnError | None = None  # standard output failed: training goes on without it
-        dropout = 0.0
+        started: TrainingStarted | None = None
         screen = console.stderr_console()
         for event in events if self.quiet else show(events, screen):
             if self.as_json and lost is None:
@@ -86,7 +103,7 @@ class Session:
                 except (console.ReaderGoneError, StorageError) as error:
                     lost = error
             if isinstance(event, TrainingStarted):
-                dropout = event.dropout
+                started = event
                 self._show_plan(event)
                 self.say("run", f"{event.run} in {directory}")
             elif isinstance(event, TrainingFinished):
@@ -96,10 +113,10 @@ class Session:
             raise self._interruption(finished)
         self._show_end(finished)
         if finished.train_loss is not None and finished.val_loss is not None:
-            advice = advise_on_losses(finished.train_loss, finished.val_loss, dropout, model.size)
-            wanted = {**config.to_json(), "seed": None, **advice.change}
+            assert started is not None
+            advice = advise_on_losses(finished.train_loss, finished.val_loss, started.dropout, model.size)
             self.say("advice", advice.message)
-            self.say("try", train_command({**model.to_json(), **advice.change}, wanted, source))
+            self.say("try", _command_to_try(advice.change, source, model, config, resumed=started.first_step > 0))
         if self.only_reference:
             best = finished.step if finished.best_step is None else finished.best_step
             console.write_line(f"{finished.run}@{best}")
@@ -159,3 +176,13 @@ class Session:
             signum=self.stop.signum,
             hint=f"charrnn train --resume {event.run}",
         )
+
+
+def _command_to_try(
+    change: Mapping[str, float], source: Source, model: ModelConfig, config: TrainConfig, *, resumed: bool
+) -> str:
+    if "size" in change:  # no checkpoint has weights for it
+        source = dataclasses.replace(source, init_from=None, unknown="error")
+    decided = ("seed", *(("device", "precision", "threads", "eval_every") if resumed else ()))
+    wanted = {**config.to_json(), **dict.fromkeys(decided), **change}
+    return train_command({**model.to_json(), **change}, wanted, source_words(source))

@@ -1,7 +1,6 @@
 """`charrnn checkpoints show` and `path`: one checkpoint, from its header alone."""
 
 import math
-import os
 from typing import Annotated, Any
 
 import typer
@@ -14,11 +13,10 @@ from charrnn_cli.cli.references import ReferenceArgument
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.errors import CharrnnError, FileFormatError
 from charrnn_cli.metrics import read_metrics
-from charrnn_cli.paths import path_from_uri
 from charrnn_cli.registry import Registry
 from charrnn_cli.runs import CHECKPOINT_KIND, Run, reference_of
+from charrnn_cli.source import Source
 from charrnn_cli.tensorfile import read_header
-from charrnn_cli.text import TextOptions
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 CHART_WIDTH = 40
@@ -73,12 +71,11 @@ def sparkline(values: list[float], width: int = CHART_WIDTH) -> str:
 
 def _source(run: Run) -> str:
     """The text's path and options where this machine's resume file knows them."""
-    source = (run.resume_metadata() or {}).get("source")
     try:
-        path, options = path_from_uri(source["text"]), TextOptions.from_json(source["options"])  # type: ignore[index]
-    except (CharrnnError, KeyError, TypeError, ValueError):
+        source = Source.from_json((run.resume_metadata() or {}).get("source") or {})
+    except (CharrnnError, ValueError):
         return "TEXT"
-    return source_words(path, options) if os.path.exists(path) else "TEXT"
+    return "TEXT" if source.missing else source_words(source)
 
 
 def _lines(fields: dict[str, Any], evaluations: list[dict[str, Any]]) -> list[tuple[str, str]]:

@@ -1,26 +1,32 @@
 """`charrnn train`: its options, and a new or a resumed run built from them."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn_cli.cli import STARTED, console
-from charrnn_cli.cli.commands import source_words
-from charrnn_cli.cli.encode import EncodingOption, NewlinesOption
+from charrnn_cli.advice import automatic_embed
+from charrnn_cli.cli import STARTED, console, text_options
 from charrnn_cli.cli.formats import parse_dropout, parse_duration
-from charrnn_cli.cli.references import complete_preset, complete_resumable
+from charrnn_cli.cli.references import complete_preset, complete_reference, complete_resumable
 from charrnn_cli.cli.session import Session
+from charrnn_cli.cli.text_options import Texts
 from charrnn_cli.config import PRESETS, ModelConfig, TrainConfig, from_preset
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.lock import check_unlocked
-from charrnn_cli.paths import path_to_uri
 from charrnn_cli.registry import Registry
 from charrnn_cli.runs import check_run_name
+from charrnn_cli.source import Source
 from charrnn_cli.text import TextOptions
 
+if TYPE_CHECKING:
+    from charrnn_cli.checkpoint import Checkpoint
+
 _TEXT = TextOptions()
+UNKNOWN = ("error", "drop", "extend")
 _DEFAULTS: dict[str, Any] = {
     **ModelConfig(vocabulary_size=1).to_json(),
     **TrainConfig().to_json(),
@@ -37,9 +43,7 @@ def _option(panel: str, name: str, text: str, **settings: Any) -> Any:
 
 def train(
     context: typer.Context,
-    text: Annotated[
-        Path | None, typer.Argument(metavar="TEXT", help="A text file, or one encoded before.", show_default=False)
-    ] = None,
+    texts: Texts = None,
     preset: Annotated[
         str,
         typer.Option(
@@ -120,8 +124,27 @@ def train(
             "--allow-new-data", help="Resume on another text of equal vocabulary.", rich_help_panel="Checkpoints"
         ),
     ] = False,
-    encoding: EncodingOption = _TEXT.encoding,
-    newlines: NewlinesOption = _TEXT.newlines,
+    init_from: Annotated[
+        str | None,
+        _option(
+            "Checkpoints",
+            "init_from",
+            "Begin with a checkpoint's weights and vocabulary.",
+            metavar="REF",
+            autocompletion=complete_reference,
+        ),
+    ] = None,
+    encoding: text_options.Encoding = _TEXT.encoding,
+    errors: text_options.Errors = _TEXT.errors,
+    newlines: text_options.Newlines = _TEXT.newlines,
+    normalize: text_options.Normalize = _TEXT.normalize,
+    include: text_options.Include = _TEXT.include,
+    separator: text_options.Separator = _TEXT.separator,
+    min_count: text_options.MinCount = _TEXT.min_count,
+    unknown: text_options.Unknown = "error",
+    shuffle_documents: Annotated[
+        bool, typer.Option("--shuffle-documents", help="Another order of the files each epoch.", rich_help_panel="Data")
+    ] = False,
     device: Annotated[
         str | None, _option("System", "device", "cpu, cuda, cuda:1, mps or auto.", envvar="CHARRNN_DEVICE")
     ] = None,
@@ -153,41 +176,65 @@ def train(
     """
     given = _given(context, resuming=resume is not None)
     session = Session(quiet=quiet, as_json=as_json)
-    options = TextOptions.from_json({"encoding": encoding, "newlines": newlines})
+    options = text_options.text_options(context.params)
+    if unknown not in UNKNOWN:
+        raise ConfigError(f"--unknown must be one of {', '.join(UNKNOWN)}; got {unknown!r}")
     if resume is not None:
-        if dry_run:
-            raise ConfigError("--dry-run plans a new run, not one to resume", hint="leave out one of the two")
-        if _is_typed(context, "preset"):
-            raise ConfigError("--preset is for new runs; a resumed one keeps its recipe", hint="leave out --preset")
-        if run is not None:
-            raise ConfigError("--run names a new run and --resume an old one", hint="leave out one of the two")
-        typed = _is_typed(context, "encoding") or _is_typed(context, "newlines")
-        _resume(session, resume, text, options if typed else None, given, allow_new_data=allow_new_data)
+        for name in ("preset", "run", "init_from", "unknown", "dry_run"):
+            if _is_typed(context, name):
+                option = f"--{name.replace('_', '-')}"
+                raise ConfigError(
+                    f"{option} is for new runs; a resumed one goes on as it is", hint=f"leave out {option}"
+                )
+        typed = any(_is_typed(context, name) for name in options.to_json())
+        _resume(session, resume, texts or [], options if typed else None, given, allow_new_data=allow_new_data)
         return
-    if text is None:
+    if not texts:
         raise ConfigError("name a TEXT to train on, or a run with --resume", hint="charrnn train book.txt")
+    if init_from is None and unknown != "error":
+        raise ConfigError("--unknown is about the vocabulary of --init-from", hint="leave out --unknown")
     model, config = from_preset(preset, given)
     if run is not None:
         check_run_name(run)
-    start_run(session, text, options, model, config, run=run, fixed_batch=batch_size is not None, dry_run=dry_run)
+    source = Source(tuple(texts), options, init_from, unknown)
+    start_run(
+        session,
+        source,
+        model,
+        config,
+        given,
+        run=run,
+        fixed_batch=batch_size is not None,
+        fixed_embed="embed" in {**PRESETS[preset], **given},
+        dry_run=dry_run,
+    )
 
 
 def start_run(
     session: Session,
-    text: Path,
-    options: TextOptions,
+    source: Source,
     model: ModelConfig,
     config: TrainConfig,
+    given: Mapping[str, Any] = MappingProxyType({}),
     *,
     run: str | None = None,
     fixed_batch: bool = False,
+    fixed_embed: bool = False,
     dry_run: bool = False,
 ) -> str:
     """Train a new run and show it; its name. A dry run shows its plan alone."""
-    session.say("charrnn", f"reading {text}")
+    session.say("charrnn", f"reading {text_options.title(list(source.paths))}")
     with session.stop.listening():
-        corpus = session.read(text, options)
-        model = dataclasses.replace(model, vocabulary_size=len(corpus.vocab))
+        initial = _initial(source, given)
+        corpus = session.read(source, None if initial is None else initial.vocab)
+        if initial is not None:
+            from charrnn_cli.transfer import grown_model
+
+            model = grown_model(initial, corpus.vocab)
+        else:
+            size = len(corpus.vocab)
+            embed = model.embed if fixed_embed else automatic_embed(size)
+            model = dataclasses.replace(model, vocabulary_size=size, embed=embed)
         config = session.fit(corpus, model, config, fixed_batch=fixed_batch)
         if dry_run:
             session.rehearse(corpus, model, config)
@@ -203,18 +250,31 @@ def start_run(
             model,
             config,
             run=new,
+            initial=initial,
             started=STARTED,
             should_stop=session.stop,
-            source={"text": path_to_uri(text), "options": options.to_json()},
+            source=source.to_json(),
         )
-        session.follow(events, new.path, source_words(text, options), model, config)
+        session.follow(events, new.path, source, model, config)
     return new.name
+
+
+def _initial(source: Source, given: Mapping[str, Any]) -> "Checkpoint | None":
+    """The checkpoint to begin with, before torch is imported: what is wrong with it is told at once."""
+    if source.init_from is None:
+        return None
+    from charrnn_cli.checkpoint import load_checkpoint
+    from charrnn_cli.transfer import check_architecture
+
+    checkpoint = load_checkpoint(Registry().resolve(source.init_from))
+    check_architecture(checkpoint, given)
+    return checkpoint
 
 
 def _resume(
     session: Session,
     reference: str,
-    text: Path | None,
+    texts: list[Path],
     options: TextOptions | None,
     given: dict[str, Any],
     *,
@@ -234,10 +294,10 @@ def _resume(
         if session.only_reference:
             console.write_line(f"{name}@{resumable.state.progress.get('best_step') or step}")
         return
-    text, options = source_of(resumable, text, options)
-    session.say("charrnn", f"reading {text}")
+    source, vocab = source_of(resumable, texts, options)
+    session.say("charrnn", f"reading {text_options.title(list(source.paths))}")
     with session.stop.listening():
-        corpus = session.read(text, options)
+        corpus = session.read(source, vocab)
         check_text(resumable, corpus, allow_new_data=allow_new_data)
 
         from charrnn_cli.training import train as train_events
@@ -250,9 +310,9 @@ def _resume(
             resume=resumable.state,
             started=STARTED,
             should_stop=session.stop,
-            source={"text": path_to_uri(text), "options": options.to_json()},
+            source=source.to_json(),
         )
-        session.follow(events, resumable.run.path, source_words(text, options), resumable.model, config)
+        session.follow(events, resumable.run.path, source, resumable.model, config)
 
 
 def _is_typed(context: typer.Context, name: str) -> bool:

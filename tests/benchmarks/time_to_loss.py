@@ -14,11 +14,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from charrnn_cli.batches import TrainWindows, split_text
+from charrnn_cli.batches import split_text
 from charrnn_cli.checkpoint import load_checkpoint
 from charrnn_cli.config import ModelConfig, TrainConfig
-from charrnn_cli.corpus import Corpus, cached_corpus
+from charrnn_cli.corpus import Corpus
 from charrnn_cli.device import choose_device, choose_precision
+from charrnn_cli.encoding import cached_corpus
 from charrnn_cli.evaluation import evaluate
 from charrnn_cli.events import Evaluated
 from charrnn_cli.model import CharRNN
@@ -26,6 +27,7 @@ from charrnn_cli.registry import Registry
 from charrnn_cli.text import TextOptions
 from charrnn_cli.trainer import Trainer
 from charrnn_cli.training import train
+from charrnn_cli.windows import TrainWindows
 from tests.benchmarks.throughput import median_seconds, port_step
 
 FRESH_WINDOW = 256  # characters, each window from the zero state, as fixed-context models are measured

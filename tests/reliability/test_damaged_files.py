@@ -17,7 +17,8 @@ import pytest
 
 from charrnn_cli.checkpoint import load_checkpoint
 from charrnn_cli.config import ModelConfig
-from charrnn_cli.corpus import Corpus, encode_text
+from charrnn_cli.corpus import Corpus
+from charrnn_cli.encoding import encode_text
 from charrnn_cli.errors import FileFormatError
 from tests.conftest import make_checkpoint, save
 
@@ -200,7 +201,8 @@ def hook(name, arguments):
     if name.startswith(("pickle.", "os.system", "os.exec", "os.posix_spawn", "subprocess.", "socket.")):
         events.append(name)
 from charrnn_cli.checkpoint import load_checkpoint, load_resume
-from charrnn_cli.corpus import Corpus, cached_corpus
+from charrnn_cli.corpus import Corpus
+from charrnn_cli.encoding import cached_corpus
 from charrnn_cli.errors import CharrnnError
 from pathlib import Path
 sys.addaudithook(hook)

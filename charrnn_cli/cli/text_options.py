@@ -1,0 +1,94 @@
+"""The options that say how files become one text; the same in every command that reads texts."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from charrnn_cli.cli import console
+from charrnn_cli.documents import STANDARD_INPUT
+from charrnn_cli.errors import CharrnnError
+from charrnn_cli.registry import Registry
+from charrnn_cli.tensorfile import read_header
+from charrnn_cli.text import TextOptions
+
+if TYPE_CHECKING:
+    from charrnn_cli.corpus import Corpus
+    from charrnn_cli.vocab import Vocab
+
+DEFAULT = TextOptions()
+_PANEL = "Data"
+
+
+def _option(text: str, **settings: Any) -> Any:
+    return typer.Option(help=text, rich_help_panel=_PANEL, **settings)
+
+
+Texts = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="TEXT...",
+        help="Text files, .gz too; directories; - for standard input; or one encoded file.",
+        show_default=False,
+        allow_dash=True,
+    ),
+]
+Encoding = Annotated[str, _option("The text's encoding; a byte order mark decides over it.")]
+Errors = Annotated[str, _option("What cannot be decoded.", metavar="strict|replace|ignore")]
+Newlines = Annotated[str, _option("Make every line end a \\n, or keep all.", metavar="normalize|keep")]
+Normalize = Annotated[str, _option("Unicode's normal form.", metavar="none|nfc|nfkc")]
+Include = Annotated[str, _option("Which files of a directory.", metavar="GLOB")]
+Separator = Annotated[
+    str, _option("Put this between files; without it the model starts afresh with each.", metavar="TEXT")
+]
+MinCount = Annotated[int, _option("Characters that occur less often become U+FFFD.", metavar="N")]
+Unknown = Annotated[str, _option("Characters that a given vocabulary does not have.", metavar="error|drop|extend")]
+
+
+def text_options(params: Mapping[str, Any]) -> TextOptions:
+    """From a command's parameters; `\\n` and `\\t` in a separator are a new line and a tab. Raises ConfigError."""
+    given = {name: params[name] for name in TextOptions().to_json()}
+    given["separator"] = given["separator"].replace("\\n", "\n").replace("\\t", "\t")
+    return TextOptions.from_json(given)
+
+
+def title(texts: list[Path]) -> str:
+    """How texts are called in a line: the first, and how many more."""
+    first = "standard input" if texts[0] == STANDARD_INPUT else str(texts[0])
+    return f"{first} and {len(texts) - 1} more" if len(texts) > 1 else first
+
+
+def vocabulary_of(reference: str) -> "Vocab":
+    """Of a checkpoint or of an encoded text. Raises NotFoundError, FileFormatError."""
+    from charrnn_cli.checkpoint import load_checkpoint
+    from charrnn_cli.corpus import CORPUS_KIND, Corpus
+
+    path = Path(reference)
+    try:
+        if path.is_file() and read_header(path).kind == CORPUS_KIND:
+            return Corpus.open(path).vocab
+    except CharrnnError:
+        pass  # the checkpoint's error says it
+    return load_checkpoint(Registry().resolve(reference)).vocab
+
+
+def told_of(corpus: "Corpus") -> list[tuple[str, str]]:
+    """What a person should know of how a text was read: labels and lines."""
+    facts = corpus.metadata
+    documents = f", {len(corpus.starts):,} documents" if len(corpus.starts) > 1 else ""
+    mark = " (its byte order mark says so)" if facts.get("byte_order_mark") else ""
+    encoding = str(facts.get("encoding", "utf-8"))
+    read = f", read as {encoding}{mark}" if mark or encoding != "utf-8" else ""
+    lines = [("text", f"{corpus.name}: {len(corpus):,} characters, {len(corpus.vocab):,} different{documents}{read}")]
+    if "\ufffd" in corpus.vocab:
+        replaced = int(corpus.counts_V[corpus.vocab.encode("\ufffd")[0]])
+        if replaced:
+            lines.append(("replaced", f"{replaced:,} characters stand as U+FFFD, �"))
+    unseen = facts.get("unseen") or {}
+    if unseen:
+        from charrnn_cli.encoding import described_characters
+
+        lines.append(("unseen", f"{described_characters(unseen)} not in the vocabulary before"))
+    lines += [("skipped", f"{name} {why}") for name, why in facts.get("skipped", [])]
+    return [(label, console.safe(line)) for label, line in lines]

@@ -1,0 +1,373 @@
+"""Text to integers: two passes over the files in flat memory, vocabulary and then ids; and the cache of the results."""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn_cli.corpus import CORPUS_KIND, DTYPES, Corpus, Ids, corpus_specs, ids_dtype
+from charrnn_cli.documents import Document, Gathered, gathered
+from charrnn_cli.errors import (
+    AlreadyPublishedError,
+    CharrnnError,
+    ConfigError,
+    FileFormatError,
+    NotFoundError,
+    TextError,
+    UnknownCharacterError,
+)
+from charrnn_cli.paths import corpora_directory, make_directory
+from charrnn_cli.tensorfile import TensorWriter, read_header, write_tensors
+from charrnn_cli.text import CHUNK_BYTES, TextFacts, TextOptions, open_text, read_pieces
+from charrnn_cli.vocab import Vocab
+
+CODE_POINTS = 0x110000
+REPLACEMENT = 0xFFFD
+MOST_NAMED = 10  # unseen characters in a message
+
+Unknown = Literal["error", "drop", "extend"]
+"""What to do with characters that a given vocabulary does not have."""
+
+Progress = Callable[[int, int], None]
+"""Called with bytes done and bytes in all; what it raises ends the work and leaves nothing half made."""
+
+
+def _no_progress(done: int, total: int) -> None:
+    pass
+
+
+def encode_text(
+    paths: Path | Sequence[Path],
+    output: Path,
+    options: TextOptions | None = None,
+    *,
+    vocab: Vocab | None = None,
+    unknown: Unknown = "error",
+    progress: Progress = _no_progress,
+) -> Corpus:
+    """Encode files, directories or standard input into `output`.
+
+    With `vocab`, its ids are used; characters that it does not have are an error, are left out, or get new ids
+    behind the old ones. Raises TextError, UnknownCharacterError, AlreadyPublishedError, StorageError.
+    """
+    options = options or TextOptions()
+    if os.path.lexists(output):
+        raise AlreadyPublishedError(f"{output} exists and is not overwritten", hint="name another file with --output")
+    with gathered([paths] if isinstance(paths, Path) else paths, options.include) as found:
+        return _encode(found, output, options, vocab, unknown, progress)
+
+
+def cached_corpus(
+    paths: Path | Sequence[Path],
+    options: TextOptions | None = None,
+    *,
+    vocab: Vocab | None = None,
+    unknown: Unknown = "error",
+    progress: Progress = _no_progress,
+) -> Corpus:
+    """The encoded text from the cache, which is keyed by content and options; encoded now where it is missing.
+
+    One encoded file is opened as it is. Raises as `encode_text` does, and FileFormatError.
+    """
+    options = options or TextOptions()
+    paths = [paths] if isinstance(paths, Path) else paths
+    if len(paths) == 1 and vocab is None and is_encoded(paths[0]):
+        return Corpus.open(paths[0])
+    with gathered(paths, options.include) as found:
+        content = _content(found, progress)
+        wanted = [vocab.characters, unknown] if vocab is not None else None
+        key = hashlib.sha256(
+            json.dumps([content, found.skipped, found.name, options.to_json(), wanted]).encode()
+        ).hexdigest()
+        cached = make_directory(corpora_directory()) / f"{key[:32]}.safetensors"
+        try:
+            return Corpus.open(cached)
+        except NotFoundError:
+            pass
+        except FileFormatError:  # damaged: it is made again
+            with contextlib.suppress(OSError):
+                cached.unlink(missing_ok=True)
+        try:
+            return _encode(found, cached, options, vocab, unknown, progress)
+        except AlreadyPublishedError:  # another process was faster
+            return Corpus.open(cached)
+
+
+def is_encoded(path: Path) -> bool:
+    """Whether a file is one of ours rather than a text."""
+    if path.suffix != ".safetensors":
+        return False
+    try:
+        read_header(path)
+    except CharrnnError:
+        return path.is_file()  # damaged: opening it says how
+    return True
+
+
+def _encode(
+    found: Gathered, output: Path, options: TextOptions, vocab: Vocab | None, unknown: Unknown, progress: Progress
+) -> Corpus:
+    total = 2 * max(1, sum(_file_bytes(document) for document in found.documents))
+    counted = _Count.of(found, options, lambda done: progress(done, total))
+    if not counted.starts:
+        raise TextError(f"{found.title} is empty", hint="name a file that holds text")
+    table = _table(counted.counts, options, vocab, unknown)
+    characters, starts = counted.characters, counted.starts
+    if table.dropped is not None:  # how much of each document stays is known after a pass with the table
+        starts, characters = _starts_without(counted, options, table, lambda done: progress(done, total))
+        if not characters:
+            raise TextError(f"{found.title} has no character of the vocabulary", hint="train a new model on it")
+    dtype, num_symbols = ids_dtype(len(table.vocab)), len(table.vocab)
+    specs = corpus_specs(dtype, characters, num_symbols, len(starts))
+    metadata = {
+        "name": found.name,
+        "characters": characters,
+        "vocabulary_size": num_symbols,
+        "documents": len(starts),
+        "source_sha256": counted.facts.sha256,
+        "encoding": counted.facts.encoding,
+        "byte_order_mark": counted.facts.byte_order_mark,
+        "newlines": options.newlines,
+        "crlf": counted.facts.crlf,
+        "cr": counted.facts.cr,
+        "separator": options.separator,
+        "unseen": table.unseen,
+        "skipped": found.skipped,
+    }
+
+    def second_half(done: int) -> None:
+        progress(counted.facts.num_bytes + done, total)
+
+    pieces = {
+        "vocabulary": table.vocab.to_code_points(),
+        "counts": table.counts.tobytes(),
+        "documents": np.array(starts, "<u8").tobytes(),
+    }
+    with write_tensors(output, CORPUS_KIND, specs, metadata) as tensors:
+        for name in tensors.order:
+            if name != "ids":
+                tensors.write(pieces[name])
+                continue
+            again = _write_ids(counted, options, table, tensors, characters, second_half)
+        if again.sha256 != counted.facts.sha256:
+            raise TextError(f"{found.title} changed while it was read", hint="try again when nothing writes to it")
+    return Corpus.open(output, verify=False)
+
+
+@dataclass(slots=True)
+class _Count:
+    """The first pass: which documents there are, where each starts, and how often each character occurs."""
+
+    documents: list[Document] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    counts: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(CODE_POINTS, np.uint64))
+    characters: int = 0
+    facts: TextFacts = field(default_factory=TextFacts)
+
+    @classmethod
+    def of(cls, found: Gathered, options: TextOptions, progress: Callable[[int], None]) -> "_Count":
+        count = cls()
+        separator = np.array([ord(character) for character in options.separator], np.int64)
+        for document in found.documents:
+            facts = TextFacts()
+            before = count.characters
+            try:
+                for codes in _codes(document, options, facts):
+                    count._add(codes, 1)
+                    progress(count.facts.num_bytes + facts.num_bytes)
+            except TextError as error:
+                if not document.optional:
+                    raise
+                count._take_back(document, options)
+                found.skipped.append((document.name, error.message.removeprefix(f"{document.path} ")))
+                continue
+            if count.characters == before:
+                found.skipped.append((document.name, "is empty"))
+                continue
+            if count.starts and len(separator):
+                count._add(separator, 1)
+            count.starts.append(before + (len(separator) if count.starts else 0))
+            count.documents.append(document)
+            count.facts.add(facts)
+        return count
+
+    def _add(self, codes: Ids | npt.NDArray[np.int64], times: int) -> None:
+        found = np.bincount(codes)
+        if times > 0:
+            self.counts[: len(found)] += found.astype(np.uint64)
+        else:
+            self.counts[: len(found)] -= found.astype(np.uint64)
+        self.characters += times * len(codes)
+
+    def _take_back(self, document: Document, options: TextOptions) -> None:
+        with contextlib.suppress(TextError):  # where it failed before
+            for codes in _codes(document, options, TextFacts()):
+                self._add(codes, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """From code points to ids."""
+
+    vocab: Vocab
+    counts: npt.NDArray[np.uint64]
+    """Of each symbol, (V,)."""
+    ids: npt.NDArray[np.unsignedinteger[Any]]
+    """(0x110000,)"""
+    dropped: npt.NDArray[np.bool_] | None
+    """(0x110000,), or None where nothing is left out."""
+    unseen: dict[str, int]
+    """Characters that the given vocabulary did not have, with their counts; the commonest first."""
+
+
+def _table(counts: npt.NDArray[np.uint64], options: TextOptions, vocab: Vocab | None, unknown: Unknown) -> _Table:
+    present = np.flatnonzero(counts)
+    if vocab is not None and options.min_count > 1:
+        raise ConfigError("a given vocabulary leaves --min-count nothing to do", hint="leave out --min-count")
+    mapped = np.arange(CODE_POINTS)
+    if vocab is None:
+        rare = present[counts[present] < options.min_count]
+        mapped[rare] = REPLACEMENT
+        kept = np.unique(mapped[present])
+        vocab, dropped, unseen = Vocab.from_code_points(kept.astype("<u4").tobytes()), None, {}
+    else:
+        known = np.frombuffer(vocab.to_code_points(), "<u4")
+        strange = np.setdiff1d(present, known)
+        strange = strange[np.argsort(-counts[strange].astype(np.int64), kind="stable")]
+        unseen = {chr(code): int(counts[code]) for code in strange.tolist()}
+        if unseen and unknown == "error":
+            raise UnknownCharacterError(
+                f"the text has {described_characters(unseen)} that the model never saw",
+                hint="--unknown drop leaves them out, --unknown extend makes the model learn them",
+            )
+        dropped = None
+        if unknown == "drop" and unseen:
+            dropped = np.zeros(CODE_POINTS, bool)
+            dropped[strange] = True
+        elif unseen:
+            vocab = Vocab(vocab.characters + "".join(sorted(unseen)))
+    codes_V = np.frombuffer(vocab.to_code_points(), "<u4")
+    ids = np.zeros(CODE_POINTS, DTYPES[ids_dtype(len(vocab))])
+    ids[codes_V] = np.arange(len(vocab))
+    ids = ids[mapped]
+    if dropped is not None:
+        counts = np.where(dropped, 0, counts)
+    counts_V = np.zeros(len(vocab), np.uint64)
+    np.add.at(counts_V, ids[present], counts[present])
+    return _Table(vocab, counts_V, ids, dropped, unseen)
+
+
+def described_characters(counts: dict[str, int]) -> str:
+    """`3 characters, 'Ω' (U+03A9) 12x, ...`: the commonest by name."""
+    named = [
+        f"{character!r} (U+{ord(character):04X}) {count:,}x" for character, count in list(counts.items())[:MOST_NAMED]
+    ]
+    more = f" and {len(counts) - MOST_NAMED:,} more" if len(counts) > MOST_NAMED else ""
+    noun = "a character" if len(counts) == 1 else f"{len(counts):,} characters"
+    return f"{noun}, {', '.join(named)}{more},"
+
+
+def _starts_without(
+    counted: _Count, options: TextOptions, table: _Table, progress: Callable[[int], None]
+) -> tuple[list[int], int]:
+    """Where each document starts once the dropped characters are gone, and how many stay."""
+    starts, characters = [], 0
+    for start, ids in _ids(counted, options, table, TextFacts(), progress):
+        if start:
+            starts.append(characters)
+        characters += len(ids)
+    return starts, characters
+
+
+def _write_ids(
+    counted: _Count,
+    options: TextOptions,
+    table: _Table,
+    tensors: TensorWriter,
+    characters: int,
+    progress: Callable[[int], None],
+) -> TextFacts:
+    facts, written = TextFacts(), 0
+    for _, ids in _ids(counted, options, table, facts, progress):
+        written += len(ids)
+        if written <= characters:
+            tensors.write(ids if isinstance(ids, bytes) else ids.tobytes())
+    if written < characters:  # the file has shrunk: said by whoever compares the digests
+        tensors.write(bytes((characters - written) * table.ids.itemsize))
+    return facts
+
+
+def _ids(
+    counted: _Count, options: TextOptions, table: _Table, facts: TextFacts, progress: Callable[[int], None]
+) -> Iterator[tuple[bool, bytes | Ids]]:
+    """The whole text as ids, in pieces; and whether a document starts with the piece."""
+    separator = np.array([ord(character) for character in options.separator], np.int64)
+    small = table.ids.itemsize == 1 and table.dropped is None
+    translation = table.ids[:256].tobytes() if small else b""
+    for number, document in enumerate(counted.documents):
+        if number and len(separator):
+            yield False, _looked_up(separator, table)
+        own, first = TextFacts(), True
+        for piece in read_pieces(document.path, options, own):
+            if small and isinstance(piece, bytes):
+                yield first, piece.translate(translation)
+            else:
+                yield first, _looked_up(_as_codes(piece), table)
+            first = False
+            progress(facts.num_bytes + own.num_bytes)
+        facts.add(own)
+
+
+def _looked_up(codes: Ids | npt.NDArray[np.int64], table: _Table) -> Ids:
+    ids: Ids = table.ids[codes]
+    return ids if table.dropped is None else ids[~table.dropped[codes]]
+
+
+def _codes(document: Document, options: TextOptions, facts: TextFacts) -> Iterator[Ids]:
+    for piece in read_pieces(document.path, options, facts):
+        yield _as_codes(piece)
+
+
+def _as_codes(piece: str | bytes) -> Ids:
+    """Code points: one byte each in ASCII, four in other text."""
+    if isinstance(piece, bytes):
+        return np.frombuffer(piece, np.uint8)
+    return np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def _file_bytes(document: Document) -> int:
+    try:
+        with open_text(document.path) as file:
+            return os.fstat(file.fileno()).st_size
+    except TextError:
+        if document.optional:
+            return 0
+        raise
+
+
+def _content(found: Gathered, progress: Progress) -> list[str]:
+    """A digest of each file's bytes, and what stands for one that cannot be read."""
+    total = sum(_file_bytes(document) for document in found.documents)
+    done, digests = 0, []
+    for document in found.documents:
+        digest = hashlib.sha256()
+        try:
+            with open_text(document.path) as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    digest.update(chunk)
+                    done += len(chunk)
+                    progress(done, max(total, done))
+        except TextError:
+            if not document.optional:
+                raise
+            digests.append("unreadable")
+        else:
+            digests.append(digest.hexdigest())
+    return digests
