@@ -114,6 +114,8 @@ class TrainConfig(Settings):
     """Parallel rows of text in a step."""
     seq_len: int = 64
     """Characters a row in a step; gradients stop at the window's edge."""
+    reset: float = 0.05
+    """Share of the windows that start at the zero state, so that the model learns to begin a text."""
     epochs: int | None = 10
     """Passes over the text. With `max_steps` or `max_time`, whichever ends first."""
     max_steps: int | None = None
@@ -170,6 +172,7 @@ class TrainConfig(Settings):
         _check_range("clip", self.clip, 0.0)
         _check_range("val fraction", self.val_fraction, 0.0, 0.9)
         _check_range("ema", self.ema, 0.0, 0.999999)
+        _check_range("reset", self.reset, 0.0, 1.0)
         _check_range("seed", self.seed, 0, MAX_SEED)
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be at least 0 and below 1, got {self.dropout}")
@@ -221,6 +224,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "schedule": "constant",
         "warmup": 0.0,
         "clip": 5.0,
+        "reset": 0.0,
         "epochs": 20,
         "val_fraction": 0.0,
         "save_every": 200,

@@ -54,13 +54,14 @@ class _Resident:
             self._text_N[start : start + len(piece_N)] = torch.from_numpy(piece_N).to(device)
         self._starts_B = torch.from_numpy(windows.starts(0)).to(device)
         self._times_T = torch.arange(windows.seq_len + 1, device=device)
-        self._fresh_B = torch.ones(windows.batch_size, dtype=torch.bool, device=device)
 
     def at(self, step: int) -> Batch:
         window = step % self._windows.per_epoch
         where_TB = self._starts_B + (self._times_T + window * self._windows.seq_len)[:, None]
         ids_TB = self._text_N[where_TB].long()
-        return Batch(ids_TB[:-1], ids_TB[1:], None if window else self._fresh_B, ids_TB[1:].numel())
+        fresh = self._windows.fresh(step)
+        fresh_B = None if fresh is None else torch.from_numpy(fresh).to(self._text_N.device)
+        return Batch(ids_TB[:-1], ids_TB[1:], fresh_B, ids_TB[1:].numel())
 
 
 def has_room(windows: Windows, device: torch.device) -> bool:

@@ -15,6 +15,9 @@ from charrnn_cli.errors import TextError
 # B batch rows · T time · N characters of training text · D documents · W windows of an epoch
 
 
+RESET_STREAM = 1 << 31  # of random numbers, apart from those of dropout, which are numbered by layer
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """What one step trains on."""
@@ -66,7 +69,8 @@ class TrainWindows:
     """The training text as B contiguous rows, cut into windows of T characters.
 
     An epoch has (N - 1) // (B·T) windows. A target is the text's next character, also across a window's edge.
-    The state goes from window to window and starts at zero each epoch.
+    The state goes from window to window, and starts at zero each epoch and in a share of all windows: else the model
+    would hardly ever see how a text begins, and write nonsense after a short prime.
     """
 
     def __init__(self, corpus: Corpus, spans: Sequence[Span], config: TrainConfig) -> None:
@@ -84,6 +88,7 @@ class TrainWindows:
                 hint=f"use --batch-size {max(1, (num_characters - 1) // self.seq_len)} or a smaller --seq-len",
             )
         self._row_length = num_characters // self.batch_size
+        self._reset, self._seed = config.reset, config.seed or 0
 
     @property
     def num_symbols(self) -> int:
@@ -91,11 +96,20 @@ class TrainWindows:
 
     def at(self, step: int) -> Window:
         """The window of a step."""
-        window = step % self.per_epoch
         ids_TB = np.empty((self.seq_len + 1, self.batch_size), np.int64)
-        for row, start in enumerate(self.starts(window)):
+        for row, start in enumerate(self.starts(step % self.per_epoch)):
             self.read_into(ids_TB[:, row], int(start))
-        return Window(ids_TB[:-1], ids_TB[1:], None if window else np.ones(self.batch_size, bool), ids_TB[1:].size)
+        return Window(ids_TB[:-1], ids_TB[1:], self.fresh(step), ids_TB[1:].size)
+
+    def fresh(self, step: int) -> npt.NDArray[np.bool_] | None:
+        """Rows that start at the zero state, (B,): all at an epoch's first window, later a share by (seed, step)."""
+        if step % self.per_epoch == 0:
+            return np.ones(self.batch_size, bool)
+        if not self._reset:
+            return None
+        raw_B = np.random.PCG64([self._seed, step, RESET_STREAM]).random_raw(self.batch_size)
+        fresh_B: npt.NDArray[np.bool_] = (raw_B >> np.uint64(11)) * 2.0**-53 < self._reset
+        return fresh_B if fresh_B.any() else None
 
     def starts(self, window: int) -> npt.NDArray[np.int64]:
         """Where each row of a window starts in the training text, (B,)."""

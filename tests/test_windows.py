@@ -23,7 +23,7 @@ def test_targets_are_the_next_characters(num_characters: int, batch_size: int, s
     corpus = Corpus.from_text(text)
     spans = split_text(num_characters, 0.1, split).train
     flat = [index for start, stop in spans for index in range(start, stop)]
-    config = TrainConfig(batch_size=batch_size, seq_len=seq_len)
+    config = TrainConfig(batch_size=batch_size, seq_len=seq_len, reset=0.0)
     if len(flat) - 1 < batch_size * seq_len:
         with pytest.raises(TextError, match="batch size"):
             TrainWindows(corpus, spans, config)
@@ -37,7 +37,7 @@ def test_targets_are_the_next_characters(num_characters: int, batch_size: int, s
             got = windows.at(window)
             assert got.inputs[:, row].tolist() == flat[begin : begin + seq_len]
             assert got.targets[:, row].tolist() == flat[begin + 1 : begin + seq_len + 1]
-            assert (got.fresh is not None) == (window == 0)
+            assert (got.fresh is None) == (window > 0)
 
 
 def test_the_notebooks_windows() -> None:
@@ -116,3 +116,20 @@ def test_shuffled_documents_come_in_another_order_each_epoch() -> None:
     assert order(1, 0) == order(1, 0) != order(1, 1)
     assert order(1, 0) != order(2, 0)
     assert sorted(order(1, 3)) == order(1, 0, False) == order(1, 1, False) == [start for start, _ in spans]
+
+
+def test_a_share_of_the_windows_starts_afresh() -> None:
+    """By (seed, step) alone, and all rows at the start of an epoch."""
+    corpus = Corpus.from_text("ab" * 5000)
+
+    def fresh(seed: int, reset: float) -> list[list[bool]]:
+        config = TrainConfig(batch_size=20, seq_len=5, seed=seed, reset=reset)
+        windows = TrainWindows(corpus, [(0, len(corpus))], config)
+        found = [windows.at(step).fresh for step in range(2 * windows.per_epoch)]
+        assert all(found[epoch * windows.per_epoch].all() for epoch in range(2))  # type: ignore[union-attr]
+        return [[False] * 20 if rows is None else rows.tolist() for rows in found]
+
+    assert fresh(1, 0.1) == fresh(1, 0.1) != fresh(2, 0.1)
+    assert np.mean(fresh(1, 0.1)) == pytest.approx(0.1, abs=0.03)
+    assert np.mean(fresh(1, 0.0)) < 0.03
+    assert np.mean(fresh(1, 1.0)) == 1.0

@@ -86,6 +86,9 @@ def train(
     warmup: Annotated[float | None, _option("Optimisation", "warmup", "Share of the steps to reach the peak.")] = None,
     clip: Annotated[float | None, _option("Optimisation", "clip", "Largest norm of the gradient; 0 is off.")] = None,
     weight_decay: Annotated[float | None, _option("Optimisation", "weight_decay", "AdamW's, on matrices.")] = None,
+    reset: Annotated[
+        float | None, _option("Optimisation", "reset", "Share of the windows that start at the zero state.")
+    ] = None,
     ema: Annotated[
         float | None, _option("Optimisation", "ema", "Evaluate and save averaged weights, of this decay; 0 is off.")
     ] = None,
