@@ -4,8 +4,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import torch
 
@@ -14,7 +13,7 @@ from charrnn_cli.checkpoint import Checkpoint, ResumeState
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.corpus import Corpus
 from charrnn_cli.device import memory_errors_told
-from charrnn_cli.errors import DivergedError, FileFormatError, RunBusyError, StorageError
+from charrnn_cli.errors import DivergedError, RunBusyError, StorageError
 from charrnn_cli.evaluation import evaluate, never_stop
 from charrnn_cli.events import Diverged, Evaluated, MemoryShort, StepLogged, TrainEvent, TrainingFinished
 from charrnn_cli.lock import hold_lock
@@ -23,9 +22,9 @@ from charrnn_cli.planning import Plan, ending_seconds, make_plan
 from charrnn_cli.publish import sweep_temporaries
 from charrnn_cli.runs import Run
 from charrnn_cli.saving import SaveEvent, Saver
+from charrnn_cli.state import RunState
 from charrnn_cli.tensorfile import read_header
-from charrnn_cli.trainer import Trainer, resume_tensor_shapes
-from charrnn_cli.transfer import grown_weights
+from charrnn_cli.trainer import Trainer
 
 LOG_INTERVAL = 1.0  # seconds
 MAX_DIVERGENCES = 3
@@ -63,11 +62,13 @@ def train(
             _check_not_moved(run, first_step)
             with memory_errors_told("use a smaller --batch-size, --seq-len, --size or --layers"):
                 plan = make_plan(corpus, model, config, started=started, first_step=first_step, should_stop=should_stop)
-                loop = _Loop(corpus, model, plan, run, saver, started, source or {}, should_stop)
+                trainer = Trainer(model, plan.config, plan.windows, plan.steps)
+                state = RunState(trainer, corpus, plan.config, run.name, source or {}, started)
                 if resume is not None:
-                    loop.resume(resume)
+                    state.resume(resume)
                 elif initial is not None:
-                    loop.begin_with(initial)
+                    state.begin_with(initial)
+                loop = _Loop(corpus, plan, run, saver, state, should_stop)
                 yield from record(loop.events(), run.metrics_path)
         finally:
             torch.set_num_threads(threads)  # the plan's number is for this run alone
@@ -85,72 +86,27 @@ def _check_not_moved(run: Run, step: int) -> None:
         )
 
 
-@dataclass(kw_only=True, slots=True)
-class _Progress:
-    """What a run knows about itself besides its tensors; plain numbers, kept in the resume file."""
-
-    train_loss: float | None = None
-    lr_scale: float = 1.0
-    handled_step: int = 0
-    """The last step after which evaluation and saving, where due, were done."""
-    best_step: int | None = None
-    best_val_loss: float | None = None
-    since_best: int = 0
-    """Evaluations since the best one."""
-    divergences: int = 0
-    seconds: float = 0.0
-    """Of work, over all resumed parts."""
-    finished: bool = False
-
-    @classmethod
-    def from_json(cls, raw: dict[str, Any]) -> Self:
-        """Raises FileFormatError."""
-        try:
-            return cls(**raw)
-        except TypeError as error:
-            raise FileFormatError(f"the resume file is damaged: {error}") from error
-
-
 class _Loop:
     def __init__(
         self,
         corpus: Corpus,
-        model: ModelConfig,
         plan: Plan,
         run: Run,
         saver: Saver,
-        started: float,
-        source: dict[str, Any],
+        state: RunState,
         should_stop: Callable[[], bool],
     ) -> None:
-        self.corpus, self.plan, self.run, self.source, self.should_stop = corpus, plan, run, source, should_stop
-        self.trainer = Trainer(model, plan.config, plan.windows, plan.steps)
-        self.progress = _Progress()
-        self.saver = saver
-        self.started = started
+        self.corpus, self.plan, self.run, self.saver, self.should_stop = corpus, plan, run, saver, should_stop
+        self.state, self.trainer, self.progress = state, state.trainer, state.progress
         self.val_loss: float | None = None
-        self.init_from: dict[str, Any] = {}
-        self.good = self._state()  # where to go back to when the loss diverges
-
-    def resume(self, state: ResumeState) -> None:
-        """Go on from a saved state."""
-        self._restore(state)
-        self.progress = _Progress.from_json(dict(state.progress))
-        self.progress.finished = False
-        self.started -= self.progress.seconds
-        self.init_from = {name: state.checkpoint.data[name] for name in ("init_from",) if name in state.checkpoint.data}
-        self.good = self._state()
-
-    def begin_with(self, initial: Checkpoint) -> None:
-        """Begin with a checkpoint's weights."""
-        self.trainer.begin_with(grown_weights(initial, self.trainer.model.config))
-        self.init_from = {"init_from": f"{initial.run}@{initial.step}"}
-        self.good = self._state()
+        self.good = state.capture()  # where to go back to when the loss diverges
 
     def events(self) -> Iterator[TrainEvent]:
         yield self.plan.started(self.run.name, self.trainer.model.config, self.trainer.step)
-        if self.init_from and not self.trainer.step and self.plan.split.val:
-            yield from self._beginning()
+        if self.state.init_from and not self.trainer.step and self.plan.split.val:
+            beginning = self._measure()  # of the given weights; no step file can be its best
+            if beginning is not None:
+                yield beginning
         reason: EndReason = "complete"
         first_step = self.trainer.step
         logged_at, logged = time.monotonic(), 0
@@ -194,7 +150,7 @@ class _Loop:
             if not sound:
                 continue
             if self.trainer.parts > parts:
-                yield MemoryShort(step=self.trainer.step, parts=self.trainer.parts, seconds=self._seconds())
+                yield MemoryShort(step=self.trainer.step, parts=self.trainer.parts, seconds=self.state.seconds)
             now = time.monotonic()
             if log_now or self._log_is_due(now - logged_at):
                 sound = self.trainer.is_finite()
@@ -203,7 +159,7 @@ class _Loop:
                 yield self._logged(self.trainer.characters - logged, now - logged_at)
                 logged_at, logged, log_now = time.monotonic(), self.trainer.characters, False
             if self.saver.resume_is_due and self.trainer.is_finite():
-                yield from self.saver.save_resume(self._state(), self._seconds())
+                yield from self.saver.save_resume(self.state.capture(), self.state.seconds)
         yield from self._end(reason)
 
     # ---- what is due
@@ -230,48 +186,35 @@ class _Loop:
     # ---- evaluating, saving, going back
 
     def _evaluate(self) -> Evaluated | None:
-        progress, step = self.progress, self.trainer.step
+        evaluated = self._measure()
+        if evaluated is None:
+            return None
+        self.val_loss = evaluated.val_loss
+        return dataclasses.replace(evaluated, best=self.progress.note(evaluated.step, evaluated.val_loss))
+
+    def _measure(self) -> Evaluated | None:
+        """Both losses without dropout; None when something asked to stop."""
         val_loss = self._loss_on(self.plan.split.val)
         clean_train_loss = self._loss_on(matching_rows(self.plan.split)[::GAP_STRIDE])
         if val_loss is None or clean_train_loss is None:
             return None
-        best = math.isfinite(val_loss) and (progress.best_val_loss is None or val_loss < progress.best_val_loss)
-        if best:
-            progress.best_step, progress.best_val_loss = step, val_loss
-        progress.since_best = 0 if best else progress.since_best + 1
-        self.val_loss = val_loss
         return Evaluated(
-            step=step,
+            step=self.trainer.step,
             epoch=self.trainer.epoch,
-            train_loss=self.trainer.train_loss,
+            train_loss=self.trainer.train_loss if self.trainer.step else clean_train_loss,
             clean_train_loss=clean_train_loss,
             val_loss=val_loss,
-            best=best,
-            seconds=self._seconds(),
+            best=False,
+            seconds=self.state.seconds,
         )
-
-    def _beginning(self) -> Iterator[Evaluated]:
-        """What the model can do before its first step; no step file can be its best."""
-        val_loss = self._loss_on(self.plan.split.val)
-        clean_train_loss = self._loss_on(matching_rows(self.plan.split)[::GAP_STRIDE])
-        if val_loss is not None and clean_train_loss is not None:
-            yield Evaluated(
-                step=0,
-                epoch=0.0,
-                train_loss=clean_train_loss,
-                clean_train_loss=clean_train_loss,
-                val_loss=val_loss,
-                best=False,
-                seconds=self._seconds(),
-            )
 
     def _loss_on(self, rows: Sequence[Span]) -> float | None:
         return evaluate(self.trainer.evaluated, self.corpus, rows, self.plan.config.precision, self.should_stop)
 
     def _save(self, val_loss: float | None, *, finished: bool) -> Iterator[SaveEvent]:
         self.progress.handled_step, self.progress.finished = self.trainer.step, finished
-        self.good = self._state(val_loss)
-        yield from self.saver.save(self.good, self._seconds())
+        self.good = self.state.capture(val_loss)
+        yield from self.saver.save(self.good, self.state.seconds)
 
     def _go_back(self) -> Diverged:
         step = self.trainer.step
@@ -282,62 +225,16 @@ class _Loop:
                 hint=f"train with a lower --lr than {self.trainer.config.lr * self.trainer.lr_scale:g}",
             )
         lr_scale = self.trainer.lr_scale / 2
-        self._restore(self.good)
+        self.state.restore(self.good)
         self.trainer.lr_scale = lr_scale
         return Diverged(
             step=step,
             back_to=self.trainer.step,
             learning_rate=self.trainer.config.lr * lr_scale,
-            seconds=self._seconds(),
+            seconds=self.state.seconds,
         )
-
-    def _state(self, val_loss: float | None = None, *, interrupted: bool = False) -> ResumeState:
-        trainer, progress = self.trainer, self.progress
-        progress.train_loss = trainer.train_loss if trainer.step else None
-        progress.lr_scale = trainer.lr_scale
-        progress.seconds = self._seconds()
-        checkpoint = Checkpoint(
-            model=trainer.model.config,
-            vocab=self.corpus.vocab,
-            weights=trainer.evaluated.export(),
-            run=self.run.name,
-            step=trainer.step,
-            epoch=trainer.epoch,
-            train_loss=progress.train_loss,
-            val_loss=val_loss,
-            train=self.plan.config.to_json(),
-            data={
-                "name": self.corpus.name,
-                "sha256": self.corpus.sha256,
-                "characters": len(self.corpus),
-                "commonest": self.corpus.vocab.characters[int(self.corpus.counts_V.argmax())],
-                **self.init_from,
-            },
-            versions={"torch": torch.__version__},
-            interrupted=interrupted,
-        )
-        return ResumeState(
-            checkpoint=checkpoint,
-            tensors=trainer.snapshot(),
-            progress=dataclasses.asdict(progress),
-            source=self.source,
-        )
-
-    def _restore(self, state: ResumeState) -> None:
-        trainer, step = self.trainer, state.checkpoint.step
-        expected = resume_tensor_shapes(trainer.model.config, self.plan.config) if step else {}
-        if step and {name: array.shape for name, array in state.tensors.items()} != expected:
-            raise FileFormatError(f"the state of run {self.run.name!r} does not fit its configuration")
-        trainer.restore(state.checkpoint.weights, state.tensors)
-        trainer.step = step
-        loss = state.checkpoint.train_loss
-        trainer.train_loss = math.nan if loss is None else loss
-        trainer.lr_scale = float(state.progress["lr_scale"])
 
     # ---- telling
-
-    def _seconds(self) -> float:
-        return time.monotonic() - self.started
 
     def _logged(self, characters: int, seconds: float) -> StepLogged:
         return StepLogged(
@@ -346,7 +243,7 @@ class _Loop:
             train_loss=self.trainer.train_loss,
             learning_rate=self.trainer.learning_rate,
             chars_per_second=characters / max(seconds, 1e-9),
-            seconds=self._seconds(),
+            seconds=self.state.seconds,
         )
 
     def _end(self, reason: EndReason) -> Iterator[TrainEvent]:
@@ -355,10 +252,10 @@ class _Loop:
         if reason != "stopped" and plan.split.val:
             train_loss = self._loss_on(matching_rows(plan.split))
         if reason == "stopped" and step > progress.handled_step and self.trainer.is_finite():
-            yield from self.saver.save(self._state(interrupted=True), self._seconds())
+            yield from self.saver.save(self.state.capture(interrupted=True), self.state.seconds)
         elif reason != "stopped" and not progress.finished:  # nothing was left to do when it was resumed
             progress.finished = True
-            yield from self.saver.save_resume(self._state(self.val_loss), self._seconds())
+            yield from self.saver.save_resume(self.state.capture(self.val_loss), self.state.seconds)
         if self.saver.error is not None:
             saved = [entry for entry in self.run.checkpoints() if entry.metadata]
             last = f"; the last good checkpoint is {self.run.reference(saved[-1].step)}" if saved else ""
@@ -373,5 +270,5 @@ class _Loop:
             best_step=progress.best_step,
             best_val_loss=progress.best_val_loss,
             reason=reason,
-            seconds=self._seconds(),
+            seconds=self.state.seconds,
         )

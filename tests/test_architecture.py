@@ -46,7 +46,19 @@ LEVELS = {
         "resuming",
         "baselines",
     ],
-    3: ["model", "optimizer", "dropout", "device", "feed", "evaluation", "trainer", "planning", "saving", "training"],
+    3: [
+        "model",
+        "optimizer",
+        "dropout",
+        "device",
+        "feed",
+        "evaluation",
+        "trainer",
+        "planning",
+        "saving",
+        "state",
+        "training",
+    ],
 }
 LEVEL_OF = {name: level for level, names in LEVELS.items() for name in names}
 HEAVY = {0: {"torch", "numpy", "safetensors", "typer", "rich", "platformdirs"}, 1: {"torch", "numpy", "typer", "rich"}}
