@@ -31,11 +31,19 @@ class Baselines:
     fivegram: float
     lzma: float
 
+    @property
+    def labelled(self) -> dict[str, float]:
+        """By the names that people know."""
+        return {
+            "uniform": self.uniform,
+            "unigram": self.unigram,
+            "3-gram": self.trigram,
+            "5-gram": self.fivegram,
+            "lzma": self.lzma,
+        }
+
     def __str__(self) -> str:
-        return (
-            f"uniform {self.uniform:.2f}, unigram {self.unigram:.2f}, 3-gram {self.trigram:.2f}, "
-            f"5-gram {self.fivegram:.2f}, lzma {self.lzma:.2f} bits a character"
-        )
+        return ", ".join(f"{name} {bits:.2f}" for name, bits in self.labelled.items()) + " bits a character"
 
 
 def baselines(corpus: Corpus) -> Baselines:

@@ -1,6 +1,7 @@
 """What can be configured: every setting, its one default, and what it refuses."""
 
 import dataclasses
+import difflib
 import math
 import types
 import typing
@@ -23,6 +24,8 @@ GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 MAX_LAYERS = 64
 MAX_SIZE = 65_536
 MAX_SEED = 2**63 - 1
+BEFORE_IT_EXISTED: dict[str, Any] = {"reset": 0.0}
+"""What settings were in effect, before there was a choice."""
 
 
 class Settings:
@@ -31,12 +34,21 @@ class Settings:
     __slots__ = ()
 
     def __post_init__(self) -> None:
+        """Raises ConfigError, which tells all that is wrong at once."""
+        problems = []
         for name, hint in _type_hints(type(self)).items():
             value = getattr(self, name)
             if type(value) is int and float in _choices(hint):
                 value = float(value)
                 object.__setattr__(self, name, value)
-            _check_type(name, value, hint)
+            problems.append(_type_problem(name, value, hint))
+        found = [problem for problem in (problems if any(problems) else self._problems()) if problem]
+        if found:
+            raise ConfigError("; ".join(found))
+
+    def _problems(self) -> list[str | None]:
+        """What is wrong with values of the right types; None where nothing is."""
+        return []
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]  # subclasses are dataclasses
@@ -67,12 +79,13 @@ class ModelConfig(Settings):
     embed: int = 64
     """Width of the character embedding; 0 feeds one-hot vectors to the first layer."""
 
-    def __post_init__(self) -> None:
-        Settings.__post_init__(self)
-        _check_range("vocabulary size", self.vocabulary_size, 1, 0x110000)
-        _check_range("layers", self.layers, 1, MAX_LAYERS)
-        _check_range("size", self.size, 1, MAX_SIZE)
-        _check_range("embed", self.embed, 0, MAX_SIZE)
+    def _problems(self) -> list[str | None]:
+        return [
+            _range_problem("vocabulary size", self.vocabulary_size, 1, 0x110000),
+            _range_problem("layers", self.layers, 1, MAX_LAYERS),
+            _range_problem("size", self.size, 1, MAX_SIZE),
+            _range_problem("embed", self.embed, 0, MAX_SIZE),
+        ]
 
     def input_size(self, layer: int) -> int:
         """Width of what the given layer (from 0) reads."""
@@ -151,35 +164,43 @@ class TrainConfig(Settings):
     """Checkpoints that stay; the best and the latest always do."""
     log_every: int | None = None
     """Steps between lines of metrics. None: a line a second."""
+    sample_every: int | None = None
+    """Steps between short samples."""
+    sample_prime: str | None = None
+    """What these begin with. None: a new line, or the commonest character."""
     seed: int | None = None
     device: str = "auto"
     precision: Precision = "auto"
     threads: int | None = None
 
-    def __post_init__(self) -> None:
-        Settings.__post_init__(self)
-        _check_range("batch size", self.batch_size, 1, 65_536)
-        _check_range("seq len", self.seq_len, 1, 65_536)
-        for name in ("epochs", "max_steps", "patience", "save_every", "keep", "log_every", "threads"):
-            _check_range(name.replace("_", " "), getattr(self, name), 1)
-        _check_range("eval every", self.eval_every, 0)
-        _check_range("max time", self.max_time, 1.0)
-        _check_range("learning rate", self.lr, 0.0, 100.0)
-        _check_range("warmup", self.warmup, 0.0, 1.0)
-        _check_range("beta1", self.beta1, 0.0, 1.0)
-        _check_range("beta2", self.beta2, 0.0, 1.0)
-        _check_range("weight decay", self.weight_decay, 0.0, 10.0)
-        _check_range("clip", self.clip, 0.0)
-        _check_range("val fraction", self.val_fraction, 0.0, 0.9)
-        _check_range("ema", self.ema, 0.0, 0.999999)
-        _check_range("reset", self.reset, 0.0, 1.0)
-        _check_range("seed", self.seed, 0, MAX_SEED)
-        if self.dropout is not None and not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must be at least 0 and below 1, got {self.dropout}")
-        if self.lr == 0:
-            raise ConfigError("learning rate must be above 0")
-        if self.epochs is None and self.max_steps is None and self.max_time is None:
-            raise ConfigError("epochs, max steps or max time must say when to end")
+    @classmethod
+    def from_record(cls, raw: Mapping[str, Any]) -> Self:
+        """As a file has it: what it does not name, since it is older than the setting, was as it then had to be.
+
+        Raises ConfigError.
+        """
+        return cls.from_json({**BEFORE_IT_EXISTED, **raw})
+
+    def _problems(self) -> list[str | None]:
+        counts = ("epochs", "max_steps", "patience", "save_every", "sample_every", "keep", "log_every", "threads")
+        shares = {"warmup": 1.0, "beta1": 1.0, "beta2": 1.0, "val_fraction": 0.9, "ema": 0.999999, "reset": 1.0}
+        endless = self.epochs is None and self.max_steps is None and self.max_time is None
+        dropout = self.dropout is None or 0 <= self.dropout < 1
+        return [
+            _range_problem("batch size", self.batch_size, 1, 65_536),
+            _range_problem("seq len", self.seq_len, 1, 65_536),
+            *(_range_problem(name.replace("_", " "), getattr(self, name), 1) for name in counts),
+            _range_problem("eval every", self.eval_every, 0),
+            _range_problem("max time", self.max_time, 1.0),
+            _range_problem("learning rate", self.lr, 0.0, 100.0),
+            *(_range_problem(name.replace("_", " "), getattr(self, name), 0.0, high) for name, high in shares.items()),
+            _range_problem("weight decay", self.weight_decay, 0.0, 10.0),
+            _range_problem("clip", self.clip, 0.0),
+            _range_problem("seed", self.seed, 0, MAX_SEED),
+            None if dropout else f"dropout must be at least 0 and below 1, got {self.dropout}",
+            "learning rate must be above 0" if self.lr == 0 else None,
+            "epochs, max steps or max time must say when to end" if endless else None,
+        ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,16 +219,17 @@ class SampleConfig(Settings):
     """Keep characters at least this share as likely as the likeliest; 0 is off."""
     seed: int | None = None
 
-    def __post_init__(self) -> None:
-        Settings.__post_init__(self)
-        _check_range("length", self.length, 0)
-        _check_range("temperature", self.temperature, 0.0)
-        _check_range("top-k", self.top_k, 0)
-        _check_range("top-p", self.top_p, 0.0, 1.0)
-        _check_range("min-p", self.min_p, 0.0, 1.0)
-        _check_range("seed", self.seed, 0, MAX_SEED)
-        if self.top_p == 0:
-            raise ConfigError("top-p must be above 0; use --temperature 0 for the likeliest character")
+    def _problems(self) -> list[str | None]:
+        nothing = "top-p must be above 0; temperature 0 takes the likeliest character" if self.top_p == 0 else None
+        return [
+            _range_problem("length", self.length, 0),
+            _range_problem("temperature", self.temperature, 0.0),
+            _range_problem("top-k", self.top_k, 0),
+            _range_problem("top-p", self.top_p, 0.0, 1.0),
+            _range_problem("min-p", self.min_p, 0.0, 1.0),
+            _range_problem("seed", self.seed, 0, MAX_SEED),
+            nothing,
+        ]
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -239,12 +261,25 @@ def from_preset(preset: str, settings: Mapping[str, Any], vocabulary_size: int =
     A limit on steps or time replaces the preset's number of epochs, unless that is given as well.
     """
     if preset not in PRESETS:
-        raise ConfigError(f"no preset {preset!r}", hint=f"presets are {', '.join(PRESETS)}")
+        nearest = difflib.get_close_matches(preset, PRESETS, n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else f"presets are {', '.join(PRESETS)}"
+        raise ConfigError(f"no preset {preset!r}", hint=hint)
     merged = {**PRESETS[preset], **settings}
     if "epochs" not in settings and not settings.keys().isdisjoint(("max_steps", "max_time")):
         merged["epochs"] = None
     of_model = {name: merged.pop(name) for name in _type_hints(ModelConfig) if name in merged}
-    return ModelConfig.from_json({"vocabulary_size": vocabulary_size, **of_model}), TrainConfig.from_json(merged)
+    problems = []
+    try:
+        model = ModelConfig.from_json({"vocabulary_size": vocabulary_size, **of_model})
+    except ConfigError as error:
+        problems.append(error.message)
+    try:
+        train = TrainConfig.from_json(merged)
+    except ConfigError as error:
+        problems.append(error.message)
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return model, train
 
 
 def _type_hints(cls: type) -> dict[str, Any]:
@@ -260,18 +295,19 @@ def _choices(hint: Any) -> tuple[Any, ...]:
     return typing.get_args(hint) if origin is Literal else (hint,)
 
 
-def _check_type(name: str, value: object, hint: Any) -> None:
+def _type_problem(name: str, value: object, hint: Any) -> str | None:
     choices = _choices(hint)
     if type(value) is str and str not in choices:
         if value not in choices:
             names = ", ".join(choice for choice in choices if isinstance(choice, str))
-            raise ConfigError(f"{name.replace('_', ' ')} must be one of {names}; got {value!r}")
+            return f"{name.replace('_', ' ')} must be one of {names}; got {value!r}"
     elif type(value) not in choices:
-        raise ConfigError(f"{name.replace('_', ' ')} has the wrong type: {value!r}")
+        return f"{name.replace('_', ' ')} has the wrong type: {value!r}"
+    return None
 
 
-def _check_range(name: str, value: float | None, low: float, high: float = math.inf) -> None:
+def _range_problem(name: str, value: float | None, low: float, high: float = math.inf) -> str | None:
     if value is None or (low <= value <= high and math.isfinite(value)):
-        return
+        return None
     bounds = f"at least {low:,}" if high == math.inf else f"from {low:,} to {high:,}"
-    raise ConfigError(f"{name} must be {bounds}; got {value}")
+    return f"{name} must be {bounds}; got {value}"

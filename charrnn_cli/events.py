@@ -61,6 +61,17 @@ class Evaluated:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Sampled:
+    """What the model writes by now."""
+
+    step: int
+    prime: str
+    text: str
+    """New characters, without the prime."""
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CheckpointSaved:
     """A step file is on disk, whole and synced."""
 
@@ -118,5 +129,13 @@ class TrainingFinished:
 
 
 TrainEvent = (
-    TrainingStarted | StepLogged | Evaluated | CheckpointSaved | SaveFailed | Diverged | MemoryShort | TrainingFinished
+    TrainingStarted
+    | StepLogged
+    | Evaluated
+    | Sampled
+    | CheckpointSaved
+    | SaveFailed
+    | Diverged
+    | MemoryShort
+    | TrainingFinished
 )

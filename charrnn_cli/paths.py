@@ -20,6 +20,11 @@ def corpora_directory() -> Path:
     return _home("corpora") or _platform_directory("cache") / "corpora"
 
 
+def logs_directory() -> Path:
+    """What happened when something unexpected did: `$CHARRNN_HOME/logs`, or the platform's cache."""
+    return _home("logs") or _platform_directory("cache") / "logs"
+
+
 def make_directory(path: Path) -> Path:
     """Create a directory and its parents. Raises StorageError."""
     try:

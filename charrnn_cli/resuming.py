@@ -17,7 +17,8 @@ from charrnn_cli.text import TextOptions
 from charrnn_cli.vocab import Vocab
 
 LIMITS = ("epochs", "max_steps", "max_time")
-CHANGEABLE = {*LIMITS, "eval_every", "save_every", "keep", "log_every", "patience", "device", "precision", "threads"}
+DISPLAY = ("log_every", "sample_every", "sample_prime")
+CHANGEABLE = {*LIMITS, *DISPLAY, "eval_every", "save_every", "keep", "patience", "device", "precision", "threads"}
 """Settings that a resumed run may change; the others would make it another run."""
 
 
@@ -73,7 +74,7 @@ def resumed_config(resumable: Resumable, given: Mapping[str, Any]) -> TrainConfi
 
     A new limit on epochs, steps or time replaces the planned number of steps.
     """
-    recorded = TrainConfig.from_json(resumable.state.checkpoint.train)
+    recorded = TrainConfig.from_record(resumable.state.checkpoint.train)
     known = {**resumable.model.to_json(), **recorded.to_json()}
     for name, value in given.items():
         if name not in CHANGEABLE and known[name] != value:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
 from charrnn_cli.config import Settings
-from charrnn_cli.errors import CharrnnError, ConfigError, TextError
+from charrnn_cli.errors import CharrnnError, TextError
 from charrnn_cli.tensorfile import open_regular
 
 CHUNK_BYTES = 1 << 20
@@ -58,8 +58,6 @@ class TextOptions(Settings):
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
-        if self.min_count < 1:
-            raise ConfigError(f"min count must be at least 1; got {self.min_count}")
         try:
             "".encode(self.encoding)
             codecs.getincrementaldecoder(self.encoding)("strict").decode(b"")
@@ -68,6 +66,9 @@ class TextOptions(Settings):
                 f"unknown encoding {self.encoding!r}",
                 hint="for example utf-8, latin-1, cp1252, shift_jis, gb18030",
             ) from error
+
+    def _problems(self) -> list[str | None]:
+        return [f"min count must be at least 1; got {self.min_count}" if self.min_count < 1 else None]
 
 
 @dataclass(slots=True)

@@ -15,12 +15,13 @@ from charrnn_cli.corpus import Corpus
 from charrnn_cli.device import memory_errors_told
 from charrnn_cli.errors import DivergedError, RunBusyError, StorageError
 from charrnn_cli.evaluation import evaluate, never_stop
-from charrnn_cli.events import Diverged, Evaluated, MemoryShort, StepLogged, TrainEvent, TrainingFinished
+from charrnn_cli.events import Diverged, Evaluated, MemoryShort, Sampled, StepLogged, TrainEvent, TrainingFinished
 from charrnn_cli.lock import hold_lock
 from charrnn_cli.metrics import record
 from charrnn_cli.planning import Plan, ending_seconds, make_plan
 from charrnn_cli.publish import sweep_temporaries
 from charrnn_cli.runs import Run
+from charrnn_cli.sampling import generate
 from charrnn_cli.saving import SaveEvent, Saver
 from charrnn_cli.state import RunState
 from charrnn_cli.tensorfile import read_header
@@ -28,6 +29,7 @@ from charrnn_cli.trainer import Trainer
 
 LOG_INTERVAL = 1.0  # seconds
 MAX_DIVERGENCES = 3
+SAMPLE_LENGTH = 200  # characters, a twentieth of a second
 
 EndReason = Literal["complete", "time", "patience", "stopped"]
 
@@ -49,7 +51,8 @@ def train(
     A new run begins with the weights of `initial`, whose vocabulary the model's begins with, or with fresh ones.
     `should_stop` is asked between steps: the run is then saved and ended. `max_time` counts from `started`, a moment
     on `time.monotonic`'s clock. `source` is kept in the resume file for whoever resumes.
-    Raises ConfigError, TextError, DeviceError, FileFormatError, RunBusyError, StorageError, DivergedError.
+    Raises ConfigError, TextError, UnknownCharacterError, DeviceError, FileFormatError, RunBusyError, StorageError,
+    DivergedError.
     """
     started = time.monotonic() if started is None else started
     threads = torch.get_num_threads()
@@ -60,6 +63,8 @@ def train(
             saver = Saver(run, config.keep)
             first_step = 0 if resume is None else resume.checkpoint.step
             _check_not_moved(run, first_step)
+            if config.sample_prime is not None:
+                corpus.vocab.encode(config.sample_prime)  # raises UnknownCharacterError
             with memory_errors_told("use a smaller --batch-size, --seq-len, --size or --layers"):
                 plan = make_plan(corpus, model, config, started=started, first_step=first_step, should_stop=should_stop)
                 trainer = Trainer(model, plan.config, plan.windows, plan.steps)
@@ -151,6 +156,9 @@ class _Loop:
                 continue
             if self.trainer.parts > parts:
                 yield MemoryShort(step=self.trainer.step, parts=self.trainer.parts, seconds=self.state.seconds)
+            sample_every = self.plan.config.sample_every
+            if sample_every and self.trainer.step % sample_every == 0 and self.trainer.is_finite():
+                yield self._sampled()
             now = time.monotonic()
             if log_now or self._log_is_due(now - logged_at):
                 sound = self.trainer.is_finite()
@@ -245,6 +253,12 @@ class _Loop:
             chars_per_second=characters / max(seconds, 1e-9),
             seconds=self.state.seconds,
         )
+
+    def _sampled(self) -> Sampled:
+        checkpoint = self.state.checkpoint()
+        prime = self.plan.config.sample_prime or checkpoint.default_prime
+        text = "".join(generate(checkpoint, prime, length=SAMPLE_LENGTH, seed=self.plan.config.seed))
+        return Sampled(step=self.trainer.step, prime=prime, text=text, seconds=self.state.seconds)
 
     def _end(self, reason: EndReason) -> Iterator[TrainEvent]:
         step, progress, plan = self.trainer.step, self.progress, self.plan

@@ -29,6 +29,7 @@ LEVELS = {
         "source",
         "metrics",
         "stopping",
+        "plot",
         "substitution",
     ],
     2: [
@@ -157,6 +158,7 @@ def test_public_names() -> None:
             "RunBusyError",
             "SampleConfig",
             "SaveFailed",
+            "Sampled",
             "StepLogged",
             "StorageError",
             "TextError",

@@ -4,8 +4,8 @@ from importlib import resources
 from pathlib import Path
 
 from charrnn_cli.cli import console
+from charrnn_cli.cli.running import start_run
 from charrnn_cli.cli.session import Session
-from charrnn_cli.cli.train import start_run
 from charrnn_cli.config import from_preset
 from charrnn_cli.registry import Registry
 from charrnn_cli.source import Source

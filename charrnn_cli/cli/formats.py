@@ -4,22 +4,25 @@ import re
 
 from charrnn_cli.errors import ConfigError
 
+BLOCKS = "▁▂▃▄▅▆▇█"
+CURVE_WIDTH = 40
+
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
-def parse_duration(text: str) -> float:
+def parse_duration(text: str | float) -> float:
     """Seconds of `90`, `90s`, `20m`, `1h30m`. Raises ConfigError."""
-    match = _DURATION.fullmatch(text.strip().lower())
+    match = _DURATION.fullmatch(str(text).strip().lower())  # a number where it comes from a TOML file
     if not match or not any(match.groups()):
         raise ConfigError(f"{text!r} is no duration", hint="write for example 90s, 20m or 1h30m")
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return 3600 * hours + 60 * minutes + seconds
 
 
-def parse_dropout(text: str) -> float | str:
+def parse_dropout(text: str | float) -> float | str:
     """A share, or `auto`. Raises ConfigError."""
     if text == "auto":
-        return text
+        return "auto"
     try:
         return float(text)
     except ValueError as error:
@@ -56,3 +59,12 @@ def ago(seconds: float) -> str:
 
 def loss(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
+
+
+def sparkline(values: list[float], width: int = CURVE_WIDTH) -> str:
+    """The values as blocks, lowest to highest; more than `width` of them are thinned out, the last kept."""
+    if len(values) > width:
+        values = [values[round(index * (len(values) - 1) / (width - 1))] for index in range(width)]
+    low, high = min(values), max(values)
+    scale = (len(BLOCKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(BLOCKS[round((value - low) * scale)] for value in values)

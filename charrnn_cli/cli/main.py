@@ -1,6 +1,9 @@
 """The program: its commands, and the one place that turns errors into text and an exit code."""
 
+import os
 import sys
+import time
+import traceback
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,6 +12,7 @@ from typer._click.exceptions import ClickException, NoSuchOption
 
 from charrnn_cli.cli import checkpoints, console, demo, doctor, encode, sample, score, train
 from charrnn_cli.errors import CharrnnError, InterruptionError, UsageError
+from charrnn_cli.paths import logs_directory, make_directory
 from charrnn_cli.version import __version__
 
 app = typer.Typer(
@@ -66,9 +70,28 @@ def main() -> None:
     except ClickException as error:
         code = error.exit_code
         _print_usage_error(error)
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         code = 130
+    except Exception as error:
+        if settings.debug:
+            raise
+        code = 1
+        _print_unexpected(error)
     sys.exit(code or 0)
+
+
+def _print_unexpected(error: Exception) -> None:
+    """A mistake of this program's: a line, and the whole story in a file to send."""
+    hint = "--debug shows where"
+    try:
+        log = make_directory(logs_directory()) / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+        words = " ".join(sys.argv[1:])
+        story = f"charrnn {__version__} {words}\n\n{''.join(traceback.format_exception(error))}"
+        log.write_text(story, "utf-8", "backslashreplace")
+        hint = f"please report it with {log}"
+    except (OSError, CharrnnError):
+        pass  # the line alone, then
+    console.print_error(f"something unexpected happened: {type(error).__name__}: {error}", hint)
 
 
 def _print_error(error: CharrnnError, command: str) -> None:

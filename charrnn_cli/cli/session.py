@@ -21,6 +21,7 @@ from charrnn_cli.cli.formats import duration, size
 from charrnn_cli.cli.progress import show
 from charrnn_cli.cli.progress_bytes import bytes_progress
 from charrnn_cli.cli.signals import StopRequest
+from charrnn_cli.cli.tensorboard import check_tensorboard, logged
 from charrnn_cli.cli.text_options import told_of
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
@@ -40,9 +41,14 @@ SCALE_BUDGET = 120.0  # seconds; in a shorter run the few that measuring the sca
 class Session:
     """The conversation around one run; says nothing when `quiet` or `as_json`, where stdout alone speaks."""
 
-    def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, as_json: bool = False, tensorboard: Path | None = None) -> None:
         self.quiet, self.as_json = quiet or as_json, as_json
         self.only_reference = quiet and not as_json
+        self.tensorboard = tensorboard
+        if tensorboard is not None:
+            check_tensorboard()
+        self.scale: dict[str, float] = {}
+        """Bits a character that simple models reach on the text."""
         self.stop = StopRequest(lambda: self.say("stop", "after this step, and save; once more to leave at once"))
 
     def say(self, label: str, text: str) -> None:
@@ -81,7 +87,9 @@ class Session:
         if not self.quiet and (config.max_time is None or config.max_time >= SCALE_BUDGET):
             from charrnn_cli.baselines import baselines
 
-            self.say("scale", str(baselines(corpus)))
+            found = baselines(corpus)
+            self.scale = found.labelled
+            self.say("scale", str(found))
         batch_size = fitting_batch_size(corpus, split, config)
         if batch_size == config.batch_size or fixed_batch:
             return config
@@ -96,7 +104,9 @@ class Session:
         lost: CharrnnError | None = None  # standard output failed: training goes on without it
         started: TrainingStarted | None = None
         screen = console.stderr_console()
-        for event in events if self.quiet else show(events, screen):
+        if self.tensorboard is not None:
+            events = logged(events, self.tensorboard / directory.name)
+        for event in events if self.quiet else show(events, screen, self.scale):
             if self.as_json and lost is None:
                 try:
                     console.write_line(json.dumps(event_to_json(event), ensure_ascii=False))

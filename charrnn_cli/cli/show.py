@@ -1,6 +1,7 @@
 """`charrnn checkpoints show` and `path`: one checkpoint, from its header alone."""
 
 import math
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -8,18 +9,17 @@ import typer
 from charrnn_cli.advice import bits_per_character
 from charrnn_cli.cli import console
 from charrnn_cli.cli.commands import source_words, train_command
-from charrnn_cli.cli.formats import duration, loss, size
-from charrnn_cli.cli.references import ReferenceArgument
-from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.cli.formats import duration, loss, size, sparkline
+from charrnn_cli.cli.references import ReferenceArgument, complete_reference
+from charrnn_cli.config import BEFORE_IT_EXISTED, ModelConfig, TrainConfig
 from charrnn_cli.errors import CharrnnError, FileFormatError
 from charrnn_cli.metrics import read_metrics
+from charrnn_cli.plot import curves_of, save_plot
+from charrnn_cli.publish import publish
 from charrnn_cli.registry import Registry
 from charrnn_cli.runs import CHECKPOINT_KIND, Run, reference_of
 from charrnn_cli.source import Source
 from charrnn_cli.tensorfile import read_header
-
-BLOCKS = "▁▂▃▄▅▆▇█"
-CHART_WIDTH = 40
 
 
 def path(reference: ReferenceArgument = None) -> None:
@@ -31,42 +31,65 @@ def path(reference: ReferenceArgument = None) -> None:
 
 
 def show(
-    reference: ReferenceArgument = None,
+    references: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[REF]...",
+            help="RUN, RUN@best, RUN@STEP, latest or a file; several for one plot. Default: the newest run's best.",
+            show_default=False,
+            autocompletion=complete_reference,
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.svg|.png", help="Draw the losses as a picture, of several runs in one."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The header and the losses as one JSON object.")] = False,
 ) -> None:
     """Show a checkpoint: its configuration, data, losses, and the command that trains it again.
 
-    Example: charrnn checkpoints show anna-lstm-2x512
+    Example: charrnn checkpoints show anna-lstm-2x512 --plot losses.svg
     """
-    file = Registry().resolve(reference)
+    wanted: list[str | None] = [*references] if references else [None]
+    files = [Registry().resolve(reference) for reference in wanted]
+    shown = [_fields(file) for file in files]
+    if as_json:
+        whole = [{**fields, "evaluations": _evaluations(file)} for file, fields in zip(files, shown, strict=True)]
+        console.write_json(whole[0] if len(whole) == 1 else whole)
+    else:
+        for number, (file, fields) in enumerate(zip(files, shown, strict=True)):
+            if number:
+                console.write_line()
+            for label, text in _lines(fields, _evaluations(file)):
+                console.write_line(f"{label:<12}{console.safe(text)}")
+    if plot is not None:
+        runs = {file.parent.name: file.parent for file in files}
+        metrics = [(name, read_metrics(Run(name, path).metrics_path)) for name, path in runs.items()]
+        picture = save_plot(plot, ", ".join(runs), curves_of(metrics))
+        with publish(plot) as target:
+            target.write(picture)
+        console.say("wrote", str(plot))
+
+
+def _fields(file: Path) -> dict[str, Any]:
     header = read_header(file)
     if header.kind != CHECKPOINT_KIND:
         raise FileFormatError(f"{file} is a charrnn {header.kind} file, not a {CHECKPOINT_KIND}")
     fields = {name: value for name, value in header.metadata.items() if not name.endswith("_sha256")}
-    run = Run(file.parent.name, file.parent)
-    evaluations = [row for row in read_metrics(run.metrics_path) if row["event"] == "Evaluated"]
     val_loss = fields["val_loss"]
-    fields |= {
+    return fields | {
         "checkpoint": file.name,
         "reference": reference_of(file, fields["step"]),
         "val_bpc": None if val_loss is None else bits_per_character(val_loss),
         "bytes": header.file_bytes,
-        "command": train_command(fields["model"], fields["train"], _source(run)),
+        "command": train_command(
+            fields["model"], {**BEFORE_IT_EXISTED, **fields["train"]}, _source(Run(file.parent.name, file.parent))
+        ),
     }
-    if as_json:
-        console.write_json({**fields, "evaluations": evaluations})
-        return
-    for label, text in _lines(fields, evaluations):
-        console.write_line(f"{label:<12}{console.safe(text)}")
 
 
-def sparkline(values: list[float], width: int = CHART_WIDTH) -> str:
-    """The values as blocks, lowest to highest; more than `width` of them are thinned out, the last kept."""
-    if len(values) > width:
-        values = [values[round(index * (len(values) - 1) / (width - 1))] for index in range(width)]
-    low, high = min(values), max(values)
-    scale = (len(BLOCKS) - 1) / (high - low) if high > low else 0.0
-    return "".join(BLOCKS[round((value - low) * scale)] for value in values)
+def _evaluations(file: Path) -> list[dict[str, Any]]:
+    return [row for row in read_metrics(Run(file.parent.name, file.parent).metrics_path) if row["event"] == "Evaluated"]
 
 
 def _source(run: Run) -> str:
@@ -94,7 +117,7 @@ def _lines(fields: dict[str, Any], evaluations: list[dict[str, Any]]) -> list[tu
             lines.append((f"{label} curve", f"{values[0]:.3f} {sparkline(values)} {values[-1]:.3f}"))
     if evaluations:
         lines.append(("time", f"{duration(evaluations[-1]['seconds'])} to step {evaluations[-1]['step']:,}"))
-    settings = TrainConfig.from_json(train).to_json()
+    settings = TrainConfig.from_record(train).to_json()
     lines.append(("recipe", ", ".join(f"{name} {value}" for name, value in settings.items() if value is not None)))
     lines.append(("versions", ", ".join(f"{name} {version}" for name, version in fields["versions"].items())))
     lines.append(("again", fields["command"]))

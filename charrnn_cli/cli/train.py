@@ -1,29 +1,24 @@
 """`charrnn train`: its options, and a new or a resumed run built from them."""
 
-import dataclasses
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from charrnn_cli.advice import automatic_embed
-from charrnn_cli.cli import STARTED, console, text_options
+from charrnn_cli.cli import console, text_options
+from charrnn_cli.cli.config_file import load_config, to_toml
 from charrnn_cli.cli.formats import parse_dropout, parse_duration
 from charrnn_cli.cli.references import complete_preset, complete_reference, complete_resumable
+from charrnn_cli.cli.running import resume_run, start_run
 from charrnn_cli.cli.session import Session
 from charrnn_cli.cli.text_options import Texts
 from charrnn_cli.config import PRESETS, ModelConfig, TrainConfig, from_preset
 from charrnn_cli.errors import ConfigError
-from charrnn_cli.lock import check_unlocked
-from charrnn_cli.registry import Registry
 from charrnn_cli.runs import check_run_name
 from charrnn_cli.source import Source
 from charrnn_cli.text import TextOptions
-
-if TYPE_CHECKING:
-    from charrnn_cli.checkpoint import Checkpoint
 
 _TEXT = TextOptions()
 UNKNOWN = ("error", "drop", "extend")
@@ -159,12 +154,44 @@ def train(
         int | None,
         _option("System", "seed", "The same seed trains the same model.  [default: random]", envvar="CHARRNN_SEED"),
     ] = None,
+    config_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Take settings from a TOML file; what is typed beats it.",
+            is_eager=True,
+            callback=load_config,
+            rich_help_panel="System",
+            show_default=False,
+        ),
+    ] = None,
+    print_config: Annotated[
+        bool,
+        typer.Option("--print-config", help="Write the settings for --config, and leave.", rich_help_panel="System"),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show the plan from a few timed steps, and leave.", rich_help_panel="System"),
     ] = False,
+    sample_every: Annotated[
+        int | None, _option("Display", "sample_every", "Steps between short samples of what it writes.")
+    ] = None,
+    sample_prime: Annotated[
+        str | None,
+        _option("Display", "sample_prime", "What these begin with.  [default: a new line]", metavar="TEXT"),
+    ] = None,
     log_every: Annotated[
         int | None, _option("Display", "log_every", "Steps between lines of metrics.  [default: one a second]")
+    ] = None,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write figures for TensorBoard, an extra.",
+            rich_help_panel="Display",
+            show_default=False,
+        ),
     ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Only the final reference.", rich_help_panel="Display")
@@ -178,7 +205,7 @@ def train(
     Example: charrnn train book.txt --layers 2 --size 512 --max-time 20m
     """
     given = _given(context, resuming=resume is not None)
-    session = Session(quiet=quiet, as_json=as_json)
+    session = Session(quiet=quiet, as_json=as_json, tensorboard=tensorboard)
     options = text_options.text_options(context.params)
     if unknown not in UNKNOWN:
         raise ConfigError(f"--unknown must be one of {', '.join(UNKNOWN)}; got {unknown!r}")
@@ -190,7 +217,7 @@ def train(
                     f"{option} is for new runs; a resumed one goes on as it is", hint=f"leave out {option}"
                 )
         typed = any(_is_typed(context, name) for name in options.to_json())
-        _resume(session, resume, texts or [], options if typed else None, given, allow_new_data=allow_new_data)
+        resume_run(session, resume, texts or [], options if typed else None, given, allow_new_data=allow_new_data)
         return
     if not texts:
         raise ConfigError("name a TEXT to train on, or a run with --resume", hint="charrnn train book.txt")
@@ -199,6 +226,9 @@ def train(
     model, config = from_preset(preset, given)
     if run is not None:
         check_run_name(run)
+    if print_config:
+        console.write(to_toml(_resolved(context.params, model, config)))
+        return
     source = Source(tuple(texts), options, init_from, unknown)
     start_run(
         session,
@@ -213,114 +243,21 @@ def train(
     )
 
 
-def start_run(
-    session: Session,
-    source: Source,
-    model: ModelConfig,
-    config: TrainConfig,
-    given: Mapping[str, Any] = MappingProxyType({}),
-    *,
-    run: str | None = None,
-    fixed_batch: bool = False,
-    fixed_embed: bool = False,
-    dry_run: bool = False,
-) -> str:
-    """Train a new run and show it; its name. A dry run shows its plan alone."""
-    session.say("charrnn", f"reading {text_options.title(list(source.paths))}")
-    with session.stop.listening():
-        initial = _initial(source, given)
-        corpus = session.read(source, None if initial is None else initial.vocab)
-        if initial is not None:
-            from charrnn_cli.transfer import grown_model
-
-            model = grown_model(initial, corpus.vocab)
-        else:
-            size = len(corpus.vocab)
-            embed = model.embed if fixed_embed else automatic_embed(size)
-            model = dataclasses.replace(model, vocabulary_size=size, embed=embed)
-        config = session.fit(corpus, model, config, fixed_batch=fixed_batch)
-        if dry_run:
-            session.rehearse(corpus, model, config)
-            return ""
-        registry = Registry()
-        default_name = f"{corpus.name}-{model.cell}-{model.layers}x{model.size}"
-        new = registry.create_like(default_name) if run is None else registry.create(run)
-
-        from charrnn_cli.training import train as train_events
-
-        events = train_events(
-            corpus,
-            model,
-            config,
-            run=new,
-            initial=initial,
-            started=STARTED,
-            should_stop=session.stop,
-            source=source.to_json(),
-        )
-        session.follow(events, new.path, source, model, config)
-    return new.name
-
-
-def _initial(source: Source, given: Mapping[str, Any]) -> "Checkpoint | None":
-    """The checkpoint to begin with, before torch is imported: what is wrong with it is told at once."""
-    if source.init_from is None:
-        return None
-    from charrnn_cli.checkpoint import load_checkpoint
-    from charrnn_cli.transfer import check_architecture
-
-    checkpoint = load_checkpoint(Registry().resolve(source.init_from))
-    check_architecture(checkpoint, given)
-    return checkpoint
-
-
-def _resume(
-    session: Session,
-    reference: str,
-    texts: list[Path],
-    options: TextOptions | None,
-    given: dict[str, Any],
-    *,
-    allow_new_data: bool,
-) -> None:
-    from charrnn_cli.resuming import check_text, is_complete, open_resumable, resumed_config, source_of
-
-    resumable = open_resumable(reference, Registry())
-    if resumable.note is not None:
-        session.say("warning", resumable.note)
-    check_unlocked(resumable.run.path)  # before torch is imported: the answer comes at once
-    config = resumed_config(resumable, given)
-    name, step = resumable.run.name, resumable.step
-    if is_complete(resumable, config, given):
-        session.say("done", f"run {name} is complete at step {step:,}")
-        session.say("next", f"charrnn train --resume {name} --max-steps {2 * step}")
-        if session.only_reference:
-            console.write_line(f"{name}@{resumable.state.progress.get('best_step') or step}")
-        return
-    source, vocab = source_of(resumable, texts, options)
-    session.say("charrnn", f"reading {text_options.title(list(source.paths))}")
-    with session.stop.listening():
-        corpus = session.read(source, vocab)
-        check_text(resumable, corpus, allow_new_data=allow_new_data)
-
-        from charrnn_cli.training import train as train_events
-
-        events = train_events(
-            corpus,
-            resumable.model,
-            config,
-            run=resumable.run,
-            resume=resumable.state,
-            started=STARTED,
-            should_stop=session.stop,
-            source=source.to_json(),
-        )
-        session.follow(events, resumable.run.path, source, resumable.model, config)
+def _resolved(params: Mapping[str, Any], model: ModelConfig, config: TrainConfig) -> dict[str, Any]:
+    """Every option that trains this model again, the seed included; what is decided from the text stays open."""
+    decided = {**model.to_json(), **config.to_json()}
+    decided["seed"] = secrets.randbelow(2**32) if config.seed is None else config.seed
+    if "embed" not in {**PRESETS[params["preset"]]} and params["embed"] is None:
+        del decided["embed"]
+    names = ("texts", "preset", *decided, *TextOptions().to_json(), "init_from", "unknown", "run")
+    resolved = {name: decided.get(name, params.get(name)) for name in names if name in params}
+    resolved["texts"] = [str(path) for path in params["texts"]]
+    return resolved
 
 
 def _is_typed(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+    return source is not None and source.name in ("COMMANDLINE", "DEFAULT_MAP")  # or in the file of --config
 
 
 def _given(context: typer.Context, *, resuming: bool) -> dict[str, Any]:

@@ -1,0 +1,125 @@
+"""A run built from what was typed: a new one, or one that goes on."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from charrnn_cli.advice import automatic_embed
+from charrnn_cli.cli import STARTED, console, text_options
+from charrnn_cli.cli.session import Session
+from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.lock import check_unlocked
+from charrnn_cli.registry import Registry
+from charrnn_cli.source import Source
+from charrnn_cli.text import TextOptions
+
+if TYPE_CHECKING:
+    from charrnn_cli.checkpoint import Checkpoint
+
+
+def start_run(
+    session: Session,
+    source: Source,
+    model: ModelConfig,
+    config: TrainConfig,
+    given: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    run: str | None = None,
+    fixed_batch: bool = False,
+    fixed_embed: bool = False,
+    dry_run: bool = False,
+) -> str:
+    """Train a new run and show it; its name. A dry run shows its plan alone."""
+    session.say("charrnn", f"reading {text_options.title(list(source.paths))}")
+    with session.stop.listening():
+        initial = _initial(source, given)
+        corpus = session.read(source, None if initial is None else initial.vocab)
+        if initial is not None:
+            from charrnn_cli.transfer import grown_model
+
+            model = grown_model(initial, corpus.vocab)
+        else:
+            size = len(corpus.vocab)
+            embed = model.embed if fixed_embed else automatic_embed(size)
+            model = dataclasses.replace(model, vocabulary_size=size, embed=embed)
+        config = session.fit(corpus, model, config, fixed_batch=fixed_batch)
+        if dry_run:
+            session.rehearse(corpus, model, config)
+            return ""
+        registry = Registry()
+        default_name = f"{corpus.name}-{model.cell}-{model.layers}x{model.size}"
+        new = registry.create_like(default_name) if run is None else registry.create(run)
+
+        from charrnn_cli.training import train as train_events
+
+        events = train_events(
+            corpus,
+            model,
+            config,
+            run=new,
+            initial=initial,
+            started=STARTED,
+            should_stop=session.stop,
+            source=source.to_json(),
+        )
+        session.follow(events, new.path, source, model, config)
+    return new.name
+
+
+def _initial(source: Source, given: Mapping[str, Any]) -> "Checkpoint | None":
+    """The checkpoint to begin with, before torch is imported: what is wrong with it is told at once."""
+    if source.init_from is None:
+        return None
+    from charrnn_cli.checkpoint import load_checkpoint
+    from charrnn_cli.transfer import check_architecture
+
+    checkpoint = load_checkpoint(Registry().resolve(source.init_from))
+    check_architecture(checkpoint, given)
+    return checkpoint
+
+
+def resume_run(
+    session: Session,
+    reference: str,
+    texts: list[Path],
+    options: TextOptions | None,
+    given: dict[str, Any],
+    *,
+    allow_new_data: bool,
+) -> None:
+    """Go on with a run and show it. Raises NotFoundError, MismatchError, TextError, and what training raises."""
+    from charrnn_cli.resuming import check_text, is_complete, open_resumable, resumed_config, source_of
+
+    resumable = open_resumable(reference, Registry())
+    if resumable.note is not None:
+        session.say("warning", resumable.note)
+    check_unlocked(resumable.run.path)  # before torch is imported: the answer comes at once
+    config = resumed_config(resumable, given)
+    name, step = resumable.run.name, resumable.step
+    if is_complete(resumable, config, given):
+        session.say("done", f"run {name} is complete at step {step:,}")
+        session.say("next", f"charrnn train --resume {name} --max-steps {2 * step}")
+        if session.only_reference:
+            console.write_line(f"{name}@{resumable.state.progress.get('best_step') or step}")
+        return
+    source, vocab = source_of(resumable, texts, options)
+    session.say("charrnn", f"reading {text_options.title(list(source.paths))}")
+    with session.stop.listening():
+        corpus = session.read(source, vocab)
+        check_text(resumable, corpus, allow_new_data=allow_new_data)
+
+        from charrnn_cli.training import train as train_events
+
+        events = train_events(
+            corpus,
+            resumable.model,
+            config,
+            run=resumable.run,
+            resume=resumable.state,
+            started=STARTED,
+            should_stop=session.stop,
+            source=source.to_json(),
+        )
+        session.follow(events, resumable.run.path, source, resumable.model, config)
