@@ -44,7 +44,10 @@ def curves_of(metrics: Iterable[tuple[str, Sequence[dict[str, Any]]]]) -> list[C
             points = [
                 (float(row["step"]), float(row[field]))
                 for row in rows
-                if row["event"] == event and isinstance(row.get(field), float) and math.isfinite(row[field])
+                if row["event"] == event
+                and isinstance(row.get("step"), int)
+                and isinstance(row.get(field), float)
+                and math.isfinite(row[field])
             ]
             if points:
                 curves.append(Curve(f"{name} {part}", _thinned(points), number, part == "train"))
@@ -86,13 +89,15 @@ def to_svg(title: str, curves: Sequence[Curve]) -> str:
     middle = (TOP + HEIGHT - BOTTOM) / 2
     turned = f'transform="rotate(-90 16 {middle})"'
     parts.append(f'<text x="16" y="{middle}" text-anchor="middle" {turned}>loss, nats a character</text>')
+    area = f'x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - TOP - BOTTOM}"'
+    parts.append(f'<clipPath id="area"><rect {area}/></clipPath>')
     for number, curve in enumerate(curves):
         color = COLORS[curve.run % len(COLORS)]
         kind = "curve train" if curve.train else "curve"
         line = " ".join(f"{x},{y}" for x, y in (place(*point) for point in curve.points))
-        parts.append(f'<polyline class="{kind}" stroke="{color}" points="{line}"/>')
+        parts.append(f'<polyline class="{kind}" clip-path="url(#area)" stroke="{color}" points="{line}"/>')
         for x, y in () if curve.train else (place(*point) for point in curve.points):
-            parts.append(f'<circle cx="{x}" cy="{y}" r="2.5" fill="{color}"/>')
+            parts.append(f'<circle clip-path="url(#area)" cx="{x}" cy="{y}" r="2.5" fill="{color}"/>')
         height = TOP + 14 + 19 * number
         left = WIDTH - RIGHT - 12
         parts.append(

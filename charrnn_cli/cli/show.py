@@ -112,11 +112,14 @@ def _lines(fields: dict[str, Any], evaluations: list[dict[str, Any]]) -> list[tu
         ("val loss", f"{loss(fields['val_loss'])}, {loss(fields['val_bpc'])} bits a character"),
     ]
     for name, label in (("train_loss", "train"), ("val_loss", "val")):
-        values = [float(row[name]) for row in evaluations if math.isfinite(row[name])]
+        found = [row.get(name) for row in evaluations]
+        values = [value for value in found if isinstance(value, float) and math.isfinite(value)]
         if len(values) > 1:
             lines.append((f"{label} curve", f"{values[0]:.3f} {sparkline(values)} {values[-1]:.3f}"))
-    if evaluations:
-        lines.append(("time", f"{duration(evaluations[-1]['seconds'])} to step {evaluations[-1]['step']:,}"))
+    times = [(row.get("step"), row.get("seconds")) for row in evaluations]
+    known = [(step, seconds) for step, seconds in times if isinstance(step, int) and isinstance(seconds, float)]
+    if known:
+        lines.append(("time", f"{duration(known[-1][1])} to step {known[-1][0]:,}"))
     settings = TrainConfig.from_record(train).to_json()
     lines.append(("recipe", ", ".join(f"{name} {value}" for name, value in settings.items() if value is not None)))
     lines.append(("versions", ", ".join(f"{name} {version}" for name, version in fields["versions"].items())))

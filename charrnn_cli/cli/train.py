@@ -26,6 +26,7 @@ _DEFAULTS: dict[str, Any] = {
     **ModelConfig(vocabulary_size=1).to_json(),
     **TrainConfig().to_json(),
     "dropout": "auto",
+    "embed": "64, more for over 512 characters",
 }
 
 

@@ -56,3 +56,24 @@ def test_baselines(charrnn: Charrnn, story: Path) -> None:
     assert "scale    uniform 3.91, unigram " in charrnn("encode", story, "--baselines").stdout
     facts = json.loads(charrnn("encode", story, "--baselines", "--json", "-o", "x.safetensors").stdout)
     assert facts["baselines"]["uniform"] > facts["baselines"]["fivegram"]
+
+
+def test_directories_and_vocabularies(charrnn: Charrnn, tmp_path: Path) -> None:
+    """Which files, what stands between them, whose ids, and what is done with the rest."""
+    (tmp_path / "books").mkdir()
+    for name in ("a.txt", "b.txt", "c.md"):
+        (tmp_path / "books" / name).write_text(f"<{name}>")
+    charrnn("encode", "books", "--include", "*.txt", "--separator", "\\n", "-o", "books.safetensors")
+    assert charrnn("encode", "--decode", "books.safetensors").stdout == "<a.txt>\n<b.txt>"
+    (tmp_path / "other.txt").write_text("ab Ω")
+    result = charrnn("encode", "other.txt", "--vocab", "books.safetensors")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "'Ω' (U+03A9) 1x" in result.stderr
+    base = ("encode", "other.txt", "--vocab", "books.safetensors", "--json", "-o")
+    dropped = json.loads(charrnn(*base, "x.safetensors", "--unknown", "drop").stdout)
+    assert (dropped["characters"], dropped["unseen"]) == (2, {" ": 1, "Ω": 1})
+    extended = charrnn(*base, "y.safetensors", "--unknown", "extend")
+    assert json.loads(extended.stdout)["vocabulary"].endswith(" Ω")
+    assert "not in the vocabulary before" in extended.stderr
+    assert charrnn("encode", "other.txt", "--unknown", "drop").returncode == 2
+    assert charrnn("encode", "other.txt", "--vocab", "nowhere").returncode == 2

@@ -170,3 +170,21 @@ def test_completion(charrnn: Charrnn, typed: str, expected: set[str]) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ, **env}, check=False
     )
     assert set(result.stdout.split()) == expected
+
+
+def test_show_plots_several_runs(charrnn: Charrnn, tiny_run: Run, tmp_path: Path) -> None:
+    """A picture of their losses; an existing file stays, and a run without figures is told."""
+    rows = [{"event": "Evaluated", "step": step, "val_loss": 3 / step, "train_loss": 2 / step} for step in (1, 2, 3)]
+    tiny_run.metrics_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    save(make_checkpoint(run="two"))
+    Registry().run("two").metrics_path.write_text(tiny_run.metrics_path.read_text())
+    result = charrnn("checkpoints", "show", "tiny", "two", "--plot", "losses.svg")
+    assert result.returncode == 0
+    picture = (tmp_path / "losses.svg").read_text()
+    assert "tiny val" in picture
+    assert "two val" in picture
+    assert charrnn("checkpoints", "show", "tiny", "--plot", "losses.svg").returncode == 1
+    save(make_checkpoint(run="bare"))
+    assert charrnn("checkpoints", "show", "bare", "--plot", "bare.svg").returncode == 2
+    assert charrnn("checkpoints", "show", "tiny", "--plot", "losses.gif").returncode == 2
+    assert len(json.loads(charrnn("checkpoints", "show", "tiny", "two", "--json").stdout)) == 2

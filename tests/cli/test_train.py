@@ -1,5 +1,6 @@
 """`charrnn train`, as a user sees it."""
 
+import importlib.util
 import json
 import os
 import re
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.registry import Registry
+from charrnn_cli.tensorfile import read_header
 from tests.conftest import Charrnn
+from tests.terminal import Terminal
 
 FAST = ("--layers", "1", "--size", "16", "--embed", "8", "--batch-size", "4", "--seq-len", "16", "--seed", "1")
 
@@ -240,3 +243,123 @@ def test_the_command_to_try_can_be_typed(charrnn: Charrnn, story: Path) -> None:
     assert {"--newlines", "--max-steps", "--size", "--batch-size"} <= set(words)
     assert "--seed" not in words
     assert charrnn(*words, "--dry-run").returncode == 0
+
+
+def test_a_file_of_settings_trains_the_same_model(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+    """What --print-config writes gives, by --config, the same settings and the same weights; what is typed beats it."""
+    options = [str(story), "--layers", "1", "--size", "8", "--max-steps", "6", "--dropout", "0.25"]
+    printed = charrnn("train", *options, "--print-config").stdout
+    (tmp_path / "run.toml").write_text(printed)
+    assert charrnn("train", "--config", "run.toml", "--print-config").stdout == printed
+    seed = re.search(r"seed = (\d+)", printed)
+    assert seed is not None
+    assert charrnn("train", "--config", "run.toml", "--run", "one", "-q").stdout == "one@6\n"
+    assert charrnn("train", *options, "--seed", seed[1], "--run", "two", "-q").stdout == "two@6\n"
+    digests = [read_header(Registry().resolve(f"{name}@6")).tensors_sha256 for name in ("one", "two")]
+    assert digests[0] == digests[1]
+    assert "max_steps = 3\n" in charrnn("train", "--config", "run.toml", "--max-steps", "3", "--print-config").stdout
+    for content, said in (
+        ("sizes = 3", "unknown key 'sizes'"),
+        ("size = [3]", "one value"),
+        ("size = ", "not TOML"),
+        ("layers = 0\nsize = -1", "layers must be from 1 to 64; got 0; size must be"),
+    ):
+        (tmp_path / "bad.toml").write_text(content)
+        result = charrnn("train", str(story), "--config", "bad.toml")
+        assert result.returncode == 2
+        assert said in result.stderr
+    assert charrnn("train", "--config", "missing.toml").returncode == 2
+
+
+def test_documents(charrnn: Charrnn, tmp_path: Path) -> None:
+    """A folder is trained on file by file; shuffled, another model; the run knows its files when it is resumed."""
+    (tmp_path / "books").mkdir()
+    for number in range(6):
+        (tmp_path / "books" / f"{number}.txt").write_text("the cat sat on the mat. " * (40 + number))
+    (tmp_path / "books" / "empty.txt").touch()
+    base = ["train", "books", "--layers", "1", "--size", "8", "--seed", "1", "--batch-size", "4", "--seq-len", "16"]
+    result = charrnn(*base, "--max-steps", "30")
+    assert result.returncode == 0
+    assert "6 documents" in result.stderr
+    assert "empty.txt is empty" in result.stderr
+    shuffled = charrnn(*base, "--max-steps", "30", "--shuffle-documents", "--run", "shuffled", "-q")
+    assert shuffled.returncode == 0
+    digests = [read_header(Registry().resolve(f"{name}@30")).tensors_sha256 for name in ("books-lstm-1x8", "shuffled")]
+    assert digests[0] != digests[1]
+    assert charrnn("train", "--resume", "shuffled", "--max-steps", "34", "-q").returncode == 0
+
+
+def test_a_run_begins_with_another(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+    """Its weights and vocabulary; unknown characters are refused, left out or learned; and it can be resumed."""
+    small = ["--layers", "1", "--size", "8", "--max-steps", "6", "--seed", "1", "-q"]
+    charrnn("train", str(story), *small, "--run", "first")
+    other = tmp_path / "other.txt"
+    other.write_text(story.read_text().replace("cat", "ÇAT"))
+    later = ["train", "other.txt", "--init-from", "first", "--max-steps", "6", "--seed", "1"]
+    refused = charrnn(*later)
+    assert refused.returncode == 2
+    assert "'Ç' (U+00C7) 160x" in refused.stderr
+    told = charrnn(*later, "--unknown", "extend", "--run", "grown")
+    assert told.returncode == 0
+    assert "step 0/6" in told.stderr
+    assert charrnn(*later, "--unknown", "drop", "--run", "dropped", "-q").returncode == 0
+    sizes = [
+        read_header(Registry().resolve(name)).metadata["model"]["vocabulary_size"] for name in ("grown", "dropped")
+    ]
+    assert sizes[0] == sizes[1] + 3
+    for name in ("grown", "dropped"):
+        assert charrnn("train", "--resume", name, "--max-steps", "8", "-q").returncode == 0
+    assert charrnn(*later, "--size", "9", "--unknown", "drop").returncode == 2
+    assert charrnn("train", "other.txt", "--unknown", "drop").returncode == 2
+
+
+def test_samples_while_training(charrnn: Charrnn, story: Path) -> None:
+    """Every so many steps, after the prime; an unknown character in it is told before the first step."""
+    small = ["train", str(story), "--layers", "1", "--size", "8", "--max-steps", "6", "--seed", "1"]
+    result = charrnn(*small, "--sample-every", "3", "--sample-prime", "the ", "--json")
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    sampled = [row for row in rows if row["event"] == "Sampled"]
+    assert [(row["step"], row["prime"], len(row["text"])) for row in sampled] == [(3, "the ", 200), (6, "the ", 200)]
+    assert "writes  the " in charrnn(*small, "--sample-every", "6", "--sample-prime", "the ").stderr
+    unknown = charrnn(*small, "--sample-every", "3", "--sample-prime", "Ω")
+    assert (unknown.returncode, "'Ω'" in unknown.stderr) == (2, True)
+
+
+def test_tensorboard(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+    """Figures in a directory of the run's name where the extra is installed, else an error that names it."""
+    result = charrnn(
+        "train", str(story), "--layers", "1", "--size", "8", "--max-steps", "4", "--run", "x", "--tensorboard", "board"
+    )
+    if importlib.util.find_spec("tensorboard") is None:
+        assert result.returncode == 2
+        assert "pip install 'charrnn[tensorboard]'" in result.stderr
+    else:
+        assert result.returncode == 0
+        assert list((tmp_path / "board" / "x").iterdir())
+
+
+def on_screen(written: bytes) -> list[str]:
+    """What stood in each line, its escape sequences taken out."""
+    plain = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", written).decode()
+    return re.split(r"[\r\n]+", plain)
+
+
+@pytest.mark.parametrize("end", ["complete", "interrupted", "crashed"])
+def test_a_narrow_terminal(story: Path, home: Path, end: str) -> None:
+    """At 60 columns no line is longer, and the cursor is there again afterwards."""
+    options = ["--layers", "1", "--size", "8", "--max-steps", "200" if end == "complete" else "1000000", "--seed", "1"]
+    options += ["--eval-every", "50", "--sample-every", "20"]
+    with Terminal("train", str(story), *options, columns=60) as terminal:
+        if end != "complete":
+            terminal.wait_for("bpc")
+            if end == "interrupted":
+                terminal.type("\x03")
+            else:
+                (run,) = (home / "runs").iterdir()
+                os.chmod(run, 0o500)
+                terminal.process.send_signal(signal.SIGTERM)
+        code = terminal.wait()
+    assert code == {"complete": 0, "interrupted": 130, "crashed": 143}[end] or end == "crashed"
+    assert max(len(line) for line in on_screen(terminal.written)) <= 60
+    assert terminal.written.rfind(b"\x1b[?25h") > terminal.written.rfind(b"\x1b[?25l")
+    assert b"Traceback" not in terminal.written
