@@ -5,6 +5,7 @@ Every string from outside passes `safe` first and is never parsed as markup.
 
 import contextlib
 import errno
+import functools
 import io
 import json
 import os
@@ -126,33 +127,34 @@ def is_fancy(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
 
+@functools.cache
 def stderr_console() -> "Console":
-    """For drawing on standard error; a terminal that goes away is no error."""
+    """The one console on standard error, so that a line does not run into what is drawn live.
+
+    A terminal that goes away is no error.
+    """
     from rich.console import Console
 
-    return Console(file=cast("TextIO", _Tolerant(sys.stderr)), highlight=False, markup=False, emoji=False)
+    return Console(file=cast("TextIO", _Tolerant()), highlight=False, markup=False, emoji=False)
 
 
 class _Tolerant:
-    """A stream whose loss nobody notices: whoever works for hours must not end with the terminal."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    """Standard error, whose loss nobody notices: whoever works for hours must not end with the terminal."""
 
     def write(self, text: str) -> int:
         with contextlib.suppress(OSError, ValueError):
-            self._stream.write(text)
+            sys.stderr.write(text)
         return len(text)
 
     def flush(self) -> None:
         with contextlib.suppress(OSError, ValueError):
-            self._stream.flush()
+            sys.stderr.flush()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return getattr(sys.stderr, name)
 
 
-def say(label: str, text: str, console: "Console | None" = None) -> None:
+def say(label: str, text: str) -> None:
     """One line of conversation, its label in a column; folded on a terminal, never in a pipe."""
     if not is_fancy(sys.stderr):
         _write_error(f"{label:<{LABEL_WIDTH}}{safe(text)}\n" if label else safe(text) + "\n")
@@ -164,7 +166,7 @@ def say(label: str, text: str, console: "Console | None" = None) -> None:
     grid.add_column(width=LABEL_WIDTH)
     grid.add_column(overflow="fold")
     grid.add_row(Text(label, style="bold cyan"), Text(safe(text)))
-    (console or stderr_console()).print(grid)
+    stderr_console().print(grid)
 
 
 def print_error(message: str, hint: str | None) -> None:
@@ -177,6 +179,6 @@ def _one_line(text: str) -> str:
 
 
 def _write_error(text: str) -> None:
-    stream = _Tolerant(sys.stderr)
+    stream = _Tolerant()
     stream.write(text)
     stream.flush()

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn_cli.advice import bits_per_character
-from charrnn_cli.cli.console import is_fancy, safe, say
+from charrnn_cli.cli.console import is_fancy, safe, say, stderr_console
 from charrnn_cli.cli.formats import duration, loss, sparkline
 from charrnn_cli.events import (
     CheckpointSaved,
@@ -31,6 +31,7 @@ from charrnn_cli.events import (
 PLAIN_INTERVAL = 10.0  # seconds between lines where nobody watches
 CURVE_WIDTH = 60
 SAMPLE_LINES = 6
+ECHO = 2  # columns that a terminal's own ^C takes at the end of a line
 
 
 class TrainingDisplay:
@@ -94,13 +95,14 @@ class TrainingDisplay:
         return [f"{self.chars_per_second:,.0f} chars/s", *([] if seconds is None else [f"{duration(seconds)} left"])]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        room = options.max_width - ECHO
         grid = Table.grid(expand=True, padding=(0, 1))
         grid.add_column(ratio=1)
         grid.add_column(justify="right", no_wrap=True)
         place = f"{self.step:,}/{self.total:,}  epoch {self.step / self.per_epoch:.1f}"
         grid.add_row(ProgressBar(total=self.total, completed=self.step), Text(place))
         yield grid
-        yield _line("   ".join(self.losses()), "bold")
+        yield _line("   ".join(self.losses()), "bold", room)
         seconds_per_step = 1 / (self.chars_per_second * self.steps_per_character) if self.chars_per_second else 0.0
         speed = self.speed()
         facts = [speed[0], f"{seconds_per_step:.2g} s/step", *speed[1:]]
@@ -108,18 +110,18 @@ class TrainingDisplay:
             facts.append(f"best @{self.best[0]}")
         if self.saved and (self.best is None or self.saved != self.best[0]):
             facts.append(f"saved @{self.saved}")
-        yield _line("   ".join(facts), "dim")
+        yield _line("   ".join(facts), "dim", room)
         width = min(CURVE_WIDTH, max(8, options.max_width - len("train 0.000  0.000")))
         for name, curve, style in (("train", self.train_curve, "dim"), ("val", self.val_curve, "cyan")):
             if len(curve) > 1:
-                yield _line(f"{name:<6}{curve[0]:.3f} {sparkline(curve, width)} {curve[-1]:.3f}", style)
+                yield _line(f"{name:<6}{curve[0]:.3f} {sparkline(curve, width)} {curve[-1]:.3f}", style, room)
         if self.scale and self.val_loss is not None:
-            yield _line(self._beaten(bits_per_character(self.val_loss)), "dim")
+            yield _line(self._beaten(bits_per_character(self.val_loss)), "dim", room)
         if self.sample is not None:
-            yield _line(f"@{self.sample.step} writes:", "dim")
+            yield _line(f"@{self.sample.step} writes:", "dim", room)
             text = safe(self.sample.prime + self.sample.text, keep="\n\t").expandtabs(4).strip("\n")
             for line in text.split("\n")[:SAMPLE_LINES]:
-                yield _line(line, "italic")
+                yield _line(line, "italic", room)
 
     def _beaten(self, bits: float) -> str:
         """The baselines in their order, those that the model beats marked."""
@@ -133,13 +135,13 @@ class TrainingDisplay:
         return f"step {self.step}/{self.total}  epoch {self.step / self.per_epoch:.2f}  {fields}"
 
 
-def _line(text: str, style: str) -> Text:
-    return Text(text, style=style, no_wrap=True, overflow="crop")
+def _line(text: str, style: str, width: int) -> Text:
+    line = Text(text, style=style, no_wrap=True, overflow="crop")
+    line.truncate(width)
+    return line
 
 
-def show(
-    events: Iterable[TrainEvent], console: Console, scale: Mapping[str, float] = MappingProxyType({})
-) -> Iterator[TrainEvent]:
+def show(events: Iterable[TrainEvent], scale: Mapping[str, float] = MappingProxyType({})) -> Iterator[TrainEvent]:
     """Draw the events as they pass: live on a terminal, else a line at intervals.
 
     `scale` are bits a character that simple models reach.
@@ -152,23 +154,23 @@ def show(
             if isinstance(event, TrainingStarted):
                 display = TrainingDisplay(event, scale)
                 if is_fancy(sys.stderr):
-                    live = Live(display, console=console, refresh_per_second=4, redirect_stdout=False)
+                    live = Live(display, console=stderr_console(), refresh_per_second=4, redirect_stdout=False)
                     live.start()
             assert display is not None
             display.take(event)
             match event:
                 case SaveFailed(message=message):
-                    say("warning", f"{message}; training goes on and will try again", console)
+                    say("warning", f"{message}; training goes on and will try again")
                 case Diverged(step=step, back_to=back_to, learning_rate=rate):
-                    say("warning", f"the loss blew up at step {step}: back to step {back_to} at lr {rate:g}", console)
+                    say("warning", f"the loss blew up at step {step}: back to step {back_to} at lr {rate:g}")
                 case MemoryShort(parts=parts):
-                    say("memory", f"too little for the batch at once: it goes in {parts} parts from now on", console)
+                    say("memory", f"too little for the batch at once: it goes in {parts} parts from now on")
                 case StepLogged() | Evaluated() if live is None:
                     if isinstance(event, Evaluated) or time.monotonic() - last_line >= PLAIN_INTERVAL:
-                        say("", display.plain(), console)
+                        say("", display.plain())
                         last_line = time.monotonic()
                 case Sampled(prime=prime, text=text) if live is None:
-                    say("writes", f"{prime}{text}".replace("\n", "⏎"), console)
+                    say("writes", f"{prime}{text}".replace("\n", "⏎"))
                 case CheckpointSaved() | TrainingFinished() if live is not None:
                     live.refresh()
             yield event

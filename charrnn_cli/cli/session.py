@@ -103,10 +103,9 @@ class Session:
         finished: TrainingFinished | None = None
         lost: CharrnnError | None = None  # standard output failed: training goes on without it
         started: TrainingStarted | None = None
-        screen = console.stderr_console()
         if self.tensorboard is not None:
             events = logged(events, self.tensorboard / directory.name)
-        for event in events if self.quiet else show(events, screen, self.scale):
+        for event in events if self.quiet else show(events, self.scale):
             if self.as_json and lost is None:
                 try:
                     console.write_line(json.dumps(event_to_json(event), ensure_ascii=False))
