@@ -7,33 +7,24 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.corpus import CORPUS_KIND, DTYPES, Corpus, Ids, corpus_specs, ids_dtype
+from charrnn_cli.corpus import CORPUS_KIND, Corpus, Ids, corpus_specs, ids_dtype
 from charrnn_cli.documents import Document, Gathered, gathered
 from charrnn_cli.errors import (
     AlreadyPublishedError,
     CharrnnError,
-    ConfigError,
     FileFormatError,
     NotFoundError,
     TextError,
-    UnknownCharacterError,
 )
 from charrnn_cli.paths import corpora_directory, make_directory
+from charrnn_cli.symbols import CODE_POINTS, SymbolTable, Unknown, symbol_table
 from charrnn_cli.tensorfile import TensorWriter, read_header, write_tensors
 from charrnn_cli.text import CHUNK_BYTES, TextFacts, TextOptions, open_text, read_pieces
 from charrnn_cli.vocab import Vocab
-
-CODE_POINTS = 0x110000
-REPLACEMENT = 0xFFFD
-MOST_NAMED = 10  # unseen characters in a message
-
-Unknown = Literal["error", "drop", "extend"]
-"""What to do with characters that a given vocabulary does not have."""
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all; what it raises ends the work and leaves nothing half made."""
@@ -118,7 +109,7 @@ def _encode(
     counted = _Count.of(found, options, lambda done: progress(done, total))
     if not counted.starts:
         raise TextError(f"{found.title} is empty", hint="name a file that holds text")
-    table = _table(counted.counts, options, vocab, unknown)
+    table = symbol_table(counted.counts, options, vocab, unknown)
     characters, starts = counted.characters, counted.starts
     if table.dropped is not None:  # how much of each document stays is known after a pass with the table
         starts, characters = _starts_without(counted, options, table, lambda done: progress(done, total))
@@ -212,70 +203,8 @@ class _Count:
                 self._add(codes, -1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """From code points to ids."""
-
-    vocab: Vocab
-    counts: npt.NDArray[np.uint64]
-    """Of each symbol, (V,)."""
-    ids: npt.NDArray[np.unsignedinteger[Any]]
-    """(0x110000,)"""
-    dropped: npt.NDArray[np.bool_] | None
-    """(0x110000,), or None where nothing is left out."""
-    unseen: dict[str, int]
-    """Characters that the given vocabulary did not have, with their counts; the commonest first."""
-
-
-def _table(counts: npt.NDArray[np.uint64], options: TextOptions, vocab: Vocab | None, unknown: Unknown) -> _Table:
-    present = np.flatnonzero(counts)
-    if vocab is not None and options.min_count > 1:
-        raise ConfigError("a given vocabulary leaves --min-count nothing to do", hint="leave out --min-count")
-    mapped = np.arange(CODE_POINTS)
-    if vocab is None:
-        rare = present[counts[present] < options.min_count]
-        mapped[rare] = REPLACEMENT
-        kept = np.unique(mapped[present])
-        vocab, dropped, unseen = Vocab.from_code_points(kept.astype("<u4").tobytes()), None, {}
-    else:
-        known = np.frombuffer(vocab.to_code_points(), "<u4")
-        strange = np.setdiff1d(present, known)
-        strange = strange[np.argsort(-counts[strange].astype(np.int64), kind="stable")]
-        unseen = {chr(code): int(counts[code]) for code in strange.tolist()}
-        if unseen and unknown == "error":
-            raise UnknownCharacterError(
-                f"the text has {described_characters(unseen)} that the model never saw",
-                hint="--unknown drop leaves them out, --unknown extend makes the model learn them",
-            )
-        dropped = None
-        if unknown == "drop" and unseen:
-            dropped = np.zeros(CODE_POINTS, bool)
-            dropped[strange] = True
-        elif unseen:
-            vocab = Vocab(vocab.characters + "".join(sorted(unseen)))
-    codes_V = np.frombuffer(vocab.to_code_points(), "<u4")
-    ids = np.zeros(CODE_POINTS, DTYPES[ids_dtype(len(vocab))])
-    ids[codes_V] = np.arange(len(vocab))
-    ids = ids[mapped]
-    if dropped is not None:
-        counts = np.where(dropped, 0, counts)
-    counts_V = np.zeros(len(vocab), np.uint64)
-    np.add.at(counts_V, ids[present], counts[present])
-    return _Table(vocab, counts_V, ids, dropped, unseen)
-
-
-def described_characters(counts: dict[str, int]) -> str:
-    """`3 characters, 'Ω' (U+03A9) 12x, ...`: the commonest by name."""
-    named = [
-        f"{character!r} (U+{ord(character):04X}) {count:,}x" for character, count in list(counts.items())[:MOST_NAMED]
-    ]
-    more = f" and {len(counts) - MOST_NAMED:,} more" if len(counts) > MOST_NAMED else ""
-    noun = "a character" if len(counts) == 1 else f"{len(counts):,} characters"
-    return f"{noun}, {', '.join(named)}{more},"
-
-
 def _starts_without(
-    counted: _Count, options: TextOptions, table: _Table, progress: Callable[[int], None]
+    counted: _Count, options: TextOptions, table: SymbolTable, progress: Callable[[int], None]
 ) -> tuple[list[int], int]:
     """Where each document starts once the dropped characters are gone, and how many stay."""
     starts, characters = [], 0
@@ -289,7 +218,7 @@ def _starts_without(
 def _write_ids(
     counted: _Count,
     options: TextOptions,
-    table: _Table,
+    table: SymbolTable,
     tensors: TensorWriter,
     characters: int,
     progress: Callable[[int], None],
@@ -305,7 +234,7 @@ def _write_ids(
 
 
 def _ids(
-    counted: _Count, options: TextOptions, table: _Table, facts: TextFacts, progress: Callable[[int], None]
+    counted: _Count, options: TextOptions, table: SymbolTable, facts: TextFacts, progress: Callable[[int], None]
 ) -> Iterator[tuple[bool, bytes | Ids]]:
     """The whole text as ids, in pieces; and whether a document starts with the piece."""
     separator = np.array([ord(character) for character in options.separator], np.int64)
@@ -325,7 +254,7 @@ def _ids(
         facts.add(own)
 
 
-def _looked_up(codes: Ids | npt.NDArray[np.int64], table: _Table) -> Ids:
+def _looked_up(codes: Ids | npt.NDArray[np.int64], table: SymbolTable) -> Ids:
     ids: Ids = table.ids[codes]
     return ids if table.dropped is None else ids[~table.dropped[codes]]
 

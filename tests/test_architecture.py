@@ -34,6 +34,7 @@ LEVELS = {
     ],
     2: [
         "corpus",
+        "symbols",
         "encoding",
         "batches",
         "windows",

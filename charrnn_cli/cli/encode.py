@@ -18,7 +18,7 @@ from charrnn_cli.text import TextOptions
 
 if TYPE_CHECKING:
     from charrnn_cli.corpus import Corpus
-    from charrnn_cli.encoding import Unknown
+    from charrnn_cli.symbols import Unknown
 
 _DEFAULT = TextOptions()
 

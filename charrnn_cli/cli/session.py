@@ -31,7 +31,7 @@ from charrnn_cli.source import Source
 
 if TYPE_CHECKING:
     from charrnn_cli.corpus import Corpus
-    from charrnn_cli.encoding import Unknown
+    from charrnn_cli.symbols import Unknown
     from charrnn_cli.vocab import Vocab
 
 

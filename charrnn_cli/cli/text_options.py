@@ -87,7 +87,7 @@ def told_of(corpus: "Corpus") -> list[tuple[str, str]]:
             lines.append(("replaced", f"{replaced:,} characters stand as U+FFFD, �"))
     unseen = facts.get("unseen") or {}
     if unseen:
-        from charrnn_cli.encoding import described_characters
+        from charrnn_cli.symbols import described_characters
 
         lines.append(("unseen", f"{described_characters(unseen)} not in the vocabulary before"))
     lines += [("skipped", f"{name} {why}") for name, why in facts.get("skipped", [])]
