@@ -141,7 +141,7 @@ class TrainConfig(Settings):
     """Share of the steps in which the learning rate rises to its peak."""
     beta1: float = 0.9
     beta2: float = 0.99
-    weight_decay: float = 0.01
+    weight_decay: float = 0.1
     """Decoupled (AdamW), on matrices only."""
     clip: float = 1.0
     """Largest global norm of the gradient; 0 is off."""
@@ -262,8 +262,8 @@ def from_preset(preset: str, settings: Mapping[str, Any], vocabulary_size: int =
     """
     if preset not in PRESETS:
         nearest = difflib.get_close_matches(preset, PRESETS, n=1)
-        hint = f"did you mean {nearest[0]}?" if nearest else f"presets are {', '.join(PRESETS)}"
-        raise ConfigError(f"no preset {preset!r}", hint=hint)
+        meant = f"did you mean {nearest[0]}? " if nearest else ""
+        raise ConfigError(f"no preset {preset!r}", hint=f"{meant}presets are {', '.join(PRESETS)}")
     merged = {**PRESETS[preset], **settings}
     if "epochs" not in settings and not settings.keys().isdisjoint(("max_steps", "max_time")):
         merged["epochs"] = None

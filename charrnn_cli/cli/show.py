@@ -53,6 +53,8 @@ def show(
     wanted: list[str | None] = [*references] if references else [None]
     files = [Registry().resolve(reference) for reference in wanted]
     shown = [_fields(file) for file in files]
+    if plot is not None:
+        _plot(plot, files)
     if as_json:
         whole = [{**fields, "evaluations": _evaluations(file)} for file, fields in zip(files, shown, strict=True)]
         console.write_json(whole[0] if len(whole) == 1 else whole)
@@ -62,13 +64,15 @@ def show(
                 console.write_line()
             for label, text in _lines(fields, _evaluations(file)):
                 console.write_line(f"{label:<12}{console.safe(text)}")
-    if plot is not None:
-        runs = {file.parent.name: file.parent for file in files}
-        metrics = [(name, read_metrics(Run(name, path).metrics_path)) for name, path in runs.items()]
-        picture = save_plot(plot, ", ".join(runs), curves_of(metrics))
-        with publish(plot) as target:
-            target.write(picture)
-        console.say("wrote", str(plot))
+
+
+def _plot(target: Path, files: list[Path]) -> None:
+    runs = {file.parent.name: file.parent for file in files}
+    metrics = [(name, read_metrics(Run(name, path).metrics_path)) for name, path in runs.items()]
+    picture = save_plot(target, ", ".join(runs), curves_of(metrics))
+    with publish(target) as file:
+        file.write(picture)
+    console.say("wrote", str(target))
 
 
 def _fields(file: Path) -> dict[str, Any]:

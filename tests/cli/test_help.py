@@ -55,6 +55,20 @@ def test_a_command_explains_itself(inside: Inside, words: tuple[str, ...], comma
         assert f"Example: charrnn {' '.join(words)}".replace(" ls", " list") in re.sub(r"\s+", " ", short[1])
 
 
+def test_examples_can_be_typed() -> None:
+    """Every example's words are a command and options that it takes."""
+    by_words = dict(TREE)
+    seen = 0
+    for words, command in TREE:
+        for example in re.findall(r"Example: charrnn (.*)", command.help or ""):
+            typed = example.split()
+            assert tuple(typed[: len(words)]) == words or words == ("checkpoints", "ls")
+            name = tuple(typed[: len(words)])
+            by_words[name].make_context("charrnn", typed[len(words) :])
+            seen += 1
+    assert seen > 12
+
+
 # A value for each option of train that its configuration has; it must show in what --print-config prints.
 CONFIGURED = {
     "--preset": "notebook",
