@@ -6,7 +6,7 @@ CharrnnError                  it failed while running                          e
 │   └── AlreadyPublishedError a file of that name exists and stays             exit 1
 ├── RunBusyError              another process trains this run                  exit 1
 ├── MemoryShortageError       the model or the batch does not fit             exit 1
-├── DivergedError             the loss became infinite or not a number         exit 1
+├── DivergedError             the loss blew up, at lower rates too             exit 1
 ├── InterruptionError         a signal asked us to leave, and all is saved     exit 128 + signal
 └── UsageError                what was typed or named is wrong                 exit 2
     ├── ConfigError           an impossible option or value                    exit 2
@@ -53,7 +53,7 @@ class MemoryShortageError(CharrnnError):
 
 
 class DivergedError(CharrnnError):
-    """The loss or its gradient became infinite or not a number."""
+    """The loss blew up, at lower learning rates too."""
 
 
 class InterruptionError(CharrnnError):

@@ -92,7 +92,7 @@ class SaveFailed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Diverged:
-    """The loss or its gradient was not finite: back to an earlier state, with a lower learning rate."""
+    """The loss or its gradient was not finite, or absurd: back to an earlier state, with a lower learning rate."""
 
     step: int
     back_to: int

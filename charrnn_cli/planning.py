@@ -177,7 +177,7 @@ def _time(
             break
         before = time.monotonic()
         trainer.update()
-        trainer.is_finite()  # waits for the device
+        trainer.is_sound()  # waits for the device
         durations.append(time.monotonic() - before)
     seconds_per_step = statistics.fmean(durations[2:] or durations)  # the first two prepare kernels and buffers
     if not split.val:

@@ -56,14 +56,13 @@ def curves_of(metrics: Iterable[tuple[str, Sequence[dict[str, Any]]]]) -> list[C
 
 def save_plot(path: Path, title: str, curves: Sequence[Curve]) -> bytes:
     """The picture in the format that the file's name asks for. Raises ConfigError."""
+    formats = {".svg": lambda: to_svg(title, curves).encode(), ".png": lambda: to_png(title, curves)}
+    draw = formats.get(path.suffix.lower())
+    if draw is None:
+        raise ConfigError(f"a plot is .svg or .png, not {path.name!r}", hint="for example --plot losses.svg")
     if not curves:
         raise ConfigError("no losses were recorded to plot", hint="train with validation, or for longer")
-    match path.suffix.lower():
-        case ".svg":
-            return to_svg(title, curves).encode()
-        case ".png":
-            return to_png(title, curves)
-    raise ConfigError(f"a plot is .svg or .png, not {path.name!r}", hint="for example --plot losses.svg")
+    return draw()
 
 
 def to_svg(title: str, curves: Sequence[Curve]) -> str:

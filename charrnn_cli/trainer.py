@@ -24,6 +24,8 @@ from charrnn_cli.windows import Windows
 Tensors = Mapping[str, npt.NDArray[np.float32]]
 
 SMOOTHING = 0.98  # the reported train loss is a mean over about the last 1 / (1 - 0.98) steps
+BLOWN_UP = 10.0  # times the loss of a guess among all characters
+
 # Steps between looks at the loss: on an accelerator each look waits until all that was asked for is computed.
 LOOK_EVERY = {"cpu": 1, "cuda": 32, "mps": 32}
 
@@ -55,7 +57,8 @@ class Trainer:
         self._feed = Feed(windows, self.device, resident=has_room(windows, self.device))
         self._state: State | None = None
         self._smoothed = torch.tensor(math.nan, device=self.device)
-        self._finite = torch.tensor(True, device=self.device)
+        self._sound = torch.tensor(True, device=self.device)
+        self._limit = BLOWN_UP * max(1.0, math.log(model.vocabulary_size))
         self._look_every = LOOK_EVERY[self.device.type]
         self.step = 0
         self.characters = 0
@@ -94,10 +97,10 @@ class Trainer:
         return self.lr_scale * learning_rate(self.config, self.step, self.total_steps)
 
     def update(self) -> bool:
-        """One step on the next window. False, with nothing changed, when the loss or gradient is not finite.
+        """One step on the next window. False, with nothing changed, when it has blown up: see `is_sound`.
 
         On an accelerator that is looked at every 32 steps alone, so that it never waits: until then, what is not
-        finite spreads to every later loss, and `is_finite` tells it before anything is evaluated or saved.
+        finite spreads to every later loss, and `is_sound` tells it before anything is evaluated or saved.
         Where the device's memory does not suffice, the batch is halved into more parts, with the same result.
         """
         while True:
@@ -111,8 +114,8 @@ class Trainer:
                     ) from None
                 self.parts *= 2
         norm = global_norm(gradients)
-        self._finite = torch.isfinite(loss + norm)
-        if self.step % self._look_every == 0 and not self.is_finite():
+        self._sound = torch.isfinite(norm) & (loss < self._limit)  # which is false for nan
+        if self.step % self._look_every == 0 and not self.is_sound():
             return False
         self.optimizer.step(gradients, norm, self.step, self.learning_rate)
         self._state, self.characters = state, self.characters + count
@@ -122,9 +125,9 @@ class Trainer:
             self._follow(self._average)
         return True
 
-    def is_finite(self) -> bool:
-        """Whether the last step's loss and gradient were."""
-        return bool(self._finite.item())
+    def is_sound(self) -> bool:
+        """Whether the last step's loss and gradient were finite, and the loss not absurd: ten times a blind guess."""
+        return bool(self._sound.item())
 
     def _gradients(self) -> tuple[Tensor, tuple[Tensor, ...], State, int]:
         """The mean loss of the next window, its gradients, the state after it, and its number of targets."""
@@ -185,7 +188,7 @@ class Trainer:
 
     def restore(self, weights: Tensors, tensors: Tensors) -> None:
         """Continue from the weights of `evaluated` and a `snapshot`; the caller sets step, train_loss and lr_scale."""
-        self._finite = torch.tensor(True, device=self.device)
+        self._sound = torch.tensor(True, device=self.device)
         self.evaluated.load(weights)
         if self._average is not None:
             self.model.load({name: tensors[f"raw.{name}"] for name in weights})

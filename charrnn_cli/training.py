@@ -125,7 +125,7 @@ class _Loop:
             late = step > first_step and self._is_late()
             last = late or step >= self.plan.steps
             if step > self.progress.handled_step and (last or self._is_due(step)):
-                sound = self.trainer.is_finite()
+                sound = self.trainer.is_sound()
                 if not sound:
                     continue
                 if self.plan.split.val and (last or not step % self._eval_every):
@@ -157,16 +157,16 @@ class _Loop:
             if self.trainer.parts > parts:
                 yield MemoryShort(step=self.trainer.step, parts=self.trainer.parts, seconds=self.state.seconds)
             sample_every = self.plan.config.sample_every
-            if sample_every and self.trainer.step % sample_every == 0 and self.trainer.is_finite():
+            if sample_every and self.trainer.step % sample_every == 0 and self.trainer.is_sound():
                 yield self._sampled()
             now = time.monotonic()
             if log_now or self._log_is_due(now - logged_at):
-                sound = self.trainer.is_finite()
+                sound = self.trainer.is_sound()
                 if not sound:
                     continue
                 yield self._logged(self.trainer.characters - logged, now - logged_at)
                 logged_at, logged, log_now = time.monotonic(), self.trainer.characters, False
-            if self.saver.resume_is_due and self.trainer.is_finite():
+            if self.saver.resume_is_due and self.trainer.is_sound():
                 yield from self.saver.save_resume(self.state.capture(), self.state.seconds)
         yield from self._end(reason)
 
@@ -229,7 +229,7 @@ class _Loop:
         self.progress.divergences += 1
         if self.progress.divergences > MAX_DIVERGENCES:
             raise DivergedError(
-                f"the loss is not a number at step {step}, also after {MAX_DIVERGENCES} attempts at lower rates",
+                f"the loss blew up at step {step}, also after {MAX_DIVERGENCES} attempts at lower rates",
                 hint=f"train with a lower --lr than {self.trainer.config.lr * self.trainer.lr_scale:g}",
             )
         lr_scale = self.trainer.lr_scale / 2
@@ -265,7 +265,7 @@ class _Loop:
         train_loss = None
         if reason != "stopped" and plan.split.val:
             train_loss = self._loss_on(matching_rows(plan.split))
-        if reason == "stopped" and step > progress.handled_step and self.trainer.is_finite():
+        if reason == "stopped" and step > progress.handled_step and self.trainer.is_sound():
             yield from self.saver.save(self.state.capture(interrupted=True), self.state.seconds)
         elif reason != "stopped" and not progress.finished:  # nothing was left to do when it was resumed
             progress.finished = True
