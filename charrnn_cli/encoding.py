@@ -152,6 +152,15 @@ def _encode(
     return Corpus.open(output, verify=False)
 
 
+def _bincount_bytes(codes: Ids | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How often each byte occurs; counted in pairs, which takes half the time."""
+    pairs = np.bincount(codes[: len(codes) // 2 * 2].view(np.uint16), minlength=1 << 16).reshape(256, 256)
+    counts: npt.NDArray[np.int64] = pairs.sum(axis=0) + pairs.sum(axis=1)
+    if len(codes) % 2:
+        counts[codes[-1]] += 1
+    return counts
+
+
 @dataclass(slots=True)
 class _Count:
     """The first pass: which documents there are, where each starts, and how often each character occurs."""
@@ -190,7 +199,7 @@ class _Count:
         return count
 
     def _add(self, codes: Ids | npt.NDArray[np.int64], times: int) -> None:
-        found = np.bincount(codes)
+        found = _bincount_bytes(codes) if codes.dtype == np.uint8 else np.bincount(codes)
         if times > 0:
             self.counts[: len(found)] += found.astype(np.uint64)
         else:
