@@ -17,7 +17,7 @@ from charrnn_cli import lock, publish
 from charrnn_cli.checkpoint import load_checkpoint
 from charrnn_cli.errors import RunBusyError, StorageError
 from charrnn_cli.lock import LOCK_NAME, check_unlocked, hold_lock
-from charrnn_cli.paths import corpora_directory, make_directory, runs_directory
+from charrnn_cli.paths import corpora_directory, logs_directory, make_directory, runs_directory
 from charrnn_cli.registry import Registry
 from tests.conftest import make_checkpoint, save
 
@@ -188,6 +188,7 @@ def test_directories_of_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert runs_directory().name == "runs"
+    assert logs_directory().name == "logs"
     assert corpora_directory().name == "corpora"
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot create") as caught:
