@@ -7,6 +7,7 @@ one tanh serve every gate. Nothing is allocated in a step but what numpy needs f
 """
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -21,7 +22,7 @@ Array = npt.NDArray[np.float32]
 TABLE_BYTES = 1 << 25  # of the first layer's input table; for a larger vocabulary each input is multiplied anew
 
 
-class _Layer:
+class _Layer(ABC):
     """What the cells share: prepared weights, and for each row the hidden state.
 
     The first layer's input arrives as its product with the weights, biases included; that of the others, as it is.
@@ -40,13 +41,13 @@ class _Layer:
         self.bias_input_G, self.bias_hidden_G = prepared("bias_ih"), prepared("bias_hh")
         self.hidden_RH = np.zeros((0, self.size), np.float32)
 
+    @abstractmethod
     def _gates(self) -> Sequence[tuple[int, float]]:
         """The order of the gates, as positions in torch's, and a factor on each."""
-        raise NotImplementedError
 
+    @abstractmethod
     def allocate(self, rows: int) -> None:
         """State and buffers of so many rows; the state is zero."""
-        raise NotImplementedError
 
     def states(self) -> list[Array]:
         """The live state, each part (R, H)."""
@@ -56,9 +57,9 @@ class _Layer:
         """What every input product of the first layer has in it already."""
         return self.bias_input_G
 
+    @abstractmethod
     def step(self, inputs: Array) -> Array:
         """The new hidden state (R, H) from inputs (R, I), or in the first layer (R, G)."""
-        raise NotImplementedError
 
 
 class _LSTM(_Layer):
