@@ -69,6 +69,26 @@ def charrnn(tmp_path: Path) -> Charrnn:
     return run
 
 
+Inside = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def inside(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -> Inside:
+    """The program's entry point in this process, for what needs none of its own: exit code, stdout and stderr."""
+    from charrnn_cli.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["charrnn", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        out, err = (stream.decode() for stream in capsysbinary.readouterr())
+        return int(end.value.code or 0), out, err
+
+    return run
+
+
 def make_checkpoint(
     config: ModelConfig | None = None,
     *,

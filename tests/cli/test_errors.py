@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Charrnn
+from tests.conftest import Charrnn, Inside
 
 BAD_TEXTS = {
     "empty.txt": b"",
@@ -175,19 +175,19 @@ def texts(tmp_path: Path, story: Path) -> Path:
         ("--colour", "--colour"),
     ],
 )
-def test_wrong_command_lines(charrnn: Charrnn, arguments: str, named: str) -> None:
+def test_wrong_command_lines(inside: Inside, arguments: str, named: str) -> None:
     """Exit 2, an error that names the value and a hint that says what to do, nothing on stdout."""
-    result = charrnn(*arguments.split())
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    lines = result.stderr.splitlines()
+    code, out, err = inside(*arguments.split())
+    assert out == ""
+    assert "Traceback" not in err
+    lines = err.splitlines()
     error, hint = lines[-2:]
     assert len(lines) <= 8
     assert error.startswith("error: ")
     assert named in error
     assert hint.startswith("hint: ")
     a_file_refused = arguments in ("encode --decode story.txt", "encode story.txt -o story.txt")
-    assert result.returncode == (1 if a_file_refused else 2)
+    assert code == (1 if a_file_refused else 2)
 
 
 @pytest.mark.usefixtures("texts")

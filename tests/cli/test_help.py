@@ -3,32 +3,17 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.main import get_command
 
-from charrnn_cli.cli.main import app, main
+from charrnn_cli.cli.main import app
+from tests.conftest import Inside
 
 TESTS = Path(__file__).parent.parent
-Inside = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def inside(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -> Inside:
-    """The program's entry point in this process: quick, for what needs no process of its own."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["charrnn", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = (stream.decode() for stream in capsysbinary.readouterr())
-        return int(end.value.code or 0), out, err
-
-    return run
 
 
 def commands() -> Iterator[tuple[tuple[str, ...], Any]]:

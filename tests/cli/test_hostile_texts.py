@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Charrnn
+from tests.conftest import Charrnn, Inside
 
 # What is written, with the options typed, and what the program must say: the number of characters and of different
 # ones, or words of the error.
@@ -85,30 +85,19 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
 
 @pytest.mark.parametrize(("content", "options", "expected"), [case[1:] for case in CASES], ids=[c[0] for c in CASES])
 def test_hostile_contents(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsysbinary: pytest.CaptureFixture[bytes],
-    content: bytes,
-    options: str,
-    expected: tuple[int, int] | str,
+    tmp_path: Path, inside: Inside, content: bytes, options: str, expected: tuple[int, int] | str
 ) -> None:
-    """In one process: the program's own entry point, and its exit code."""
-    from charrnn_cli.cli.main import main
-
+    """The right count and vocabulary, or the right words and nothing left behind."""
     (tmp_path / "text").write_bytes(content)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["charrnn", "encode", "text", "--json", *options.split()])
-    with pytest.raises(SystemExit) as end:
-        main()
-    out, err = (stream.decode() for stream in capsysbinary.readouterr())
+    code, out, err = inside("encode", "text", "--json", *options.split())
     assert "Traceback" not in err
     if isinstance(expected, str):
-        assert end.value.code == 2
+        assert code == 2
         assert expected in err
         assert out == ""
         assert sorted(path.name for path in tmp_path.iterdir()) == ["text"]
     else:
-        assert not end.value.code, err
+        assert not code, err
         facts = json.loads(out)
         assert (facts["characters"], facts["vocabulary_size"]) == expected
     assert not {character for character in err if ord(character) < 32} - {"\n"}
@@ -143,25 +132,14 @@ SPECIAL: dict[str, tuple[Callable[[Path], str], str]] = {
 
 
 @pytest.mark.parametrize(("prepare", "said"), SPECIAL.values(), ids=SPECIAL)
-def test_what_is_no_file(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    prepare: Callable[[Path], str],
-    said: str,
-) -> None:
+def test_what_is_no_file(tmp_path: Path, inside: Inside, prepare: Callable[[Path], str], said: str) -> None:
     """Refused at once, without waiting for anybody to write into it."""
-    from charrnn_cli.cli.main import main
-
-    monkeypatch.chdir(tmp_path)
     name = prepare(tmp_path)
     if prepare is SPECIAL["a file below a file"][0]:
         name += "/below"
-    monkeypatch.setattr(sys, "argv", ["charrnn", "encode", name])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 2
-    assert said in capsys.readouterr().err
+    code, _, err = inside("encode", name)
+    assert code == 2
+    assert said in err
 
 
 def test_standard_input(charrnn: Charrnn, tmp_path: Path) -> None:
