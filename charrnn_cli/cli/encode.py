@@ -1,6 +1,7 @@
 """`charrnn encode`: a text as integers and a vocabulary, once."""
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -97,7 +98,7 @@ def encode(
         _show(corpus, summary)
         if with_baselines:
             _line("scale", str(scale))
-        console.say("next", f"charrnn train {output}")
+        console.say("next", f"charrnn train {shlex.quote(str(output))}")
 
 
 def _decode(path: Path, output: Path | None) -> None:

@@ -1,6 +1,7 @@
 """`charrnn checkpoints rm`, `prune`, `export`, `import` and `verify`: what changes or checks the files."""
 
 import contextlib
+import shlex
 import shutil
 import sys
 import tempfile
@@ -93,7 +94,8 @@ def export(
     with publish(Path(output), num_bytes=len(data)) as file:
         file.write(data)
     console.say("wrote", f"{output}, {size(len(data))}")
-    console.say("next", f"charrnn sample {output if is_path(output) else f'./{output}'}")
+    named = output if is_path(output) else f"./{output}"
+    console.say("next", f"charrnn sample {shlex.quote(named)}")
 
 
 def import_file(
@@ -176,7 +178,7 @@ def _delete(paths: list[Path], *, yes: bool, dry_run: bool) -> None:
         with contextlib.suppress(FileNotFoundError):
             total += path.lstat().st_size
         console.say("delete", f"{path.parent.name}/{path.name}")
-    console.say("total", f"{len(paths)} files, {size(total)}")
+    console.say("total", f"{len(paths)} file{'s' if len(paths) != 1 else ''}, {size(total)}")
     if dry_run:
         return
     with contextlib.ExitStack() as locks:  # also while it asks: nobody shall begin to train meanwhile

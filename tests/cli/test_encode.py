@@ -77,3 +77,9 @@ def test_directories_and_vocabularies(charrnn: Charrnn, tmp_path: Path) -> None:
     assert "not in the vocabulary before" in extended.stderr
     assert charrnn("encode", "other.txt", "--unknown", "drop").returncode == 2
     assert charrnn("encode", "other.txt", "--vocab", "nowhere").returncode == 2
+
+
+def test_the_next_command_can_be_typed(charrnn: Charrnn, tmp_path: Path) -> None:
+    """Also for a name with a space in it."""
+    (tmp_path / "my book.txt").write_text("abc")
+    assert charrnn("encode", "my book.txt").stderr.endswith("charrnn train 'my book.encoded.safetensors'\n")
