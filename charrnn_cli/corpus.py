@@ -23,6 +23,12 @@ DTYPES: dict[str, np.dtype[np.unsignedinteger[Any]]] = {
 }
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
+Progress = Callable[[int, int], None]
+"""Called often with what is done and what there is in all; what it raises ends the work, nothing left half made."""
+
+
+def no_progress(done: int, total: int) -> None:
+    """For whoever does not ask."""
 
 
 class Corpus:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.corpus import CORPUS_KIND, Corpus, Ids, corpus_specs, ids_dtype
+from charrnn_cli.corpus import CORPUS_KIND, Corpus, Ids, Progress, corpus_specs, ids_dtype, no_progress
 from charrnn_cli.documents import Document, Gathered, gathered
 from charrnn_cli.errors import (
     AlreadyPublishedError,
@@ -26,13 +26,6 @@ from charrnn_cli.tensorfile import TensorWriter, read_header, write_tensors
 from charrnn_cli.text import CHUNK_BYTES, TextFacts, TextOptions, open_text, read_pieces
 from charrnn_cli.vocab import Vocab
 
-Progress = Callable[[int, int], None]
-"""Called with bytes done and bytes in all; what it raises ends the work and leaves nothing half made."""
-
-
-def _no_progress(done: int, total: int) -> None:
-    pass
-
 
 def encode_text(
     paths: Path | Sequence[Path],
@@ -41,7 +34,7 @@ def encode_text(
     *,
     vocab: Vocab | None = None,
     unknown: Unknown = "error",
-    progress: Progress = _no_progress,
+    progress: Progress = no_progress,
 ) -> Corpus:
     """Encode files, directories or standard input into `output`.
 
@@ -61,7 +54,7 @@ def cached_corpus(
     *,
     vocab: Vocab | None = None,
     unknown: Unknown = "error",
-    progress: Progress = _no_progress,
+    progress: Progress = no_progress,
 ) -> Corpus:
     """The encoded text from the cache, which is keyed by content and options; encoded now where it is missing.
 

@@ -54,7 +54,7 @@ def curves_of(metrics: Iterable[tuple[str, Sequence[dict[str, Any]]]]) -> list[C
     return curves
 
 
-def save_plot(path: Path, title: str, curves: Sequence[Curve]) -> bytes:
+def render_plot(path: Path, title: str, curves: Sequence[Curve]) -> bytes:
     """The picture in the format that the file's name asks for. Raises ConfigError."""
     formats = {".svg": lambda: to_svg(title, curves).encode(), ".png": lambda: to_png(title, curves)}
     draw = formats.get(path.suffix.lower())

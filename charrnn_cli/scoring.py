@@ -4,7 +4,7 @@ The text is cut into chunks of 20,000 characters. Each starts from the zero stat
 before it, which are not scored again; the text's first character, which nothing foretells, is not scored.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from charrnn_cli.batches import row_windows
 from charrnn_cli.checkpoint import Checkpoint
-from charrnn_cli.corpus import Corpus
+from charrnn_cli.corpus import Corpus, Progress, no_progress
 from charrnn_cli.errors import UnknownCharacterError
 from charrnn_cli.filters import log_softmax
 from charrnn_cli.inference import Engine
-from charrnn_cli.vocab import Vocab
+from charrnn_cli.vocab import Vocab, named_character
 
 # T time · R rows: chunks side by side
 
@@ -67,15 +67,7 @@ class Score:
     """A character, on average."""
 
 
-Progress = Callable[[int, int], None]
-"""Called often with characters done and in all; what it raises ends the work."""
-
-
-def _no_progress(done: int, total: int) -> None:
-    pass
-
-
-def score(predictor: Predictor, corpus: Corpus, progress: Progress = _no_progress) -> Score:
+def score(predictor: Predictor, corpus: Corpus, progress: Progress = no_progress) -> Score:
     """The mean over a text; 0 of 0 characters where nothing is foretold."""
     total, characters = 0.0, 0
     for losses_N in character_losses(predictor, corpus, progress):
@@ -84,7 +76,7 @@ def score(predictor: Predictor, corpus: Corpus, progress: Progress = _no_progres
     return Score(characters, total / characters if characters else 0.0)
 
 
-def character_losses(predictor: Predictor, corpus: Corpus, progress: Progress = _no_progress) -> Iterator[Losses]:
+def character_losses(predictor: Predictor, corpus: Corpus, progress: Progress = no_progress) -> Iterator[Losses]:
     """Nats of every character but the first, in the text's order, in pieces."""
     starts = range(0, len(corpus), CHUNK)
     for first in range(0, len(starts), ROWS):
@@ -111,7 +103,7 @@ def in_vocabulary(corpus: Corpus, vocab: Vocab) -> Corpus:
     unknown = [character for character in corpus.vocab.characters if character not in vocab]
     if unknown:
         where = f"the text {corpus.name!r} has characters the model never saw"
-        named = ", ".join(f"{character!r} (U+{ord(character):04X})" for character in unknown[:5])
+        named = ", ".join(named_character(character) for character in unknown[:5])
         more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
         raise UnknownCharacterError(
             f"{where}: {named}{more}", hint="score a model that was trained on them, or take them out of the text"

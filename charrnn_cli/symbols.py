@@ -9,7 +9,7 @@ import numpy.typing as npt
 from charrnn_cli.corpus import DTYPES, ids_dtype
 from charrnn_cli.errors import ConfigError, UnknownCharacterError
 from charrnn_cli.text import TextOptions
-from charrnn_cli.vocab import Vocab
+from charrnn_cli.vocab import Vocab, named_character
 
 CODE_POINTS = 0x110000
 REPLACEMENT = 0xFFFD
@@ -79,9 +79,7 @@ def symbol_table(
 
 def described_characters(counts: dict[str, int]) -> str:
     """`3 characters, 'Ω' (U+03A9) 12x, ...`: the commonest by name."""
-    named = [
-        f"{character!r} (U+{ord(character):04X}) {count:,}x" for character, count in list(counts.items())[:MOST_NAMED]
-    ]
+    named = [f"{named_character(character)} {count:,}x" for character, count in list(counts.items())[:MOST_NAMED]]
     more = f" and {len(counts) - MOST_NAMED:,} more" if len(counts) > MOST_NAMED else ""
     noun = "a character" if len(counts) == 1 else f"{len(counts):,} characters"
     return f"{noun}, {', '.join(named)}{more},"

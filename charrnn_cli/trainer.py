@@ -31,7 +31,7 @@ LOOK_EVERY = {"cpu": 1, "cuda": 32, "mps": 32}
 
 
 class Trainer:
-    """Stateful truncated BPTT: the recurrent state goes from window to window and starts at zero each epoch.
+    """Stateful truncated BPTT: the recurrent state goes from window to window, from zero where a window says so.
 
     Everything random is a function of (seed, step), so `snapshot` and `restore` continue a run bit for bit.
     """

@@ -7,6 +7,11 @@ from charrnn_cli.errors import FileFormatError, UnknownCharacterError
 from charrnn_cli.substitution import closest
 
 
+def named_character(character: str) -> str:
+    """`'é' (U+00E9)`: for messages."""
+    return f"{character!r} (U+{ord(character):04X})"
+
+
 class Vocab:
     """Characters in the order of their ids: `characters[i]` has id i."""
 
@@ -65,7 +70,7 @@ class Vocab:
             if character not in self._ids:
                 first_seen.setdefault(character, position)
         named = [
-            f"{character!r} (U+{ord(character):04X}) at position {position}"
+            f"{named_character(character)} at position {position}"
             for character, position in list(first_seen.items())[:3]
         ]
         more = f" and {len(first_seen) - 3} more" if len(first_seen) > 3 else ""

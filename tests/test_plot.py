@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.errors import ConfigError
-from charrnn_cli.plot import MOST_POINTS, Curve, curves_of, save_plot
+from charrnn_cli.plot import MOST_POINTS, Curve, curves_of, render_plot
 
 ROWS = [{"event": "StepLogged", "step": step, "train_loss": 3.0 - step / 1000} for step in range(1, 1000)]
 ROWS += [{"event": "Evaluated", "step": step, "val_loss": 3.1 - step / 1000} for step in (100, 500, 999)]
@@ -26,7 +26,7 @@ def test_curves_are_the_metrics() -> None:
 def test_svg_is_a_document_of_all_curves() -> None:
     """Whatever the names are, and inside the picture; a single point is enough."""
     curves = [*curves_of([(HOSTILE, ROWS), ("two", ROWS)]), Curve("one", [(5.0, 1.0)], 2, False)]
-    root = ET.fromstring(save_plot(Path("x.svg"), HOSTILE, curves))
+    root = ET.fromstring(render_plot(Path("x.svg"), HOSTILE, curves))
     assert [element.tag.rpartition("}")[2] for element in root].count("polyline") == 5
     texts = [element.text or "" for element in root if element.tag.endswith("text")]
     assert texts[0] == HOSTILE
@@ -35,17 +35,17 @@ def test_svg_is_a_document_of_all_curves() -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="the plot extra is not installed")
 def test_png_is_a_picture() -> None:
-    assert save_plot(Path("x.png"), HOSTILE, curves_of([(HOSTILE, ROWS)])).startswith(b"\x89PNG")
+    assert render_plot(Path("x.png"), HOSTILE, curves_of([(HOSTILE, ROWS)])).startswith(b"\x89PNG")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is not None, reason="the plot extra is installed")
 def test_png_without_the_extra_names_it() -> None:
     with pytest.raises(ConfigError, match="matplotlib"):
-        save_plot(Path("x.png"), "title", curves_of([("run", ROWS)]))
+        render_plot(Path("x.png"), "title", curves_of([("run", ROWS)]))
 
 
 def test_what_cannot_be_drawn() -> None:
     with pytest.raises(ConfigError, match=r"\.svg or \.png"):
-        save_plot(Path("x.gif"), "title", curves_of([("run", ROWS)]))
+        render_plot(Path("x.gif"), "title", curves_of([("run", ROWS)]))
     with pytest.raises(ConfigError, match="no losses"):
-        save_plot(Path("x.svg"), "title", [])
+        render_plot(Path("x.svg"), "title", [])

@@ -71,10 +71,7 @@ def encode(
         _decode(decode, output)
         return
     assert texts is not None
-    if unknown not in ("error", "drop", "extend"):
-        raise ConfigError(f"--unknown must be one of error, drop, extend; got {unknown!r}")
-    if vocab is None and unknown != "error":
-        raise ConfigError("--unknown is about the vocabulary of --vocab", hint="leave out --unknown")
+    text_options.check_unknown(unknown, vocab, "--vocab")
     options = text_options.text_options(context.params)
     output = output or Path(f"{text_name(texts[0])}.encoded.safetensors")
 
@@ -138,12 +135,12 @@ def _summary(corpus: "Corpus") -> dict[str, Any]:
 
 
 def _show(corpus: "Corpus", summary: dict[str, Any]) -> None:
+    from charrnn_cli.corpus import ids_dtype
+
+    first_ids = " ".join(str(index) for index in summary["first_ids"])
     rows: list[tuple[str, str]] = [
-        ("text", f"{len(corpus):,} characters, {len(corpus.vocab):,} different, {_read_as(summary)}"),
-        (
-            "ids",
-            f"{_dtype(len(corpus.vocab))}; the first are {' '.join(str(index) for index in summary['first_ids'])}",
-        ),
+        ("text", f"{len(corpus):,} characters, {len(corpus.vocab):,} different, {text_options.read_as(summary)}"),
+        ("ids", f"{ids_dtype(len(corpus.vocab)).lower()}; the first are {first_ids}"),
         ("symbols", _symbols(corpus.vocab.characters)),
     ]
     if len(corpus.vocab) > RARE:
@@ -161,15 +158,6 @@ def _show(corpus: "Corpus", summary: dict[str, Any]) -> None:
 
 def _line(label: str, text: str) -> None:
     console.write_line(f"{label:<{console.LABEL_WIDTH}} {console.safe(text)}")
-
-
-def _read_as(summary: dict[str, Any]) -> str:
-    mark = " (its byte order mark says so)" if summary["byte_order_mark"] else ""
-    return f"read as {summary['encoding']}{mark}"
-
-
-def _dtype(vocabulary_size: int) -> str:
-    return "u8" if vocabulary_size <= 1 << 8 else "u16" if vocabulary_size <= 1 << 16 else "u32"
 
 
 def _symbols(characters: str, limit: int = 200) -> str:

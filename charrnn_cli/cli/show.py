@@ -14,7 +14,7 @@ from charrnn_cli.cli.references import ReferenceArgument, complete_reference
 from charrnn_cli.config import BEFORE_IT_EXISTED, ModelConfig, TrainConfig
 from charrnn_cli.errors import CharrnnError, FileFormatError
 from charrnn_cli.metrics import read_metrics
-from charrnn_cli.plot import curves_of, save_plot
+from charrnn_cli.plot import curves_of, render_plot
 from charrnn_cli.publish import publish
 from charrnn_cli.registry import Registry
 from charrnn_cli.runs import CHECKPOINT_KIND, Run, reference_of
@@ -69,7 +69,7 @@ def show(
 def _plot(target: Path, files: list[Path]) -> None:
     runs = {file.parent.name: file.parent for file in files}
     metrics = [(name, read_metrics(Run(name, path).metrics_path)) for name, path in runs.items()]
-    picture = save_plot(target, ", ".join(runs), curves_of(metrics))
+    picture = render_plot(target, ", ".join(runs), curves_of(metrics))
     with publish(target) as file:
         file.write(picture)
     console.say("wrote", str(target))

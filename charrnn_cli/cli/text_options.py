@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn_cli.cli import console
 from charrnn_cli.documents import STANDARD_INPUT
-from charrnn_cli.errors import CharrnnError
+from charrnn_cli.errors import CharrnnError, ConfigError
 from charrnn_cli.registry import Registry
 from charrnn_cli.tensorfile import read_header
 from charrnn_cli.text import TextOptions
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from charrnn_cli.vocab import Vocab
 
 DEFAULT = TextOptions()
+UNKNOWN = ("error", "drop", "extend")
 _PANEL = "Data"
 
 
@@ -43,7 +43,7 @@ Separator = Annotated[
     str, _option("Put this between files; without it the model starts afresh with each.", metavar="TEXT")
 ]
 MinCount = Annotated[int, _option("Characters that occur less often become U+FFFD.", metavar="N")]
-Unknown = Annotated[str, _option("Characters that a given vocabulary does not have.", metavar="error|drop|extend")]
+Unknown = Annotated[str, _option("Characters that a given vocabulary does not have.", metavar="|".join(UNKNOWN))]
 
 
 def text_options(params: Mapping[str, Any]) -> TextOptions:
@@ -51,6 +51,14 @@ def text_options(params: Mapping[str, Any]) -> TextOptions:
     given = {name: params[name] for name in TextOptions().to_json()}
     given["separator"] = given["separator"].replace("\\n", "\n").replace("\\t", "\t")
     return TextOptions.from_json(given)
+
+
+def check_unknown(unknown: str, vocabulary: str | None, option: str) -> None:
+    """Raises ConfigError for no such choice, and for one that has no given vocabulary to be about."""
+    if unknown not in UNKNOWN:
+        raise ConfigError(f"--unknown must be one of {', '.join(UNKNOWN)}; got {unknown!r}")
+    if vocabulary is None and unknown != "error":
+        raise ConfigError(f"--unknown is about the vocabulary of {option}", hint="leave out --unknown")
 
 
 def title(texts: list[Path]) -> str:
@@ -73,13 +81,18 @@ def vocabulary_of(reference: str) -> "Vocab":
     return load_checkpoint(Registry().resolve(reference)).vocab
 
 
+def read_as(facts: Mapping[str, Any]) -> str:
+    """The encoding that a text turned out to be in."""
+    mark = " (its byte order mark says so)" if facts.get("byte_order_mark") else ""
+    return f"read as {facts.get('encoding', 'utf-8')}{mark}"
+
+
 def told_of(corpus: "Corpus") -> list[tuple[str, str]]:
     """What a person should know of how a text was read: labels and lines."""
     facts = corpus.metadata
     documents = f", {len(corpus.starts):,} documents" if len(corpus.starts) > 1 else ""
-    mark = " (its byte order mark says so)" if facts.get("byte_order_mark") else ""
-    encoding = str(facts.get("encoding", "utf-8"))
-    read = f", read as {encoding}{mark}" if mark or encoding != "utf-8" else ""
+    read = read_as(facts)
+    read = "" if read == read_as({}) else f", {read}"  # the usual needs no word
     lines = [("text", f"{corpus.name}: {len(corpus):,} characters, {len(corpus.vocab):,} different{documents}{read}")]
     if "\ufffd" in corpus.vocab:
         replaced = int(corpus.counts_V[corpus.vocab.encode("\ufffd")[0]])
@@ -91,4 +104,4 @@ def told_of(corpus: "Corpus") -> list[tuple[str, str]]:
 
         lines.append(("unseen", f"{described_characters(unseen)} not in the vocabulary before"))
     lines += [("skipped", f"{name} {why}") for name, why in facts.get("skipped", [])]
-    return [(label, console.safe(line)) for label, line in lines]
+    return lines

@@ -1,6 +1,5 @@
 """`charrnn train`: its options, and a new or a resumed run built from them."""
 
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +20,6 @@ from charrnn_cli.source import Source
 from charrnn_cli.text import TextOptions
 
 _TEXT = TextOptions()
-UNKNOWN = ("error", "drop", "extend")
 _DEFAULTS: dict[str, Any] = {
     **ModelConfig(vocabulary_size=1).to_json(),
     **TrainConfig().to_json(),
@@ -208,8 +206,6 @@ def train(
     given = _given(context, resuming=resume is not None)
     session = Session(quiet=quiet, as_json=as_json, tensorboard=tensorboard)
     options = text_options.text_options(context.params)
-    if unknown not in UNKNOWN:
-        raise ConfigError(f"--unknown must be one of {', '.join(UNKNOWN)}; got {unknown!r}")
     if resume is not None:
         for name in ("preset", "run", "init_from", "unknown", "dry_run"):
             if _is_typed(context, name):
@@ -222,13 +218,13 @@ def train(
         return
     if not texts:
         raise ConfigError("name a TEXT to train on, or a run with --resume", hint="charrnn train book.txt")
-    if init_from is None and unknown != "error":
-        raise ConfigError("--unknown is about the vocabulary of --init-from", hint="leave out --unknown")
+    text_options.check_unknown(unknown, init_from, "--init-from")
     model, config = from_preset(preset, given)
     if run is not None:
         check_run_name(run)
+    fixed_embed = "embed" in {**PRESETS[preset], **given}
     if print_config:
-        console.write(to_toml(_resolved(context.params, model, config)))
+        console.write(to_toml(_resolved(context.params, model, config, fixed_embed=fixed_embed)))
         return
     source = Source(tuple(texts), options, init_from, unknown)
     start_run(
@@ -239,16 +235,20 @@ def train(
         given,
         run=run,
         fixed_batch=batch_size is not None,
-        fixed_embed="embed" in {**PRESETS[preset], **given},
+        fixed_embed=fixed_embed,
         dry_run=dry_run,
     )
 
 
-def _resolved(params: Mapping[str, Any], model: ModelConfig, config: TrainConfig) -> dict[str, Any]:
+def _resolved(
+    params: Mapping[str, Any], model: ModelConfig, config: TrainConfig, *, fixed_embed: bool
+) -> dict[str, Any]:
     """Every option that trains this model again, the seed included; what is decided from the text stays open."""
+    from charrnn_cli.sampling import random_seed
+
     decided = {**model.to_json(), **config.to_json()}
-    decided["seed"] = secrets.randbelow(2**32) if config.seed is None else config.seed
-    if "embed" not in {**PRESETS[params["preset"]]} and params["embed"] is None:
+    decided["seed"] = random_seed() if config.seed is None else config.seed
+    if not fixed_embed:
         del decided["embed"]
     names = ("texts", "preset", *decided, *TextOptions().to_json(), "init_from", "unknown", "run")
     resolved = {name: decided.get(name, params.get(name)) for name in names if name in params}
