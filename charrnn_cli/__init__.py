@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from charrnn_cli.checkpoint import Checkpoint, ResumeState, load_checkpoint, load_resume
     from charrnn_cli.config import ModelConfig, SampleConfig, TrainConfig, from_preset
     from charrnn_cli.corpus import Corpus
-    from charrnn_cli.encoding import cached_corpus, encode_text
+    from charrnn_cli.corpus_cache import cached_corpus
+    from charrnn_cli.encoding import encode_text
     from charrnn_cli.errors import (
         AlreadyPublishedError,
         CharrnnError,
@@ -64,7 +65,8 @@ _MODULES = {
     "checkpoint": ("Checkpoint", "ResumeState", "load_checkpoint", "load_resume"),
     "config": ("ModelConfig", "SampleConfig", "TrainConfig", "from_preset"),
     "corpus": ("Corpus",),
-    "encoding": ("cached_corpus", "encode_text"),
+    "corpus_cache": ("cached_corpus",),
+    "encoding": ("encode_text",),
     "errors": (
         "AlreadyPublishedError",
         "CharrnnError",

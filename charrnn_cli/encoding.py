@@ -1,8 +1,6 @@
-"""Text to integers: two passes over the files in flat memory, vocabulary and then ids; and the cache of the results."""
+"""Text to integers: two passes over the files in flat memory, vocabulary and then ids."""
 
 import contextlib
-import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,18 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_cli.corpus import CORPUS_KIND, Corpus, Ids, Progress, corpus_specs, ids_dtype, no_progress
+from charrnn_cli.decoding import open_text, read_pieces
 from charrnn_cli.documents import Document, Gathered, gathered
-from charrnn_cli.errors import (
-    AlreadyPublishedError,
-    CharrnnError,
-    FileFormatError,
-    NotFoundError,
-    TextError,
-)
-from charrnn_cli.paths import corpora_directory, make_directory
+from charrnn_cli.errors import AlreadyPublishedError, TextError
 from charrnn_cli.symbols import CODE_POINTS, SymbolTable, Unknown, symbol_table
-from charrnn_cli.tensorfile import TensorWriter, read_header, write_tensors
-from charrnn_cli.text import CHUNK_BYTES, TextFacts, TextOptions, open_text, read_pieces
+from charrnn_cli.tensorfile import TensorWriter, write_tensors
+from charrnn_cli.text import TextFacts, TextOptions
 from charrnn_cli.vocab import Vocab
 
 
@@ -45,60 +37,14 @@ def encode_text(
     if os.path.lexists(output):
         raise AlreadyPublishedError(f"{output} exists and is not overwritten", hint="name another file with --output")
     with gathered([paths] if isinstance(paths, Path) else paths, options.include) as found:
-        return _encode(found, output, options, vocab, unknown, progress)
+        return encode_documents(found, output, options, vocab, unknown, progress)
 
 
-def cached_corpus(
-    paths: Path | Sequence[Path],
-    options: TextOptions | None = None,
-    *,
-    vocab: Vocab | None = None,
-    unknown: Unknown = "error",
-    progress: Progress = no_progress,
-) -> Corpus:
-    """The encoded text from the cache, which is keyed by content and options; encoded now where it is missing.
-
-    One encoded file is opened as it is. Raises as `encode_text` does, and FileFormatError.
-    """
-    options = options or TextOptions()
-    paths = [paths] if isinstance(paths, Path) else paths
-    if len(paths) == 1 and vocab is None and is_encoded(paths[0]):
-        return Corpus.open(paths[0])
-    with gathered(paths, options.include) as found:
-        content = _content(found, progress)
-        wanted = [vocab.characters, unknown] if vocab is not None else None
-        key = hashlib.sha256(
-            json.dumps([content, found.skipped, found.name, options.to_json(), wanted]).encode()
-        ).hexdigest()
-        cached = make_directory(corpora_directory()) / f"{key[:32]}.safetensors"
-        try:
-            return Corpus.open(cached)
-        except NotFoundError:
-            pass
-        except FileFormatError:  # damaged: it is made again
-            with contextlib.suppress(OSError):
-                cached.unlink(missing_ok=True)
-        try:
-            return _encode(found, cached, options, vocab, unknown, progress)
-        except AlreadyPublishedError:  # another process was faster
-            return Corpus.open(cached)
-
-
-def is_encoded(path: Path) -> bool:
-    """Whether a file is one of ours rather than a text."""
-    if path.suffix != ".safetensors":
-        return False
-    try:
-        read_header(path)
-    except CharrnnError:
-        return path.is_file()  # damaged: opening it says how
-    return True
-
-
-def _encode(
+def encode_documents(
     found: Gathered, output: Path, options: TextOptions, vocab: Vocab | None, unknown: Unknown, progress: Progress
 ) -> Corpus:
-    total = 2 * max(1, sum(_file_bytes(document) for document in found.documents))
+    """`encode_text` of documents that were gathered."""
+    total = 2 * max(1, num_bytes(found))
     counted = _Count.of(found, options, lambda done: progress(done, total))
     if not counted.starts:
         raise TextError(f"{found.title} is empty", hint="name a file that holds text")
@@ -273,6 +219,11 @@ def _as_codes(piece: str | bytes) -> Ids:
     return np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
+def num_bytes(found: Gathered) -> int:
+    """Of all files that can be read."""
+    return sum(_file_bytes(document) for document in found.documents)
+
+
 def _file_bytes(document: Document) -> int:
     try:
         with open_text(document.path) as file:
@@ -281,24 +232,3 @@ def _file_bytes(document: Document) -> int:
         if document.optional:
             return 0
         raise
-
-
-def _content(found: Gathered, progress: Progress) -> list[str]:
-    """A digest of each file's bytes, and what stands for one that cannot be read."""
-    total = sum(_file_bytes(document) for document in found.documents)
-    done, digests = 0, []
-    for document in found.documents:
-        digest = hashlib.sha256()
-        try:
-            with open_text(document.path) as file:
-                while chunk := file.read(CHUNK_BYTES):
-                    digest.update(chunk)
-                    done += len(chunk)
-                    progress(done, max(total, done))
-        except TextError:
-            if not document.optional:
-                raise
-            digests.append("unreadable")
-        else:
-            digests.append(digest.hexdigest())
-    return digests

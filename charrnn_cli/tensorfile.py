@@ -20,6 +20,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from charrnn_cli.digest import BackgroundDigest
 from charrnn_cli.errors import FileFormatError, NotFoundError, StorageError
 from charrnn_cli.publish import publish
 from charrnn_cli.version import __version__
@@ -264,7 +265,7 @@ class TensorWriter:
         self._file = file
         self._expected = [(name, spec, spec.num_bytes) for name, spec in specs.items()]
         self._remaining = 0
-        self._digest = hashlib.sha256()
+        self._digest = BackgroundDigest()
 
     def write(self, data: bytes | memoryview) -> None:
         """Append to the current tensor; a piece never spans two."""

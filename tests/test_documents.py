@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from charrnn_cli import text as text_module
+from charrnn_cli import decoding
 from charrnn_cli.corpus import Corpus
-from charrnn_cli.encoding import cached_corpus, encode_text
+from charrnn_cli.corpus_cache import cached_corpus
+from charrnn_cli.encoding import encode_text
 from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError
 from charrnn_cli.text import TextOptions
 from charrnn_cli.vocab import Vocab
@@ -38,7 +39,7 @@ def test_files_follow_each_other(tmp_path: Path, texts: list[str], separator: st
         paths[-1].write_bytes(text.encode())
     kept = [text for text in texts if text]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_module, "CHUNK_BYTES", chunk)
+        patch.setattr(decoding, "CHUNK_BYTES", chunk)
         if not kept:
             with pytest.raises(TextError, match="empty"):
                 encoded(tmp_path, *paths)
@@ -136,7 +137,7 @@ def test_normal_forms(tmp_path: Path, text: str, chunk: int) -> None:
     path = tmp_path / "text"
     path.write_bytes(text.encode())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_module, "CHUNK_BYTES", chunk)
+        patch.setattr(decoding, "CHUNK_BYTES", chunk)
         for form in ("nfc", "nfkc"):
             corpus = encoded(tmp_path, path, normalize=form)
             assert "".join(corpus.text()) == unicodedata.normalize(form.upper(), text)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import pytest
 from charrnn_cli.checkpoint import Checkpoint, load_checkpoint
 from charrnn_cli.config import Cell, ModelConfig, TrainConfig
 from charrnn_cli.corpus import Corpus
-from charrnn_cli.encoding import cached_corpus
+from charrnn_cli.corpus_cache import cached_corpus
 from charrnn_cli.errors import MismatchError
 from charrnn_cli.events import Evaluated
 from charrnn_cli.inference import Engine

@@ -22,7 +22,7 @@ from charrnn_cli.registry import Registry
 from charrnn_cli.runs import reference_of
 from charrnn_cli.stopping import StopMatcher
 from charrnn_cli.substitution import closest_text
-from charrnn_cli.text import TextOptions, open_text, read_text
+from charrnn_cli.text import TextOptions
 
 if TYPE_CHECKING:
     from charrnn_cli.sampling import Drawn, Writer
@@ -93,6 +93,8 @@ def sample(
     _check(context.params)
     prime = _read_prime(prime, prime_file)
     if check_copy is not None:
+        from charrnn_cli.decoding import open_text
+
         with open_text(check_copy):  # raises before anything is drawn
             pass
     path = Registry().resolve(reference)
@@ -164,6 +166,8 @@ def _read_prime(prime: str | None, prime_file: str | None) -> str | None:
     if prime_file is None:
         return prime
     if prime_file != "-":
+        from charrnn_cli.decoding import read_text
+
         return read_text(Path(prime_file), TextOptions())
     try:
         return sys.stdin.buffer.read().decode("utf-8-sig").replace("\r\n", "\n")
@@ -254,7 +258,7 @@ def _say_stats(samples: list[Sample], drawing: float, whole: float) -> None:
 
 def _say_copied(samples: list[Sample], text: Path) -> None:
     from charrnn_cli.copying import SPAN, check_copy
-    from charrnn_cli.encoding import cached_corpus
+    from charrnn_cli.corpus_cache import cached_corpus
 
     stop = StopRequest(lambda: console.say("", "stopping"))
     with stop.listening():

@@ -51,7 +51,7 @@ def score(
     paths = [Registry().resolve(reference) for reference in references]
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(os.cpu_count() or 1))
     from charrnn_cli.checkpoint import load_checkpoint
-    from charrnn_cli.encoding import cached_corpus
+    from charrnn_cli.corpus_cache import cached_corpus
     from charrnn_cli.scoring import character_losses, in_vocabulary
 
     stop = StopRequest(lambda: console.say("", "stopping"))

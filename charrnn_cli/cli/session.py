@@ -57,7 +57,7 @@ class Session:
 
     def read(self, source: Source, vocab: "Vocab | None" = None) -> "Corpus":
         """The encoded text, from the cache or made now; with `vocab`, by its ids."""
-        from charrnn_cli.encoding import cached_corpus
+        from charrnn_cli.corpus_cache import cached_corpus
 
         with bytes_progress("encoding", self.stop) as progress:
             unknown = cast("Unknown", source.unknown)

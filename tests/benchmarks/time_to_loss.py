@@ -18,8 +18,8 @@ from charrnn_cli.batches import split_text
 from charrnn_cli.checkpoint import load_checkpoint
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.corpus import Corpus
+from charrnn_cli.corpus_cache import cached_corpus
 from charrnn_cli.device import choose_device, choose_precision
-from charrnn_cli.encoding import cached_corpus
 from charrnn_cli.evaluation import evaluate
 from charrnn_cli.events import Evaluated
 from charrnn_cli.model import CharRNN

@@ -202,7 +202,7 @@ def hook(name, arguments):
         events.append(name)
 from charrnn_cli.checkpoint import load_checkpoint, load_resume
 from charrnn_cli.corpus import Corpus
-from charrnn_cli.encoding import cached_corpus
+from charrnn_cli.corpus_cache import cached_corpus
 from charrnn_cli.errors import CharrnnError
 from pathlib import Path
 sys.addaudithook(hook)

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from charrnn_cli import text as text_module
+from charrnn_cli import decoding
+from charrnn_cli.decoding import read_pieces
 from charrnn_cli.errors import TextError
-from charrnn_cli.text import TextFacts, TextOptions, read_pieces
+from charrnn_cli.text import TextFacts, TextOptions
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -26,10 +27,10 @@ def test_any_chunk_size_reads_the_same(
     text: str, size: int, encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The text equals Python's own decoding, wherever the chunks are cut; newlines as Python's text mode has them."""
-    monkeypatch.setattr(text_module, "CHUNK_BYTES", size)
+    monkeypatch.setattr(decoding, "CHUNK_BYTES", size)
     path = tmp_path / "text"
     path.write_bytes(text.encode(encoding))
-    marked = any(path.read_bytes().startswith(mark) for mark, _ in text_module.BYTE_ORDER_MARKS)
+    marked = any(path.read_bytes().startswith(mark) for mark, _ in decoding.BYTE_ORDER_MARKS)
     if marked:
         return
     assert read(path, encoding=encoding, newlines="keep")[0] == text
@@ -37,7 +38,7 @@ def test_any_chunk_size_reads_the_same(
         assert read(path, encoding=encoding)[0] == file.read()
 
 
-@pytest.mark.parametrize(("mark", "encoding"), text_module.BYTE_ORDER_MARKS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("mark", "encoding"), decoding.BYTE_ORDER_MARKS, ids=lambda value: str(value))
 def test_a_byte_order_mark_decides(mark: bytes, encoding: str, tmp_path: Path) -> None:
     """Over --encoding, and it is no character of the text."""
     path = tmp_path / "text"
@@ -59,7 +60,7 @@ def test_newlines_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1 << 20])
 def test_an_undecodable_byte_is_located(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its absolute offset and its line, whatever the chunks; the hint names --encoding."""
-    monkeypatch.setattr(text_module, "CHUNK_BYTES", size)
+    monkeypatch.setattr(decoding, "CHUNK_BYTES", size)
     path = tmp_path / "latin.txt"
     path.write_bytes("año\nmañana".encode() + b"\nni\xf1o")
     with pytest.raises(TextError, match=r"0xf1 at byte 15 \(line 3\)") as caught:

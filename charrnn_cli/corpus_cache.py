@@ -1,0 +1,86 @@
+"""Encoded texts that were met before, by their content."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from charrnn_cli.corpus import Corpus, Progress, no_progress
+from charrnn_cli.decoding import CHUNK_BYTES, open_text
+from charrnn_cli.documents import Gathered, gathered
+from charrnn_cli.encoding import encode_documents, num_bytes
+from charrnn_cli.errors import AlreadyPublishedError, CharrnnError, FileFormatError, NotFoundError, TextError
+from charrnn_cli.paths import corpora_directory, make_directory
+from charrnn_cli.symbols import Unknown
+from charrnn_cli.tensorfile import read_header
+from charrnn_cli.text import TextOptions
+from charrnn_cli.vocab import Vocab
+
+
+def cached_corpus(
+    paths: Path | Sequence[Path],
+    options: TextOptions | None = None,
+    *,
+    vocab: Vocab | None = None,
+    unknown: Unknown = "error",
+    progress: Progress = no_progress,
+) -> Corpus:
+    """The encoded text from the cache, which is keyed by content and options; encoded now where it is missing.
+
+    One encoded file is opened as it is. Raises as `encode_text` does, and FileFormatError.
+    """
+    options = options or TextOptions()
+    paths = [paths] if isinstance(paths, Path) else paths
+    if len(paths) == 1 and vocab is None and is_encoded(paths[0]):
+        return Corpus.open(paths[0])
+    with gathered(paths, options.include) as found:
+        content = _content(found, progress)
+        wanted = [vocab.characters, unknown] if vocab is not None else None
+        key = hashlib.sha256(
+            json.dumps([content, found.skipped, found.name, options.to_json(), wanted]).encode()
+        ).hexdigest()
+        cached = make_directory(corpora_directory()) / f"{key[:32]}.safetensors"
+        try:
+            return Corpus.open(cached)
+        except NotFoundError:
+            pass
+        except FileFormatError:  # damaged: it is made again
+            with contextlib.suppress(OSError):
+                cached.unlink(missing_ok=True)
+        try:
+            return encode_documents(found, cached, options, vocab, unknown, progress)
+        except AlreadyPublishedError:  # another process was faster
+            return Corpus.open(cached)
+
+
+def is_encoded(path: Path) -> bool:
+    """Whether a file is one of ours rather than a text."""
+    if path.suffix != ".safetensors":
+        return False
+    try:
+        read_header(path)
+    except CharrnnError:
+        return path.is_file()  # damaged: opening it says how
+    return True
+
+
+def _content(found: Gathered, progress: Progress) -> list[str]:
+    """A digest of each file's bytes, and what stands for one that cannot be read."""
+    total = num_bytes(found)
+    done, digests = 0, []
+    for document in found.documents:
+        digest = hashlib.sha256()
+        try:
+            with open_text(document.path) as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    digest.update(chunk)
+                    done += len(chunk)
+                    progress(done, max(total, done))
+        except TextError:
+            if not document.optional:
+                raise
+            digests.append("unreadable")
+        else:
+            digests.append(digest.hexdigest())
+    return digests
