@@ -19,6 +19,7 @@ TAIL_ROWS = 20
 SPREAD_ROWS = 100
 MIN_ROW = 100  # characters; shorter rows would mostly measure the cold start
 MIN_SEGMENT = 1_000
+CHUNK = 1 << 20
 GAP_STRIDE = 4  # during training every fourth row of training text shows the gap; at the end all of them do
 
 Span = tuple[int, int]
@@ -116,6 +117,16 @@ def matching_rows(split: Split) -> tuple[Span, ...]:
         if start < stop:
             rows.append((start, stop))
     return tuple(rows)
+
+
+def symbol_shares(corpus: Corpus, split: Split) -> npt.NDArray[np.float64]:
+    """How much of the training text each symbol is, (V,); one more of each is counted, so that none is 0."""
+    counts_V = corpus.counts_V.astype(np.float64) + 1
+    for start, stop in split.val:  # the smaller part
+        for first in range(start, stop, CHUNK):
+            counts_V -= np.bincount(corpus.read(first, min(stop, first + CHUNK)), minlength=len(counts_V))
+    shares_V: npt.NDArray[np.float64] = counts_V / counts_V.sum()
+    return shares_V
 
 
 IGNORED = -100

@@ -66,10 +66,13 @@ class CharRNN(nn.Module):
         return self.output(inputs_TBH), after
 
     @torch.no_grad()
-    def initialize(self, seed: int, initialization: Initialization) -> None:
-        """Fresh weights, a function of the seed alone.
+    def initialize(
+        self, seed: int, initialization: Initialization, shares_V: npt.NDArray[np.float64] | None = None
+    ) -> None:
+        """Fresh weights, a function of the seed and of the symbols' shares of the text alone.
 
-        `orthogonal`: orthogonal recurrent matrices (Saxe et al. 2014), the rest uniform in ±1/√fan-in.
+        `orthogonal`: orthogonal recurrent matrices (Saxe et al. 2014), the rest uniform in ±1/√fan-in; the output's
+        bias is the logarithm of each symbol's share, so that nothing but contexts is left to learn.
         `glorot`: Glorot's uniform over each layer's joint kernel, and a truncated normal of 0.1 at the output.
         Both: an LSTM's forget gate starts open, at bias 1 (Jozefowicz et al. 2015); other biases at 0.
         """
@@ -101,6 +104,10 @@ class CharRNN(nn.Module):
             bound = 1 / math.sqrt(size)
             nn.init.uniform_(self.output.weight, -bound, bound, generator=generator)
         nn.init.zeros_(self.output.bias)
+        if initialization == "orthogonal" and shares_V is not None:
+            log_shares_V = np.log(shares_V)
+            # around 0, where bfloat16 is finest
+            self.output.bias.copy_(torch.from_numpy(log_shares_V - log_shares_V.mean()))
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:

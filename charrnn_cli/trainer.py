@@ -36,7 +36,14 @@ class Trainer:
     Everything random is a function of (seed, step), so `snapshot` and `restore` continue a run bit for bit.
     """
 
-    def __init__(self, model: ModelConfig, config: TrainConfig, windows: Windows, total_steps: int) -> None:
+    def __init__(
+        self,
+        model: ModelConfig,
+        config: TrainConfig,
+        windows: Windows,
+        total_steps: int,
+        shares_V: npt.NDArray[np.float64] | None = None,
+    ) -> None:
         assert config.seed is not None
         assert config.dropout is not None
         self.config = config
@@ -44,7 +51,7 @@ class Trainer:
         self.total_steps = total_steps
         self.device = torch.device(config.device)
         self.model = CharRNN(model)
-        self.model.initialize(config.seed, config.initialization)
+        self.model.initialize(config.seed, config.initialization, shares_V)
         self.model.to(self.device)
         self.optimizer = AdamW(self.model, config)
         self._masks = DropoutMasks(config.dropout, config.seed, config.batch_size)

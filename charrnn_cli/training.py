@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from charrnn_cli.batches import GAP_STRIDE, Span, matching_rows
+from charrnn_cli.batches import GAP_STRIDE, Span, matching_rows, symbol_shares
 from charrnn_cli.checkpoint import Checkpoint, ResumeState
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.corpus import Corpus
@@ -67,7 +67,7 @@ def train(
                 corpus.vocab.encode(config.sample_prime)  # raises UnknownCharacterError
             with memory_errors_told("use a smaller --batch-size, --seq-len, --size or --layers"):
                 plan = make_plan(corpus, model, config, started=started, first_step=first_step, should_stop=should_stop)
-                trainer = Trainer(model, plan.config, plan.windows, plan.steps)
+                trainer = Trainer(model, plan.config, plan.windows, plan.steps, symbol_shares(corpus, plan.split))
                 state = RunState(trainer, corpus, plan.config, run.name, source or {}, started)
                 if resume is not None:
                     state.resume(resume)

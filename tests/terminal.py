@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -67,3 +68,9 @@ class Terminal:
             return False
         self.written += piece
         return bool(piece) or self.process.poll() is None
+
+
+def on_screen(written: bytes) -> list[str]:
+    """What stood in each line, its escape sequences taken out."""
+    plain = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", written).decode()
+    return re.split(r"[\r\n]+", plain)

@@ -12,6 +12,7 @@ from charrnn_cli.batches import (
     matching_rows,
     row_windows,
     split_text,
+    symbol_shares,
 )
 from charrnn_cli.config import ValSplit
 from charrnn_cli.corpus import Corpus
@@ -98,3 +99,13 @@ def test_documents_cut_the_spans(
 def test_a_split_without_documents_is_itself() -> None:
     split = Split(((1, 10), (20, 30)), ((10, 20),))
     assert split.cut_at([0]) == split
+
+
+@given(st.text("abcdef", min_size=20, max_size=300), SPLITS)
+def test_shares_are_those_of_the_training_text(text: str, val_split: ValSplit) -> None:
+    """What is held out does not count."""
+    corpus = Corpus.from_text(text, "text")
+    split = split_text(len(text), 0.3, val_split)
+    trained = "".join(text[start:stop] for start, stop in split.train)
+    counts = [trained.count(character) + 1 for character in corpus.vocab.characters]
+    assert symbol_shares(corpus, split).tolist() == pytest.approx([count / sum(counts) for count in counts])

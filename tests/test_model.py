@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch.nn import functional
@@ -24,6 +25,20 @@ def test_a_fresh_model_knows_nothing(cell: Cell, embed: int, initialization: Ini
         logits_TBV, _ = model(ids_TB[:-1])
     loss = functional.cross_entropy(logits_TBV.flatten(0, 1), ids_TB[1:].flatten()).item()
     assert loss == pytest.approx(math.log(83), rel=0.05)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_fresh_model_of_a_text_knows_its_symbols(cell: Cell) -> None:
+    """Its loss is the entropy of the symbols' shares within 5 %."""
+    shares_V: npt.NDArray[np.float64] = 1 / np.arange(1, 84)
+    shares_V /= shares_V.sum()
+    model = CharRNN(ModelConfig(vocabulary_size=83, cell=cell, layers=2, size=256))
+    model.initialize(3, "orthogonal", shares_V)
+    ids_TB = torch.from_numpy(np.random.Generator(np.random.PCG64(0)).choice(83, (201, 20), p=shares_V))
+    with torch.no_grad():
+        logits_TBV, _ = model(ids_TB[:-1])
+    loss = functional.cross_entropy(logits_TBV.flatten(0, 1), ids_TB[1:].flatten()).item()
+    assert loss == pytest.approx(-(shares_V * np.log(shares_V)).sum(), rel=0.05)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])

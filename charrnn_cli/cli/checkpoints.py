@@ -131,6 +131,7 @@ def _sorted(rows: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
 def _print_table(rows: list[dict[str, Any]], *, one_run: bool) -> None:
     now = time.time()
     if one_run:
+        spare = ["size", "bpc", "epoch", "updated", "train"]
         columns = ["checkpoint", "epoch>", "train>", "val>", "bpc>", "size>", "updated>", ""]
         cells = [
             [
@@ -146,6 +147,7 @@ def _print_table(rows: list[dict[str, Any]], *, one_run: bool) -> None:
             for row in rows
         ]
     else:
+        spare = ["size", "bpc", "parameters", "updated", "model"]
         columns = ["run", "model", "parameters>", "step>", "val>", "bpc>", "size>", "updated>", "status"]
         cells = [
             [
@@ -161,7 +163,7 @@ def _print_table(rows: list[dict[str, Any]], *, one_run: bool) -> None:
             ]
             for row in rows
         ]
-    console.write_table(columns, cells)
+    console.write_table(columns, cells, spare)
 
 
 def _marks(row: dict[str, Any]) -> str:

@@ -36,6 +36,11 @@ def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: st
         for name, value in wanted.items():
             if name in defaults and name not in _NOT_TYPED and value is not None and value != defaults[name]:
                 option = f"--{name.replace('_', '-')}"
-                words.append(option if value is True else f"{option} {value}")
+                words.append(option if value is True else f"{option} {_typed(value)}")
         commands.append(" ".join(words))
     return min(commands, key=len, default="")
+
+
+def _typed(value: Any) -> str:
+    """300 for 300.0: as a person would."""
+    return f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value)

@@ -9,8 +9,10 @@ import functools
 import io
 import json
 import os
+import shlex
 import sys
 import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LABEL_WIDTH = 8
+GAP = 2  # between the columns of a table
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LINE_BREAKS = frozenset("\u2028\u2029")
 
@@ -79,22 +82,55 @@ def write_json(value: Any) -> None:
     write_line(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def write_table(columns: list[str], rows: list[list[str]]) -> None:
-    """A table on a terminal; tab-separated lines, never cut, for a program. Columns ending in `>` are numbers."""
+def write_fields(fields: Iterable[tuple[str, str]], label_width: int) -> None:
+    """Labels and what they say: folded in their column on a terminal, a line each for a program."""
+    if is_fancy(sys.stdout):
+        console = _stdout_console()
+        for label, text in fields:
+            _print_labelled(console, label, text, label_width)
+    else:
+        write("".join(f"{label:<{label_width}}{safe(text)}\n" for label, text in fields))
+
+
+def write_table(columns: list[str], rows: list[list[str]], spare: Sequence[str] = ()) -> None:
+    """A table on a terminal; tab-separated lines, never cut, for a program. Columns ending in `>` are numbers.
+
+    On a narrow terminal the columns named in `spare` are left out, in this order, until the rest fits.
+    """
     names = [column.rstrip(">") for column in columns]
     if not is_fancy(sys.stdout):
         write("".join("\t".join(safe(cell) for cell in row) + "\n" for row in [names, *rows]))
         return
-    from rich.console import Console
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    console = _stdout_console()
+    cells = [[safe(cell) for cell in row] for row in rows]
+    widths = {
+        name: GAP + max(1, *(cell_len(text) for text in (name, *(row[column] for row in cells))))
+        for column, name in enumerate(names)
+    }
+    left_out: list[str] = []
+    while sum(widths.values()) - GAP > console.width and len(left_out) < len(spare):
+        left_out.append(spare[len(left_out)])
+        del widths[left_out[-1]]
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for column, name in zip(columns, names, strict=True):
-        table.add_column(Text(name), justify="right" if column.endswith(">") else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(safe(cell)) for cell in row))
-    Console(highlight=False, markup=False, emoji=False).print(table)
+        if name in widths:
+            table.add_column(Text(name), justify="right" if column.endswith(">") else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(cell) for name, cell in zip(names, row, strict=True) if name in widths))
+    console.print(table)
+    if left_out:
+        say("", f"no room for {', '.join(left_out)}")
+
+
+@functools.cache
+def _stdout_console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def _standard_output_failed(error: OSError) -> NoReturn:
@@ -156,22 +192,58 @@ class _Tolerant:
 
 def say(label: str, text: str) -> None:
     """One line of conversation, its label in a column; folded on a terminal, never in a pipe."""
-    if not is_fancy(sys.stderr):
+    if is_fancy(sys.stderr):
+        _print_labelled(stderr_console(), label, text, LABEL_WIDTH)
+    else:
         _write_error(f"{label:<{LABEL_WIDTH}}{safe(text)}\n" if label else safe(text) + "\n")
-        return
+
+
+def _print_labelled(console: "Console", label: str, text: str, label_width: int) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    text = safe(text)
+    if text.startswith("charrnn "):
+        text = _continued(text, console.width - label_width)
     grid = Table.grid()
-    grid.add_column(width=LABEL_WIDTH)
+    grid.add_column(width=label_width)
     grid.add_column(overflow="fold")
-    grid.add_row(Text(label, style="bold cyan"), Text(safe(text)))
-    stderr_console().print(grid)
+    grid.add_row(Text(label, style="bold cyan"), Text(text))
+    console.print(grid)
+
+
+def _continued(command: str, width: int) -> str:
+    """A command in lines that the shell reads as one, cut before options, so that it can be copied."""
+    words = [shlex.quote(word) for word in shlex.split(command)]
+    if " ".join(words) != command:  # a sentence about commands
+        return command
+    parts: list[str] = []
+    for word in words:
+        if parts and not word.startswith("-"):
+            parts[-1] += f" {word}"
+        else:
+            parts.append(word)
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(part) + len("  \\") <= width:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(part)
+    return " \\\n".join(lines)
 
 
 def print_error(message: str, hint: str | None) -> None:
     """`error:` and, where there is one, `hint:`; a line each."""
-    _write_error(f"error: {_one_line(message)}\n" + (f"hint: {_one_line(hint)}\n" if hint else ""))
+    lines = [("error:", _one_line(message), "bold red")]
+    if hint:
+        lines.append(("hint:", _one_line(hint), "bold cyan"))
+    if not is_fancy(sys.stderr):
+        _write_error("".join(f"{label} {text}\n" for label, text, _ in lines))
+        return
+    from rich.text import Text
+
+    for label, text, style in lines:
+        stderr_console().print(Text.assemble((label, style), " ", text), soft_wrap=True)
 
 
 def _one_line(text: str) -> str:

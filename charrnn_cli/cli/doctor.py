@@ -18,6 +18,7 @@ from charrnn_cli.version import __version__
 
 PACKAGES = ("torch", "numpy", "safetensors", "typer", "rich", "platformdirs")
 TOLERANCE = 1e-4
+LABEL_WIDTH = 10
 
 
 class _CheckFailedError(CharrnnError):
@@ -115,5 +116,4 @@ def _show(report: dict[str, Any]) -> None:
         good = value is True or value < TOLERANCE
         detail = "" if value is True else f", largest difference {value:.1e}"
         lines.append(("check", f"{name.replace('_', ' ')}: {'ok' if good else 'FAILED'}{detail}"))
-    for label, text in lines:
-        console.write_line(f"{label:<10}{console.safe(text)}")
+    console.write_fields(lines, LABEL_WIDTH)

@@ -92,9 +92,10 @@ def encode(
     if as_json:
         console.write_json(summary)
     else:
-        _show(corpus, summary)
+        rows = _rows(corpus, summary)
         if with_baselines:
-            _line("scale", str(scale))
+            rows.append(("scale", str(scale)))
+        console.write_fields(rows, console.LABEL_WIDTH + 1)
         console.say("next", f"charrnn train {shlex.quote(str(output))}")
 
 
@@ -134,7 +135,7 @@ def _summary(corpus: "Corpus") -> dict[str, Any]:
     }
 
 
-def _show(corpus: "Corpus", summary: dict[str, Any]) -> None:
+def _rows(corpus: "Corpus", summary: dict[str, Any]) -> list[tuple[str, str]]:
     from charrnn_cli.corpus import ids_dtype
 
     first_ids = " ".join(str(index) for index in summary["first_ids"])
@@ -152,12 +153,7 @@ def _show(corpus: "Corpus", summary: dict[str, Any]) -> None:
     advice = advise_on_size(summary["parameters"], len(corpus))
     rows.append(("advice", f"with the default model, {advice.message}"))
     rows.append(("wrote", summary["output"]))
-    for label, text in rows:
-        _line(label, text)
-
-
-def _line(label: str, text: str) -> None:
-    console.write_line(f"{label:<{console.LABEL_WIDTH}} {console.safe(text)}")
+    return rows
 
 
 def _symbols(characters: str, limit: int = 200) -> str:

@@ -1,33 +1,23 @@
 """The program: its commands, and the one place that turns errors into text and an exit code."""
 
 import os
-import shutil
 import sys
 import time
 import traceback
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from typer._click.exceptions import ClickException, NoSuchOption
 
 from charrnn_cli.cli import checkpoints, console, demo, doctor, encode, sample, score, train
+from charrnn_cli.cli.help_style import help_style
 from charrnn_cli.errors import CharrnnError, InterruptionError, UsageError
 from charrnn_cli.paths import logs_directory, make_directory
 from charrnn_cli.version import __version__
 
-RICH_HELP = 60  # columns; its tables would be cut below that
-
-
-def _help_style() -> Literal["rich"] | None:
-    """Panels where a person reads, plain lines in a pipe and on a narrow terminal."""
-    looks = sys.stdout is not None and sys.stdout.isatty()
-    wide = shutil.get_terminal_size().columns >= RICH_HELP
-    return "rich" if wide and (looks or os.environ.get("FORCE_COLOR")) else None
-
-
 app = typer.Typer(
-    rich_markup_mode=_help_style(),
+    rich_markup_mode=help_style(),
     name="charrnn",
     help="Train character-level recurrent language models on any text, and write new text with them.",
     no_args_is_help=True,

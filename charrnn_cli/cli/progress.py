@@ -101,6 +101,7 @@ class TrainingDisplay:
         grid.add_column(justify="right", no_wrap=True)
         place = f"{self.step:,}/{self.total:,}  epoch {self.step / self.per_epoch:.1f}"
         grid.add_row(ProgressBar(total=self.total, completed=self.step), Text(place))
+        yield ""  # set apart from what was said before
         yield grid
         yield _line("   ".join(self.losses()), "bold", room)
         seconds_per_step = 1 / (self.chars_per_second * self.steps_per_character) if self.chars_per_second else 0.0
@@ -125,10 +126,7 @@ class TrainingDisplay:
 
     def _beaten(self, bits: float) -> str:
         """The baselines in their order, those that the model beats marked."""
-        return "   ".join(
-            f"{'✓' if bits < value else '·'} {name.replace('gram', '-gram')} {value:.2f}"
-            for name, value in self.scale.items()
-        )
+        return "   ".join(f"{'✓' if bits < value else '·'} {name} {value:.2f}" for name, value in self.scale.items())
 
     def plain(self) -> str:
         fields = "  ".join([*self.losses(), *self.speed()])

@@ -21,6 +21,8 @@ from charrnn_cli.runs import CHECKPOINT_KIND, Run, reference_of
 from charrnn_cli.source import Source
 from charrnn_cli.tensorfile import read_header
 
+LABEL_WIDTH = 12
+
 
 def path(reference: ReferenceArgument = None) -> None:
     """Print the absolute path of a checkpoint's file.
@@ -62,8 +64,7 @@ def show(
         for number, (file, fields) in enumerate(zip(files, shown, strict=True)):
             if number:
                 console.write_line()
-            for label, text in _lines(fields, _evaluations(file)):
-                console.write_line(f"{label:<12}{console.safe(text)}")
+            console.write_fields(_lines(fields, _evaluations(file)), LABEL_WIDTH)
 
 
 def _plot(target: Path, files: list[Path]) -> None:
@@ -125,7 +126,8 @@ def _lines(fields: dict[str, Any], evaluations: list[dict[str, Any]]) -> list[tu
     if known:
         lines.append(("time", f"{duration(known[-1][1])} to step {known[-1][0]:,}"))
     settings = TrainConfig.from_record(train).to_json()
-    lines.append(("recipe", ", ".join(f"{name} {value}" for name, value in settings.items() if value is not None)))
+    named = [f"{name.replace('_', ' ')} {value}" for name, value in settings.items() if value not in (None, False)]
+    lines.append(("recipe", ", ".join(named)))
     lines.append(("versions", ", ".join(f"{name} {version}" for name, version in fields["versions"].items())))
     lines.append(("again", fields["command"]))
     return lines

@@ -2,36 +2,45 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from charrnn_cli.cli import console, text_options
 from charrnn_cli.cli.config_file import load_config, to_toml
 from charrnn_cli.cli.formats import parse_dropout, parse_duration
+from charrnn_cli.cli.help_style import with_default
 from charrnn_cli.cli.references import complete_preset, complete_reference, complete_resumable
 from charrnn_cli.cli.running import resume_run, start_run
 from charrnn_cli.cli.session import Session
 from charrnn_cli.cli.text_options import Texts
-from charrnn_cli.config import PRESETS, ModelConfig, TrainConfig, from_preset
+from charrnn_cli.config import PRESETS, Cell, ModelConfig, Precision, Schedule, TrainConfig, ValSplit, from_preset
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.runs import check_run_name
 from charrnn_cli.source import Source
 from charrnn_cli.text import TextOptions
 
 _TEXT = TextOptions()
+_SETTINGS = {**ModelConfig(vocabulary_size=1).to_json(), **TrainConfig().to_json()}
 _DEFAULTS: dict[str, Any] = {
-    **ModelConfig(vocabulary_size=1).to_json(),
-    **TrainConfig().to_json(),
+    **_SETTINGS,
     "dropout": "auto",
     "embed": "64, more for over 512 characters",
+    "eval_every": "20 in the run",
+    "run": "from text and model",
+    "threads": "torch's choice",
+    "seed": "random",
+    "sample_prime": "a new line",
+    "log_every": "one a second",
 }
 
 
-def _option(panel: str, name: str, text: str, **settings: Any) -> Any:
-    """An option whose default is its preset's, so that None means `not given`."""
+def _option(panel: str, name: str, text: str, choices: Any = None, **settings: Any) -> Any:
+    """An option whose default is its preset's, so that None means `not given`; `choices` is a Literal."""
+    if choices is not None:
+        settings["metavar"] = "|".join(get_args(choices))
     default = _DEFAULTS.get(name)
-    shown = text if default is None else f"{text}  [default: {default}]"
+    shown = text if default is None else with_default(text, default)
     return typer.Option(help=shown, rich_help_panel=panel, show_default=False, **settings)
 
 
@@ -41,12 +50,15 @@ def train(
     preset: Annotated[
         str,
         typer.Option(
-            help=f"A recipe, {' or '.join(PRESETS)}; any option overrides it.",
+            help="A recipe; any option overrides it.",
+            metavar="|".join(PRESETS),
             rich_help_panel="Model",
             autocompletion=complete_preset,
         ),
     ] = "default",
-    cell: Annotated[str | None, _option("Model", "cell", "lstm, gru or rnn.")] = None,
+    cell: Annotated[
+        str | None, _option("Model", "cell", "The recurrent unit.", metavar="|".join(get_args(Cell)))
+    ] = None,
     layers: Annotated[int | None, _option("Model", "layers", "Recurrent layers.")] = None,
     size: Annotated[int | None, _option("Model", "size", "Hidden units a layer.")] = None,
     embed: Annotated[int | None, _option("Model", "embed", "Width of the embedding; 0 is one-hot input.")] = None,
@@ -76,7 +88,10 @@ def train(
         ),
     ] = None,
     lr: Annotated[float | None, _option("Optimisation", "lr", "Peak learning rate.")] = None,
-    schedule: Annotated[str | None, _option("Optimisation", "schedule", "linear, cosine or constant.")] = None,
+    schedule: Annotated[
+        str | None,
+        _option("Optimisation", "schedule", "How the learning rate falls.", choices=Schedule),
+    ] = None,
     warmup: Annotated[float | None, _option("Optimisation", "warmup", "Share of the steps to reach the peak.")] = None,
     clip: Annotated[float | None, _option("Optimisation", "clip", "Largest norm of the gradient; 0 is off.")] = None,
     weight_decay: Annotated[float | None, _option("Optimisation", "weight_decay", "AdamW's, on matrices.")] = None,
@@ -88,17 +103,19 @@ def train(
     ] = None,
     val_fraction: Annotated[float | None, _option("Validation", "val_fraction", "Share held out; 0 is off.")] = None,
     val_split: Annotated[
-        str | None, _option("Validation", "val_split", "tail: the text's end; spread: the ends of 100 segments.")
+        str | None,
+        _option(
+            "Validation",
+            "val_split",
+            "What is held out: the text's end, or that of each of 100 segments.",
+            choices=ValSplit,
+        ),
     ] = None,
-    eval_every: Annotated[
-        int | None, _option("Validation", "eval_every", "Steps between evaluations.  [default: 20 in the run]")
-    ] = None,
+    eval_every: Annotated[int | None, _option("Validation", "eval_every", "Steps between evaluations.")] = None,
     patience: Annotated[
         int | None, _option("Validation", "patience", "End after so many evaluations without a better one.")
     ] = None,
-    run: Annotated[
-        str | None, _option("Checkpoints", "run", "The run's name.  [default: from text and model]", metavar="NAME")
-    ] = None,
+    run: Annotated[str | None, _option("Checkpoints", "run", "The run's name.", metavar="NAME")] = None,
     save_every: Annotated[
         int | None, _option("Checkpoints", "save_every", "Steps between checkpoints besides those of evaluations.")
     ] = None,
@@ -143,15 +160,22 @@ def train(
         bool, typer.Option("--shuffle-documents", help="Another order of the files each epoch.", rich_help_panel="Data")
     ] = False,
     device: Annotated[
-        str | None, _option("System", "device", "cpu, cuda, cuda:1, mps or auto.", envvar="CHARRNN_DEVICE")
+        str | None,
+        _option("System", "device", "cpu, cuda, cuda:1, mps or auto.", metavar="NAME", envvar="CHARRNN_DEVICE"),
     ] = None,
     precision: Annotated[
-        str | None, _option("System", "precision", "fp32, bf16 or auto: bf16 where that is faster.")
+        str | None,
+        _option(
+            "System",
+            "precision",
+            "Of the products; auto is bf16 where that is faster.",
+            choices=Precision,
+        ),
     ] = None,
-    threads: Annotated[int | None, _option("System", "threads", "CPU threads.  [default: torch's choice]")] = None,
+    threads: Annotated[int | None, _option("System", "threads", "CPU threads.")] = None,
     seed: Annotated[
         int | None,
-        _option("System", "seed", "The same seed trains the same model.  [default: random]", envvar="CHARRNN_SEED"),
+        _option("System", "seed", "The same seed trains the same model.", envvar="CHARRNN_SEED"),
     ] = None,
     config_file: Annotated[
         Path | None,
@@ -178,11 +202,9 @@ def train(
     ] = None,
     sample_prime: Annotated[
         str | None,
-        _option("Display", "sample_prime", "What these begin with.  [default: a new line]", metavar="TEXT"),
+        _option("Display", "sample_prime", "What these begin with.", metavar="TEXT"),
     ] = None,
-    log_every: Annotated[
-        int | None, _option("Display", "log_every", "Steps between lines of metrics.  [default: one a second]")
-    ] = None,
+    log_every: Annotated[int | None, _option("Display", "log_every", "Steps between lines of metrics.")] = None,
     tensorboard: Annotated[
         Path | None,
         typer.Option(
@@ -270,7 +292,7 @@ def _given(context: typer.Context, *, resuming: bool) -> dict[str, Any]:
     given = {
         name: value
         for name, value in params.items()
-        if name in _DEFAULTS and value is not None and (_is_typed(context, name) or not resuming)
+        if name in _SETTINGS and value is not None and (_is_typed(context, name) or not resuming)
     }
     if params["keep_prob"] is not None:
         if "dropout" in given:

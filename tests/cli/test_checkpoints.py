@@ -1,11 +1,14 @@
 """`charrnn checkpoints`, as a user sees it."""
 
 import json
+import shlex
+import subprocess
 
 import pytest
 
 from charrnn_cli.runs import Run
 from tests.conftest import Charrnn, make_checkpoint, save
+from tests.terminal import Terminal, on_screen
 
 
 def test_an_empty_home_says_what_to_do(charrnn: Charrnn) -> None:
@@ -75,3 +78,35 @@ def test_damage_is_a_row(charrnn: Charrnn, tiny_run: Run) -> None:
     (run,) = json.loads(charrnn("checkpoints", "list", "--json").stdout)
     assert (run["damaged"], run["best"]) == (3, 300)
     assert "3 damaged" in charrnn("checkpoints", "list").stdout
+
+
+@pytest.mark.usefixtures("tiny_run")
+@pytest.mark.parametrize(("columns", "missing"), [(120, 0), (60, 3), (40, 5)])
+def test_a_narrow_terminal_leaves_columns_out(columns: int, missing: int) -> None:
+    """Rather than fold names and numbers; which ones is said."""
+    save(make_checkpoint(run="a-longer-name"))
+    with Terminal("checkpoints", "list", columns=columns) as terminal:
+        assert terminal.wait() == 0
+    header, first, second, *rest = [line.rstrip() for line in on_screen(terminal.written) if line.strip()]
+    assert all(len(line) <= columns for line in (header, first, second))
+    assert (first.split()[0], second.split()[0]) == ("a-longer-name", "tiny")
+    names = ["size", "bpc", "parameters", "updated", "model"][:missing]
+    assert len(header.split()) == 9 - missing
+    assert " ".join(rest).split() == (f"no room for {', '.join(names)}".split() if missing else [])
+
+
+@pytest.mark.usefixtures("tiny_run")
+def test_a_command_to_type_can_be_copied(charrnn: Charrnn) -> None:
+    """Over several lines it is still one to the shell."""
+    with Terminal("checkpoints", "show", "tiny", columns=50) as terminal:
+        assert terminal.wait() == 0
+    lines = [line for line in on_screen(terminal.written) if line.strip()]
+    assert all(len(line) <= 50 for line in lines)
+    (start,) = [number for number, line in enumerate(lines) if line.startswith("again")]
+    folded = "\n".join(line[12:].rstrip() for line in lines[start:])
+    assert folded.count("\n") > 0
+    words = subprocess.run(["bash", "-c", f"printf '%s\\n' {folded}"], capture_output=True, text=True, check=True)
+    assert words.stdout.split()[:2] == ["charrnn", "train"]
+    assert words.stdout.split() == shlex.split(
+        json.loads(charrnn("checkpoints", "show", "tiny", "--json").stdout)["command"]
+    )

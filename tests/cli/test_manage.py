@@ -161,15 +161,27 @@ def test_verify(charrnn: Charrnn, tiny_run: Run) -> None:
         ("charrnn train --preset n", {"notebook"}),
     ],
 )
-def test_completion(charrnn: Charrnn, typed: str, expected: set[str]) -> None:
+def test_completion(typed: str, expected: set[str]) -> None:
     """Runs, references and presets complete in a shell."""
     words = typed.split() + ([""] if typed.endswith(" ") else [])
     env = {"_CHARRNN_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
+    assert set(completed(env).split()) == expected
+
+
+@pytest.mark.usefixtures("tiny_run")
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_completion_of_other_shells(shell: str) -> None:
+    env = {"_CHARRNN_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": "charrnn sample ti"}
+    assert "tiny" in completed({**env, "_TYPER_COMPLETE_FISH_ACTION": "get-args"})
+
+
+def completed(env: dict[str, str]) -> str:
+    """What the program answers a shell that asks it how to go on."""
     script = "import sys; sys.argv = ['charrnn']; from charrnn_cli.cli.main import main; main()"
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ, **env}, check=False
     )
-    assert set(result.stdout.split()) == expected
+    return result.stdout
 
 
 def test_show_plots_several_runs(charrnn: Charrnn, tiny_run: Run, tmp_path: Path) -> None:

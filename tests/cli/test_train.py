@@ -15,7 +15,7 @@ import pytest
 from charrnn_cli.registry import Registry
 from charrnn_cli.tensorfile import read_header
 from tests.conftest import Charrnn
-from tests.terminal import Terminal
+from tests.terminal import Terminal, on_screen
 
 FAST = ("--layers", "1", "--size", "16", "--embed", "8", "--batch-size", "4", "--seq-len", "16", "--seed", "1")
 
@@ -336,12 +336,6 @@ def test_tensorboard(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
     else:
         assert result.returncode == 0
         assert list((tmp_path / "board" / "x").iterdir())
-
-
-def on_screen(written: bytes) -> list[str]:
-    """What stood in each line, its escape sequences taken out."""
-    plain = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", written).decode()
-    return re.split(r"[\r\n]+", plain)
 
 
 @pytest.mark.parametrize("end", ["complete", "interrupted", "crashed"])
