@@ -35,8 +35,13 @@ class TorchPredictor:
     def start(self, rows: int) -> None:
         self._state = None
 
-    @torch.no_grad()
     def losses(self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        length = window_length(inputs_TR.shape[1], self._model.config.vocabulary_size)
+        starts = range(0, len(inputs_TR), length)
+        return np.concatenate([self._losses(inputs_TR[t : t + length], targets_TR[t : t + length]) for t in starts])
+
+    @torch.no_grad()
+    def _losses(self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         logits_TRV, self._state = self._model(torch.from_numpy(inputs_TR).to(self._device), self._state)
         targets_TR = np.ascontiguousarray(targets_TR)
         losses = functional.cross_entropy(

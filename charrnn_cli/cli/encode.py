@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from charrnn_cli.advice import advise_on_size
+from charrnn_cli.advice import advise_on_size, automatic_embed
 from charrnn_cli.cli import console, text_options
 from charrnn_cli.cli.progress_bytes import bytes_progress
 from charrnn_cli.cli.references import complete_reference
@@ -95,7 +95,7 @@ def encode(
         rows = _rows(corpus, summary)
         if with_baselines:
             rows.append(("scale", str(scale)))
-        console.write_fields(rows, console.LABEL_WIDTH + 1)
+        console.write_fields(rows, console.LABEL_WIDTH)
         console.say("next", f"charrnn train {shlex.quote(str(output))}")
 
 
@@ -115,7 +115,7 @@ def _decode(path: Path, output: Path | None) -> None:
 
 def _summary(corpus: "Corpus") -> dict[str, Any]:
     facts = corpus.metadata
-    model = ModelConfig(vocabulary_size=len(corpus.vocab))
+    model = ModelConfig(vocabulary_size=len(corpus.vocab), embed=automatic_embed(len(corpus.vocab)))
     return {
         "characters": len(corpus),
         "vocabulary_size": len(corpus.vocab),
@@ -148,7 +148,7 @@ def _rows(corpus: "Corpus", summary: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("rare", _rare(corpus)))
     if summary["newlines"] == "normalize" and (summary["crlf"] or summary["cr"]):
         cr = f" and {summary['cr']:,} CR" if summary["cr"] else ""
-        rows.append(("newlines", f"{summary['crlf']:,} CRLF{cr} normalised to LF"))
+        rows.append(("endings", f"{summary['crlf']:,} CRLF{cr} normalised to LF"))
     rows.append(("windows", f"{summary['windows_per_epoch']:,} of 100 x 100 characters an epoch"))
     advice = advise_on_size(summary["parameters"], len(corpus))
     rows.append(("advice", f"with the default model, {advice.message}"))

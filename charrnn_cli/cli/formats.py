@@ -62,9 +62,8 @@ def loss(value: float | None) -> str:
 
 
 def sparkline(values: list[float], width: int = CURVE_WIDTH) -> str:
-    """The values as blocks, lowest to highest; more than `width` of them are thinned out, the last kept."""
-    if len(values) > width:
-        values = [values[round(index * (len(values) - 1) / (width - 1))] for index in range(width)]
+    """The values as `width` blocks, lowest to highest: thinned out or drawn out, the first and the last kept."""
+    values = [values[round(index * (len(values) - 1) / (width - 1))] for index in range(width)]
     low, high = min(values), max(values)
     scale = (len(BLOCKS) - 1) / (high - low) if high > low else 0.0
     return "".join(BLOCKS[round((value - low) * scale)] for value in values)

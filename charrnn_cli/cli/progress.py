@@ -100,7 +100,8 @@ class TrainingDisplay:
         grid.add_column(ratio=1)
         grid.add_column(justify="right", no_wrap=True)
         place = f"{self.step:,}/{self.total:,}  epoch {self.step / self.per_epoch:.1f}"
-        grid.add_row(ProgressBar(total=self.total, completed=self.step), Text(place))
+        bar = ProgressBar(total=self.total, completed=self.step, complete_style="cyan", finished_style="cyan")
+        grid.add_row(bar, Text(place))
         yield ""  # set apart from what was said before
         yield grid
         yield _line("   ".join(self.losses()), "bold", room)
@@ -112,21 +113,24 @@ class TrainingDisplay:
         if self.saved and (self.best is None or self.saved != self.best[0]):
             facts.append(f"saved @{self.saved}")
         yield _line("   ".join(facts), "dim", room)
-        width = min(CURVE_WIDTH, max(8, options.max_width - len("train 0.000  0.000")))
+        width = min(CURVE_WIDTH, max(8, room - len("train 00.000  00.000")))
         for name, curve, style in (("train", self.train_curve, "dim"), ("val", self.val_curve, "cyan")):
             if len(curve) > 1:
                 yield _line(f"{name:<6}{curve[0]:.3f} {sparkline(curve, width)} {curve[-1]:.3f}", style, room)
         if self.scale and self.val_loss is not None:
-            yield _line(self._beaten(bits_per_character(self.val_loss)), "dim", room)
+            yield _line(self._beaten(bits_per_character(self.val_loss), room), "dim", room)
         if self.sample is not None:
             yield _line(f"@{self.sample.step} writes:", "dim", room)
             text = safe(self.sample.prime + self.sample.text, keep="\n\t").expandtabs(4).strip("\n")
             for line in text.split("\n")[:SAMPLE_LINES]:
                 yield _line(line, "italic", room)
 
-    def _beaten(self, bits: float) -> str:
-        """The baselines in their order, those that the model beats marked."""
-        return "   ".join(f"{'✓' if bits < value else '·'} {name} {value:.2f}" for name, value in self.scale.items())
+    def _beaten(self, bits: float, room: int) -> str:
+        """The baselines in their order, those that the model beats marked; the easiest go where room is short."""
+        marked = [f"{'✓' if bits < value else '·'} {name} {value:.2f}" for name, value in self.scale.items()]
+        while marked and len("   ".join(marked)) > room:
+            del marked[0]
+        return "   ".join(marked)
 
     def plain(self) -> str:
         fields = "  ".join([*self.losses(), *self.speed()])

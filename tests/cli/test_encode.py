@@ -53,7 +53,7 @@ def test_control_characters_are_shown_not_sent(charrnn: Charrnn, tmp_path: Path)
 
 def test_baselines(charrnn: Charrnn, story: Path) -> None:
     """The scale of losses, in the summary and in its JSON."""
-    assert "scale    uniform 3.91, unigram " in charrnn("encode", story, "--baselines").stdout
+    assert "scale   uniform 3.91, unigram " in charrnn("encode", story, "--baselines").stdout
     facts = json.loads(charrnn("encode", story, "--baselines", "--json", "-o", "x.safetensors").stdout)
     assert facts["baselines"]["uniform"] > facts["baselines"]["fivegram"]
 
