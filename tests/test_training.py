@@ -103,9 +103,9 @@ def test_the_reported_loss_is_the_checkpoints(corpus: Corpus) -> None:
 
 def test_the_gap_is_measured_without_dropout(corpus: Corpus) -> None:
     """The clean train loss is the checkpoint's on every fourth row that matches the validation."""
-    events = run_training(corpus, replace(TINY, dropout=0.5))
+    events = run_training(corpus, replace(TINY, dropout=0.5, max_steps=120))
     last = of_type(events, Evaluated)[-1]
-    checkpoint = load_checkpoint("run@30")
+    checkpoint = load_checkpoint("run@120")
     model = CharRNN(checkpoint.model)
     model.load(checkpoint.weights)
     split = split_text(len(corpus), TINY.val_fraction, TINY.val_split)
