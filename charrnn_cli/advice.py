@@ -39,7 +39,8 @@ def bits_per_character(nats: float) -> float:
 def advise_on_size(num_parameters: int, num_characters: int) -> Advice:
     """Parameters against characters of training text."""
     ratio = num_parameters / num_characters
-    figure = f"{num_parameters:,} parameters for {num_characters:,} characters ({ratio:.2g} a character)"
+    each = f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
+    figure = f"{num_parameters:,} parameters for {num_characters:,} characters ({each} a character)"
     if ratio < UNDERFIT_RATIO:
         return Advice("underfitting", f"{figure}: small for this text; a larger --size or more --layers learns more")
     if ratio > OVERFIT_RATIO:
@@ -93,6 +94,8 @@ def advise_on_losses(train_loss: float, val_loss: float, dropout: float, size: i
         return Advice("overfitting", f"{figures}: it knows this text better than its language", change)
     if gap < GAP_SMALL:
         change = {"dropout": max(0.0, round(dropout - DROPOUT_STEP, 2))} if dropout > 0 else {"size": 2 * size}
-        return Advice("underfitting", f"{figures}: no overfitting, so there is room to learn more, or longer", change)
+        return Advice(
+            "underfitting", f"{figures}: no overfitting; a larger model or more steps would learn more", change
+        )
     change = {"size": 2 * size, "dropout": min(MAX_DROPOUT, round(dropout + DROPOUT_STEP / 2, 2))}
     return Advice("fine", f"{figures}: healthy; a lower loss takes a larger model with more dropout", change)

@@ -101,6 +101,6 @@ def ngram_bits(ids_N: Codes, split: int, vocabulary_size: int, orders: tuple[int
         weight = context_counts[here] + successors[here]
         mixed = (gram_counts[grams[split:]] + successors[here] * probability) / np.maximum(weight, 1)
         probability = np.where(weight > 0, mixed, probability)
-        found[order] = float(-np.log2(probability).mean())
+        found[order] = float(-np.log2(probability).mean()) + 0.0  # never -0.0
         contexts = np.concatenate([[0], grams[:-1] + 1])  # the next order's context ends one character earlier
     return [found[order] for order in orders]

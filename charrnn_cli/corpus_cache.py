@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from charrnn_cli.corpus import Corpus, Progress, no_progress
-from charrnn_cli.decoding import CHUNK_BYTES, open_text
+from charrnn_cli.decoding import CHUNK_BYTES, decompressed, open_text
 from charrnn_cli.documents import Gathered, gathered
 from charrnn_cli.encoding import encode_documents, num_bytes
 from charrnn_cli.errors import AlreadyPublishedError, CharrnnError, FileFormatError, NotFoundError, TextError
 from charrnn_cli.paths import corpora_directory, make_directory
+from charrnn_cli.publish import sweep_temporaries
 from charrnn_cli.symbols import Unknown
 from charrnn_cli.tensorfile import read_header
 from charrnn_cli.text import TextOptions
 from charrnn_cli.vocab import Vocab
+
+DAY = 86_400.0  # seconds
 
 
 def cached_corpus(
@@ -32,15 +35,19 @@ def cached_corpus(
     """
     options = options or TextOptions()
     paths = [paths] if isinstance(paths, Path) else paths
-    if len(paths) == 1 and vocab is None and is_encoded(paths[0]):
+    if len(paths) == 1 and is_encoded(paths[0]):
         return Corpus.open(paths[0])
-    with gathered(paths, options.include) as found:
-        content = _content(found, progress)
+    check_not_encoded(paths)
+    directory = make_directory(corpora_directory())
+    sweep_temporaries(directory, idle=DAY)
+    with gathered(paths, options.include, progress) as found:
+        digests = _digests(found, progress)
+        documents = [(each.name, each.optional, digests[each.path]) for each in found.documents]
         wanted = [vocab.characters, unknown] if vocab is not None else None
         key = hashlib.sha256(
-            json.dumps([content, found.skipped, found.name, options.to_json(), wanted]).encode()
+            json.dumps([documents, found.skipped, found.name, options.to_json(), wanted]).encode()
         ).hexdigest()
-        cached = make_directory(corpora_directory()) / f"{key[:32]}.safetensors"
+        cached = directory / f"{key[:32]}.safetensors"
         try:
             return Corpus.open(cached)
         except NotFoundError:
@@ -49,7 +56,7 @@ def cached_corpus(
             with contextlib.suppress(OSError):
                 cached.unlink(missing_ok=True)
         try:
-            return encode_documents(found, cached, options, vocab, unknown, progress)
+            return encode_documents(found, cached, options, vocab, unknown, progress, digests)
         except AlreadyPublishedError:  # another process was faster
             return Corpus.open(cached)
 
@@ -65,22 +72,29 @@ def is_encoded(path: Path) -> bool:
     return True
 
 
-def _content(found: Gathered, progress: Progress) -> list[str]:
-    """A digest of each file's bytes, and what stands for one that cannot be read."""
+def check_not_encoded(paths: Sequence[Path]) -> None:
+    """Raises TextError for an encoded file among texts."""
+    for path in filter(is_encoded, paths):
+        raise TextError(f"{path} is encoded already", hint=f"`charrnn encode --decode {path}` writes its text")
+
+
+def _digests(found: Gathered, progress: Progress) -> dict[Path, str]:
+    """Of each file's bytes, decompressed, and what stands for one that cannot be read."""
     total = num_bytes(found)
-    done, digests = 0, []
+    done, digests = 0, {}
     for document in found.documents:
         digest = hashlib.sha256()
         try:
-            with open_text(document.path) as file:
+            with open_text(document.path) as raw:
+                file = decompressed(raw)
                 while chunk := file.read(CHUNK_BYTES):
                     digest.update(chunk)
-                    done += len(chunk)
-                    progress(done, max(total, done))
+                    progress(done + raw.tell(), max(total, done + raw.tell()))
+                done += raw.tell()
         except TextError:
             if not document.optional:
                 raise
-            digests.append("unreadable")
+            digests[document.path] = "unreadable"
         else:
-            digests.append(digest.hexdigest())
+            digests[document.path] = digest.hexdigest()
     return digests

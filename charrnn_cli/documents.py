@@ -3,18 +3,23 @@
 import contextlib
 import fnmatch
 import os
+import select
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import IO
+from typing import TYPE_CHECKING, cast
 
 from charrnn_cli.errors import StorageError, TextError
 from charrnn_cli.paths import corpora_directory, make_directory
+from charrnn_cli.publish import scratch_file
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 STANDARD_INPUT = Path("-")
 CHUNK_BYTES = 1 << 20
+PATIENCE = 0.2  # seconds between looks whether to go on waiting for standard input
 _FROM_STANDARD_INPUT = "standard input"
 
 
@@ -25,6 +30,11 @@ class Document:
     path: Path
     name: str
     optional: bool = False
+
+    @property
+    def title(self) -> str:
+        """For messages."""
+        return self.name if self.name == _FROM_STANDARD_INPUT else str(self.path)
 
 
 @dataclass(slots=True)
@@ -40,15 +50,14 @@ class Gathered:
     @property
     def title(self) -> str:
         """For messages: the only file's path, or the text's name."""
-        only = self.documents[0] if len(self.documents) == 1 else None
-        if only is None:
-            return f"the text {self.name!r}"
-        return only.name if only.name == _FROM_STANDARD_INPUT else str(only.path)
+        return self.documents[0].title if len(self.documents) == 1 else f"the text {self.name!r}"
 
 
 @contextlib.contextmanager
-def gathered(paths: Sequence[Path], include: str = "*") -> Iterator[Gathered]:
+def gathered(paths: Sequence[Path], include: str, waiting: Callable[[int, int], None]) -> Iterator[Gathered]:
     """The files that are named, those of directories sorted by path; standard input is kept in a file meanwhile.
+
+    `waiting` is called often while it comes in, and may raise.
 
     From a directory come the regular files whose name or path in it matches `include`, hidden ones left out;
     links to directories are not followed. Raises TextError.
@@ -57,7 +66,7 @@ def gathered(paths: Sequence[Path], include: str = "*") -> Iterator[Gathered]:
         found = Gathered(text_name(paths[0]), [])
         for path in paths:
             if path == STANDARD_INPUT:
-                spooled = stack.enter_context(_standard_input())
+                spooled = stack.enter_context(_standard_input(waiting))
                 found.documents.append(Document(spooled, _FROM_STANDARD_INPUT))
             elif os.path.isdir(path):
                 before = len(found.documents)
@@ -65,7 +74,7 @@ def gathered(paths: Sequence[Path], include: str = "*") -> Iterator[Gathered]:
                 if len(found.documents) == before:
                     raise TextError(f"no file in {path} matches {include!r}", hint="--include '*.txt' names others")
             else:
-                found.documents.append(Document(path, path.name))
+                found.documents.append(Document(path, _printable(path.name)))
         yield found
 
 
@@ -75,7 +84,12 @@ def text_name(path: Path) -> str:
         return "stdin"
     name = path.name or path.resolve().name
     stem = name if os.path.isdir(path) else name.split(".")[0]
-    return (stem or name or "text").encode("utf-8", "replace").decode()
+    return _printable(stem or name or "text")
+
+
+def _printable(name: str) -> str:
+    """A file's name as text; bytes that are none are written as numbers."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _walk(root: Path, include: str, found: Gathered) -> None:
@@ -87,7 +101,7 @@ def _walk(root: Path, include: str, found: Gathered) -> None:
         try:
             entries = list(os.scandir(directory))
         except OSError as error:
-            found.skipped.append((str(directory.relative_to(root)), error.strerror or str(error)))
+            found.skipped.append((_printable(str(directory.relative_to(root))), error.strerror or str(error)))
             continue
         for entry in entries:
             if entry.name.startswith("."):
@@ -95,11 +109,16 @@ def _walk(root: Path, include: str, found: Gathered) -> None:
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(Path(entry.path))
             elif _matches(PurePath(entry.path).relative_to(root), include):
-                if entry.is_file():
-                    files.append(Path(entry.path))
-                elif not entry.is_dir():  # else a link to a directory
-                    found.skipped.append((str(Path(entry.path).relative_to(root)), "is not a regular file"))
-    found.documents += [Document(path, str(path.relative_to(root)), optional=True) for path in sorted(files)]
+                name = _printable(str(Path(entry.path).relative_to(root)))
+                try:
+                    if entry.is_file():
+                        files.append(Path(entry.path))
+                    elif not entry.is_dir():  # else a link to a directory
+                        found.skipped.append((name, "is not a regular file"))
+                except OSError as error:  # a link in a circle, or to where nobody may look
+                    found.skipped.append((name, f"cannot be read: {error.strerror}"))
+    names = ((path, _printable(str(path.relative_to(root)))) for path in sorted(files))
+    found.documents += [Document(path, name, optional=True) for path, name in names]
 
 
 def _matches(path: PurePath, include: str) -> bool:
@@ -107,20 +126,27 @@ def _matches(path: PurePath, include: str) -> bool:
 
 
 @contextlib.contextmanager
-def _standard_input() -> Iterator[Path]:
+def _standard_input(waiting: Callable[[int, int], None]) -> Iterator[Path]:
     """Its bytes as a file, since a text is read twice."""
     if sys.stdin.isatty():
         raise TextError("nothing comes in through standard input", hint="for example: cat *.txt | charrnn train -")
     directory = make_directory(corpora_directory())
-    with tempfile.NamedTemporaryFile(dir=directory, prefix=".stdin-", suffix=".tmp") as file:
+    with contextlib.ExitStack() as stack:
         try:
-            _copy(sys.stdin.buffer, file)
+            path, file = stack.enter_context(scratch_file(directory))
+            while chunk := _next_chunk(waiting):
+                file.write(chunk)
             file.flush()
         except OSError as error:
             raise StorageError(f"cannot keep standard input in {directory}: {error.strerror}") from error
-        yield Path(file.name)
+        yield path
 
 
-def _copy(source: IO[bytes], target: IO[bytes]) -> None:
-    while chunk := source.read(CHUNK_BYTES):
-        target.write(chunk)
+def _next_chunk(waiting: Callable[[int, int], None]) -> bytes:
+    """Bytes of standard input; empty at its end."""
+    source = sys.stdin.buffer
+    with contextlib.suppress(OSError, ValueError):  # a system that waits for sockets alone
+        while not select.select([source], [], [], PATIENCE)[0]:
+            waiting(0, 1)
+    waiting(0, 1)
+    return cast("BufferedReader", source).read1(CHUNK_BYTES)

@@ -1,8 +1,9 @@
 """Text to integers: two passes over the files in flat memory, vocabulary and then ids."""
 
 import contextlib
+import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,11 +13,14 @@ import numpy.typing as npt
 from charrnn_cli.corpus import CORPUS_KIND, Corpus, Ids, Progress, corpus_specs, ids_dtype, no_progress
 from charrnn_cli.decoding import open_text, read_pieces
 from charrnn_cli.documents import Document, Gathered, gathered
-from charrnn_cli.errors import AlreadyPublishedError, TextError
+from charrnn_cli.errors import TextError
+from charrnn_cli.publish import check_absent
 from charrnn_cli.symbols import CODE_POINTS, SymbolTable, Unknown, symbol_table
 from charrnn_cli.tensorfile import TensorWriter, write_tensors
 from charrnn_cli.text import TextFacts, TextOptions
 from charrnn_cli.vocab import Vocab
+
+MOST_LISTED = 1_000  # unseen characters and skipped files in a header, which has room for some 40,000
 
 
 def encode_text(
@@ -34,20 +38,27 @@ def encode_text(
     behind the old ones. Raises TextError, UnknownCharacterError, AlreadyPublishedError, StorageError.
     """
     options = options or TextOptions()
-    if os.path.lexists(output):
-        raise AlreadyPublishedError(f"{output} exists and is not overwritten", hint="name another file with --output")
-    with gathered([paths] if isinstance(paths, Path) else paths, options.include) as found:
+    check_absent(output)
+    with gathered([paths] if isinstance(paths, Path) else paths, options.include, progress) as found:
         return encode_documents(found, output, options, vocab, unknown, progress)
 
 
 def encode_documents(
-    found: Gathered, output: Path, options: TextOptions, vocab: Vocab | None, unknown: Unknown, progress: Progress
+    found: Gathered,
+    output: Path,
+    options: TextOptions,
+    vocab: Vocab | None,
+    unknown: Unknown,
+    progress: Progress,
+    digests: Mapping[Path, str] | None = None,
 ) -> Corpus:
-    """`encode_text` of documents that were gathered."""
+    """`encode_text` of documents that were gathered, and of which `digests` are known."""
     total = 2 * max(1, num_bytes(found))
     counted = _Count.of(found, options, lambda done: progress(done, total))
     if not counted.starts:
         raise TextError(f"{found.title} is empty", hint="name a file that holds text")
+    if digests is not None and [digests[document.path] for document in counted.documents] != counted.facts.digests:
+        raise _changed(found)
     table = symbol_table(counted.counts, options, vocab, unknown)
     characters, starts = counted.characters, counted.starts
     if table.dropped is not None:  # how much of each document stays is known after a pass with the table
@@ -68,8 +79,10 @@ def encode_documents(
         "crlf": counted.facts.crlf,
         "cr": counted.facts.cr,
         "separator": options.separator,
-        "unseen": table.unseen,
-        "skipped": found.skipped,
+        "unseen": dict(itertools.islice(table.unseen.items(), MOST_LISTED)),
+        "num_unseen": len(table.unseen),
+        "skipped": found.skipped[:MOST_LISTED],
+        "num_skipped": len(found.skipped),
     }
 
     def second_half(done: int) -> None:
@@ -87,8 +100,12 @@ def encode_documents(
                 continue
             again = _write_ids(counted, options, table, tensors, characters, second_half)
         if again.sha256 != counted.facts.sha256:
-            raise TextError(f"{found.title} changed while it was read", hint="try again when nothing writes to it")
+            raise _changed(found)
     return Corpus.open(output, verify=False)
+
+
+def _changed(found: Gathered) -> TextError:
+    return TextError(f"{found.title} changed while it was read", hint="try again when nothing writes to it")
 
 
 def _bincount_bytes(codes: Ids | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -192,7 +209,7 @@ def _ids(
         if number and len(separator):
             yield False, _looked_up(separator, table)
         own, first = TextFacts(), True
-        for piece in read_pieces(document.path, options, own):
+        for piece in read_pieces(document.path, options, own, document.title):
             if small and isinstance(piece, bytes):
                 yield first, piece.translate(translation)
             else:
@@ -208,7 +225,7 @@ def _looked_up(codes: Ids | npt.NDArray[np.int64], table: SymbolTable) -> Ids:
 
 
 def _codes(document: Document, options: TextOptions, facts: TextFacts) -> Iterator[Ids]:
-    for piece in read_pieces(document.path, options, facts):
+    for piece in read_pieces(document.path, options, facts, document.title):
         yield _as_codes(piece)
 
 

@@ -30,6 +30,8 @@ class TrainingStarted:
     """Steps between evaluations; 0 when there is no validation."""
     seconds_per_step: float
     """Measured on this machine before the start."""
+    seconds_planned: float
+    """About what is to come will take, evaluations included."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -59,7 +59,7 @@ def check_unlocked(directory: Path) -> None:
 
 def _busy(directory: Path, descriptor: int) -> RunBusyError:
     return RunBusyError(
-        f"run {directory.name!r} is being trained by {_holder(descriptor)}",
+        f"run {directory.name!r} is in use by {_holder(descriptor)}",
         hint="wait for it, stop it, or train under another name with --run",
     )
 

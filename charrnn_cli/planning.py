@@ -24,6 +24,8 @@ from charrnn_cli.windows import Windows, make_windows
 EVALUATIONS = 20
 EVALUATION_INTERVAL = 30.0  # seconds between evaluations, or less where they cost less than
 EVALUATION_SHARE = 0.02  # of the time
+LONG_STEP = 1.0  # seconds; one thread is not tried where steps are longer, and hardly wins
+MUCH_FASTER = 1.5  # times, from which one thread is better than all
 ENDING = 1.5  # seconds from the last save to the process's exit
 
 
@@ -64,6 +66,17 @@ class Plan:
             seed=config.seed,
             eval_every=config.eval_every or 0,
             seconds_per_step=self.seconds_per_step,
+            seconds_planned=self.seconds_from(first_step),
+        )
+
+    def seconds_from(self, step: int) -> float:
+        """About what is to come after a step will take."""
+        left = self.steps - step
+        evaluations = left // self.config.eval_every if self.config.eval_every else 0
+        return (
+            left * self.seconds_per_step
+            + evaluations * self.evaluation_seconds
+            + ending_seconds(self.evaluation_seconds)
         )
 
     def disk_bytes(self, model: ModelConfig) -> int:
@@ -102,11 +115,11 @@ def make_plan(
         seed=random_seed() if config.seed is None else config.seed,
         device=str(device),
         precision=choose_precision(config.precision, device),
-        threads=torch.get_num_threads(),
     )
     split = split_corpus(corpus, config)
     windows = make_windows(corpus, split, config)
     seconds_per_step, evaluation_seconds = _time(corpus, model, config, split, windows, should_stop)
+    config = dataclasses.replace(config, threads=torch.get_num_threads())
 
     limits = []
     if config.max_steps is not None:
@@ -158,6 +171,20 @@ def _evaluation_steps(
     return min(steps, max(apart, math.ceil(steps / EVALUATIONS)))
 
 
+def _time_steps(trainer: Trainer, budget: float, should_stop: Callable[[], bool]) -> float:
+    """Seconds of a step: of up to 20 steps in about `budget` seconds, three at least."""
+    durations: list[float] = []
+    begun = time.monotonic()
+    while len(durations) < 3 or (len(durations) < 20 and time.monotonic() - begun < budget):
+        if should_stop() and durations:
+            break
+        before = time.monotonic()
+        trainer.update()
+        trainer.is_sound()  # waits for the device
+        durations.append(time.monotonic() - before)
+    return statistics.fmean(durations[2:] or durations)  # the first two prepare kernels and buffers
+
+
 def _time(
     corpus: Corpus,
     model: ModelConfig,
@@ -166,20 +193,23 @@ def _time(
     windows: Windows,
     should_stop: Callable[[], bool],
 ) -> tuple[float, float]:
-    """Seconds of a step and of an evaluation, from a model of the same shape that is thrown away."""
+    """Seconds of a step and of an evaluation, from a model of the same shape that is thrown away.
+
+    Where the number of threads is open, one thread is tried too, and stays where it is much faster: threads that
+    wait for each other are slow while other programs run, and for tiny models.
+    """
     dropout = 0.25 if config.dropout is None else config.dropout
     trainer = Trainer(model, dataclasses.replace(config, dropout=dropout), windows, total_steps=1000)
-    durations: list[float] = []
-    begun = time.monotonic()
     budget = 2.0 if config.max_time is None else min(4.0, config.max_time / 20)
-    while len(durations) < 3 or (len(durations) < 20 and time.monotonic() - begun < budget):
-        if should_stop() and durations:
-            break
-        before = time.monotonic()
-        trainer.update()
-        trainer.is_sound()  # waits for the device
-        durations.append(time.monotonic() - before)
-    seconds_per_step = statistics.fmean(durations[2:] or durations)  # the first two prepare kernels and buffers
+    seconds_per_step = _time_steps(trainer, budget, should_stop)
+    threads = torch.get_num_threads()
+    if config.threads is None and config.device == "cpu" and threads > 1 and seconds_per_step < LONG_STEP:
+        torch.set_num_threads(1)
+        alone = _time_steps(trainer, budget / 8, should_stop)
+        if MUCH_FASTER * alone < seconds_per_step:
+            seconds_per_step = alone
+        else:
+            torch.set_num_threads(threads)
     if not split.val:
         return seconds_per_step, 0.0
     some = split.val[:MAX_ROWS]

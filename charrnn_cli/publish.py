@@ -9,6 +9,7 @@ import errno
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -46,9 +47,7 @@ def publish(path: Path, *, num_bytes: int = 0, replace: bool = False) -> Iterato
             _link_without_overwriting(temporary, path)
         sync_directory(path.parent)
     except FileExistsError as error:
-        raise AlreadyPublishedError(
-            f"{path} exists and is not overwritten", hint="name another file, or move that one away"
-        ) from error
+        raise _exists(path) from error
     except OSError as error:
         room = _room(path.parent, num_bytes) if error.errno in _NO_ROOM else ""
         raise StorageError(f"cannot write {path}: {error.strerror or error}{room}") from error
@@ -109,12 +108,43 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def sweep_temporaries(directory: Path) -> None:
-    """Remove what killed writers left behind. Only the holder of the directory's lock may call this."""
-    for entry in os.scandir(directory):
-        if entry.name.startswith(".") and entry.name.endswith(TEMPORARY_SUFFIX):
-            with contextlib.suppress(OSError):
-                os.unlink(entry.path)
+@contextlib.contextmanager
+def scratch_file(directory: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A new file for the time of the block. Raises OSError."""
+    path = directory / f".scratch.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
+    _temporaries.add(path)
+    try:
+        with path.open("xb") as file:
+            yield path, file
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        _temporaries.discard(path)
+
+
+def check_absent(path: Path) -> None:
+    """For who works long before it publishes. Raises AlreadyPublishedError."""
+    if os.path.lexists(path):
+        raise _exists(path)
+
+
+def _exists(path: Path) -> AlreadyPublishedError:
+    return AlreadyPublishedError(
+        f"{path} exists and is not overwritten", hint="name another file, or move that one away"
+    )
+
+
+def sweep_temporaries(directory: Path, idle: float = 0.0) -> None:
+    """Remove what killed writers left behind and did not touch for so many seconds.
+
+    Only the holder of the directory's lock may leave no time.
+    """
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(directory):
+            if entry.name.startswith(".") and entry.name.endswith(TEMPORARY_SUFFIX):
+                with contextlib.suppress(OSError):
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime >= idle:
+                        os.unlink(entry.path)
 
 
 def discard_temporaries() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from charrnn_cli.errors import ConfigError, NotFoundError, StorageError
 from charrnn_cli.paths import make_directory, runs_directory
+from charrnn_cli.publish import sweep_temporaries
 from charrnn_cli.runs import SUFFIX, CheckpointEntry, Run, best, check_run_name, is_run_name, latest, slug
 
 _TRAIN_HINT = "train one: charrnn train TEXT"
@@ -43,19 +44,26 @@ class Registry:
         return run
 
     def create(self, name: str) -> Run:
-        """A new, empty run. Raises ConfigError where the name is taken or impossible, StorageError."""
-        path = self.root / check_run_name(name)
+        """A new, empty run. Raises ConfigError where the name is taken or impossible, StorageError.
+
+        What a run left that was killed before it saved anything is removed.
+        """
+        run = Run(check_run_name(name), self.root / name)
+        if not (run.has_checkpoint() or run.has_resume_file() or run.is_training()):
+            sweep_temporaries(run.path)
+            run.discard_if_empty()
+        return self._make(run)
+
+    def _make(self, run: Run) -> Run:
         make_directory(self.root)
         try:
-            path.mkdir()
+            run.path.mkdir()
         except FileExistsError as error:
-            raise ConfigError(
-                f"run {name!r} exists already",
-                hint=f"go on with `charrnn train --resume {name}`, or name another",
-            ) from error
+            go_on = f"go on with `charrnn train --resume {run.name}`, or " if run.has_resume_file() else ""
+            raise ConfigError(f"run {run.name!r} exists already", hint=f"{go_on}name another") from error
         except OSError as error:
-            raise StorageError(f"cannot create {path}: {error.strerror}") from error
-        return Run(name, path)
+            raise StorageError(f"cannot create {run.path}: {error.strerror}") from error
+        return run
 
     def create_like(self, name: str) -> Run:
         """A new run called `name`, or `name-2`, `name-3` and so on where that is taken."""
@@ -64,7 +72,7 @@ class Registry:
         while True:
             if not os.path.lexists(self.root / candidate):
                 with contextlib.suppress(ConfigError):  # another process took it between the two lines
-                    return self.create(candidate)
+                    return self._make(Run(candidate, self.root / candidate))
             number += 1
             candidate = f"{stem[:56]}-{number}"
 

@@ -10,6 +10,7 @@ from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.corpus import Corpus
 from charrnn_cli.documents import STANDARD_INPUT
 from charrnn_cli.errors import CharrnnError, MismatchError, NotFoundError, TextError
+from charrnn_cli.lock import check_unlocked
 from charrnn_cli.registry import Registry
 from charrnn_cli.runs import Run
 from charrnn_cli.source import Source
@@ -42,7 +43,7 @@ class Resumable:
 def open_resumable(reference: str, registry: Registry) -> Resumable:
     """The run that `RUN` or `latest` names. A damaged resume file gives way to the one before.
 
-    Raises NotFoundError, FileFormatError, StorageError.
+    Raises NotFoundError, RunBusyError, FileFormatError, StorageError.
     """
     name, _, step = reference.partition("@")
     run = registry.newest(resumable=True) if name == "latest" and not step else registry.run(name)
@@ -55,8 +56,10 @@ def open_resumable(reference: str, registry: Registry) -> Resumable:
         except CharrnnError:
             if run.resume_path.exists():
                 raise error from None
+            check_unlocked(run.path)  # perhaps it has none yet
+            hint = f"--init-from {run.name}" if run.has_checkpoint() else f"--run {run.name}"
             raise NotFoundError(
-                f"run {run.name!r} has no state to resume from", hint="train it again under another name"
+                f"run {run.name!r} has no state to resume from", hint=f"begin anew: charrnn train TEXT {hint}"
             ) from error
         if run.resume_path.exists():
             note = f"{error.message}; going on from the state before it, at step {state.checkpoint.step}"

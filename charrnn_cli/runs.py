@@ -10,6 +10,7 @@ import contextlib
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,7 +166,8 @@ def surplus(entries: list[CheckpointEntry], keep: int) -> list[CheckpointEntry]:
 
 def slug(text: str) -> str:
     """The nearest valid run name."""
-    name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("._-")[:60].rstrip("._-")
+    plain = unicodedata.normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()  # é is e
+    name = re.sub(r"[^a-z0-9._-]+", "-", plain).strip("._-")[:60].rstrip("._-")
     return name if is_run_name(name) else f"run-{name}".rstrip("._-")
 
 

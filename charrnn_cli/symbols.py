@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_cli.corpus import DTYPES, ids_dtype
-from charrnn_cli.errors import ConfigError, UnknownCharacterError
+from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError
 from charrnn_cli.text import TextOptions
 from charrnn_cli.vocab import Vocab, named_character
 
@@ -39,14 +39,18 @@ def symbol_table(
 ) -> SymbolTable:
     """The vocabulary of a text whose code points were counted, (0x110000,), or the given one.
 
-    Raises UnknownCharacterError, ConfigError.
+    Raises UnknownCharacterError, ConfigError, TextError.
     """
     present = np.flatnonzero(counts)
+    surrogates = present[(present >= 0xD800) & (present < 0xE000)]
+    if len(surrogates):
+        raise TextError(f"the text has U+{surrogates[0]:04X}, half of a character", hint="look at its --encoding")
+    separator = np.array([ord(character) for character in options.separator], np.int64)  # never left out
     if vocab is not None and options.min_count > 1:
         raise ConfigError("a given vocabulary leaves --min-count nothing to do", hint="leave out --min-count")
     mapped = np.arange(CODE_POINTS)
     if vocab is None:
-        rare = present[counts[present] < options.min_count]
+        rare = np.setdiff1d(present[counts[present] < options.min_count], separator)
         mapped[rare] = REPLACEMENT
         kept = np.unique(mapped[present])
         vocab, dropped, unseen = Vocab.from_code_points(kept.astype("<u4").tobytes()), None, {}
@@ -61,6 +65,10 @@ def symbol_table(
                 hint="--unknown drop leaves them out, --unknown extend makes the model learn them",
             )
         dropped = None
+        if unknown == "drop" and np.isin(separator, strange).any():
+            raise UnknownCharacterError(
+                f"the model never saw the separator {options.separator!r}", hint="use another --separator, or none"
+            )
         if unknown == "drop" and unseen:
             dropped = np.zeros(CODE_POINTS, bool)
             dropped[strange] = True
@@ -77,9 +85,10 @@ def symbol_table(
     return SymbolTable(vocab, counts_V, ids, dropped, unseen)
 
 
-def described_characters(counts: dict[str, int]) -> str:
-    """`3 characters, 'Ω' (U+03A9) 12x, ...`: the commonest by name."""
+def described_characters(counts: dict[str, int], number: int | None = None) -> str:
+    """`3 characters, 'Ω' (U+03A9) 12x, ...`: the commonest by name; `number` where `counts` has not all of them."""
+    number = len(counts) if number is None else number
     named = [f"{named_character(character)} {count:,}x" for character, count in list(counts.items())[:MOST_NAMED]]
-    more = f" and {len(counts) - MOST_NAMED:,} more" if len(counts) > MOST_NAMED else ""
-    noun = "a character" if len(counts) == 1 else f"{len(counts):,} characters"
+    more = f" and {number - MOST_NAMED:,} more" if number > MOST_NAMED else ""
+    noun = "a character" if number == 1 else f"{number:,} characters"
     return f"{noun}, {', '.join(named)}{more},"

@@ -269,6 +269,8 @@ class TensorWriter:
 
     def write(self, data: bytes | memoryview) -> None:
         """Append to the current tensor; a piece never spans two."""
+        if not len(data):
+            return
         while not self._remaining:  # an empty tensor takes no piece
             name, spec, self._remaining = self._expected.pop(0)
             self._digest.update(_describe(name, spec))

@@ -11,6 +11,7 @@ from charrnn_cli.errors import TextError
 Newlines = Literal["normalize", "keep"]
 Errors = Literal["strict", "replace", "ignore"]
 Normalize = Literal["none", "nfc", "nfkc"]
+_NOT_STREAMS = {"idna", "punycode"}  # host names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +38,8 @@ class TextOptions(Settings):
         try:
             "".encode(self.encoding)
             codecs.getincrementaldecoder(self.encoding)("strict").decode(b"")
+            if codecs.lookup(self.encoding).name in _NOT_STREAMS:
+                raise LookupError
         except (LookupError, TypeError, ValueError) as error:
             raise TextError(
                 f"unknown encoding {self.encoding!r}",

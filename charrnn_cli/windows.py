@@ -55,7 +55,12 @@ def fitting_batch_size(corpus: Corpus, split: Split, config: TrainConfig) -> int
     Raises TextError for a text below seq len + 2 characters; documents that are kept apart may be shorter.
     """
     if keeps_documents_apart(corpus, config):
-        return max(1, min(config.batch_size, int(_windows_of(split.train, config.seq_len).sum())))
+        windows = int(_windows_of(split.train, config.seq_len).sum())
+        if not windows:
+            raise TextError(
+                "no document has a second character to foretell", hint="--separator '\\n' makes one text of them"
+            )
+        return min(config.batch_size, windows)
     if split.train_characters < config.seq_len + 2:
         raise TextError(
             f"training needs at least seq len + 2 = {config.seq_len + 2:,} characters, "

@@ -126,9 +126,11 @@ def test_what_cannot_be_decoded(tmp_path: Path, errors: str, expected: str) -> N
     assert "".join(encoded(tmp_path, path, errors=errors).text()) == expected
 
 
-@given(
-    st.text(st.sampled_from("ae\u0301\u0308漢\ufb01\uff21\u1100\u1161\n"), min_size=1, max_size=30), st.integers(1, 4)
-)
+# With what is composed though it combines with nothing by itself: Hangul, Bengali, a half-width voiced mark.
+COMPOSED = "ae\u0301\u0308漢\ufb01\uff21\u1100\u1161\u11a8かﾊﾞ\u3099\u09c7\u09be\n"
+
+
+@given(st.text(st.sampled_from(COMPOSED), min_size=1, max_size=30), st.integers(1, 4))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 def test_normal_forms(tmp_path: Path, text: str, chunk: int) -> None:
     """Those of the whole text, wherever the chunks are cut."""
@@ -228,3 +230,75 @@ def test_a_corpus_with_impossible_documents_is_damaged(tmp_path: Path) -> None:
                 tensors.write(pieces[name])
         with pytest.raises(FileFormatError, match="documents"):
             Corpus.open(path)
+
+
+def test_nothing_of_the_last_piece_is_known(tmp_path: Path) -> None:
+    """A document, or the new line at its end."""
+    one, two = tmp_path / "1", tmp_path / "2"
+    one.write_bytes(b"cab\r")
+    two.write_text("漢字")
+    assert "".join(encoded(tmp_path, one, vocab=Vocab("abc"), unknown="drop").text()) == "cab"
+    assert "".join(encoded(tmp_path, one, two, one, two, vocab=Vocab("abc"), unknown="drop").text()) == "cabcab"
+
+
+def test_a_separator_is_never_left_out(tmp_path: Path) -> None:
+    """However rare it is; a vocabulary that does not have it is an error."""
+    path = tmp_path / "text"
+    path.write_text("aaaa")
+    assert "".join(encoded(tmp_path, path, path, separator="|", min_count=3).text()) == "aaaa|aaaa"
+    with pytest.raises(UnknownCharacterError, match="never saw the separator"):
+        encoded(tmp_path, path, path, separator="|", vocab=Vocab("a"), unknown="drop")
+    with pytest.raises(TextError, match="half of a character"):
+        encoded(tmp_path, path, path, separator="\udcff")
+
+
+def test_odd_names_in_a_directory(tmp_path: Path) -> None:
+    """Links in a circle and names that are no text are told like others."""
+    root = tmp_path / "books"
+    root.mkdir()
+    (root / "a").write_text("abc")
+    (root / "loop").symlink_to("loop")
+    Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9")).write_bytes(b"\xff\xfe\xfd")
+    corpus = encoded(tmp_path, root)
+    assert "".join(corpus.text()) == "abc"
+    assert sorted(name for name, _ in corpus.metadata["skipped"]) == ["caf\\udce9", "loop"]
+
+
+def test_a_header_has_room(tmp_path: Path) -> None:
+    """Of very many skipped files and unseen characters the first are kept, and how many there are."""
+    root = tmp_path / "books"
+    root.mkdir()
+    (root / "a").write_text("".join(map(chr, range(0x20000, 0x30000))))
+    for number in range(1100):
+        (root / f"e{number}").touch()
+    corpus = encoded(tmp_path, root, vocab=Vocab("a"), unknown="extend")
+    assert (len(corpus.metadata["skipped"]), corpus.metadata["num_skipped"]) == (1000, 1100)
+    assert (len(corpus.metadata["unseen"]), corpus.metadata["num_unseen"]) == (1000, 65_536)
+
+
+def test_a_broken_file_that_is_named_is_an_error_after_its_directory(tmp_path: Path, home: Path) -> None:
+    """What the cache holds of the directory, without it, is another text."""
+    root = tmp_path / "books"
+    root.mkdir()
+    (root / "a").write_text("abc")
+    (root / "b").write_bytes(b"\xff\xff")
+    assert len(cached_corpus([root])) == 3
+    with pytest.raises(TextError, match="not valid utf-8"):
+        cached_corpus([root / "a", root / "b"])
+
+
+def test_a_file_that_changes_before_it_is_encoded(tmp_path: Path, home: Path) -> None:
+    """It is not kept as what it was when its digest was made."""
+    path = tmp_path / "text"
+    path.write_text("old " * 100)
+    changed: list[int] = []
+
+    def change(done: int, total: int) -> None:
+        if done == total and not changed:
+            path.write_text("new!" * 100)
+            changed.append(done)
+
+    with pytest.raises(TextError, match="changed while it was read"):
+        cached_corpus([path], progress=change)
+    path.write_text("old " * 100)
+    assert "".join(cached_corpus([path]).text()) == "old " * 100

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from charrnn_cli.checkpoint import save_resume
 from charrnn_cli.errors import ConfigError, NotFoundError, StorageError, UsageError
+from charrnn_cli.lock import hold_lock
 from charrnn_cli.registry import Registry
 from charrnn_cli.runs import Run, best, check_run_name, latest, reference_of, slug, surplus
 from tests.conftest import make_checkpoint, save
@@ -133,8 +134,21 @@ def test_a_taken_name_is_counted_up(home: Path) -> None:
     assert names == ["anna-karenina", "anna-karenina-2", "anna-karenina-3"]
     long = [registry.create_like("x" * 80).name for _ in range(2)]
     assert long == ["x" * 60, "x" * 56 + "-2"]
+    save(make_checkpoint(run="anna-karenina"))
     with pytest.raises(ConfigError, match="exists already"):
         registry.create("anna-karenina")
+    assert registry.create_like("Ánna Kärenina").name == "anna-karenina-4"
+
+
+def test_a_run_that_saved_nothing_is_no_obstacle(home: Path) -> None:
+    """It was killed early; one that is at work stays."""
+    registry = Registry()
+    run = registry.create("killed")
+    for name in (".lock", "metrics.jsonl", ".step-0000000001.safetensors.1-ab.tmp"):
+        (run.path / name).touch()
+    assert [path.name for path in registry.create("killed").path.iterdir()] == []
+    with hold_lock(run.path), pytest.raises(ConfigError, match="exists already"):
+        registry.create("killed")
 
 
 def test_best_and_latest() -> None:

@@ -10,6 +10,7 @@ from charrnn_cli.config import TrainConfig
 from charrnn_cli.corpus import Corpus
 from charrnn_cli.errors import MismatchError, NotFoundError, RunBusyError, TextError
 from charrnn_cli.events import StepLogged, TrainingFinished
+from charrnn_cli.lock import hold_lock
 from charrnn_cli.paths import path_from_uri, path_to_uri
 from charrnn_cli.registry import Registry
 from charrnn_cli.resuming import check_text, is_complete, open_resumable, resumed_config, source_of
@@ -83,8 +84,15 @@ def test_what_can_be_resumed() -> None:
     assert open_resumable("one@100", Registry()).step == 100
     with pytest.raises(NotFoundError, match="only go on from step 100"):
         open_resumable("one@50", Registry())
-    with pytest.raises(NotFoundError, match="no state to resume from"):
+    with pytest.raises(NotFoundError, match="no state to resume from") as caught:
         open_resumable("imported", Registry())
+    assert caught.value.hint == "begin anew: charrnn train TEXT --init-from imported"
+    young = Registry().create("young")
+    with hold_lock(young.path), pytest.raises(RunBusyError):
+        open_resumable("young", Registry())
+    with pytest.raises(NotFoundError, match="no state") as caught:
+        open_resumable("young", Registry())
+    assert caught.value.hint == "begin anew: charrnn train TEXT --run young"
 
 
 def test_a_source_of_any_bytes(tmp_path: Path) -> None:

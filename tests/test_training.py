@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
+import torch
 
 from charrnn_cli.batches import matching_rows, split_text
 from charrnn_cli.checkpoint import load_checkpoint, load_resume
@@ -111,6 +112,21 @@ def test_the_gap_is_measured_without_dropout(corpus: Corpus) -> None:
     split = split_text(len(corpus), TINY.val_fraction, TINY.val_split)
     assert last.clean_train_loss == evaluate(model, corpus, matching_rows(split)[::4], "fp32")
     assert last.clean_train_loss < last.train_loss
+
+
+def test_an_open_number_of_threads_is_decided(corpus: Corpus) -> None:
+    """All, or one where that is much faster; what is tried for that, is undone after the run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        (started,) = of_type(run_training(corpus, replace(TINY, threads=None)), TrainingStarted)
+        assert started.threads in (1, 2)
+        assert torch.get_num_threads() == 2
+        (started,) = of_type(run_training(corpus, replace(TINY, threads=2), "two"), TrainingStarted)
+        assert started.threads == 2
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_seed_decides_everything(corpus: Corpus) -> None:

@@ -45,7 +45,8 @@ def list_checkpoints(
     registry = Registry()
     if run is None:
         rows = [_describe_run(each) for each in registry.runs() if each.name.startswith(prefix)]
-        rows = _sorted([row for row in rows if row["step"] is not None or row["checkpoints"]], sort)[:limit]
+        shown = [row for row in rows if row["step"] is not None or row["checkpoints"] or row["status"] == "training"]
+        rows = _sorted(shown, sort)[:limit]
     else:
         rows = _describe_checkpoints(registry.run(run))
         rows = (rows if sort == "updated" else _sorted(rows, sort))[:limit]
@@ -56,6 +57,9 @@ def list_checkpoints(
             console.write_line(row["run"] if run is None else row["reference"])
     elif rows:
         _print_table(rows, one_run=run is not None)
+    elif prefix:
+        console.say("", f"no run begins with {prefix!r} in {registry.root}")
+        console.say("next", "charrnn checkpoints list")
     else:
         console.say("", f"no checkpoints in {registry.root}")
         console.say("next", "charrnn train TEXT, or charrnn demo")

@@ -56,5 +56,5 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return json.dumps(value)  # a TOML basic string, but for DEL, which no option needs
+        return json.dumps(value, ensure_ascii=False)  # a TOML basic string, but for DEL, which no option needs
     return repr(value)

@@ -202,21 +202,29 @@ def _print_labelled(console: "Console", label: str, text: str, label_width: int)
     from rich.table import Table
     from rich.text import Text
 
-    text = safe(text)
+    text, style = safe(text), "bold cyan"
     if text.startswith("charrnn "):
-        text = _continued(text, console.width - label_width)
+        lines = _continued(text, console.width - label_width)
+        for number, line in enumerate(lines):
+            shown = "" if number else label
+            # What has no option to be cut at is left to the terminal, whose own break is none when it is copied.
+            console.print(Text.assemble((shown.ljust(label_width), style), line), soft_wrap=True)
+        return
     grid = Table.grid()
     grid.add_column(width=label_width)
     grid.add_column(overflow="fold")
-    grid.add_row(Text(label, style="bold cyan"), Text(text))
+    grid.add_row(Text(label, style=style), Text(text))
     console.print(grid)
 
 
-def _continued(command: str, width: int) -> str:
-    """A command in lines that the shell reads as one, cut before options, so that it can be copied."""
-    words = [shlex.quote(word) for word in shlex.split(command)]
-    if " ".join(words) != command:  # a sentence about commands
-        return command
+def _continued(command: str, width: int) -> list[str]:
+    """A command in lines that the shell reads as one, cut before options."""
+    try:
+        words = [shlex.quote(word) for word in shlex.split(command)]
+    except ValueError:
+        words = []
+    if " ".join(words) != command:  # a sentence that begins like one
+        return [command]
     parts: list[str] = []
     for word in words:
         if parts and not word.startswith("-"):
@@ -229,7 +237,7 @@ def _continued(command: str, width: int) -> str:
             lines[-1] += f" {part}"
         else:
             lines.append(part)
-    return " \\\n".join(lines)
+    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
 
 
 def print_error(message: str, hint: str | None) -> None:
@@ -242,8 +250,8 @@ def print_error(message: str, hint: str | None) -> None:
         return
     from rich.text import Text
 
-    for label, text, style in lines:
-        stderr_console().print(Text.assemble((label, style), " ", text), soft_wrap=True)
+    for label, text, style in lines:  # a hint may be a command to copy
+        stderr_console().print(Text.assemble((label, style), " ", text), soft_wrap=label == "hint:", overflow="fold")
 
 
 def _one_line(text: str) -> str:

@@ -13,7 +13,7 @@ from charrnn_cli.cli.progress_bytes import bytes_progress
 from charrnn_cli.cli.references import complete_reference
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.config import ModelConfig
-from charrnn_cli.documents import text_name
+from charrnn_cli.documents import STANDARD_INPUT, text_name
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.text import TextOptions
 
@@ -73,10 +73,14 @@ def encode(
     assert texts is not None
     text_options.check_unknown(unknown, vocab, "--vocab")
     options = text_options.text_options(context.params)
+    if output == STANDARD_INPUT:
+        raise ConfigError("an encoded file is not written to standard output", hint="name a file with --output")
     output = output or Path(f"{text_name(texts[0])}.encoded.safetensors")
 
+    from charrnn_cli.corpus_cache import check_not_encoded
     from charrnn_cli.encoding import encode_text
 
+    check_not_encoded(texts)
     given = None if vocab is None else text_options.vocabulary_of(vocab)
     stop = StopRequest(lambda: console.say("", "stopping"))
     with stop.listening(), bytes_progress("encoding", stop) as progress:
@@ -96,7 +100,8 @@ def encode(
         if with_baselines:
             rows.append(("scale", str(scale)))
         console.write_fields(rows, console.LABEL_WIDTH)
-        console.say("next", f"charrnn train {shlex.quote(str(output))}")
+        named = f"./{output}" if str(output).startswith("-") else str(output)
+        console.say("next", f"charrnn train {shlex.quote(named)}")
 
 
 def _decode(path: Path, output: Path | None) -> None:
@@ -104,12 +109,15 @@ def _decode(path: Path, output: Path | None) -> None:
     from charrnn_cli.publish import publish
 
     corpus = Corpus.open(path)
-    if output is None:
+    if output in (None, STANDARD_INPUT):
         for piece in corpus.text():
             console.write(piece)
         return
-    with publish(output) as file:
+    assert output is not None
+    stop = StopRequest(lambda: console.say("", "stopping"))
+    with stop.listening(), publish(output) as file:
         for piece in corpus.text():
+            stop.check()
             file.write(piece.encode("utf-8"))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from typer._click.exceptions import ClickException, NoSuchOption
+from typer._click.exceptions import ClickException, NoArgsIsHelpError, NoSuchOption
 
 from charrnn_cli.cli import checkpoints, console, demo, doctor, encode, sample, score, train
 from charrnn_cli.cli.help_style import help_style
@@ -66,12 +66,15 @@ def main() -> None:
         console.write("")  # a full disk shows at the latest flush
     except CharrnnError as error:
         if settings.debug:
-            raise
+            traceback.print_exc()
         code = error.exit_code
         _print_error(error, settings.command)
+    except NoArgsIsHelpError as error:
+        code = error.exit_code
+        sys.stderr.write(error.format_message() + "\n")
     except ClickException as error:
         code = error.exit_code
-        _print_usage_error(error)
+        _print_usage_error(error, settings.command)
     except (typer.Abort, KeyboardInterrupt):
         code = 130
     except Exception as error:
@@ -110,12 +113,14 @@ def _print_error(error: CharrnnError, command: str) -> None:
             console.print_error(error.message, error.hint)
 
 
-def _print_usage_error(error: ClickException) -> None:
+def _print_usage_error(error: ClickException, typed: str) -> None:
     context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "charrnn"
+    command = context.command_path if context is not None else f"charrnn {typed}".strip()
     message = error.message if isinstance(error, NoSuchOption) else error.format_message()
     hint = f"`{command} --help` shows how it is used"
     if isinstance(error, NoSuchOption) and error.possibilities:
         hint = f"did you mean {' or '.join(sorted(error.possibilities))}?"
+    if isinstance(error, NoSuchOption) and error.option_name in ("--debug", "--version"):
+        hint = f"it stands before the command: charrnn {error.option_name} {typed}"
     if message:
         console.print_error(message[0].lower() + message[1:].rstrip("."), hint)

@@ -99,7 +99,8 @@ def resume_run(
     config = resumed_config(resumable, given)
     name, step = resumable.run.name, resumable.step
     if is_complete(resumable, config, given):
-        session.say("done", f"run {name} is complete at step {step:,}")
+        behind = config.max_steps is not None and config.max_steps < step
+        session.say("done", f"run {name} is {'already' if behind else 'complete'} at step {step:,}")
         session.say("next", f"charrnn train --resume {name} --max-steps {2 * step}")
         if session.only_reference:
             console.write_line(f"{name}@{resumable.state.progress.get('best_step') or step}")

@@ -17,7 +17,9 @@ from charrnn_cli.cli.references import ReferenceArgument
 from charrnn_cli.cli.sample_output import Sample, TextSink, sample_to_json, to_file, to_standard_output
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.config import SampleConfig
+from charrnn_cli.documents import STANDARD_INPUT
 from charrnn_cli.errors import ConfigError, TextError
+from charrnn_cli.publish import check_absent
 from charrnn_cli.registry import Registry
 from charrnn_cli.runs import reference_of
 from charrnn_cli.stopping import StopMatcher
@@ -25,6 +27,7 @@ from charrnn_cli.substitution import closest_text
 from charrnn_cli.text import TextOptions
 
 if TYPE_CHECKING:
+    from charrnn_cli.corpus import Corpus
     from charrnn_cli.sampling import Drawn, Writer
     from charrnn_cli.vocab import Vocab
 
@@ -74,6 +77,9 @@ def sample(
         bool,
         typer.Option("--interactive", "-i", help="Take turns: the model goes on from what you type, and remembers."),
     ] = False,
+    encoding: Annotated[
+        str, typer.Option(metavar="NAME", help="Of the files of --prime-file and --check-copy.")
+    ] = TextOptions().encoding,
     check_copy: Annotated[
         Path | None, typer.Option(metavar="TEXT", help="Say how much of the sample stands verbatim in a text.")
     ] = None,
@@ -91,13 +97,14 @@ def sample(
     settings = {name: context.params[name] for name in ("length", "temperature", "top_k", "top_p", "min_p", "seed")}
     config = SampleConfig(**settings)
     _check(context.params)
-    prime = _read_prime(prime, prime_file)
-    if check_copy is not None:
-        from charrnn_cli.decoding import open_text
-
-        with open_text(check_copy):  # raises before anything is drawn
-            pass
+    options = TextOptions(encoding=encoding)
+    prime = _read_prime(prime, prime_file, options)
     path = Registry().resolve(reference)
+    if output == STANDARD_INPUT:
+        output = None
+    if output is not None:
+        check_absent(output)
+    original = None if check_copy is None else _read_original(check_copy, options)  # raises before anything is drawn
 
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1" if count < THREADED_ROWS else str(os.cpu_count() or 1))
     from charrnn_cli.checkpoint import load_checkpoint
@@ -137,10 +144,12 @@ def sample(
         if output is not None:
             request.check()  # a file appears whole or not at all
     request.check()
+    if output is not None and not quiet:
+        console.say("wrote", str(output))
     if stats:
         _say_stats(kept, job.seconds, time.monotonic() - started)
-    if check_copy is not None:
-        _say_copied(kept, check_copy)
+    if original is not None:
+        _say_copied(kept, original)
 
 
 def _check(params: dict[str, Any]) -> None:
@@ -149,6 +158,8 @@ def _check(params: dict[str, Any]) -> None:
         raise ConfigError(f"--on-unknown must be one of {', '.join(UNKNOWN)}; got {params['on_unknown']!r}")
     if params["prime"] is not None and params["prime_file"] is not None:
         raise ConfigError("--prime and --prime-file both name the prime", hint="leave out one of the two")
+    if "" in (params["stop"] or []):
+        raise ConfigError("--stop needs a text to stop before", hint="leave it out")
     if params["as_json"] and params["color"]:
         raise ConfigError("--json is never coloured", hint="its log-probabilities say the same; leave out --color")
     if params["color"] and (params["output"] is not None or not sys.stdout.isatty()):
@@ -162,17 +173,18 @@ def _check(params: dict[str, Any]) -> None:
             raise ConfigError("--interactive writes one text at a time", hint="leave out --count")
 
 
-def _read_prime(prime: str | None, prime_file: str | None) -> str | None:
+def _read_prime(prime: str | None, prime_file: str | None, options: TextOptions) -> str | None:
     if prime_file is None:
         return prime
     if prime_file != "-":
         from charrnn_cli.decoding import read_text
 
-        return read_text(Path(prime_file), TextOptions())
+        return read_text(Path(prime_file), options)
     try:
-        return sys.stdin.buffer.read().decode("utf-8-sig").replace("\r\n", "\n")
+        return sys.stdin.buffer.read().decode(options.encoding).removeprefix("\ufeff").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise TextError(f"the prime on standard input is not UTF-8: byte {error.start:,}") from error
+        where = f"the prime on standard input is not valid {options.encoding}: byte {error.start:,}"
+        raise TextError(where, hint="name its encoding, for example --encoding latin-1") from error
 
 
 def known_prime(text: str, vocab: "Vocab", on_unknown: str) -> str:
@@ -256,14 +268,19 @@ def _say_stats(samples: list[Sample], drawing: float, whole: float) -> None:
     console.say("stats", f"{characters:,} characters in {whole:.2f} s, drawn at {speed}{surprise}")
 
 
-def _say_copied(samples: list[Sample], text: Path) -> None:
-    from charrnn_cli.copying import SPAN, check_copy
+def _read_original(text: Path, options: TextOptions) -> "Corpus":
     from charrnn_cli.corpus_cache import cached_corpus
 
     stop = StopRequest(lambda: console.say("", "stopping"))
+    with stop.listening(), bytes_progress("encoding", stop) as progress:
+        return cached_corpus(text, options, progress=progress)
+
+
+def _say_copied(samples: list[Sample], corpus: "Corpus") -> None:
+    from charrnn_cli.copying import SPAN, check_copy
+
+    stop = StopRequest(lambda: console.say("", "stopping"))
     with stop.listening():
-        with bytes_progress("encoding", stop) as progress:
-            corpus = cached_corpus(text, TextOptions(), progress=progress)
         for sample_ in samples:
             copied = check_copy(sample_.text, corpus, stop.check)
             which = f"sample {sample_.number}: " if len(samples) > 1 else ""

@@ -36,6 +36,7 @@ def score(
         ),
     ],
     per_line: Annotated[bool, typer.Option("--per-line", help="A score for every line of the text.")] = False,
+    encoding: Annotated[str, typer.Option(metavar="NAME", help="Of the text.")] = TextOptions().encoding,
     as_json: Annotated[bool, typer.Option("--json", help="Objects instead of a table.")] = False,
 ) -> None:
     """Bits a character of any text under one or several models; fewer is better.
@@ -57,7 +58,7 @@ def score(
     stop = StopRequest(lambda: console.say("", "stopping"))
     with stop.listening():
         with bytes_progress("encoding", stop) as progress:
-            corpus = cached_corpus(Path(text), TextOptions(), progress=progress)
+            corpus = cached_corpus(Path(text), TextOptions(encoding=encoding), progress=progress)
         if len(corpus) < 2:
             raise ConfigError("nothing foretells a text's first character, and this one has no other")
         rows = []

@@ -80,6 +80,7 @@ class Session:
             corpus, Split(((0, len(corpus)),), ()), config
         )  # a text too short for anything is told first
         split = split_corpus(corpus, config)
+        batch_size = fitting_batch_size(corpus, split, config)
         embed = f"embed {model.embed}" if model.embed else "one-hot"
         self.say("model", f"{model}, {embed}, {model.num_parameters:,} parameters")
         self.say("advice", advise_on_size(model.num_parameters, split.train_characters).message)
@@ -95,7 +96,6 @@ class Session:
             found = baselines(corpus)
             self.scale = found.labelled
             self.say("scale", str(found))
-        batch_size = fitting_batch_size(corpus, split, config)
         if batch_size == config.batch_size or fixed_batch:
             return config
         self.say("batch", f"{batch_size} rows instead of {config.batch_size}: the text is short")
@@ -157,19 +157,18 @@ class Session:
         self.say("disk", f"up to {size(plan.disk_bytes(model))}")
 
     def _show_plan(self, event: TrainingStarted) -> None:
-        minutes = duration(event.seconds_per_step * (event.total_steps - event.first_step))
         epochs = event.total_steps / event.steps_per_epoch
         self.say(
             "plan",
             f"{event.total_steps:,} steps of {event.batch_size} x {event.seq_len} characters, {epochs:.3g} epochs, "
-            f"about {minutes} and {event.seconds_per_step:.2g} s a step",
+            f"about {duration(event.seconds_planned)} and {event.seconds_per_step:.2g} s a step",
         )
         if event.first_step:
             self.say("resume", f"from step {event.first_step:,}")
+        threads = "1 thread" if event.threads == 1 else f"{event.threads} threads"
         self.say(
             "setup",
-            f"{event.device}, {event.precision}, {event.threads} threads, dropout {event.dropout:.2g}, "
-            f"seed {event.seed}",
+            f"{event.device}, {event.precision}, {threads}, dropout {event.dropout:.2g}, seed {event.seed}",
         )
 
     def _show_end(self, event: TrainingFinished) -> None:

@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 DEFAULT = TextOptions()
 UNKNOWN = ("error", "drop", "extend")
 _PANEL = "Data"
+MOST_SKIPPED = 20  # files that are named
 
 
 def _option(text: str, **settings: Any) -> Any:
     return typer.Option(help=text, rich_help_panel=_PANEL, **settings)
 
 
-Texts = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        metavar="TEXT...",
-        help="Text files, .gz too; directories; - for standard input; or one encoded file.",
-        show_default=False,
-        allow_dash=True,
-    ),
+def _texts(text: str) -> Any:
+    return typer.Argument(metavar="TEXT...", help=text, show_default=False, allow_dash=True)
+
+
+Texts = Annotated[list[Path] | None, _texts("Text files, .gz too; directories; - for standard input.")]
+TextsOrEncoded = Annotated[
+    list[Path] | None, _texts("Text files, .gz too; directories; - for standard input; or one encoded file.")
 ]
 Encoding = Annotated[str, _option("The text's encoding; a byte order mark decides over it.")]
 Errors = Annotated[str, _option("What cannot be decoded.", metavar="strict|replace|ignore")]
@@ -74,10 +74,11 @@ def vocabulary_of(reference: str) -> "Vocab":
 
     path = Path(reference)
     try:
-        if path.is_file() and read_header(path).kind == CORPUS_KIND:
-            return Corpus.open(path).vocab
+        is_corpus = path.is_file() and read_header(path).kind == CORPUS_KIND
     except CharrnnError:
-        pass  # the checkpoint's error says it
+        is_corpus = False  # the checkpoint's error says it
+    if is_corpus:
+        return Corpus.open(path).vocab
     return load_checkpoint(Registry().resolve(reference)).vocab
 
 
@@ -97,11 +98,16 @@ def told_of(corpus: "Corpus") -> list[tuple[str, str]]:
     if "\ufffd" in corpus.vocab:
         replaced = int(corpus.counts_V[corpus.vocab.encode("\ufffd")[0]])
         if replaced:
-            lines.append(("replaced", f"{replaced:,} characters stand as U+FFFD, �"))
+            lines.append(("rare", f"{replaced:,} characters stand as U+FFFD, �"))
     unseen = facts.get("unseen") or {}
     if unseen:
         from charrnn_cli.symbols import described_characters
 
-        lines.append(("unseen", f"{described_characters(unseen)} not in the vocabulary before"))
-    lines += [("skipped", f"{name} {why}") for name, why in facts.get("skipped", [])]
+        described = described_characters(unseen, facts.get("num_unseen"))
+        lines.append(("unseen", f"{described} not in the vocabulary before"))
+    skipped = facts.get("skipped", [])
+    lines += [("skipped", f"{name} {why}") for name, why in skipped[:MOST_SKIPPED]]
+    more = facts.get("num_skipped", len(skipped)) - MOST_SKIPPED
+    if more > 0:
+        lines.append(("skipped", f"and {more:,} more"))
     return lines

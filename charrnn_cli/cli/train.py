@@ -13,7 +13,6 @@ from charrnn_cli.cli.help_style import with_default
 from charrnn_cli.cli.references import complete_preset, complete_reference, complete_resumable
 from charrnn_cli.cli.running import resume_run, start_run
 from charrnn_cli.cli.session import Session
-from charrnn_cli.cli.text_options import Texts
 from charrnn_cli.config import PRESETS, Cell, ModelConfig, Precision, Schedule, TrainConfig, ValSplit, from_preset
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.runs import check_run_name
@@ -26,7 +25,7 @@ _DEFAULTS: dict[str, Any] = {
     **_SETTINGS,
     "dropout": "auto",
     "embed": "64, more for over 512 characters",
-    "eval_every": "20 in the run",
+    "eval_every": "20 in the run, none closer than 30 s",
     "run": "from text and model",
     "threads": "torch's choice",
     "seed": "random",
@@ -46,7 +45,7 @@ def _option(panel: str, name: str, text: str, choices: Any = None, **settings: A
 
 def train(
     context: typer.Context,
-    texts: Texts = None,
+    texts: text_options.TextsOrEncoded = None,
     preset: Annotated[
         str,
         typer.Option(
@@ -270,6 +269,8 @@ def _resolved(
 
     decided = {**model.to_json(), **config.to_json()}
     decided["seed"] = random_seed() if config.seed is None else config.seed
+    if decided["dropout"] is None:
+        decided["dropout"] = "auto"
     if not fixed_embed:
         del decided["embed"]
     names = ("texts", "preset", *decided, *TextOptions().to_json(), "init_from", "unknown", "run")

@@ -210,8 +210,21 @@ def test_control_characters_in_names_are_escaped(charrnn: Charrnn) -> None:
 
 
 def test_debug_shows_the_traceback(charrnn: Charrnn) -> None:
+    """And changes nothing else; it stands before the command."""
     result = charrnn("--debug", "sample", "nowhere")
     assert "Traceback" in result.stderr
+    assert "error: no run named 'nowhere'" in result.stderr
+    assert result.returncode == 2
+    assert "charrnn --debug sample" in charrnn("sample", "--debug", "nowhere").stderr
+
+
+@pytest.mark.parametrize("group", [(), ("checkpoints",)])
+def test_help_where_no_command_is_typed(charrnn: Charrnn, group: tuple[str, ...]) -> None:
+    """In a pipe it has its lines too."""
+    result = charrnn(*group)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("Usage: charrnn")
+    assert "\nCommands:\n" in result.stderr
 
 
 def test_version(charrnn: Charrnn) -> None:

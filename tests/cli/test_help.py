@@ -152,6 +152,8 @@ SHOWN = {
     "sample --stop": "cli/test_sample.py::test_stop_strings_end_the_text",
     "sample --echo": "cli/test_sample.py::test_options_change_the_text",
     "sample --on-unknown": "cli/test_sample.py::test_unknown_characters",
+    "sample --encoding": "cli/test_sample.py::test_a_prime_from_a_file",
+    "score --encoding": "cli/test_score.py::test_another_encoding",
     "sample --color": "cli/test_sample.py::test_surprise_is_a_colour",
     "sample --interactive": "cli/test_sample.py::test_a_conversation_on_a_terminal",
     "sample --check-copy": "cli/test_sample.py::test_stats_and_copies_are_told",

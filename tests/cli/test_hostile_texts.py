@@ -4,9 +4,11 @@ import codecs
 import gzip
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +81,9 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
     ("impossible count", b"abc", "--min-count 0", "min count"),
     ("impossible form", b"abc", "--normalize nfz", "normalize must be one of"),
     ("impossible errors", b"abc", "--errors perhaps", "errors must be one of"),
+    ("utf-16 of no order", "ab".encode("utf-16-le"), "--encoding utf-16", "no byte order mark"),
+    ("a codec of host names", b"abc", "--encoding idna", "unknown encoding"),
+    ("half a character", rb"a\ud800", "--encoding unicode_escape", "U+D800, half of a character"),
     ("a pickle", b"\x80\x04cos\nsystem\n.", "", "0x80 at byte 0"),
 ]
 
@@ -150,6 +155,44 @@ def test_standard_input(charrnn: Charrnn, tmp_path: Path) -> None:
     zeros = subprocess.run(["bash", "-c", command], capture_output=True, cwd=tmp_path, timeout=60, check=True)
     assert json.loads(zeros.stdout)["characters"] == 3_000_000
     assert "standard input is empty" in charrnn("encode", "-", "-o", "x.safetensors").stderr
+    broken = subprocess.run(
+        ["bash", "-c", f"printf 'ab\\xff' | {sys.executable} -m charrnn_cli train -"], capture_output=True
+    )
+    assert broken.stderr.splitlines()[-2].startswith(b"error: standard input is not valid utf-8: 0xff at byte 2")
+
+
+def test_waiting_for_standard_input_can_be_interrupted(home: Path, tmp_path: Path) -> None:
+    """And leaves nothing behind."""
+    command = [sys.executable, "-m", "charrnn_cli", "encode", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"some")
+        process.stdin.flush()
+        deadline = time.monotonic() + 30
+        while not list(home.glob("corpora/.scratch*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    assert list(home.glob("corpora/*")) == list(home.glob("corpora/.*")) == []
+
+
+def test_an_encoded_file_is_no_text(charrnn: Charrnn, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("abc" * 100)
+    assert charrnn("encode", "a.txt", "-o", "a.safetensors").returncode == 0
+    for arguments in (["encode", "a.safetensors", "-o", "b.safetensors"], ["train", "a.txt", "a.safetensors"]):
+        result = charrnn(*arguments)
+        assert (result.returncode, "is encoded already" in result.stderr) == (2, True)
+    back = charrnn("encode", "--decode", "a.safetensors", "-o", "-")
+    assert (back.stdout, back.returncode) == ("abc" * 100, 0)
+    assert charrnn("encode", "a.txt", "-o", "-").returncode == 2
+
+
+def test_documents_of_one_character(charrnn: Charrnn, tmp_path: Path) -> None:
+    (tmp_path / "ones").mkdir()
+    for number in range(30):
+        (tmp_path / "ones" / str(number)).write_text("a")
+    result = charrnn("train", "ones")
+    assert (result.returncode, "no document has a second character" in result.stderr) == (2, True)
 
 
 def test_a_growing_file(tmp_path: Path) -> None:

@@ -124,6 +124,8 @@ def test_a_prime_from_a_file(charrnn: Charrnn, tmp_path: Path) -> None:
     assert charrnn(*base, "--prime-file", "prime.txt").stdout == expected
     assert charrnn(*base, "--prime-file", "-", stdin="abc\ndef").stdout == expected
     assert charrnn(*base, "--prime-file", "missing.txt").returncode == 2
+    (tmp_path / "wide.txt").write_bytes("abc\ndef".encode("utf-16-le"))
+    assert charrnn(*base, "--prime-file", "wide.txt", "--encoding", "utf-16-le").stdout == expected
     assert charrnn(*base, "--prime-file", "prime.txt", "--prime", "a").returncode == 2
 
 
@@ -162,6 +164,10 @@ def test_stats_and_copies_are_told(charrnn: Charrnn, tmp_path: Path) -> None:
     assert "copied  100.0% in spans of 30 or more characters" in result.stderr
     assert "longest 400 characters at character 7 of source" in result.stderr
     assert charrnn(*base, "--check-copy", "missing.txt").returncode == 2
+    (tmp_path / "latin.txt").write_bytes(b"\xe9" * 9)
+    refused = charrnn(*base, "--check-copy", "latin.txt")  # before anything is drawn
+    assert (refused.returncode, refused.stdout, "--encoding" in refused.stderr) == (2, "", True)
+    assert "copied" in charrnn(*base, "--check-copy", "latin.txt", "--encoding", "latin-1").stderr
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,14 @@ def test_models_side_by_side(charrnn: Charrnn) -> None:
         assert fact["bpc"] == pytest.approx(fact["loss"] / 0.693147, rel=1e-5)
 
 
+def test_another_encoding(charrnn: Charrnn, tmp_path: Path) -> None:
+    """The error names an option that there is."""
+    (tmp_path / "old.txt").write_bytes("head".encode("cp037"))
+    assert "--encoding gb18030" in charrnn("score", "tiny", "old.txt").stderr
+    table = charrnn("score", "tiny", "old.txt", "--encoding", "cp037").stdout.splitlines()
+    assert table[1].split("\t")[1] == "3"
+
+
 def test_lines(charrnn: Charrnn) -> None:
     """Every line in order, each newline counted to the line that it ends; their mean is the whole's."""
     (row,) = json.loads(charrnn("score", "latest", "text.txt", "--per-line", "--json").stdout)

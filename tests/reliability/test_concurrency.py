@@ -87,7 +87,7 @@ def test_the_second_trainer_is_refused(charrnn: Charrnn, story: Path, home: Path
         result = charrnn("train", "--resume", "one", "--max-steps", "9")
         assert time.monotonic() - begun < 1.5  # the interpreter's start included
         assert result.returncode == 1
-        assert f"run 'one' is being trained by pid {os.getpid()} on host {os.uname().nodename}" in result.stderr
+        assert f"run 'one' is in use by pid {os.getpid()} on host {os.uname().nodename}" in result.stderr
         assert "hint: " in result.stderr
         assert "\ttraining" in charrnn("checkpoints", "list").stdout
         for command in (("rm", "one"), ("rm", "one@3"), ("prune", "one", "--keep", "1")):
@@ -129,5 +129,5 @@ def test_a_damaged_lock_file_is_no_obstacle(home: Path) -> None:
     run = Registry().create("one")
     (run.path / ".lock").write_bytes(b"\xff{")
     assert not run.is_training()
-    with hold_lock(run.path), pytest.raises(RunBusyError, match="being trained by"), hold_lock(run.path):
+    with hold_lock(run.path), pytest.raises(RunBusyError, match="in use by"), hold_lock(run.path):
         pass

@@ -158,7 +158,7 @@ def test_a_holder_that_left_no_name(home: Path) -> None:
         file.write("garbage")
         file.flush()
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(RunBusyError, match="being trained by another process"):
+        with pytest.raises(RunBusyError, match="in use by another process"):
             check_unlocked(run.path)
 
 
