@@ -10,7 +10,7 @@ from charrnn_cli.config import from_preset
 from charrnn_cli.registry import Registry
 from charrnn_cli.source import Source
 
-SETTINGS = {"layers": 1, "size": 256, "max_time": 45.0, "seed": 1}
+SETTINGS = {"layers": 2, "size": 256, "max_time": 45.0, "seed": 1}
 SAMPLE_LENGTH = 600
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from charrnn_cli import lock, publish
 from charrnn_cli.checkpoint import load_checkpoint
+from charrnn_cli.corpus_cache import cached_corpus
 from charrnn_cli.errors import RunBusyError, StorageError
 from charrnn_cli.lock import LOCK_NAME, check_unlocked, hold_lock
 from charrnn_cli.paths import corpora_directory, logs_directory, make_directory, runs_directory
@@ -126,6 +127,36 @@ def test_half_written_files_are_discarded_on_leaving_at_once(tmp_path: Path) -> 
     with pytest.raises(StorageError):
         attempt()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_file_is_there_for_a_block(tmp_path: Path) -> None:
+    """However it ends; a process that leaves at once removes it too."""
+
+    def attempt() -> None:
+        with publish.scratch_file(tmp_path) as (path, file):
+            file.write(b"some")
+            assert list(tmp_path.iterdir()) == [path]
+            publish.discard_temporaries()
+            assert list(tmp_path.iterdir()) == []
+            path.touch()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        attempt()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_cache_is_swept_of_what_is_old(story: Path, home: Path) -> None:
+    """What a killed process left a day ago goes; what another one may be writing stays."""
+    cached_corpus(story)
+    old, young, other = (home / "corpora" / name for name in (".old.1-ab.tmp", ".young.1-ab.tmp", "other.tmp"))
+    for path in (old, young, other):
+        path.touch()
+    os.utime(old, (0, 0))
+    os.utime(other, (0, 0))
+    cached_corpus(story)
+    assert [path.exists() for path in (old, young, other)] == [False, True, True]
+    assert list((home / "corpora").glob(".scratch*")) == []
 
 
 def test_locks_that_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
