@@ -5,7 +5,7 @@ import re
 from charrnn_cli.errors import ConfigError
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-CURVE_WIDTH = 40
+CURVE_WIDTH = 32  # beside a label and two losses on 60 columns
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
