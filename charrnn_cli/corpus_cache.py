@@ -9,12 +9,11 @@ from pathlib import Path
 from charrnn_cli.corpus import Corpus, Progress, no_progress
 from charrnn_cli.decoding import CHUNK_BYTES, decompressed, open_text
 from charrnn_cli.documents import Gathered, gathered
-from charrnn_cli.encoding import encode_documents, num_bytes
-from charrnn_cli.errors import AlreadyPublishedError, CharrnnError, FileFormatError, NotFoundError, TextError
+from charrnn_cli.encoding import check_not_encoded, encode_documents, is_encoded, num_bytes
+from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, NotFoundError, TextError
 from charrnn_cli.paths import corpora_directory, make_directory
 from charrnn_cli.publish import sweep_temporaries
 from charrnn_cli.symbols import Unknown
-from charrnn_cli.tensorfile import read_header
 from charrnn_cli.text import TextOptions
 from charrnn_cli.vocab import Vocab
 
@@ -59,23 +58,6 @@ def cached_corpus(
             return encode_documents(found, cached, options, vocab, unknown, progress, digests)
         except AlreadyPublishedError:  # another process was faster
             return Corpus.open(cached)
-
-
-def is_encoded(path: Path) -> bool:
-    """Whether a file is one of ours rather than a text."""
-    if path.suffix != ".safetensors":
-        return False
-    try:
-        read_header(path)
-    except CharrnnError:
-        return path.is_file()  # damaged: opening it says how
-    return True
-
-
-def check_not_encoded(paths: Sequence[Path]) -> None:
-    """Raises TextError for an encoded file among texts."""
-    for path in filter(is_encoded, paths):
-        raise TextError(f"{path} is encoded already", hint=f"`charrnn encode --decode {path}` writes its text")
 
 
 def _digests(found: Gathered, progress: Progress) -> dict[Path, str]:

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from charrnn_cli.corpus import CORPUS_KIND, Corpus, Ids, Progress, corpus_specs, ids_dtype, no_progress
 from charrnn_cli.decoding import open_text, read_pieces
 from charrnn_cli.documents import Document, Gathered, gathered
-from charrnn_cli.errors import TextError
+from charrnn_cli.errors import CharrnnError, TextError
 from charrnn_cli.publish import check_absent
 from charrnn_cli.symbols import CODE_POINTS, SymbolTable, Unknown, symbol_table
-from charrnn_cli.tensorfile import TensorWriter, write_tensors
+from charrnn_cli.tensorfile import TensorWriter, read_header, write_tensors
 from charrnn_cli.text import TextFacts, TextOptions
 from charrnn_cli.vocab import Vocab
 
@@ -39,8 +39,27 @@ def encode_text(
     """
     options = options or TextOptions()
     check_absent(output)
-    with gathered([paths] if isinstance(paths, Path) else paths, options.include, progress) as found:
+    paths = [paths] if isinstance(paths, Path) else paths
+    check_not_encoded(paths)
+    with gathered(paths, options.include, progress) as found:
         return encode_documents(found, output, options, vocab, unknown, progress)
+
+
+def is_encoded(path: Path) -> bool:
+    """Whether a file is one of ours rather than a text."""
+    if path.suffix != ".safetensors":
+        return False
+    try:
+        read_header(path)
+    except CharrnnError:
+        return path.is_file()  # damaged: opening it says how
+    return True
+
+
+def check_not_encoded(paths: Sequence[Path]) -> None:
+    """Raises TextError for an encoded file among texts."""
+    for path in filter(is_encoded, paths):
+        raise TextError(f"{path} is encoded already", hint=f"`charrnn encode --decode {path}` writes its text")
 
 
 def encode_documents(

@@ -1,7 +1,7 @@
 """What a sample shares with a text, against the plain definition."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn_cli import copying
@@ -33,7 +33,6 @@ def share_copied(sample: str, text: str, span: int) -> float:
     return len(covered) / len(sample)
 
 
-@settings(deadline=None)
 @given(AB, AB, st.integers(1, 8), st.integers(1, 9), st.integers(0, 3))
 def test_the_definition(sample: str, text: str, span: int, chunk: int, intervals: int) -> None:
     """For texts of two letters, where nearly everything repeats; whatever the chunks."""

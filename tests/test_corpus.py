@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from charrnn_cli.corpus import Corpus
-from charrnn_cli.corpus_cache import cached_corpus, is_encoded
-from charrnn_cli.encoding import encode_text
+from charrnn_cli.corpus_cache import cached_corpus
+from charrnn_cli.encoding import encode_text, is_encoded
 from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, TextError
 from charrnn_cli.text import TextOptions
 

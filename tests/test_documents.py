@@ -30,7 +30,7 @@ def encoded(
 
 
 @given(TEXTS, st.sampled_from(["", "|", "\n--\n"]), st.integers(1, 5))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
 def test_files_follow_each_other(tmp_path: Path, texts: list[str], separator: str, chunk: int) -> None:
     """In the order in which they were named, a separator between them; empty ones leave nothing."""
     paths = []
@@ -131,7 +131,7 @@ COMPOSED = "ae\u0301\u0308漢\ufb01\uff21\u1100\u1161\u11a8かﾊﾞ\u3099\u09c7
 
 
 @given(st.text(st.sampled_from(COMPOSED), min_size=1, max_size=30), st.integers(1, 4))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 def test_normal_forms(tmp_path: Path, text: str, chunk: int) -> None:
     """Those of the whole text, wherever the chunks are cut."""
     import unicodedata

@@ -77,10 +77,8 @@ def encode(
         raise ConfigError("an encoded file is not written to standard output", hint="name a file with --output")
     output = output or Path(f"{text_name(texts[0])}.encoded.safetensors")
 
-    from charrnn_cli.corpus_cache import check_not_encoded
     from charrnn_cli.encoding import encode_text
 
-    check_not_encoded(texts)
     given = None if vocab is None else text_options.vocabulary_of(vocab)
     stop = StopRequest(lambda: console.say("", "stopping"))
     with stop.listening(), bytes_progress("encoding", stop) as progress:
