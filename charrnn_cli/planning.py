@@ -108,6 +108,8 @@ def make_plan(
             hint="build it with vocabulary_size=len(corpus.vocab)",
         )
     device = choose_device(config.device)
+    # Another number of threads rounds otherwise, so who names a seed gets the same one every time.
+    threads_are_open = config.threads is None and config.seed is None and device.type == "cpu"
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     config = dataclasses.replace(
@@ -118,7 +120,9 @@ def make_plan(
     )
     split = split_corpus(corpus, config)
     windows = make_windows(corpus, split, config)
-    seconds_per_step, evaluation_seconds = _time(corpus, model, config, split, windows, should_stop)
+    seconds_per_step, evaluation_seconds = _time(
+        corpus, model, config, split, windows, should_stop, threads_are_open=threads_are_open
+    )
     config = dataclasses.replace(config, threads=torch.get_num_threads())
 
     limits = []
@@ -192,6 +196,8 @@ def _time(
     split: Split,
     windows: Windows,
     should_stop: Callable[[], bool],
+    *,
+    threads_are_open: bool,
 ) -> tuple[float, float]:
     """Seconds of a step and of an evaluation, from a model of the same shape that is thrown away.
 
@@ -203,7 +209,7 @@ def _time(
     budget = 2.0 if config.max_time is None else min(4.0, config.max_time / 20)
     seconds_per_step = _time_steps(trainer, budget, should_stop)
     threads = torch.get_num_threads()
-    if config.threads is None and config.device == "cpu" and threads > 1 and seconds_per_step < LONG_STEP:
+    if threads_are_open and threads > 1 and seconds_per_step < LONG_STEP:
         torch.set_num_threads(1)
         alone = _time_steps(trainer, budget / 8, should_stop)
         if MUCH_FASTER * alone < seconds_per_step:

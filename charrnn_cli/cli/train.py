@@ -27,7 +27,7 @@ _DEFAULTS: dict[str, Any] = {
     "embed": "64, more for over 512 characters",
     "eval_every": "20 in the run, none closer than 30 s",
     "run": "from text and model",
-    "threads": "torch's choice",
+    "threads": "all, or without --seed one where that is much faster",
     "seed": "random",
     "sample_prime": "a new line",
     "log_every": "one a second",
