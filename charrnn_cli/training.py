@@ -67,7 +67,9 @@ def train(
                 corpus.vocab.encode(config.sample_prime)  # raises UnknownCharacterError
             with memory_errors_told("use a smaller --batch-size, --seq-len, --size or --layers"):
                 plan = make_plan(corpus, model, config, started=started, first_step=first_step, should_stop=should_stop)
-                trainer = Trainer(model, plan.config, plan.windows, plan.steps, symbol_shares(corpus, plan.split))
+                fresh = resume is None and initial is None
+                shares_V = symbol_shares(corpus, plan.split) if fresh else None
+                trainer = Trainer(model, plan.config, plan.windows, plan.steps, shares_V)
                 state = RunState(trainer, corpus, plan.config, run.name, source or {}, started)
                 if resume is not None:
                     state.resume(resume)

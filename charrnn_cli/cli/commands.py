@@ -43,4 +43,4 @@ def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: st
 
 def _typed(value: Any) -> str:
     """300 for 300.0: as a person would."""
-    return f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -55,9 +55,7 @@ def train(
             autocompletion=complete_preset,
         ),
     ] = "default",
-    cell: Annotated[
-        str | None, _option("Model", "cell", "The recurrent unit.", metavar="|".join(get_args(Cell)))
-    ] = None,
+    cell: Annotated[str | None, _option("Model", "cell", "The recurrent unit.", choices=Cell)] = None,
     layers: Annotated[int | None, _option("Model", "layers", "Recurrent layers.")] = None,
     size: Annotated[int | None, _option("Model", "size", "Hidden units a layer.")] = None,
     embed: Annotated[int | None, _option("Model", "embed", "Width of the embedding; 0 is one-hot input.")] = None,

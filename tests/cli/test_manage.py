@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.checkpoint import load_checkpoint
+from charrnn_cli.cli.commands import train_command
+from charrnn_cli.cli.formats import parse_duration
+from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.registry import Registry
 from charrnn_cli.runs import Run
 from tests.conftest import Charrnn, make_checkpoint, save
@@ -200,3 +203,12 @@ def test_show_plots_several_runs(charrnn: Charrnn, tiny_run: Run, tmp_path: Path
     assert charrnn("checkpoints", "show", "bare", "--plot", "bare.svg").returncode == 2
     assert charrnn("checkpoints", "show", "tiny", "--plot", "losses.gif").returncode == 2
     assert len(json.loads(charrnn("checkpoints", "show", "tiny", "two", "--json").stdout)) == 2
+
+
+def test_numbers_in_commands_are_as_a_person_types_them() -> None:
+    """Long times too: an exponent would not be read as a duration."""
+    settings = {**TrainConfig().to_json(), "epochs": None, "max_time": 1_000_000.0, "lr": 0.0015}
+    command = train_command(ModelConfig(vocabulary_size=1).to_json(), settings)
+    assert "--max-time 1000000 " in f"{command} "
+    assert "--lr 0.0015 " in f"{command} "
+    assert parse_duration("1000000") == 1_000_000
