@@ -18,11 +18,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn_cli.version import __version__
 
 if TYPE_CHECKING:
-    from charrnn_cli.checkpoint import Checkpoint, ResumeState, load_checkpoint, load_resume
     from charrnn_cli.config import ModelConfig, SampleConfig, TrainConfig, from_preset
-    from charrnn_cli.corpus import Corpus
-    from charrnn_cli.corpus_cache import cached_corpus
-    from charrnn_cli.encoding import encode_text
     from charrnn_cli.errors import (
         AlreadyPublishedError,
         CharrnnError,
@@ -52,21 +48,25 @@ if TYPE_CHECKING:
         TrainingFinished,
         TrainingStarted,
     )
-    from charrnn_cli.inference import Engine
-    from charrnn_cli.model import CharRNN
-    from charrnn_cli.registry import Registry
-    from charrnn_cli.runs import Run
-    from charrnn_cli.sampling import Writer, generate
-    from charrnn_cli.text import TextOptions
-    from charrnn_cli.training import train
-    from charrnn_cli.vocab import Vocab
+    from charrnn_cli.model.checkpoint import Checkpoint, ResumeState, load_checkpoint, load_resume
+    from charrnn_cli.model.engine import Engine
+    from charrnn_cli.model.sampling import Writer, generate
+    from charrnn_cli.storage.registry import Registry
+    from charrnn_cli.storage.runs import Run
+    from charrnn_cli.text.cache import cached_corpus
+    from charrnn_cli.text.corpus import Corpus
+    from charrnn_cli.text.encoding import encode_text
+    from charrnn_cli.text.facts import TextOptions
+    from charrnn_cli.text.vocab import Vocab
+    from charrnn_cli.training.loop import train
+    from charrnn_cli.training.network import CharRNN
 
 _MODULES = {
-    "checkpoint": ("Checkpoint", "ResumeState", "load_checkpoint", "load_resume"),
+    "model.checkpoint": ("Checkpoint", "ResumeState", "load_checkpoint", "load_resume"),
     "config": ("ModelConfig", "SampleConfig", "TrainConfig", "from_preset"),
-    "corpus": ("Corpus",),
-    "corpus_cache": ("cached_corpus",),
-    "encoding": ("encode_text",),
+    "text.corpus": ("Corpus",),
+    "text.cache": ("cached_corpus",),
+    "text.encoding": ("encode_text",),
     "errors": (
         "AlreadyPublishedError",
         "CharrnnError",
@@ -96,14 +96,14 @@ _MODULES = {
         "TrainingFinished",
         "TrainingStarted",
     ),
-    "inference": ("Engine",),
-    "model": ("CharRNN",),
-    "registry": ("Registry",),
-    "runs": ("Run",),
-    "sampling": ("Writer", "generate"),
-    "text": ("TextOptions",),
-    "training": ("train",),
-    "vocab": ("Vocab",),
+    "model.engine": ("Engine",),
+    "training.network": ("CharRNN",),
+    "storage.registry": ("Registry",),
+    "storage.runs": ("Run",),
+    "model.sampling": ("Writer", "generate"),
+    "text.facts": ("TextOptions",),
+    "training.loop": ("train",),
+    "text.vocab": ("Vocab",),
 }
 _HOME_OF = {name: module for module, names in _MODULES.items() for name in names}
 

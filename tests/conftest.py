@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from charrnn_cli.checkpoint import Checkpoint
 from charrnn_cli.config import ModelConfig
-from charrnn_cli.corpus import Corpus
-from charrnn_cli.registry import Registry
-from charrnn_cli.runs import Run
-from charrnn_cli.vocab import Vocab
+from charrnn_cli.model.checkpoint import Checkpoint
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.runs import Run
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.vocab import Vocab
 
 settings.register_profile("shared", deadline=None)  # a machine may be busy with other work
 settings.load_profile("shared")
@@ -128,7 +128,7 @@ def make_checkpoint(
 
 def save(checkpoint: Checkpoint, registry: Registry | None = None) -> Path:
     """Publish a checkpoint in its run, which is made when it is missing."""
-    from charrnn_cli.checkpoint import save_checkpoint
+    from charrnn_cli.model.checkpoint import save_checkpoint
 
     registry = registry or Registry()
     run = Run(checkpoint.run, registry.root / checkpoint.run)

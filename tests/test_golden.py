@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_cli.checkpoint import load_checkpoint, load_resume
-from charrnn_cli.corpus import Corpus
-from charrnn_cli.sampling import generate
-from charrnn_cli.tensorfile import read_header
-from charrnn_cli.training import train
+from charrnn_cli.model.checkpoint import load_checkpoint, load_resume
+from charrnn_cli.model.sampling import generate
+from charrnn_cli.storage.tensorfile import read_header
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.training.loop import train
 
 FORMAT_1 = Path(__file__).parent / "golden" / "format-1"
 
@@ -34,7 +34,7 @@ def test_the_resume_file_goes_on(tmp_path: Path, home: Path) -> None:
     from dataclasses import replace
 
     from charrnn_cli.config import TrainConfig
-    from charrnn_cli.registry import Registry
+    from charrnn_cli.storage.registry import Registry
 
     state = load_resume(FORMAT_1 / "resume.safetensors")
     config = replace(TrainConfig.from_json(state.checkpoint.train), max_steps=410, threads=1)

@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError, NoSuchOption
 
-from charrnn_cli.cli import checkpoints, console, demo, doctor, encode, sample, score, train
-from charrnn_cli.cli.help_style import help_style
+from charrnn_cli.cli.commands import checkpoints, demo, doctor, encode, sample, score, train
+from charrnn_cli.cli.options.help_style import help_style
+from charrnn_cli.cli.terminal import console
 from charrnn_cli.errors import CharrnnError, InterruptionError, UsageError
-from charrnn_cli.paths import logs_directory, make_directory
+from charrnn_cli.storage.paths import logs_directory, make_directory
 from charrnn_cli.version import __version__
 
 app = typer.Typer(

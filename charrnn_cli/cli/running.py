@@ -6,17 +6,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from charrnn_cli.advice import automatic_embed
-from charrnn_cli.cli import STARTED, console, text_options
-from charrnn_cli.cli.session import Session
+from charrnn_cli.cli import STARTED
+from charrnn_cli.cli.options import text_options
+from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.training_run import Session
 from charrnn_cli.config import ModelConfig, TrainConfig
-from charrnn_cli.lock import check_unlocked
-from charrnn_cli.registry import Registry
-from charrnn_cli.source import Source
-from charrnn_cli.text import TextOptions
+from charrnn_cli.storage.lock import check_unlocked
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.source import Source
+from charrnn_cli.text.facts import TextOptions
+from charrnn_cli.training.advice import automatic_embed
 
 if TYPE_CHECKING:
-    from charrnn_cli.checkpoint import Checkpoint
+    from charrnn_cli.model.checkpoint import Checkpoint
 
 
 def start_run(
@@ -37,7 +39,7 @@ def start_run(
         initial = _initial(source, given)
         corpus = session.read(source, None if initial is None else initial.vocab)
         if initial is not None:
-            from charrnn_cli.transfer import grown_model
+            from charrnn_cli.model.warm_start import grown_model
 
             model = grown_model(initial, corpus.vocab)
         else:
@@ -52,7 +54,7 @@ def start_run(
         default_name = f"{corpus.name}-{model.cell}-{model.layers}x{model.size}"
         new = registry.create_like(default_name) if run is None else registry.create(run)
 
-        from charrnn_cli.training import train as train_events
+        from charrnn_cli.training.loop import train as train_events
 
         events = train_events(
             corpus,
@@ -72,8 +74,8 @@ def _initial(source: Source, given: Mapping[str, Any]) -> "Checkpoint | None":
     """The checkpoint to begin with, before torch is imported: what is wrong with it is told at once."""
     if source.init_from is None:
         return None
-    from charrnn_cli.checkpoint import load_checkpoint
-    from charrnn_cli.transfer import check_architecture
+    from charrnn_cli.model.checkpoint import load_checkpoint
+    from charrnn_cli.model.warm_start import check_architecture
 
     checkpoint = load_checkpoint(Registry().resolve(source.init_from))
     check_architecture(checkpoint, given)
@@ -90,7 +92,7 @@ def resume_run(
     allow_new_data: bool,
 ) -> None:
     """Go on with a run and show it. Raises NotFoundError, MismatchError, TextError, and what training raises."""
-    from charrnn_cli.resuming import check_text, is_complete, open_resumable, resumed_config, source_of
+    from charrnn_cli.training.resume import check_text, is_complete, open_resumable, resumed_config, source_of
 
     resumable = open_resumable(reference, Registry())
     if resumable.note is not None:
@@ -111,7 +113,7 @@ def resume_run(
         corpus = session.read(source, vocab)
         check_text(resumable, corpus, allow_new_data=allow_new_data)
 
-        from charrnn_cli.training import train as train_events
+        from charrnn_cli.training.loop import train as train_events
 
         events = train_events(
             corpus,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from charrnn_cli.errors import InterruptionError
-from charrnn_cli.publish import discard_temporaries
+from charrnn_cli.storage.atomic import discard_temporaries
 
 ONE_REQUEST = 0.3  # seconds; timeout(1), and whoever signals a process and its group, say one thing twice
 

@@ -18,7 +18,7 @@ from pathlib import Path
 WORKER = """
 import json, resource, sys, time
 from pathlib import Path
-from charrnn_cli.encoding import encode_text
+from charrnn_cli.text.encoding import encode_text
 started = time.perf_counter()
 corpus = encode_text(Path(sys.argv[1]), Path(sys.argv[2]))
 seconds = time.perf_counter() - started

@@ -49,7 +49,7 @@ def worker(threads: int, rounds: int) -> None:
     import torch
 
     from charrnn_cli.config import SampleConfig
-    from charrnn_cli.sampling import Writer
+    from charrnn_cli.model.sampling import Writer
 
     torch.set_num_threads(threads)
     checkpoint = _checkpoint()

@@ -14,10 +14,10 @@ from dataclasses import replace
 import torch
 
 from charrnn_cli.config import ModelConfig, TrainConfig
-from charrnn_cli.corpus import Corpus
-from charrnn_cli.device import available_devices
-from charrnn_cli.trainer import Trainer
-from charrnn_cli.windows import TrainWindows
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.training.device import available_devices
+from charrnn_cli.training.trainer import Trainer
+from charrnn_cli.training.windows import TrainWindows
 from tests.benchmarks.port import PlainPort
 
 SYMBOLS = 83

@@ -14,20 +14,20 @@ import tempfile
 import time
 from pathlib import Path
 
-from charrnn_cli.batches import split_text
-from charrnn_cli.checkpoint import load_checkpoint
 from charrnn_cli.config import ModelConfig, TrainConfig
-from charrnn_cli.corpus import Corpus
-from charrnn_cli.corpus_cache import cached_corpus
-from charrnn_cli.device import choose_device, choose_precision
-from charrnn_cli.evaluation import evaluate
 from charrnn_cli.events import Evaluated
-from charrnn_cli.model import CharRNN
-from charrnn_cli.registry import Registry
-from charrnn_cli.text import TextOptions
-from charrnn_cli.trainer import Trainer
-from charrnn_cli.training import train
-from charrnn_cli.windows import TrainWindows
+from charrnn_cli.model.checkpoint import load_checkpoint
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.text.cache import cached_corpus
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.facts import TextOptions
+from charrnn_cli.text.splits import split_text
+from charrnn_cli.training.device import choose_device, choose_precision
+from charrnn_cli.training.evaluation import evaluate
+from charrnn_cli.training.loop import train
+from charrnn_cli.training.network import CharRNN
+from charrnn_cli.training.trainer import Trainer
+from charrnn_cli.training.windows import TrainWindows
 from tests.benchmarks.throughput import median_seconds, port_step
 
 FRESH_WINDOW = 256  # characters, each window from the zero state, as fixed-context models are measured

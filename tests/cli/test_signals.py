@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_cli.registry import Registry
-from charrnn_cli.runs import Run
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.runs import Run
 
 PROGRAM = [sys.executable, "-m", "charrnn_cli"]
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_cli.registry import Registry
-from charrnn_cli.tensorfile import read_header
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.tensorfile import read_header
 from tests.conftest import Charrnn
 from tests.terminal import Terminal, on_screen
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_cli import lock
-from charrnn_cli.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
 from charrnn_cli.errors import AlreadyPublishedError, NotFoundError, RunBusyError
-from charrnn_cli.lock import hold_lock
-from charrnn_cli.registry import Registry
-from charrnn_cli.runs import Run, surplus
+from charrnn_cli.model.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
+from charrnn_cli.storage import lock
+from charrnn_cli.storage.lock import hold_lock
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.runs import Run, surplus
 from tests.conftest import Charrnn, make_checkpoint, save
 
 SECONDS = 4.0
@@ -99,7 +99,7 @@ def test_the_second_trainer_is_refused(charrnn: Charrnn, story: Path, home: Path
 def test_a_killed_holder_holds_nothing(home: Path) -> None:
     """The kernel releases the lock with the process."""
     run = Registry().create("one")
-    script = "import sys, time; from pathlib import Path; from charrnn_cli.lock import hold_lock\n"
+    script = "import sys, time; from pathlib import Path; from charrnn_cli.storage.lock import hold_lock\n"
     script += "with hold_lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", script, str(run.path)], stdout=subprocess.PIPE)
     assert holder.stdout is not None

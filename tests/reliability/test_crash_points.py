@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn_cli.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
 from charrnn_cli.errors import CharrnnError, StorageError
-from charrnn_cli.publish import TEMPORARY_SUFFIX, sweep_temporaries
-from charrnn_cli.registry import Registry
-from charrnn_cli.runs import Run
+from charrnn_cli.model.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
+from charrnn_cli.storage.atomic import TEMPORARY_SUFFIX, sweep_temporaries
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.runs import Run
 from tests.conftest import make_checkpoint
 
 # An exception between `os.open` and the first `with` leaves a descriptor to the garbage collector, and nothing else.

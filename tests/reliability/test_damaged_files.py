@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn_cli.checkpoint import load_checkpoint
 from charrnn_cli.config import ModelConfig
-from charrnn_cli.corpus import Corpus
-from charrnn_cli.encoding import encode_text
 from charrnn_cli.errors import FileFormatError
+from charrnn_cli.model.checkpoint import load_checkpoint
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.encoding import encode_text
 from tests.conftest import make_checkpoint, save
 
 MUTATIONS = 100_000
@@ -200,9 +200,9 @@ events = []
 def hook(name, arguments):
     if name.startswith(("pickle.", "os.system", "os.exec", "os.posix_spawn", "subprocess.", "socket.")):
         events.append(name)
-from charrnn_cli.checkpoint import load_checkpoint, load_resume
-from charrnn_cli.corpus import Corpus
-from charrnn_cli.corpus_cache import cached_corpus
+from charrnn_cli.model.checkpoint import load_checkpoint, load_resume
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.errors import CharrnnError
 from pathlib import Path
 sys.addaudithook(hook)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_cli.checkpoint import load_checkpoint, load_resume
-from charrnn_cli.registry import Registry
-from charrnn_cli.runs import Run
+from charrnn_cli.model.checkpoint import load_checkpoint, load_resume
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.runs import Run
 from tests.conftest import Charrnn, make_checkpoint, save
 
 TINY = ("--layers", "1", "--size", "16", "--embed", "8", "--batch-size", "4", "--seq-len", "16", "--seed", "1")

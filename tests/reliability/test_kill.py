@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn_cli.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
-from charrnn_cli.publish import sweep_temporaries
-from charrnn_cli.registry import Registry
-from charrnn_cli.runs import Run
-from charrnn_cli.tensorfile import read_header
+from charrnn_cli.model.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
+from charrnn_cli.storage.atomic import sweep_temporaries
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.runs import Run
+from charrnn_cli.storage.tensorfile import read_header
 from tests.conftest import make_checkpoint
 
 TINY = ("--layers", "1", "--size", "16", "--embed", "8", "--batch-size", "4", "--seq-len", "16", "--seed", "1")

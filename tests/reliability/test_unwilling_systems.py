@@ -13,13 +13,14 @@ from typing import NoReturn
 
 import pytest
 
-from charrnn_cli import lock, publish
-from charrnn_cli.checkpoint import load_checkpoint
-from charrnn_cli.corpus_cache import cached_corpus
 from charrnn_cli.errors import RunBusyError, StorageError
-from charrnn_cli.lock import LOCK_NAME, check_unlocked, hold_lock
-from charrnn_cli.paths import corpora_directory, logs_directory, make_directory, runs_directory
-from charrnn_cli.registry import Registry
+from charrnn_cli.model.checkpoint import load_checkpoint
+from charrnn_cli.storage import atomic as publish
+from charrnn_cli.storage import lock
+from charrnn_cli.storage.lock import LOCK_NAME, check_unlocked, hold_lock
+from charrnn_cli.storage.paths import corpora_directory, logs_directory, make_directory, runs_directory
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.text.cache import cached_corpus
 from tests.conftest import make_checkpoint, save
 
 
@@ -198,7 +199,7 @@ def test_a_system_without_locks_at_all(home: Path) -> None:
     script = (
         "import sys\nsys.modules['fcntl'] = None\n"
         "from tests.conftest import make_checkpoint, save\n"
-        "from charrnn_cli.lock import check_unlocked, hold_lock\n"
+        "from charrnn_cli.storage.lock import check_unlocked, hold_lock\n"
         "path = save(make_checkpoint())\n"
         "with hold_lock(path.parent):\n    check_unlocked(path.parent)\n"
     )

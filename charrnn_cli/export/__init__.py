@@ -1,0 +1,1 @@
+"""Files for people without charrnn. Imports numpy and below; never torch."""

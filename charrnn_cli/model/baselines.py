@@ -1,0 +1,106 @@
+"""What simple models reach on the end of a text: the scale on which a loss is read. All in bits a character."""
+
+import json
+import lzma
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn_cli.errors import CharrnnError
+from charrnn_cli.storage.atomic import publish
+from charrnn_cli.storage.paths import corpora_directory, make_directory
+from charrnn_cli.text.corpus import Corpus
+
+# N characters · V vocabulary
+
+LIMIT = 1_000_000  # characters of the rest and of the tail; more costs seconds and changes hundredths
+TAIL_FRACTION = 0.1
+
+Codes = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Baselines:
+    """Bits a character of the text's last tenth, given the rest; from the poorest model to the best."""
+
+    uniform: float
+    unigram: float
+    trigram: float
+    fivegram: float
+    lzma: float
+
+    @property
+    def labelled(self) -> dict[str, float]:
+        """By the names that people know."""
+        return {
+            "uniform": self.uniform,
+            "unigram": self.unigram,
+            "3-gram": self.trigram,
+            "5-gram": self.fivegram,
+            "lzma": self.lzma,
+        }
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {bits:.2f}" for name, bits in self.labelled.items()) + " bits a character"
+
+
+def baselines(corpus: Corpus) -> Baselines:
+    """Measure them, or read them from the cache, which is keyed by the text's content."""
+    path = corpora_directory() / f"{corpus.sha256[:32]}.baselines.json"
+    try:
+        return Baselines(**json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        pass  # absent or damaged: measured now
+    measured = measure_baselines(corpus)
+    try:
+        make_directory(path.parent)
+        with publish(path, replace=True) as file:
+            file.write(json.dumps(asdict(measured)).encode())
+    except CharrnnError:
+        pass  # a cache that cannot be written is no cache
+    return measured
+
+
+def measure_baselines(corpus: Corpus) -> Baselines:
+    """Uniform over the vocabulary, interpolated n-grams, and lzma, which is given the rest as its past."""
+    tail_start = len(corpus) - max(1, round(len(corpus) * TAIL_FRACTION))
+    first, last = max(0, tail_start - LIMIT), min(len(corpus), tail_start + LIMIT)
+    ids_N = corpus.read(first, last).astype(np.int64)
+    split, size = tail_start - first, len(corpus.vocab)
+    ngrams = ngram_bits(ids_N, split, size, (1, 3, 5))
+    rest, whole = (corpus.vocab.decode(ids_N[:stop].tolist()).encode() for stop in (split, len(ids_N)))
+    packed = 8 * (len(lzma.compress(whole)) - len(lzma.compress(rest)))
+    return Baselines(
+        uniform=math.log2(size) if size > 1 else 0.0,
+        unigram=ngrams[0],
+        trigram=ngrams[1],
+        fivegram=ngrams[2],
+        lzma=packed / (len(ids_N) - split),
+    )
+
+
+def ngram_bits(ids_N: Codes, split: int, vocabulary_size: int, orders: tuple[int, ...]) -> list[float]:
+    """Mean bits of the characters from `split` on, under n-grams counted before it.
+
+    Each order is interpolated with the one below by Witten and Bell's weights (1991): a context h that was seen c(h)
+    times with t(h) different successors gives (c(hx) + t(h) · p_lower(x)) / (c(h) + t(h)); order 0 is uniform.
+    """
+    probability = np.full(len(ids_N) - split, 1 / vocabulary_size)
+    contexts: Codes = np.zeros(len(ids_N), np.int64)  # of the n - 1 characters before each position
+    found = {}
+    for order in range(1, max(orders) + 1):
+        _, grams = np.unique(contexts * vocabulary_size + ids_N, return_inverse=True)
+        gram_counts = np.bincount(grams[:split], minlength=int(grams.max()) + 1)
+        num_contexts = int(contexts.max()) + 1
+        context_counts = np.bincount(contexts[:split], minlength=num_contexts)
+        first_at = np.unique(grams[:split], return_index=True)[1]
+        successors = np.bincount(contexts[:split][first_at], minlength=num_contexts)
+        here = contexts[split:]
+        weight = context_counts[here] + successors[here]
+        mixed = (gram_counts[grams[split:]] + successors[here] * probability) / np.maximum(weight, 1)
+        probability = np.where(weight > 0, mixed, probability)
+        found[order] = float(-np.log2(probability).mean()) + 0.0  # never -0.0
+        contexts = np.concatenate([[0], grams[:-1] + 1])  # the next order's context ends one character earlier
+    return [found[order] for order in orders]

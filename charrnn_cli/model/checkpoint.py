@@ -1,0 +1,225 @@
+"""A trained model as one verified file: configuration, vocabulary and weights."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn_cli.config import ModelConfig
+from charrnn_cli.errors import AlreadyPublishedError, CharrnnError, ConfigError, FileFormatError, NotFoundError
+from charrnn_cli.storage.atomic import keep_previous
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.runs import CHECKPOINT_KIND, RESUME_KIND, Run
+from charrnn_cli.storage.tensorfile import (
+    Header,
+    TensorSpec,
+    open_regular,
+    read_open_header,
+    read_tensors,
+    read_verified,
+    write_tensors,
+)
+from charrnn_cli.text.vocab import Vocab
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """A model that writes text. Self-contained: no path, host or user name is in it."""
+
+    model: ModelConfig
+    vocab: Vocab
+    weights: Mapping[str, Array]
+    """By the names and shapes of `model.tensor_shapes()`."""
+    run: str
+    step: int
+    epoch: float
+    train_loss: float | None
+    """Nats a character, smoothed, dropout on."""
+    val_loss: float | None
+    """Nats a character; None when it was saved between evaluations."""
+    train: Mapping[str, Any]
+    """The recipe, every setting as it was used; see TrainConfig."""
+    data: Mapping[str, Any]
+    """The text's name, digest, characters, and its commonest character."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    interrupted: bool = False
+    """Saved when training was asked to stop; the next step file takes its place."""
+
+    @property
+    def default_prime(self) -> str:
+        """A newline where the model knows it, else the text's commonest character."""
+        candidates = ("\n", str(self.data.get("commonest")), self.vocab.characters[0])
+        return next(character for character in candidates if character in self.vocab)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResumeState:
+    """A checkpoint, and all else that going on needs."""
+
+    checkpoint: Checkpoint
+    tensors: Mapping[str, Array]
+    """Optimizer moments and the recurrent state, by names that the trainer chose."""
+    progress: Mapping[str, Any]
+    """Plain numbers: best, elapsed, averages, and whether the run is finished."""
+    source: Mapping[str, Any]
+    """Where the text is and how it was read, so that resuming needs no TEXT."""
+
+
+def load_checkpoint(reference: str | Path | None = None, registry: Registry | None = None) -> Checkpoint:
+    """Load and verify a checkpoint by path or by reference (`RUN`, `RUN@best`, `latest`, ...).
+
+    Raises NotFoundError, FileFormatError, StorageError.
+    """
+    path = reference if isinstance(reference, Path) else (registry or Registry()).resolve(reference)
+    with open_regular(path) as file:
+        header = read_open_header(file, path)
+        model = _check_table(header, path, CHECKPOINT_KIND, prefix="", extra=())
+        tensors = read_verified(file, header, path)
+    return _checkpoint(header, model, tensors, path, prefix="")
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint, *, replace: bool = False) -> None:
+    """Publish a step file. An existing one with the same content counts as published.
+
+    Raises AlreadyPublishedError, StorageError.
+    """
+    specs, pieces = _pieces(checkpoint, prefix="")
+    metadata = {**_metadata(checkpoint), "interrupted": checkpoint.interrupted}
+    try:
+        with write_tensors(path, CHECKPOINT_KIND, specs, metadata, replace=replace) as tensors:
+            for name in tensors.order:
+                tensors.write(pieces[name])
+            digest = tensors.hexdigest
+    except AlreadyPublishedError:
+        # A run killed between its step file and its resume file reaches the same step again.
+        try:
+            existing = read_tensors(path)[0]
+        except (FileFormatError, NotFoundError):
+            save_checkpoint(path, checkpoint, replace=True)  # damaged or deleted since, and now whole
+            return
+        same_place = existing.metadata.get("step") == checkpoint.step
+        same_model = existing.metadata.get("model") == checkpoint.model.to_json()
+        if not (same_place and same_model and existing.tensors_sha256 == digest()):
+            raise
+
+
+def save_resume(run: Run, state: ResumeState) -> None:
+    """Replace the run's resume file; the one before stays as `resume.previous`. Raises StorageError."""
+    specs, pieces = _pieces(state.checkpoint, prefix="model.")
+    for name, array in state.tensors.items():
+        specs[name] = TensorSpec("F32", array.shape)
+        pieces[name] = _bytes(array)
+    metadata = {**_metadata(state.checkpoint), "progress": dict(state.progress), "source": dict(state.source)}
+    metadata["finished"] = bool(state.progress["finished"])
+    keep_previous(run.resume_path, run.previous_resume_path)
+    with write_tensors(run.resume_path, RESUME_KIND, specs, metadata, replace=True) as tensors:
+        for name in tensors.order:
+            tensors.write(pieces[name])
+
+
+def load_resume(path: Path) -> ResumeState:
+    """Load and verify a resume file. Raises FileFormatError, StorageError."""
+    with open_regular(path) as file:
+        header = read_open_header(file, path)
+        others = [name for name in header.tensors if not name.startswith("model.") and name != "vocabulary"]
+        model = _check_table(header, path, RESUME_KIND, prefix="model.", extra=others)
+        tensors = read_verified(file, header, path)
+    checkpoint = _checkpoint(header, model, tensors, path, prefix="model.")
+    return ResumeState(
+        checkpoint=checkpoint,
+        tensors={name: _array(tensors[name], header.tensors[name].shape, path) for name in others},
+        progress=header.metadata["progress"],
+        source=header.metadata["source"],
+    )
+
+
+def _metadata(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "run": checkpoint.run,
+        "model": checkpoint.model.to_json(),
+        "parameters": checkpoint.model.num_parameters,
+        "step": checkpoint.step,
+        "epoch": checkpoint.epoch,
+        "train_loss": checkpoint.train_loss,
+        "val_loss": checkpoint.val_loss,
+        "train": dict(checkpoint.train),
+        "data": dict(checkpoint.data),
+        "versions": {"python": platform.python_version(), "numpy": np.__version__, **checkpoint.versions},
+    }
+
+
+def _pieces(checkpoint: Checkpoint, prefix: str) -> tuple[dict[str, TensorSpec], dict[str, bytes | memoryview]]:
+    specs = {"vocabulary": TensorSpec("U32", (len(checkpoint.vocab),))}
+    pieces: dict[str, bytes | memoryview] = {"vocabulary": checkpoint.vocab.to_code_points()}
+    for name, shape in checkpoint.model.tensor_shapes().items():
+        if checkpoint.weights[name].shape != shape:
+            raise ConfigError(f"tensor {name} has shape {checkpoint.weights[name].shape}, expected {shape}")
+        specs[prefix + name] = TensorSpec("F32", shape)
+        pieces[prefix + name] = _bytes(checkpoint.weights[name])
+    return specs, pieces
+
+
+def _bytes(array: Array) -> memoryview:
+    return np.ascontiguousarray(array, dtype="<f4").reshape(-1).view(np.uint8).data
+
+
+def _check_table(header: Header, path: Path, kind: str, prefix: str, extra: Any) -> ModelConfig:
+    """The configuration, once the file's tensors are exactly those that it implies; no tensor is read before."""
+    if header.kind != kind:
+        raise FileFormatError(f"{path} is a charrnn {header.kind} file, not a {kind}")
+    try:
+        model = ModelConfig.from_json(header.metadata["model"])
+    except (ConfigError, KeyError, TypeError) as error:
+        raise FileFormatError(f"{path} is damaged: {error}") from error
+    expected = {prefix + name: ("F32", shape) for name, shape in model.tensor_shapes().items()}
+    expected["vocabulary"] = ("U32", (model.vocabulary_size,))
+    actual = {name: (spec.dtype, spec.shape) for name, spec in header.tensors.items() if name not in extra}
+    if actual != expected or any(header.tensors[name].dtype != "F32" for name in extra):
+        raise FileFormatError(f"{path} is damaged: its tensors are not those of its configuration")
+    return model
+
+
+def _checkpoint(
+    header: Header, model: ModelConfig, tensors: Mapping[str, bytes], path: Path, prefix: str
+) -> Checkpoint:
+    fields = header.metadata
+    try:
+        return Checkpoint(
+            model=model,
+            vocab=Vocab.from_code_points(tensors["vocabulary"]),
+            weights={
+                name: _array(tensors[prefix + name], shape, path) for name, shape in model.tensor_shapes().items()
+            },
+            run=_typed(fields["run"], str),
+            step=_typed(fields["step"], int),
+            epoch=_typed(fields["epoch"], float),
+            train_loss=_typed(fields["train_loss"], float, type(None)),
+            val_loss=_typed(fields["val_loss"], float, type(None)),
+            train=_typed(fields["train"], dict),
+            data=_typed(fields["data"], dict),
+            versions=_typed(fields["versions"], dict),
+            interrupted=_typed(fields.get("interrupted", False), bool),
+        )
+    except (KeyError, TypeError) as error:
+        raise FileFormatError(f"{path} is damaged: {error}") from error
+    except CharrnnError as error:
+        raise FileFormatError(f"{path}: {error.message}") from error
+
+
+def _typed(value: Any, *types: type) -> Any:
+    if type(value) not in types:
+        raise TypeError(f"{value!r} has the wrong type")
+    return value
+
+
+def _array(data: bytes, shape: tuple[int, ...], path: Path) -> Array:
+    array = np.frombuffer(data, "<f4").reshape(shape)
+    if not np.isfinite(array).all():
+        raise FileFormatError(f"{path} holds numbers that are not finite")
+    return array

@@ -1,0 +1,59 @@
+"""A model that goes on with another text: its vocabulary grown, and nothing else changed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn_cli.config import ModelConfig
+from charrnn_cli.errors import MismatchError
+from charrnn_cli.model.checkpoint import Checkpoint
+from charrnn_cli.text.vocab import Vocab
+
+# V old vocabulary · N new characters · E embedding · H hidden size · G gates times H
+
+Array = npt.NDArray[np.float32]
+
+
+def grown_model(checkpoint: Checkpoint, vocab: Vocab) -> ModelConfig:
+    """The checkpoint's architecture for a vocabulary that begins with its own. Raises MismatchError for another."""
+    if not vocab.characters.startswith(checkpoint.vocab.characters):
+        raise MismatchError(
+            f"the text has another vocabulary than {checkpoint.run}@{checkpoint.step}",
+            hint="name the text itself, not an encoded file",
+        )
+    return ModelConfig.from_json({**checkpoint.model.to_json(), "vocabulary_size": len(vocab)})
+
+
+def check_architecture(checkpoint: Checkpoint, given: Mapping[str, Any]) -> None:
+    """Raises MismatchError where a setting of the model was typed that the checkpoint does not have."""
+    for name, value in checkpoint.model.to_json().items():
+        if given.get(name, value) != value:
+            raise MismatchError(
+                f"{checkpoint.run}@{checkpoint.step} has {name} {value}, not {given[name]}",
+                hint=f"leave out --{name}: the architecture comes with --init-from",
+            )
+
+
+def grown_weights(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, Array]:
+    """The checkpoint's tensors with rows for new characters; the logits of the old ones stay what they were.
+
+    A new character is read as the mean of the old ones, and foretold as the rarest of them.
+    """
+    weights = {name: array.copy() for name, array in checkpoint.weights.items()}
+    new = model.vocabulary_size - checkpoint.model.vocabulary_size
+    if not new:
+        return weights
+    if model.embed:
+        table_VE = weights["embedding.weight"]
+        weights["embedding.weight"] = np.concatenate([table_VE, np.tile(table_VE.mean(axis=0), (new, 1))])
+    else:
+        table_GV = weights["layers.0.weight_ih_l0"]
+        mean_G1 = table_GV.mean(axis=1, keepdims=True)
+        weights["layers.0.weight_ih_l0"] = np.concatenate([table_GV, np.tile(mean_G1, (1, new))], axis=1)
+    output_VH, bias_V = weights["output.weight"], weights["output.bias"]
+    rarest = int(bias_V.argmin())
+    weights["output.weight"] = np.concatenate([output_VH, np.tile(output_VH[rarest], (new, 1))])
+    weights["output.bias"] = np.concatenate([bias_V, np.full(new, bias_V[rarest], np.float32)])
+    return weights

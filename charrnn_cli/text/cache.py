@@ -1,0 +1,82 @@
+"""Encoded texts that were met before, by their content."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, NotFoundError, TextError
+from charrnn_cli.storage.atomic import sweep_temporaries
+from charrnn_cli.storage.paths import corpora_directory, make_directory
+from charrnn_cli.text.corpus import Corpus, Progress, no_progress
+from charrnn_cli.text.decoding import CHUNK_BYTES, decompressed, open_text
+from charrnn_cli.text.documents import Gathered, gathered
+from charrnn_cli.text.encoding import check_not_encoded, encode_documents, is_encoded, num_bytes
+from charrnn_cli.text.facts import TextOptions
+from charrnn_cli.text.symbol_table import Unknown
+from charrnn_cli.text.vocab import Vocab
+
+DAY = 86_400.0  # seconds
+
+
+def cached_corpus(
+    paths: Path | Sequence[Path],
+    options: TextOptions | None = None,
+    *,
+    vocab: Vocab | None = None,
+    unknown: Unknown = "error",
+    progress: Progress = no_progress,
+) -> Corpus:
+    """The encoded text from the cache, which is keyed by content and options; encoded now where it is missing.
+
+    One encoded file is opened as it is. Raises as `encode_text` does, and FileFormatError.
+    """
+    options = options or TextOptions()
+    paths = [paths] if isinstance(paths, Path) else paths
+    if len(paths) == 1 and is_encoded(paths[0]):
+        return Corpus.open(paths[0])
+    check_not_encoded(paths)
+    directory = make_directory(corpora_directory())
+    sweep_temporaries(directory, idle=DAY)
+    with gathered(paths, options.include, progress) as found:
+        digests = _digests(found, progress)
+        documents = [(each.name, each.optional, digests[each.path]) for each in found.documents]
+        wanted = [vocab.characters, unknown] if vocab is not None else None
+        key = hashlib.sha256(
+            json.dumps([documents, found.skipped, found.name, options.to_json(), wanted]).encode()
+        ).hexdigest()
+        cached = directory / f"{key[:32]}.safetensors"
+        try:
+            return Corpus.open(cached)
+        except NotFoundError:
+            pass
+        except FileFormatError:  # damaged: it is made again
+            with contextlib.suppress(OSError):
+                cached.unlink(missing_ok=True)
+        try:
+            return encode_documents(found, cached, options, vocab, unknown, progress, digests)
+        except AlreadyPublishedError:  # another process was faster
+            return Corpus.open(cached)
+
+
+def _digests(found: Gathered, progress: Progress) -> dict[Path, str]:
+    """Of each file's bytes, decompressed, and what stands for one that cannot be read."""
+    total = num_bytes(found)
+    done, digests = 0, {}
+    for document in found.documents:
+        digest = hashlib.sha256()
+        try:
+            with open_text(document.path) as raw:
+                file = decompressed(raw)
+                while chunk := file.read(CHUNK_BYTES):
+                    digest.update(chunk)
+                    progress(done + raw.tell(), max(total, done + raw.tell()))
+                done += raw.tell()
+        except TextError:
+            if not document.optional:
+                raise
+            digests[document.path] = "unreadable"
+        else:
+            digests[document.path] = digest.hexdigest()
+    return digests

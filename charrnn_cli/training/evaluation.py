@@ -1,0 +1,102 @@
+"""The loss of a model on held-out text, by the one definition that every figure uses."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from charrnn_cli.model.checkpoint import Checkpoint
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.splits import IGNORED, Span, row_windows
+from charrnn_cli.training.device import autocast
+from charrnn_cli.training.network import CharRNN, State
+
+LOGITS = 1 << 24  # elements at a time, 64 MB: bounds the memory, not the result
+MAX_WINDOW = 500  # characters a row at a time
+MAX_ROWS = 128  # at a time
+
+
+def window_length(num_rows: int, vocabulary_size: int) -> int:
+    """Characters a row that are evaluated at a time."""
+    return max(1, min(MAX_WINDOW, LOGITS // (num_rows * vocabulary_size)))
+
+
+class TorchPredictor:
+    """A model at work on several rows of text, as `scoring` has them; float32, for many characters."""
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
+        self._model, self._device = CharRNN(checkpoint.model), device
+        self._model.load(checkpoint.weights)
+        self._model.to(device)
+        self._state: State | None = None
+
+    def start(self, rows: int) -> None:
+        self._state = None
+
+    def losses(self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        length = window_length(inputs_TR.shape[1], self._model.config.vocabulary_size)
+        starts = range(0, len(inputs_TR), length)
+        return np.concatenate([self._losses(inputs_TR[t : t + length], targets_TR[t : t + length]) for t in starts])
+
+    @torch.no_grad()
+    def _losses(self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        logits_TRV, self._state = self._model(torch.from_numpy(inputs_TR).to(self._device), self._state)
+        targets_TR = np.ascontiguousarray(targets_TR)
+        losses = functional.cross_entropy(
+            logits_TRV.flatten(0, 1),
+            torch.from_numpy(targets_TR).flatten().to(self._device),
+            ignore_index=IGNORED,
+            reduction="none",
+        )
+        losses_TR: npt.NDArray[np.float32] = losses.view(targets_TR.shape).cpu().numpy()
+        return losses_TR
+
+
+def never_stop() -> bool:
+    return False
+
+
+@torch.no_grad()
+def evaluate(
+    model: CharRNN,
+    corpus: Corpus,
+    rows: Sequence[Span],
+    precision: str,
+    should_stop: Callable[[], bool] = never_stop,
+) -> float | None:
+    """Mean nats a character over all rows: each starts from the zero state, dropout off, every character once.
+
+    None when `should_stop` said so in between.
+    """
+    # Many rows, as of many documents, go in groups of like lengths: a row's end is waited for by its whole group.
+    if len(rows) > MAX_ROWS:
+        rows = sorted(rows, key=lambda row: row[1] - row[0])
+    total = 0.0
+    for first in range(0, len(rows), MAX_ROWS):
+        loss = _sum_of_losses(model, corpus, rows[first : first + MAX_ROWS], precision, should_stop)
+        if loss is None:
+            return None
+        total += loss
+    return total / sum(stop - start for start, stop in rows)
+
+
+def _sum_of_losses(
+    model: CharRNN, corpus: Corpus, rows: Sequence[Span], precision: str, should_stop: Callable[[], bool]
+) -> float | None:
+    device = model.output.weight.device
+    longest = max(stop - start for start, stop in rows)
+    state: State | None = None
+    total = 0.0
+    window = window_length(len(rows), model.config.vocabulary_size)
+    for start in range(0, longest, window):
+        if should_stop():
+            return None
+        both_TR = torch.from_numpy(row_windows(corpus, rows, start, min(window, longest - start))).to(device)
+        with autocast(device, precision):
+            logits_TRV, state = model(both_TR[0], state)
+        total += functional.cross_entropy(
+            logits_TRV.flatten(0, 1).float(), both_TR[1].flatten(), ignore_index=IGNORED, reduction="sum"
+        ).item()
+    return total

@@ -1,0 +1,51 @@
+"""Loss curves as pictures."""
+
+import importlib.util
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from charrnn_cli.errors import ConfigError
+from charrnn_cli.export.plot import MOST_POINTS, Curve, curves_of, render_plot
+
+ROWS = [{"event": "StepLogged", "step": step, "train_loss": 3.0 - step / 1000} for step in range(1, 1000)]
+ROWS += [{"event": "Evaluated", "step": step, "val_loss": 3.1 - step / 1000} for step in (100, 500, 999)]
+HOSTILE = "<b>&\"'$x$"
+
+
+def test_curves_are_the_metrics() -> None:
+    """A train and a val curve a run, thinned to what a picture shows, first and last point kept."""
+    train, val = curves_of([("run", [*ROWS, {"event": "Evaluated", "step": 7, "val_loss": float("nan")}])])
+    assert (train.label, val.label) == ("run train", "run val")
+    assert len(train.points) == MOST_POINTS
+    assert (train.points[0], train.points[-1]) == ((1.0, 2.999), (999.0, 3.0 - 0.999))
+    assert list(val.points) == [(100.0, 3.0), (500.0, 2.6), (999.0, 3.1 - 0.999)]
+
+
+def test_svg_is_a_document_of_all_curves() -> None:
+    """Whatever the names are, and inside the picture; a single point is enough."""
+    curves = [*curves_of([(HOSTILE, ROWS), ("two", ROWS)]), Curve("one", [(5.0, 1.0)], 2, False)]
+    root = ET.fromstring(render_plot(Path("x.svg"), HOSTILE, curves))
+    assert [element.tag.rpartition("}")[2] for element in root].count("polyline") == 5
+    texts = [element.text or "" for element in root if element.tag.endswith("text")]
+    assert texts[0] == HOSTILE
+    assert any(text.startswith(f"{HOSTILE} val 2.101") for text in texts)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="the plot extra is not installed")
+def test_png_is_a_picture() -> None:
+    assert render_plot(Path("x.png"), HOSTILE, curves_of([(HOSTILE, ROWS)])).startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is not None, reason="the plot extra is installed")
+def test_png_without_the_extra_names_it() -> None:
+    with pytest.raises(ConfigError, match="matplotlib"):
+        render_plot(Path("x.png"), "title", curves_of([("run", ROWS)]))
+
+
+def test_what_cannot_be_drawn() -> None:
+    with pytest.raises(ConfigError, match=r"\.svg or \.png"):
+        render_plot(Path("x.gif"), "title", curves_of([("run", ROWS)]))
+    with pytest.raises(ConfigError, match="no losses"):
+        render_plot(Path("x.svg"), "title", [])

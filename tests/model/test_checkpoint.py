@@ -1,0 +1,163 @@
+"""A checkpoint is whole, self-contained and verified."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from charrnn_cli.errors import AlreadyPublishedError, ConfigError, FileFormatError
+from charrnn_cli.model.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.runs import Run
+from charrnn_cli.storage.tensorfile import read_header
+from tests.conftest import make_checkpoint, save
+
+
+def resume_state(step: int = 100, *, finished: bool = False) -> ResumeState:
+    return ResumeState(
+        checkpoint=make_checkpoint(step=step),
+        tensors={"exp_avg.output.bias": np.arange(10, dtype=np.float32)},
+        progress={"finished": finished, "best_step": 3},
+        source={"text": "/somewhere/story.txt"},
+    )
+
+
+def test_what_is_saved_is_loaded() -> None:
+    checkpoint = make_checkpoint(val_loss=None)
+    loaded = load_checkpoint(save(checkpoint))
+    for name, array in checkpoint.weights.items():
+        assert (loaded.weights[name] == array).all()
+    assert (loaded.model, loaded.vocab, loaded.run, loaded.step) == (
+        checkpoint.model,
+        checkpoint.vocab,
+        checkpoint.run,
+        checkpoint.step,
+    )
+    assert (loaded.train_loss, loaded.val_loss, dict(loaded.data)) == (1.25, None, dict(checkpoint.data))
+    assert set(loaded.versions) >= {"python", "numpy"}
+
+
+@pytest.mark.usefixtures("tiny_run")
+def test_loading_by_reference() -> None:
+    assert load_checkpoint("tiny@300").step == 300
+    assert load_checkpoint().step == 200
+
+
+def test_a_step_that_is_reached_again_counts_as_published() -> None:
+    """Equal content is no error; any other content is, and the first file stays."""
+    path = save(make_checkpoint())
+    before = path.read_bytes()
+    save_checkpoint(path, make_checkpoint())
+    for other in (make_checkpoint(seed=1), make_checkpoint(val_loss=9.0, seed=2)):
+        with pytest.raises(AlreadyPublishedError):
+            save_checkpoint(path, other)
+    assert path.read_bytes() == before
+
+
+def test_nothing_personal_is_in_it() -> None:
+    """No path, host or user name: a checkpoint can be mailed."""
+    raw = save(make_checkpoint()).read_bytes()
+    for personal in (os.uname().nodename, str(Path.home()), os.getcwd()):
+        assert len(personal) < 2 or personal.encode() not in raw
+
+
+def test_resume_keeps_the_state_before_it(home: Path) -> None:
+    run = Registry().create("tiny")
+    for step in (100, 200, 300):
+        save_resume(run, resume_state(step))
+    assert load_resume(run.resume_path).checkpoint.step == 300
+    assert load_resume(run.previous_resume_path).checkpoint.step == 200
+    state = load_resume(run.resume_path)
+    assert state.tensors["exp_avg.output.bias"].tolist() == list(range(10))
+    assert state.progress["best_step"] == 3
+    assert state.source["text"] == "/somewhere/story.txt"
+    assert sorted(path.name for path in run.path.iterdir()) == [
+        "resume.previous.safetensors",
+        "resume.safetensors",
+    ]
+
+
+def test_kinds_are_not_mixed_up(home: Path) -> None:
+    """A resume file is no checkpoint, and the reverse."""
+    path = save(make_checkpoint())
+    run = Run("tiny", path.parent)
+    save_resume(run, resume_state())
+    with pytest.raises(FileFormatError, match="not a checkpoint"):
+        load_checkpoint(run.resume_path)
+    with pytest.raises(FileFormatError, match="not a resume"):
+        load_resume(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(value: float) -> None:
+    checkpoint = make_checkpoint()
+    array = np.array(checkpoint.weights["output.bias"])
+    array[0] = value
+    path = save(dataclasses.replace(checkpoint, weights={**checkpoint.weights, "output.bias": array}))
+    with pytest.raises(FileFormatError, match="not finite"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"layers": 2},
+        {"size": 5},
+        {"embed": 0},
+        {"cell": "gru"},
+        {"cell": "transformer"},
+        {"layers": 10**6},
+        {"size": 2**40},
+        {"vocabulary_size": 0},
+        {"vocabulary_size": 9},
+        {"layers": True},
+        {"unknown": 1},
+    ],
+    ids=str,
+)
+def test_tensors_must_be_those_of_the_configuration(model: dict[str, object]) -> None:
+    """A header with a valid digest and another configuration is refused before anything is allocated."""
+    from tests.storage.test_tensorfile import forge
+
+    path = save(make_checkpoint())
+    forge(path, model={**read_header(path).metadata["model"], **model})
+    with pytest.raises(FileFormatError):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("field", ["run", "step", "epoch", "train_loss", "val_loss", "train", "data", "versions"])
+def test_fields_must_have_their_types(field: str) -> None:
+    from tests.storage.test_tensorfile import forge
+
+    path = save(make_checkpoint())
+    forge(path, None, **{field: [1]})
+    with pytest.raises(FileFormatError):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("damage", ["header", "tensors"])
+def test_a_damaged_file_is_made_whole_when_its_step_is_reached_again(damage: str) -> None:
+    path = save(make_checkpoint())
+    whole = path.read_bytes()
+    raw = bytearray(whole)
+    raw[20 if damage == "header" else -1] ^= 1
+    path.write_bytes(raw)
+    save_checkpoint(path, make_checkpoint())
+    assert path.read_bytes() == whole
+
+
+def test_weights_of_a_wrong_shape_are_not_written(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint()
+    weights = {**checkpoint.weights, "output.bias": np.zeros(3, np.float32)}
+    with pytest.raises(ConfigError, match=r"output\.bias"):
+        save_checkpoint(tmp_path / "x", dataclasses.replace(checkpoint, weights=weights))
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_default_prime_is_always_known() -> None:
+    """Also where the header names a character that the model lacks."""
+    assert make_checkpoint(characters="ab").default_prime == "a"
+    assert make_checkpoint(characters=" ab").default_prime == " "
+    assert make_checkpoint(characters="\n ab").default_prime == "\n"

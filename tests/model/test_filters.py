@@ -1,0 +1,169 @@
+"""Exact filters, honest draws; one row or many."""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as stn
+
+from charrnn_cli.config import SampleConfig
+from charrnn_cli.model.filters import (
+    Logits,
+    apply_temperature,
+    draw,
+    filter_logits,
+    keep_min_p,
+    keep_top_k,
+    keep_top_p,
+    log_softmax,
+    softmax,
+)
+from charrnn_cli.model.sampling import uniforms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOGITS = stn.arrays(np.float64, st.integers(1, 30), elements=st.floats(-30, 30))
+
+
+def draw_one(logits_V: np.ndarray, uniform: float) -> int:
+    return draw(logits_V[None], [uniform])[0]
+
+
+def kept(logits_V: np.ndarray) -> list[int]:
+    return np.flatnonzero(logits_V > -np.inf).tolist()
+
+
+@given(LOGITS, st.integers(1, 40))
+def test_top_k_keeps_exactly_k(logits_V: np.ndarray, k: int) -> None:
+    """Also when values tie, and all when k is larger; none of the rest is larger than one that stays."""
+    filtered = keep_top_k(logits_V, k)
+    assert len(kept(filtered)) == min(k, len(logits_V))
+    rest = np.delete(logits_V, kept(filtered))
+    assert not len(rest) or rest.max() <= logits_V[kept(filtered)].min()
+
+
+@given(LOGITS, st.floats(0.01, 1))
+def test_top_p_keeps_the_smallest_set_that_reaches_p(logits_V: np.ndarray, p: float) -> None:
+    filtered = kept(keep_top_p(logits_V, p))
+    probabilities = softmax(logits_V)
+    assert probabilities[filtered].sum() >= p - 1e-9
+    assert probabilities[filtered].sum() - probabilities[filtered].min() <= p + 1e-9
+
+
+@given(LOGITS, st.floats(0.01, 1))
+def test_min_p_keeps_what_is_likely_enough(logits_V: np.ndarray, p: float) -> None:
+    probabilities = softmax(logits_V)
+    clear = np.abs(probabilities / probabilities.max() - p) > 1e-9
+    expected = probabilities >= p * probabilities.max()
+    assert ((keep_min_p(logits_V, p) > -np.inf) == expected)[clear].all()
+
+
+def test_a_tiny_temperature_is_greedy_and_finite() -> None:
+    """No temperature above 0 overflows."""
+    scaled = apply_temperature(np.array([1.0, 3.0, 2.0]), 1e-320)
+    assert draw_one(scaled, 0.999) == 1
+
+
+def test_the_order_of_filters() -> None:
+    """Temperature comes first: it changes what top-p keeps."""
+    logits = np.array([2.0, 1.0, 0.0])
+    assert kept(filter_logits(logits, SampleConfig(temperature=0.1, top_k=0, top_p=0.9))) == [0]
+    assert kept(filter_logits(logits, SampleConfig(temperature=10, top_k=0, top_p=0.9))) == [0, 1, 2]
+
+
+@given(LOGITS, st.floats(0, 1, exclude_max=True))
+def test_only_what_was_kept_is_drawn(logits_V: np.ndarray, uniform: float) -> None:
+    filtered = keep_top_k(logits_V, 3)
+    assert draw_one(filtered, uniform) in kept(filtered)
+
+
+def test_draws_are_the_inverse_of_the_cumulative_distribution() -> None:
+    logits = np.log(np.array([0.25, 0.5, 0.25]))
+    assert [draw_one(logits, uniform) for uniform in (0, 0.2499, 0.2501, 0.7499, 0.7501, 1 - 2**-53)] == [
+        0,
+        0,
+        1,
+        1,
+        2,
+        2,
+    ]
+
+
+def test_probabilities_sum_to_one() -> None:
+    assert math.fsum(softmax(np.array([1000.0, 1000.0, -1000.0]))) == pytest.approx(1)
+
+
+@given(stn.arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(1, 12)), elements=st.integers(-3, 3)))
+def test_rows_are_filtered_each_for_itself(logits_RV: np.ndarray) -> None:
+    """Whole numbers, so that many tie."""
+    functions: list[Callable[[Logits], Logits]] = [
+        lambda logits: keep_top_k(logits, 3),
+        lambda logits: keep_top_p(logits, 0.7),
+        lambda logits: keep_min_p(logits, 0.3),
+        lambda logits: apply_temperature(logits, 0.5),
+        lambda logits: filter_logits(logits, SampleConfig(temperature=0)),
+        log_softmax,
+    ]
+    for function in functions:
+        assert (function(logits_RV) == [function(row_V) for row_V in logits_RV]).all()
+
+
+@given(LOGITS)
+def test_ties_are_kept_by_their_ids(logits_V: np.ndarray) -> None:
+    """Of equal logits those of lower id stay: the order of a stable sort."""
+    rounded = np.round(logits_V / 10)
+    expected = np.sort(np.argsort(-rounded, kind="stable")[:4])
+    assert kept(keep_top_k(rounded, 4)) == expected.tolist()
+
+
+def test_log_softmax_is_the_logarithm() -> None:
+    logits = np.array([[1000.0, 1000.0, -1000.0], [0.0, 1.0, 2.0]])
+    with np.errstate(divide="ignore"):
+        assert log_softmax(logits)[1] == pytest.approx(np.log(softmax(logits))[1])
+    assert log_softmax(logits)[0, 2] == pytest.approx(-2000 - math.log(2))
+
+
+CRITICAL = 45.0  # chi-square of at most 9 degrees of freedom; 1e-6 of honest runs are above
+
+
+def chi_square(settings: dict[str, float], expected_V: np.ndarray, draws: int = 200_000) -> float:
+    """Of the frequencies of so many draws from LIKELY against what they should be; infinite for an impossible one."""
+    config = SampleConfig.from_json({"top_k": 0, **settings})
+    filtered_RV = np.repeat(filter_logits(np.log(LIKELY), config)[None], 1000, axis=0)
+    stream = uniforms(7)
+    counts_V = np.zeros(len(LIKELY))
+    for _ in range(draws // 1000):
+        chosen = draw(filtered_RV, [next(stream) for _ in range(1000)])
+        counts_V += np.bincount(chosen, minlength=len(LIKELY))
+    possible = expected_V > 0
+    if counts_V[~possible].any():
+        return math.inf
+    mean_V = draws * expected_V[possible] / expected_V.sum()
+    return float(((counts_V[possible] - mean_V) ** 2 / mean_V).sum())
+
+
+LIKELY = np.array([0.3, 0.2, 0.15, 0.1, 0.08, 0.07, 0.05, 0.03, 0.015, 0.005])
+
+
+@pytest.mark.parametrize(
+    ("settings", "weights"),
+    [
+        ({}, LIKELY),
+        ({"temperature": 0.5}, LIKELY**2),
+        ({"temperature": 2.0}, LIKELY**0.5),
+        ({"top_k": 3}, LIKELY * (LIKELY >= 0.15)),
+        ({"top_p": 0.7}, LIKELY * (LIKELY >= 0.1)),
+        ({"min_p": 0.2}, LIKELY * (LIKELY >= 0.06)),
+        ({"temperature": 2.0, "top_k": 6, "top_p": 0.8, "min_p": 0.6}, LIKELY**0.5 * (LIKELY >= 0.15)),
+        ({"temperature": 0}, LIKELY * (LIKELY == 0.3)),
+    ],
+)
+def test_frequencies_are_the_probabilities(settings: dict[str, float], weights: np.ndarray) -> None:
+    """200,000 draws a filter, by chi-square; and the test would notice a filter left out."""
+    assert chi_square(settings, weights) < CRITICAL
+    if settings:
+        assert chi_square({}, weights) > CRITICAL

@@ -1,0 +1,61 @@
+"""What a sample shares with a text, against the plain definition."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn_cli.model import memorization as copying
+from charrnn_cli.model.memorization import check_copy
+from charrnn_cli.text.corpus import Corpus
+
+AB = st.text("ab", min_size=1, max_size=40)
+
+
+def longest_shared(sample: str, text: str) -> int:
+    return max(
+        (
+            stop - start
+            for start in range(len(sample))
+            for stop in range(start + 1, len(sample) + 1)
+            if sample[start:stop] in text
+        ),
+        default=0,
+    )
+
+
+def share_copied(sample: str, text: str, span: int) -> float:
+    covered = {
+        where
+        for start in range(len(sample) - span + 1)
+        if sample[start : start + span] in text
+        for where in range(start, start + span)
+    }
+    return len(covered) / len(sample)
+
+
+@given(AB, AB, st.integers(1, 8), st.integers(1, 9), st.integers(0, 3))
+def test_the_definition(sample: str, text: str, span: int, chunk: int, intervals: int) -> None:
+    """For texts of two letters, where nearly everything repeats; whatever the chunks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(copying, "SPAN", span)
+        patch.setattr(copying, "CHUNK", chunk)
+        patch.setattr(copying, "_MAX_INTERVALS", intervals)
+        copied = check_copy(sample, Corpus.from_text(text))
+    assert copied.longest == longest_shared(sample, text)
+    assert copied.share == pytest.approx(share_copied(sample, text, span))
+    span_found = sample[copied.sample_start : copied.sample_start + copied.longest]
+    assert text[copied.text_start : copied.text_start + copied.longest] == span_found
+
+
+def test_a_long_copy_is_found() -> None:
+    """Its place in both, and its share; characters that the text does not have end a span."""
+    text = "".join(chr(97 + (index * index) % 26) + str(index) for index in range(5000))
+    sample = "é" * 100 + text[7000:7300] + "é" * 100
+    copied = check_copy(sample, Corpus.from_text(text))
+    assert (copied.longest, copied.sample_start, copied.text_start) == (300, 100, 7000)
+    assert copied.share == pytest.approx(300 / 500)
+
+
+def test_unknown_characters_are_no_copy() -> None:
+    copied = check_copy("é" * 50, Corpus.from_text("abc" * 50))
+    assert (copied.longest, copied.share) == (0, 0)

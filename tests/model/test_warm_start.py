@@ -1,0 +1,91 @@
+"""A model that goes on with another text."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from charrnn_cli.config import Cell, ModelConfig, TrainConfig
+from charrnn_cli.errors import MismatchError
+from charrnn_cli.events import Evaluated
+from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
+from charrnn_cli.model.engine import Engine
+from charrnn_cli.model.warm_start import check_architecture, grown_model, grown_weights
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.text.cache import cached_corpus
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.vocab import Vocab
+from charrnn_cli.training.loop import train
+from tests.conftest import STORY, make_checkpoint
+
+TINY = TrainConfig(batch_size=4, seq_len=16, epochs=None, max_steps=20, seed=1, threads=1, precision="fp32")
+
+
+@pytest.mark.parametrize("embed", [0, 3])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_old_logits_stay(cell: Cell, embed: int) -> None:
+    """Over a text of old characters, to the bit; new ones are foretold as the rarest is, and can be read."""
+    old = make_checkpoint(ModelConfig(vocabulary_size=10, cell=cell, layers=2, size=8, embed=embed))
+    vocab = Vocab(old.vocab.characters + "xyz")
+    model = grown_model(old, vocab)
+    weights = grown_weights(old, model)
+    assert {name: array.shape for name, array in weights.items()} == model.tensor_shapes()
+    before, after = Engine(old.model, old.weights), Engine(model, weights)
+    rarest = int(old.weights["output.bias"].argmin())
+    for index in [3, 1, 4, 1, 5, 9, 2, 6]:
+        old_V, new_V = before.step([index])[0], after.step([index])[0]
+        assert new_V[:10] == pytest.approx(old_V, abs=1e-6)
+        assert new_V[10:] == pytest.approx(np.full(3, old_V[rarest]), abs=1e-6)
+    assert np.isfinite(after.step([12])).all()
+
+
+def test_nothing_new_is_nothing_changed() -> None:
+    old = make_checkpoint()
+    assert grown_model(old, old.vocab) == old.model
+    for name, array in grown_weights(old, old.model).items():
+        assert (array == old.weights[name]).all()
+
+
+def test_what_does_not_fit() -> None:
+    old = make_checkpoint()
+    with pytest.raises(MismatchError, match="another vocabulary"):
+        grown_model(old, Vocab("abc"))
+    with pytest.raises(MismatchError, match="has size 4, not 8"):
+        check_architecture(old, {"size": 8, "lr": 0.1})
+    check_architecture(old, {"size": 4})
+
+
+def trained(corpus: Corpus, name: str, initial: Checkpoint | None = None, **changes: object) -> list[Evaluated]:
+    model = ModelConfig(vocabulary_size=len(corpus.vocab), layers=1, size=12, embed=4)
+    if initial is not None:
+        model = grown_model(initial, corpus.vocab)
+    config = replace(TINY, **changes)  # type: ignore[arg-type]
+    events = train(corpus, model, config, run=Registry().create(name), initial=initial)
+    return [event for event in events if isinstance(event, Evaluated)]
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_the_loss_starts_where_it_ended(corpus: Corpus, ema: float) -> None:
+    """On the same text; told before the first step, which can never be the best checkpoint."""
+    ended = trained(corpus, "one", ema=ema)[-1]
+    started = trained(corpus, "two", load_checkpoint("one@latest"), ema=ema, max_steps=4)
+    assert started[0].step == 0
+    assert started[0].val_loss == pytest.approx(ended.val_loss, abs=1e-6)
+    assert not started[0].best
+    checkpoint = load_checkpoint("two@latest")
+    assert checkpoint.data["init_from"] == "one@20"
+    assert load_checkpoint("two@best").step > 0
+
+
+def test_a_text_with_new_characters(corpus: Corpus, tmp_path: Path, home: Path) -> None:
+    """It learns them; a resumed run knows the vocabulary and where it began."""
+    trained(corpus, "one")
+    initial = load_checkpoint("one")
+    path = tmp_path / "new.txt"
+    path.write_text(STORY.replace("cat", "ÇÄT"))
+    grown = cached_corpus(path, vocab=initial.vocab, unknown="extend")
+    assert grown.vocab.characters == initial.vocab.characters + "TÄÇ"
+    evaluations = trained(grown, "two", initial, max_steps=60)
+    assert evaluations[-1].val_loss < evaluations[0].val_loss
+    assert load_checkpoint("two").vocab == grown.vocab

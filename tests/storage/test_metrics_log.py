@@ -1,0 +1,43 @@
+"""The events on disk."""
+
+from pathlib import Path
+
+from charrnn_cli.events import CheckpointSaved, Evaluated, TrainEvent
+from charrnn_cli.storage.metrics_log import event_to_json, read_metrics, record
+
+
+def evaluated(step: int, val_loss: float) -> Evaluated:
+    return Evaluated(
+        step=step, epoch=1.0, train_loss=1.0, clean_train_loss=1.0, val_loss=val_loss, best=True, seconds=1.0
+    )
+
+
+def test_events_pass_through(tmp_path: Path) -> None:
+    """Unchanged, and on disk before they are seen; a later line of the same step supersedes."""
+    path = tmp_path / "metrics.jsonl"
+    events: list[TrainEvent] = [evaluated(1, 2.0), evaluated(2, 1.5), evaluated(1, 1.9)]
+    for count, event in enumerate(record(events, path), start=1):
+        assert event is events[count - 1]
+        assert len(path.read_text().splitlines()) == count
+    assert [(row["step"], row["val_loss"]) for row in read_metrics(path)] == [(2, 1.5), (1, 1.9)]
+
+
+def test_a_torn_last_line_is_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    list(record([evaluated(1, 2.0)], path))
+    with path.open("a") as file:
+        file.write('{"event": "Evalu')
+    assert len(read_metrics(path)) == 1
+    assert read_metrics(tmp_path / "missing") == []
+
+
+def test_a_disk_that_refuses_stops_nothing(tmp_path: Path) -> None:
+    assert len(list(record([evaluated(1, 2.0)], tmp_path / "missing" / "metrics.jsonl"))) == 1
+
+
+def test_fields_have_their_units() -> None:
+    """Bits beside nats, and no path of this machine."""
+    row = event_to_json(evaluated(1, 0.6931471805599453))
+    assert (row["event"], row["val_bpc"]) == ("Evaluated", 1.0)
+    saved = CheckpointSaved(step=1, path=Path("/home/me/step-1.safetensors"), val_loss=None, seconds=1.0)
+    assert event_to_json(saved)["path"] == "step-1.safetensors"

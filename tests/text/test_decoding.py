@@ -1,0 +1,87 @@
+"""Decoding, strictly and in pieces of any size."""
+
+import codecs
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from charrnn_cli.errors import TextError
+from charrnn_cli.text.decoding import read_pieces
+from charrnn_cli.text.facts import TextFacts, TextOptions, decoding
+
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+def read(path: Path, **options: str) -> tuple[str, TextFacts]:
+    facts = TextFacts()
+    pieces = list(read_pieces(path, TextOptions.from_json(options), facts))
+    return "".join(piece if isinstance(piece, str) else piece.decode("ascii") for piece in pieces), facts
+
+
+@given(text=ANY_TEXT, size=st.integers(1, 9), encoding=st.sampled_from(["utf-8", "utf-16-le", "gb18030"]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+def test_any_chunk_size_reads_the_same(
+    text: str, size: int, encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text equals Python's own decoding, wherever the chunks are cut; newlines as Python's text mode has them."""
+    monkeypatch.setattr(decoding, "CHUNK_BYTES", size)
+    path = tmp_path / "text"
+    path.write_bytes(text.encode(encoding))
+    marked = any(path.read_bytes().startswith(mark) for mark, _ in decoding.BYTE_ORDER_MARKS)
+    if marked:
+        return
+    assert read(path, encoding=encoding, newlines="keep")[0] == text
+    with path.open(encoding=encoding) as file:
+        assert read(path, encoding=encoding)[0] == file.read()
+
+
+@pytest.mark.parametrize(("mark", "encoding"), decoding.BYTE_ORDER_MARKS, ids=lambda value: str(value))
+def test_a_byte_order_mark_decides(mark: bytes, encoding: str, tmp_path: Path) -> None:
+    """Over --encoding, and it is no character of the text."""
+    path = tmp_path / "text"
+    path.write_bytes(mark + "añ漢😀".encode(encoding))
+    text, facts = read(path, encoding="latin-1")
+    assert text == "añ漢😀"
+    assert (facts.encoding, facts.byte_order_mark) == (encoding, True)
+
+
+def test_newlines_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(b"a\r\nb\rc\n\r\n\r")
+    text, facts = read(path)
+    assert text == "a\nb\nc\n\n\n"
+    assert (facts.crlf, facts.cr) == (2, 2)
+    assert read(path, newlines="keep")[0] == "a\r\nb\rc\n\r\n\r"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1 << 20])
+def test_an_undecodable_byte_is_located(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its absolute offset and its line, whatever the chunks; the hint names --encoding."""
+    monkeypatch.setattr(decoding, "CHUNK_BYTES", size)
+    path = tmp_path / "latin.txt"
+    path.write_bytes("año\nmañana".encode() + b"\nni\xf1o")
+    with pytest.raises(TextError, match=r"0xf1 at byte 15 \(line 3\)") as caught:
+        read(path)
+    assert "--encoding" in str(caught.value.hint)
+
+
+def test_a_cut_character_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "cut"
+    path.write_bytes(b"abc\xe6\xbc")
+    with pytest.raises(TextError, match="byte 3"):
+        read(path)
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "rot13", "zip", ""])
+def test_unknown_encodings(encoding: str) -> None:
+    with pytest.raises(TextError, match="unknown encoding"):
+        TextOptions(encoding=encoding)
+
+
+def test_utf8_signature_is_not_doubled(tmp_path: Path) -> None:
+    """A mark alone is an empty text."""
+    path = tmp_path / "mark"
+    path.write_bytes(codecs.BOM_UTF8)
+    assert read(path)[0] == ""

@@ -1,0 +1,111 @@
+"""Splits and windows: every character where it belongs, once."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn_cli.config import ValSplit
+from charrnn_cli.errors import TextError
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.splits import (
+    IGNORED,
+    Split,
+    matching_rows,
+    row_windows,
+    split_text,
+    symbol_shares,
+)
+
+SPLITS = st.sampled_from(["tail", "spread"])
+
+
+@given(st.integers(100, 10_000_000), st.floats(0.05, 0.5), SPLITS)
+def test_a_split_is_a_partition(num_characters: int, val_fraction: float, val_split: ValSplit) -> None:
+    """Training and validation text together are the text, without overlap."""
+    split = split_text(num_characters, val_fraction, val_split)
+    spans = sorted([*split.train, *split.val])
+    assert spans[0][0] == 0
+    assert spans[-1][1] == num_characters
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(spans))
+    if val_split == "tail":
+        assert split.val_characters == min(round(num_characters * val_fraction), 500_000)
+
+
+def test_the_tail_and_the_spread_of_a_book() -> None:
+    """20 rows of the end; 100 rows of a tenth each."""
+    tail, spread = split_text(1_985_223, 0.1, "tail"), split_text(1_985_223, 0.1, "spread")
+    assert (len(tail.val), tail.val_characters) == (20, 198_522)
+    assert len(spread.val) == 100
+    assert spread.val_characters == pytest.approx(198_522, abs=200)
+
+
+def test_no_validation() -> None:
+    split = split_text(1000, 0, "tail")
+    assert (split.train, split.val) == (((0, 1000),), ())
+
+
+def test_too_little_to_validate_on() -> None:
+    with pytest.raises(TextError, match="at least 2 characters"):
+        split_text(10, 0.1, "tail")
+
+
+@given(st.integers(50, 300), st.integers(1, 40), SPLITS)
+def test_every_validation_character_is_scored_once(num_characters: int, length: int, val_split: ValSplit) -> None:
+    text = "".join(chr(0x4E00 + index) for index in range(num_characters))
+    corpus, split = Corpus.from_text(text), split_text(num_characters, 0.2, val_split)
+    longest = max(stop - start for start, stop in split.val)
+    scored: list[int] = []
+    for start in range(0, longest, length):
+        inputs_TR, targets_TR = row_windows(corpus, split.val, start, min(length, longest - start))
+        known = targets_TR != IGNORED
+        assert (inputs_TR[known] == targets_TR[known] - 1).all()
+        scored += targets_TR[known].tolist()
+    assert sorted(scored) == [index for start, stop in split.val for index in range(start, stop)]
+
+
+@given(st.integers(100, 1_000_000), st.floats(0.05, 0.5), SPLITS)
+def test_matching_rows_are_training_text(num_characters: int, val_fraction: float, val_split: ValSplit) -> None:
+    """As many as the validation's where the text has room, none longer, each within one stretch of training text."""
+    split = split_text(num_characters, val_fraction, val_split)
+    rows = matching_rows(split)
+    assert len(rows) <= len(split.val)
+    for start, stop in rows:
+        assert any(first < start < stop <= last for first, last in split.train)
+        assert stop - start <= max(last - first for first, last in split.val)
+
+
+@given(st.integers(100, 2000), st.sets(st.integers(1, 1999), max_size=30), st.floats(0.05, 0.5), SPLITS)
+def test_documents_cut_the_spans(
+    num_characters: int, inner: set[int], val_fraction: float, val_split: ValSplit
+) -> None:
+    """Both parts keep their characters, but for those alone at an edge; no span crosses a document's start."""
+    starts = [0, *sorted(start for start in inner if start < num_characters)]
+    whole = split_text(num_characters, val_fraction, val_split)
+    cut = whole.cut_at(starts)
+    for before, after in ((whole.train, cut.train), (whole.val, cut.val)):
+        inside = {index for first, last in before for index in range(first, last)}
+        left = {index for first, last in after for index in range(first, last)}
+        assert left <= inside
+        assert len(inside) - len(left) <= 2 * (len(starts) + len(before))
+    for first, last in cut.train:
+        assert last - first > 1
+        assert not any(first < start < last for start in starts)
+    for first, last in cut.val:
+        assert not any(first <= start < last for start in starts)
+
+
+def test_a_split_without_documents_is_itself() -> None:
+    split = Split(((1, 10), (20, 30)), ((10, 20),))
+    assert split.cut_at([0]) == split
+
+
+@given(st.text("abcdef", min_size=20, max_size=300), SPLITS)
+def test_shares_are_those_of_the_training_text(text: str, val_split: ValSplit) -> None:
+    """What is held out does not count."""
+    corpus = Corpus.from_text(text, "text")
+    split = split_text(len(text), 0.3, val_split)
+    trained = "".join(text[start:stop] for start, stop in split.train)
+    counts = [trained.count(character) + 1 for character in corpus.vocab.characters]
+    assert symbol_shares(corpus, split).tolist() == pytest.approx([count / sum(counts) for count in counts])

@@ -1,0 +1,35 @@
+"""Devices, precision and memory."""
+
+import pytest
+import torch
+
+from charrnn_cli.errors import DeviceError, MemoryShortageError
+from charrnn_cli.training.device import available_devices, choose_device, choose_precision, memory_errors_told
+
+
+def test_the_cpu_is_always_there() -> None:
+    assert available_devices()[-1] == "cpu"
+    assert choose_device("cpu").type == "cpu"
+    assert str(choose_device("auto")) == available_devices()[0]
+    with pytest.raises(DeviceError, match="toaster") as caught:
+        choose_device("toaster")
+    assert "auto" in str(caught.value.hint)
+
+
+def test_precision() -> None:
+    """As asked for; automatically what the hardware has."""
+    cpu = torch.device("cpu")
+    assert choose_precision("fp32", cpu) == "fp32"
+    assert choose_precision("bf16", cpu) == "bf16"
+    assert choose_precision("auto", cpu) in ("fp32", "bf16")
+    with pytest.raises(DeviceError, match="mps"):
+        choose_precision("bf16", torch.device("mps"))
+
+
+def test_short_memory_is_told_with_what_to_change() -> None:
+    """The CPU's allocator's own error, and no other."""
+    with pytest.raises(MemoryShortageError) as caught, memory_errors_told("use a smaller --size"):
+        torch.empty(2**58)
+    assert caught.value.hint == "use a smaller --size"
+    with pytest.raises(RuntimeError, match="size"), memory_errors_told(""):
+        torch.zeros(2) + torch.zeros(3)

@@ -1,0 +1,44 @@
+"""Masks are a function of seed, step and layer."""
+
+import pytest
+import torch
+
+from charrnn_cli.training.dropout import DropoutMasks, automatic_dropout
+
+
+def drop(dropout: float = 0.25, seed: int = 1, step: int = 0, layer: int = 0) -> torch.Tensor:
+    masks = DropoutMasks(dropout, seed, batch_size=20)
+    masks.step = step
+    return masks(layer, torch.ones(50, 20, 64))
+
+
+def test_masks_repeat_and_differ() -> None:
+    assert torch.equal(drop(), drop())
+    for other in (drop(seed=2), drop(step=1), drop(layer=1)):
+        assert not torch.equal(drop(), other)
+
+
+@pytest.mark.parametrize("dropout", [0.1, 0.25, 0.5, 0.9])
+def test_the_mean_stays(dropout: float) -> None:
+    """The share of zeros is the dropout to 1/256, and what is kept is scaled up."""
+    dropped = drop(dropout)
+    assert (dropped == 0).float().mean().item() == pytest.approx(dropout, abs=0.006)
+    assert dropped.mean().item() == pytest.approx(1, abs=0.05)
+    assert len(set(dropped.flatten().tolist())) == 2
+
+
+def test_a_part_of_the_batch_has_its_part_of_the_mask() -> None:
+    masks = DropoutMasks(0.5, 1, batch_size=20)
+    masks.rows = slice(5, 12)
+    assert torch.equal(masks(0, torch.ones(50, 7, 64)), drop(0.5)[:, 5:12])
+
+
+def test_no_dropout_is_no_mask() -> None:
+    assert not DropoutMasks(0.0, 1, 20)
+    assert DropoutMasks(0.01, 1, 20)
+
+
+@pytest.mark.parametrize(("passes", "dropout"), [(0.1, 0), (2, 0), (10, 0.25), (40, 0.5), (1000, 0.5)])
+def test_automatic(passes: float, dropout: float) -> None:
+    """None for two passes, a quarter at ten, a half from forty."""
+    assert automatic_dropout(passes) == dropout
