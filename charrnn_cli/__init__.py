@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn_cli.version import __version__
 
 if TYPE_CHECKING:
-    from charrnn_cli.config import ModelConfig, SampleConfig, TrainConfig, from_preset
+    from charrnn_cli.config import ModelConfig, SampleConfig, TextOptions, TrainConfig, from_preset
     from charrnn_cli.errors import (
         AlreadyPublishedError,
         CharrnnError,
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
         UsageError,
     )
     from charrnn_cli.events import (
+        BatchSplit,
         CheckpointSaved,
         Diverged,
         Evaluated,
-        MemoryShort,
         Sampled,
         SaveFailed,
         StepLogged,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         TrainingFinished,
         TrainingStarted,
     )
-    from charrnn_cli.model.checkpoint import Checkpoint, ResumeState, load_checkpoint, load_resume
+    from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
     from charrnn_cli.model.engine import Engine
     from charrnn_cli.model.sampling import Writer, generate
     from charrnn_cli.storage.registry import Registry
@@ -56,14 +56,15 @@ if TYPE_CHECKING:
     from charrnn_cli.text.cache import cached_corpus
     from charrnn_cli.text.corpus import Corpus
     from charrnn_cli.text.encoding import encode_text
-    from charrnn_cli.text.facts import TextOptions
     from charrnn_cli.text.vocab import Vocab
     from charrnn_cli.training.loop import train
     from charrnn_cli.training.network import CharRNN
+    from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume
 
 _MODULES = {
-    "model.checkpoint": ("Checkpoint", "ResumeState", "load_checkpoint", "load_resume"),
-    "config": ("ModelConfig", "SampleConfig", "TrainConfig", "from_preset"),
+    "model.checkpoint": ("Checkpoint", "load_checkpoint"),
+    "training.snapshot": ("TrainingSnapshot", "load_resume"),
+    "config": ("ModelConfig", "SampleConfig", "TextOptions", "TrainConfig", "from_preset"),
     "text.corpus": ("Corpus",),
     "text.cache": ("cached_corpus",),
     "text.encoding": ("encode_text",),
@@ -88,7 +89,7 @@ _MODULES = {
         "CheckpointSaved",
         "Diverged",
         "Evaluated",
-        "MemoryShort",
+        "BatchSplit",
         "Sampled",
         "SaveFailed",
         "StepLogged",
@@ -101,7 +102,6 @@ _MODULES = {
     "storage.registry": ("Registry",),
     "storage.runs": ("Run",),
     "model.sampling": ("Writer", "generate"),
-    "text.facts": ("TextOptions",),
     "training.loop": ("train",),
     "text.vocab": ("Vocab",),
 }

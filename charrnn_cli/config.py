@@ -1,22 +1,24 @@
 """What can be configured: every setting, its one default, and what it refuses."""
 
-import dataclasses
+import codecs
 import difflib
-import math
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal, Self
 
-from charrnn_cli.errors import ConfigError
+from charrnn_cli.errors import ConfigError, TextError
+from charrnn_cli.settings import Settings, range_problem, type_hints
 
 Cell = Literal["lstm", "gru", "rnn"]
 Schedule = Literal["linear", "cosine", "constant"]
 ValSplit = Literal["tail", "spread"]
 Precision = Literal["auto", "fp32", "bf16"]
 Initialization = Literal["orthogonal", "glorot"]
+Newlines = Literal["normalize", "keep"]
+Errors = Literal["strict", "replace", "ignore"]
+Normalize = Literal["none", "nfc", "nfkc"]
+Unknown = Literal["error", "skip", "closest", "extend"]
+"""What to do with characters outside a vocabulary; each command offers those it can do."""
 
 GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 
@@ -26,43 +28,6 @@ MAX_SIZE = 65_536
 MAX_SEED = 2**63 - 1
 BEFORE_IT_EXISTED: dict[str, Any] = {"reset": 0.0}
 """What settings were in effect, before there was a choice."""
-
-
-class Settings:
-    """Shared by the configurations: checked types, and a way to and from plain JSON."""
-
-    __slots__ = ()
-
-    def __post_init__(self) -> None:
-        """Raises ConfigError, which tells all that is wrong at once."""
-        problems = []
-        for name, hint in _type_hints(type(self)).items():
-            value = getattr(self, name)
-            if type(value) is int and float in _choices(hint):
-                value = float(value)
-                object.__setattr__(self, name, value)
-            problems.append(_type_problem(name, value, hint))
-        found = [problem for problem in (problems if any(problems) else self._problems()) if problem]
-        if found:
-            raise ConfigError("; ".join(found))
-
-    def _problems(self) -> list[str | None]:
-        """What is wrong with values of the right types; None where nothing is."""
-        return []
-
-    def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]  # subclasses are dataclasses
-
-    @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        """Raises ConfigError where a field is unknown, missing, mistyped or out of range."""
-        unknown = sorted(set(raw) - set(_type_hints(cls)))
-        if unknown:
-            raise ConfigError(f"unknown setting {unknown[0]!r}")
-        try:
-            return cls(**raw)
-        except TypeError as error:
-            raise ConfigError(f"incomplete settings: {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,10 +46,10 @@ class ModelConfig(Settings):
 
     def _problems(self) -> list[str | None]:
         return [
-            _range_problem("vocabulary size", self.vocabulary_size, 1, 0x110000),
-            _range_problem("layers", self.layers, 1, MAX_LAYERS),
-            _range_problem("size", self.size, 1, MAX_SIZE),
-            _range_problem("embed", self.embed, 0, MAX_SIZE),
+            range_problem("vocabulary size", self.vocabulary_size, 1, 0x110000),
+            range_problem("layers", self.layers, 1, MAX_LAYERS),
+            range_problem("size", self.size, 1, MAX_SIZE),
+            range_problem("embed", self.embed, 0, MAX_SIZE),
         ]
 
     def input_size(self, layer: int) -> int:
@@ -112,7 +77,9 @@ class ModelConfig(Settings):
     def num_parameters(self) -> int:
         """V·E + Σ over layers of G·H·(I + H + 2) + V·(H + 1), with two bias vectors a layer as torch has them."""
         rows = GATES[self.cell] * self.size
-        recurrent = sum(rows * (self.input_size(layer) + self.size + 2) for layer in range(self.layers))
+        recurrent = sum(
+            rows * (self.input_size(layer) + self.size + 2) for layer in range(self.layers)
+        )
         return self.vocabulary_size * (self.embed + self.size + 1) + recurrent
 
     def __str__(self) -> str:
@@ -182,21 +149,40 @@ class TrainConfig(Settings):
         return cls.from_json({**BEFORE_IT_EXISTED, **raw})
 
     def _problems(self) -> list[str | None]:
-        counts = ("epochs", "max_steps", "patience", "save_every", "sample_every", "keep", "log_every", "threads")
-        shares = {"warmup": 1.0, "beta1": 1.0, "beta2": 1.0, "val_fraction": 0.9, "ema": 0.999999, "reset": 1.0}
+        counts = (
+            "epochs",
+            "max_steps",
+            "patience",
+            "save_every",
+            "sample_every",
+            "keep",
+            "log_every",
+            "threads",
+        )
+        shares = {
+            "warmup": 1.0,
+            "beta1": 1.0,
+            "beta2": 1.0,
+            "val_fraction": 0.9,
+            "ema": 0.999999,
+            "reset": 1.0,
+        }
         endless = self.epochs is None and self.max_steps is None and self.max_time is None
         dropout = self.dropout is None or 0 <= self.dropout < 1
         return [
-            _range_problem("batch size", self.batch_size, 1, 65_536),
-            _range_problem("seq len", self.seq_len, 1, 65_536),
-            *(_range_problem(name.replace("_", " "), getattr(self, name), 1) for name in counts),
-            _range_problem("eval every", self.eval_every, 0),
-            _range_problem("max time", self.max_time, 1.0),
-            _range_problem("learning rate", self.lr, 0.0, 100.0),
-            *(_range_problem(name.replace("_", " "), getattr(self, name), 0.0, high) for name, high in shares.items()),
-            _range_problem("weight decay", self.weight_decay, 0.0, 10.0),
-            _range_problem("clip", self.clip, 0.0),
-            _range_problem("seed", self.seed, 0, MAX_SEED),
+            range_problem("batch size", self.batch_size, 1, 65_536),
+            range_problem("seq len", self.seq_len, 1, 65_536),
+            *(range_problem(name.replace("_", " "), getattr(self, name), 1) for name in counts),
+            range_problem("eval every", self.eval_every, 0),
+            range_problem("max time", self.max_time, 1.0),
+            range_problem("learning rate", self.lr, 0.0, 100.0),
+            *(
+                range_problem(name.replace("_", " "), getattr(self, name), 0.0, high)
+                for name, high in shares.items()
+            ),
+            range_problem("weight decay", self.weight_decay, 0.0, 10.0),
+            range_problem("clip", self.clip, 0.0),
+            range_problem("seed", self.seed, 0, MAX_SEED),
             None if dropout else f"dropout must be at least 0 and below 1, got {self.dropout}",
             "learning rate must be above 0" if self.lr == 0 else None,
             "epochs, max steps or max time must say when to end" if endless else None,
@@ -220,14 +206,18 @@ class SampleConfig(Settings):
     seed: int | None = None
 
     def _problems(self) -> list[str | None]:
-        nothing = "top-p must be above 0; temperature 0 takes the likeliest character" if self.top_p == 0 else None
+        nothing = (
+            "top-p must be above 0; temperature 0 takes the likeliest character"
+            if self.top_p == 0
+            else None
+        )
         return [
-            _range_problem("length", self.length, 0),
-            _range_problem("temperature", self.temperature, 0.0),
-            _range_problem("top-k", self.top_k, 0),
-            _range_problem("top-p", self.top_p, 0.0, 1.0),
-            _range_problem("min-p", self.min_p, 0.0, 1.0),
-            _range_problem("seed", self.seed, 0, MAX_SEED),
+            range_problem("length", self.length, 0),
+            range_problem("temperature", self.temperature, 0.0),
+            range_problem("top-k", self.top_k, 0),
+            range_problem("top-p", self.top_p, 0.0, 1.0),
+            range_problem("min-p", self.min_p, 0.0, 1.0),
+            range_problem("seed", self.seed, 0, MAX_SEED),
             nothing,
         ]
 
@@ -255,7 +245,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def from_preset(preset: str, settings: Mapping[str, Any], vocabulary_size: int = 1) -> tuple[ModelConfig, TrainConfig]:
+def from_preset(
+    preset: str, settings: Mapping[str, Any], vocabulary_size: int = 1
+) -> tuple[ModelConfig, TrainConfig]:
     """A preset with single settings of either configuration replaced. Raises ConfigError.
 
     A limit on steps or time replaces the preset's number of epochs, unless that is given as well.
@@ -267,7 +259,7 @@ def from_preset(preset: str, settings: Mapping[str, Any], vocabulary_size: int =
     merged = {**PRESETS[preset], **settings}
     if "epochs" not in settings and not settings.keys().isdisjoint(("max_steps", "max_time")):
         merged["epochs"] = None
-    of_model = {name: merged.pop(name) for name in _type_hints(ModelConfig) if name in merged}
+    of_model = {name: merged.pop(name) for name in type_hints(ModelConfig) if name in merged}
     problems = []
     try:
         model = ModelConfig.from_json({"vocabulary_size": vocabulary_size, **of_model})
@@ -282,32 +274,42 @@ def from_preset(preset: str, settings: Mapping[str, Any], vocabulary_size: int =
     return model, train
 
 
-def _type_hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
+_NOT_STREAMS = {"idna", "punycode"}  # host names
 
 
-@cache
-def _choices(hint: Any) -> tuple[Any, ...]:
-    """A hint's members: types, or the literal values it admits."""
-    origin = typing.get_origin(hint)
-    if origin is types.UnionType:
-        return tuple(choice for part in typing.get_args(hint) for choice in _choices(part))
-    return typing.get_args(hint) if origin is Literal else (hint,)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextOptions(Settings):
+    """How files become one text."""
 
+    encoding: str = "utf-8"
+    """Used unless a byte order mark says otherwise."""
+    errors: Errors = "strict"
+    """What cannot be decoded is an error, or becomes U+FFFD, or is left out."""
+    newlines: Newlines = "normalize"
+    """`normalize` turns \\r\\n and \\r into \\n, as reading a file in Python does."""
+    normalize: Normalize = "none"
+    """Unicode's composed form, or its compatibility form, which makes wide and ligature forms plain."""
+    separator: str = ""
+    """Stands between two documents; without one the model starts afresh with each."""
+    min_count: int = 1
+    """Characters that occur less often become U+FFFD."""
+    include: str = "*"
+    """Pattern of the files that are taken from a directory."""
 
-def _type_problem(name: str, value: object, hint: Any) -> str | None:
-    choices = _choices(hint)
-    if type(value) is str and str not in choices:
-        if value not in choices:
-            names = ", ".join(choice for choice in choices if isinstance(choice, str))
-            return f"{name.replace('_', ' ')} must be one of {names}; got {value!r}"
-    elif type(value) not in choices:
-        return f"{name.replace('_', ' ')} has the wrong type: {value!r}"
-    return None
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        try:
+            "".encode(self.encoding)
+            codecs.getincrementaldecoder(self.encoding)("strict").decode(b"")
+            if codecs.lookup(self.encoding).name in _NOT_STREAMS:
+                raise LookupError
+        except (LookupError, TypeError, ValueError) as error:
+            raise TextError(
+                f"unknown encoding {self.encoding!r}",
+                hint="for example utf-8, latin-1, cp1252, shift_jis, gb18030",
+            ) from error
 
-
-def _range_problem(name: str, value: float | None, low: float, high: float = math.inf) -> str | None:
-    if value is None or (low <= value <= high and math.isfinite(value)):
-        return None
-    bounds = f"at least {low:,}" if high == math.inf else f"from {low:,} to {high:,}"
-    return f"{name} must be {bounds}; got {value}"
+    def _problems(self) -> list[str | None]:
+        return [
+            f"min count must be at least 1; got {self.min_count}" if self.min_count < 1 else None
+        ]

@@ -104,7 +104,7 @@ class Diverged:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MemoryShort:
+class BatchSplit:
     """The device's memory did not suffice: the batch goes through the model in parts, with the same result."""
 
     step: int
@@ -138,6 +138,6 @@ TrainEvent = (
     | CheckpointSaved
     | SaveFailed
     | Diverged
-    | MemoryShort
+    | BatchSplit
     | TrainingFinished
 )

@@ -77,7 +77,9 @@ Inside = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def inside(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -> Inside:
+def inside(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path
+) -> Inside:
     """The program's entry point in this process, for what needs none of its own: exit code, stdout and stderr."""
     from charrnn_cli.cli.main import main
 

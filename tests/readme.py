@@ -17,7 +17,10 @@ def options_table() -> str:
     """A table a command."""
     command: Any = typer.main.get_command(app)
     head = "| option | |\n|---|---|\n"
-    return "\n".join(f"**`charrnn {name}`**\n\n{head}" + "".join(_rows(command.commands[name])) for name in COMMANDS)
+    return "\n".join(
+        f"**`charrnn {name}`**\n\n{head}" + "".join(_rows(command.commands[name]))
+        for name in COMMANDS
+    )
 
 
 def _rows(command: Any) -> list[str]:
@@ -27,8 +30,16 @@ def _rows(command: Any) -> list[str]:
             continue
         names = " ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
         default = parameter.default
-        shown = "" if default in (None, False, "", []) or not parameter.show_default else f" [default: {default}]"
-        text = re.sub(r"\s+", " ", (parameter.help or "") + shown).replace("|", "\\|").replace("*", "\\*")
+        shown = (
+            ""
+            if default in (None, False, "", []) or not parameter.show_default
+            else f" [default: {default}]"
+        )
+        text = (
+            re.sub(r"\s+", " ", (parameter.help or "") + shown)
+            .replace("|", "\\|")
+            .replace("*", "\\*")
+        )
         metavar = f" {parameter.metavar}".replace("|", "\\|") if parameter.metavar else ""
         rows.append(f"| {names}{metavar} | {text} |\n")
     return rows

@@ -17,12 +17,19 @@ TIMEOUT = 60.0
 
 
 class Terminal:
-    """`charrnn` on a terminal of its own: what it writes is gathered, what is typed it reads."""
+    """`charrnn` on a terminal of its own: what it writes is gather_documents, what is typed it reads."""
 
-    def __init__(self, *arguments: str, columns: int = 80, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *arguments: str, columns: int = 80, env: Mapping[str, str] | None = None
+    ) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-        environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), **(env or {})}
+        environment = {
+            **os.environ,
+            "TERM": "xterm-256color",
+            "COLUMNS": str(columns),
+            **(env or {}),
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "charrnn_cli", *arguments],
             stdin=slave,

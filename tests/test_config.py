@@ -65,7 +65,14 @@ def test_impossible_recipes(settings: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"length": -1}, {"temperature": -1}, {"temperature": float("inf")}, {"top_k": -1}, {"top_p": 0}, {"min_p": 2}],
+    [
+        {"length": -1},
+        {"temperature": -1},
+        {"temperature": float("inf")},
+        {"top_k": -1},
+        {"top_p": 0},
+        {"min_p": 2},
+    ],
     ids=str,
 )
 def test_impossible_sampling(settings: dict[str, Any]) -> None:
@@ -101,8 +108,18 @@ def test_the_notebook_preset() -> None:
     model, config = from_preset("notebook", {}, vocabulary_size=83)
     assert (model.cell, model.layers, model.size, model.embed) == ("lstm", 2, 512, 0)
     assert (config.batch_size, config.seq_len, config.epochs, config.lr) == (100, 100, 20, 0.001)
-    assert (config.dropout, config.clip, config.weight_decay, config.schedule) == (0.5, 5.0, 0.0, "constant")
-    assert (config.beta1, config.beta2, config.val_fraction, config.save_every) == (0.9, 0.999, 0.0, 200)
+    assert (config.dropout, config.clip, config.weight_decay, config.schedule) == (
+        0.5,
+        5.0,
+        0.0,
+        "constant",
+    )
+    assert (config.beta1, config.beta2, config.val_fraction, config.save_every) == (
+        0.9,
+        0.999,
+        0.0,
+        200,
+    )
 
 
 def test_settings_override_a_preset() -> None:

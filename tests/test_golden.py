@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_cli.model.checkpoint import load_checkpoint, load_resume
+from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.model.sampling import generate
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training.loop import train
+from charrnn_cli.training.snapshot import load_resume
 
 FORMAT_1 = Path(__file__).parent / "golden" / "format-1"
 

@@ -29,7 +29,11 @@ def shortened(words: list[str]) -> list[str]:
     if words[1] != "train" or "--config" in words:
         return words
     own = "--resume" in words or "--init-from" in words
-    return [*words, *([] if own else SMALL), *([] if "--max-time" in words else ["--max-steps", "30"])]
+    return [
+        *words,
+        *([] if own else SMALL),
+        *([] if "--max-time" in words else ["--max-steps", "30"]),
+    ]
 
 
 def test_the_options_are_the_programs() -> None:
@@ -39,9 +43,14 @@ def test_the_options_are_the_programs() -> None:
 
 def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In their order, on a text of the name that they use."""
-    story = "".join(f"Far from the {word}, Levin said. “No,” said Anna.\n" for word in ("cat", "rat", "mat") * 400)
+    story = "".join(
+        f"Far from the {word}, Levin said. “No,” said Anna.\n"
+        for word in ("cat", "rat", "mat") * 400
+    )
     (tmp_path / "anna.txt").write_text(story.replace("“", '"').replace("”", '"'))
-    (tmp_path / "chapter.txt").write_text("Levin said: No. Far!\n".replace("!", ".").replace(":", ",") * 300)
+    (tmp_path / "chapter.txt").write_text(
+        "Levin said: No. Far!\n".replace("!", ".").replace(":", ",") * 300
+    )
     program = f"{shlex.quote(sys.executable)} -m charrnn_cli"
     script = ["set -e"]
     for command in commands():
@@ -52,7 +61,12 @@ def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         script.append(f"{program} {line}" + (f" > {redirect}" if redirect else ""))
     assert len(script) > 20
     result = subprocess.run(
-        ["bash", "-c", "\n".join(script)], cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False
+        ["bash", "-c", "\n".join(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
     )
     assert result.returncode == 0, result.stderr[-2000:]
     assert (tmp_path / "losses.svg").exists()

@@ -49,9 +49,14 @@ def _show_version(asked: bool) -> None:
 @app.callback()
 def _options(
     context: typer.Context,
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show a traceback when something fails.")
+    ] = False,
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and leave.", callback=_show_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Show the version and leave.", callback=_show_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     context.obj.debug = debug
@@ -90,7 +95,9 @@ def _print_unexpected(error: Exception) -> None:
     """A mistake of this program's: a line, and the whole story in a file to send."""
     hint = "--debug shows where"
     try:
-        log = make_directory(logs_directory()) / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+        log = (
+            make_directory(logs_directory()) / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+        )
         words = " ".join(sys.argv[1:])
         story = f"charrnn {__version__} {words}\n\n{''.join(traceback.format_exception(error))}"
         log.write_text(story, "utf-8", "backslashreplace")

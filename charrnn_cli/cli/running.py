@@ -10,12 +10,11 @@ from charrnn_cli.cli import STARTED
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.training_run import Session
-from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
 from charrnn_cli.storage.lock import check_unlocked
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
-from charrnn_cli.text.facts import TextOptions
-from charrnn_cli.training.advice import automatic_embed
+from charrnn_cli.training.recipe import automatic_embed
 
 if TYPE_CHECKING:
     from charrnn_cli.model.checkpoint import Checkpoint
@@ -48,7 +47,7 @@ def start_run(
             model = dataclasses.replace(model, vocabulary_size=size, embed=embed)
         config = session.fit(corpus, model, config, fixed_batch=fixed_batch)
         if dry_run:
-            session.rehearse(corpus, model, config)
+            session.dry_run(corpus, model, config)
             return ""
         registry = Registry()
         default_name = f"{corpus.name}-{model.cell}-{model.layers}x{model.size}"
@@ -66,7 +65,7 @@ def start_run(
             should_stop=session.stop,
             source=source.to_json(),
         )
-        session.follow(events, new.path, source, model, config)
+        session.run_to_end(events, new.path, source, model, config)
     return new.name
 
 
@@ -92,7 +91,13 @@ def resume_run(
     allow_new_data: bool,
 ) -> None:
     """Go on with a run and show it. Raises NotFoundError, MismatchError, TextError, and what training raises."""
-    from charrnn_cli.training.resume import check_text, is_complete, open_resumable, resumed_config, source_of
+    from charrnn_cli.training.resume import (
+        check_text,
+        is_complete,
+        open_resumable,
+        resumed_config,
+        source_of,
+    )
 
     resumable = open_resumable(reference, Registry())
     if resumable.note is not None:
@@ -125,4 +130,4 @@ def resume_run(
             should_stop=session.stop,
             source=source.to_json(),
         )
-        session.follow(events, resumable.run.path, source, resumable.model, config)
+        session.run_to_end(events, resumable.run.path, source, resumable.model, config)

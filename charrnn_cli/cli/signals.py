@@ -11,9 +11,13 @@ from collections.abc import Callable, Iterator
 from charrnn_cli.errors import InterruptionError
 from charrnn_cli.storage.atomic import discard_temporaries
 
-ONE_REQUEST = 0.3  # seconds; timeout(1), and whoever signals a process and its group, say one thing twice
+ONE_REQUEST = (
+    0.3  # seconds; timeout(1), and whoever signals a process and its group, say one thing twice
+)
 
-_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 
 class StopRequest:

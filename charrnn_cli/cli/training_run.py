@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from charrnn_cli.cli import STARTED
 from charrnn_cli.cli.options.command_line import source_words, train_command
-from charrnn_cli.cli.options.text_options import told_of
+from charrnn_cli.cli.options.text_options import describe_corpus
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
@@ -27,23 +27,27 @@ from charrnn_cli.training.advice import (
     advise_on_size,
     advise_on_validation,
     advise_on_vocabulary,
-    bits_per_character,
 )
-from charrnn_cli.training.tensorboard import check_tensorboard, logged
+from charrnn_cli.training.tensorboard import check_tensorboard, log_to_tensorboard
+from charrnn_cli.units import bits_per_character
 
 if TYPE_CHECKING:
+    from charrnn_cli.config import Unknown
     from charrnn_cli.text.corpus import Corpus
-    from charrnn_cli.text.symbol_table import Unknown
     from charrnn_cli.text.vocab import Vocab
 
 
-SCALE_BUDGET = 120.0  # seconds; in a shorter run the few that measuring the scale takes would be missed
+SCALE_BUDGET = (
+    120.0  # seconds; in a shorter run the few that measuring the scale takes would be missed
+)
 
 
 class Session:
     """The conversation around one run; says nothing when `quiet` or `as_json`, where stdout alone speaks."""
 
-    def __init__(self, *, quiet: bool = False, as_json: bool = False, tensorboard: Path | None = None) -> None:
+    def __init__(
+        self, *, quiet: bool = False, as_json: bool = False, tensorboard: Path | None = None
+    ) -> None:
         # Before torch is imported. Its threads wait for each other by spinning, by default for 300,000 turns: two
         # trainings on two cores then took 600 times as long for a step as one. This many cost 1 % where nothing else
         # runs, and 40 times as long.
@@ -55,7 +59,9 @@ class Session:
             check_tensorboard()
         self.scale: dict[str, float] = {}
         """Bits a character that simple models reach on the text."""
-        self.stop = StopRequest(lambda: self.say("stop", "after this step, and save; once more to leave at once"))
+        self.stop = StopRequest(
+            lambda: self.say("stop", "after this step, and save; once more to leave at once")
+        )
 
     def say(self, label: str, text: str) -> None:
         if not self.quiet:
@@ -67,12 +73,16 @@ class Session:
 
         with bytes_progress("encoding", self.stop) as progress:
             unknown = cast("Unknown", source.unknown)
-            corpus = cached_corpus(source.paths, source.options, vocab=vocab, unknown=unknown, progress=progress)
-        for label, line in told_of(corpus):
+            corpus = cached_corpus(
+                source.paths, source.options, vocab=vocab, unknown=unknown, progress=progress
+            )
+        for label, line in describe_corpus(corpus):
             self.say(label, line)
         return corpus
 
-    def fit(self, corpus: "Corpus", model: ModelConfig, config: TrainConfig, *, fixed_batch: bool) -> TrainConfig:
+    def fit(
+        self, corpus: "Corpus", model: ModelConfig, config: TrainConfig, *, fixed_batch: bool
+    ) -> TrainConfig:
         """Say how model and text compare; the configuration with a batch that fits a short text."""
         from charrnn_cli.text.splits import Split, split_corpus
         from charrnn_cli.training.windows import fitting_batch_size
@@ -102,15 +112,20 @@ class Session:
         self.say("batch", f"{batch_size} rows instead of {config.batch_size}: the text is short")
         return dataclasses.replace(config, batch_size=batch_size)
 
-    def follow(
-        self, events: Iterable[TrainEvent], directory: Path, source: Source, model: ModelConfig, config: TrainConfig
+    def run_to_end(
+        self,
+        events: Iterable[TrainEvent],
+        directory: Path,
+        source: Source,
+        model: ModelConfig,
+        config: TrainConfig,
     ) -> TrainingFinished:
         """Show the events to their end, and what to type next. Raises InterruptionError after a signal."""
         finished: TrainingFinished | None = None
         lost: CharrnnError | None = None  # standard output failed: training goes on without it
         started: TrainingStarted | None = None
         if self.tensorboard is not None:
-            events = logged(events, self.tensorboard / directory.name)
+            events = log_to_tensorboard(events, self.tensorboard / directory.name)
         for event in events if self.quiet else show(events, self.scale):
             if self.as_json and lost is None:
                 try:
@@ -129,9 +144,16 @@ class Session:
         self._show_end(finished)
         if finished.train_loss is not None and finished.val_loss is not None:
             assert started is not None
-            advice = advise_on_losses(finished.train_loss, finished.val_loss, started.dropout, model.size)
+            advice = advise_on_losses(
+                finished.train_loss, finished.val_loss, started.dropout, model.size
+            )
             self.say("advice", advice.message)
-            self.say("try", _command_to_try(advice.change, source, model, config, resumed=started.first_step > 0))
+            self.say(
+                "try",
+                _command_to_try(
+                    advice.change, source, model, config, resumed=started.first_step > 0
+                ),
+            )
         if self.only_reference:
             best = finished.step if finished.best_step is None else finished.best_step
             console.write_line(f"{finished.run}@{best}")
@@ -140,21 +162,29 @@ class Session:
             raise lost
         return finished
 
-    def rehearse(self, corpus: "Corpus", model: ModelConfig, config: TrainConfig) -> None:
+    def dry_run(self, corpus: "Corpus", model: ModelConfig, config: TrainConfig) -> None:
         """Show what a run would be, from a few timed steps; nothing is kept."""
         from charrnn_cli.training.plan import make_plan
 
-        plan = make_plan(corpus, model, config, started=STARTED, first_step=0, should_stop=self.stop)
+        plan = make_plan(
+            corpus, model, config, started=STARTED, first_step=0, should_stop=self.stop
+        )
         self.stop.check()
         event = plan.started("", model, 0)
         if self.as_json:
-            console.write_line(json.dumps({**event_to_json(event), "bytes": plan.disk_bytes(model)}))
+            console.write_line(
+                json.dumps({**event_to_json(event), "bytes": plan.disk_bytes(model)})
+            )
         self._show_plan(event)
         with contextlib.suppress(ImportError):  # Windows does not tell
             import resource
 
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-            self.say("memory", f"{size(peak)} at the most so far, after a few steps and an evaluation")
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+                1 if sys.platform == "darwin" else 1024
+            )
+            self.say(
+                "memory", f"{size(peak)} at the most so far, after a few steps and an evaluation"
+            )
         self.say("disk", f"up to {size(plan.disk_bytes(model))}")
 
     def _show_plan(self, event: TrainingStarted) -> None:
@@ -176,9 +206,15 @@ class Session:
         losses = ""
         if event.val_loss is not None:
             losses = f", val loss {event.val_loss:.3f} ({bits_per_character(event.val_loss):.2f} bits a character)"
-        why = {"time": ", at the end of its time", "patience": ", out of patience"}.get(event.reason, "")
+        why = {"time": ", at the end of its time", "patience": ", out of patience"}.get(
+            event.reason, ""
+        )
         self.say("done", f"{event.step:,} steps in {duration(event.seconds)}{why}{losses}")
-        if event.best_step is not None and event.best_step != event.step and event.best_val_loss is not None:
+        if (
+            event.best_step is not None
+            and event.best_step != event.step
+            and event.best_val_loss is not None
+        ):
             self.say("best", f"{event.run}@{event.best_step}, val loss {event.best_val_loss:.3f}")
 
     def _interruption(self, event: TrainingFinished) -> InterruptionError:
@@ -193,7 +229,12 @@ class Session:
 
 
 def _command_to_try(
-    change: Mapping[str, float], source: Source, model: ModelConfig, config: TrainConfig, *, resumed: bool
+    change: Mapping[str, float],
+    source: Source,
+    model: ModelConfig,
+    config: TrainConfig,
+    *,
+    resumed: bool,
 ) -> str:
     if "size" in change:  # no checkpoint has weights for it
         source = dataclasses.replace(source, init_from=None, unknown="error")

@@ -1,1 +1,4 @@
-"""Files for people without charrnn. Imports numpy and below; never torch."""
+"""Files for people without charrnn.
+
+Imports numpy, model and everything below; never torch.
+"""

@@ -1,1 +1,4 @@
-"""A model as named tensors: its file, its engine, what it writes and what a text costs it. Imports numpy and below; never torch."""
+"""A model as named tensors: its file, its engine, what it writes and what a text costs.
+
+Imports numpy, text, storage and the ground; never torch.
+"""

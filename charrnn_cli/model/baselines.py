@@ -9,13 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_cli.errors import CharrnnError
-from charrnn_cli.storage.atomic import publish
+from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.paths import corpora_directory, make_directory
 from charrnn_cli.text.corpus import Corpus
 
 # N characters · V vocabulary
 
-LIMIT = 1_000_000  # characters of the rest and of the tail; more costs seconds and changes hundredths
+LIMIT = (
+    1_000_000  # characters of the rest and of the tail; more costs seconds and changes hundredths
+)
 TAIL_FRACTION = 0.1
 
 Codes = npt.NDArray[np.int64]
@@ -43,7 +45,10 @@ class Baselines:
         }
 
     def __str__(self) -> str:
-        return ", ".join(f"{name} {bits:.2f}" for name, bits in self.labelled.items()) + " bits a character"
+        return (
+            ", ".join(f"{name} {bits:.2f}" for name, bits in self.labelled.items())
+            + " bits a character"
+        )
 
 
 def baselines(corpus: Corpus) -> Baselines:
@@ -56,7 +61,7 @@ def baselines(corpus: Corpus) -> Baselines:
     measured = measure_baselines(corpus)
     try:
         make_directory(path.parent)
-        with publish(path, replace=True) as file:
+        with atomic_write(path, replace=True) as file:
             file.write(json.dumps(asdict(measured)).encode())
     except CharrnnError:
         pass  # a cache that cannot be written is no cache
@@ -70,7 +75,9 @@ def measure_baselines(corpus: Corpus) -> Baselines:
     ids_N = corpus.read(first, last).astype(np.int64)
     split, size = tail_start - first, len(corpus.vocab)
     ngrams = ngram_bits(ids_N, split, size, (1, 3, 5))
-    rest, whole = (corpus.vocab.decode(ids_N[:stop].tolist()).encode() for stop in (split, len(ids_N)))
+    rest, whole = (
+        corpus.vocab.decode(ids_N[:stop].tolist()).encode() for stop in (split, len(ids_N))
+    )
     packed = 8 * (len(lzma.compress(whole)) - len(lzma.compress(rest)))
     return Baselines(
         uniform=math.log2(size) if size > 1 else 0.0,
@@ -81,7 +88,9 @@ def measure_baselines(corpus: Corpus) -> Baselines:
     )
 
 
-def ngram_bits(ids_N: Codes, split: int, vocabulary_size: int, orders: tuple[int, ...]) -> list[float]:
+def ngram_bits(
+    ids_N: Codes, split: int, vocabulary_size: int, orders: tuple[int, ...]
+) -> list[float]:
     """Mean bits of the characters from `split` on, under n-grams counted before it.
 
     Each order is interpolated with the one below by Witten and Bell's weights (1991): a context h that was seen c(h)
@@ -99,8 +108,12 @@ def ngram_bits(ids_N: Codes, split: int, vocabulary_size: int, orders: tuple[int
         successors = np.bincount(contexts[:split][first_at], minlength=num_contexts)
         here = contexts[split:]
         weight = context_counts[here] + successors[here]
-        mixed = (gram_counts[grams[split:]] + successors[here] * probability) / np.maximum(weight, 1)
+        mixed = (gram_counts[grams[split:]] + successors[here] * probability) / np.maximum(
+            weight, 1
+        )
         probability = np.where(weight > 0, mixed, probability)
         found[order] = float(-np.log2(probability).mean()) + 0.0  # never -0.0
-        contexts = np.concatenate([[0], grams[:-1] + 1])  # the next order's context ends one character earlier
+        contexts = np.concatenate(
+            [[0], grams[:-1] + 1]
+        )  # the next order's context ends one character earlier
     return [found[order] for order in orders]

@@ -10,18 +10,23 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_cli.config import ModelConfig
-from charrnn_cli.errors import AlreadyPublishedError, CharrnnError, ConfigError, FileFormatError, NotFoundError
-from charrnn_cli.storage.atomic import keep_previous
+from charrnn_cli.errors import (
+    AlreadyPublishedError,
+    CharrnnError,
+    ConfigError,
+    FileFormatError,
+    NotFoundError,
+)
+from charrnn_cli.storage.opening import open_regular
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import CHECKPOINT_KIND, RESUME_KIND, Run
+from charrnn_cli.storage.runs import CHECKPOINT_KIND
+from charrnn_cli.storage.tensor_writer import write_tensors
 from charrnn_cli.storage.tensorfile import (
     Header,
     TensorSpec,
-    open_regular,
     read_open_header,
     read_tensors,
     read_verified,
-    write_tensors,
 )
 from charrnn_cli.text.vocab import Vocab
 
@@ -58,20 +63,9 @@ class Checkpoint:
         return next(character for character in candidates if character in self.vocab)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ResumeState:
-    """A checkpoint, and all else that going on needs."""
-
-    checkpoint: Checkpoint
-    tensors: Mapping[str, Array]
-    """Optimizer moments and the recurrent state, by names that the trainer chose."""
-    progress: Mapping[str, Any]
-    """Plain numbers: best, elapsed, averages, and whether the run is finished."""
-    source: Mapping[str, Any]
-    """Where the text is and how it was read, so that resuming needs no TEXT."""
-
-
-def load_checkpoint(reference: str | Path | None = None, registry: Registry | None = None) -> Checkpoint:
+def load_checkpoint(
+    reference: str | Path | None = None, registry: Registry | None = None
+) -> Checkpoint:
     """Load and verify a checkpoint by path or by reference (`RUN`, `RUN@best`, `latest`, ...).
 
     Raises NotFoundError, FileFormatError, StorageError.
@@ -79,9 +73,9 @@ def load_checkpoint(reference: str | Path | None = None, registry: Registry | No
     path = reference if isinstance(reference, Path) else (registry or Registry()).resolve(reference)
     with open_regular(path) as file:
         header = read_open_header(file, path)
-        model = _check_table(header, path, CHECKPOINT_KIND, prefix="", extra=())
+        model = check_tensor_table(header, path, CHECKPOINT_KIND, prefix="", extra=())
         tensors = read_verified(file, header, path)
-    return _checkpoint(header, model, tensors, path, prefix="")
+    return checkpoint_from_tensors(header, model, tensors, path, prefix="")
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, *, replace: bool = False) -> None:
@@ -89,8 +83,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, replace: bool = False
 
     Raises AlreadyPublishedError, StorageError.
     """
-    specs, pieces = _pieces(checkpoint, prefix="")
-    metadata = {**_metadata(checkpoint), "interrupted": checkpoint.interrupted}
+    specs, pieces = checkpoint_tensors(checkpoint, prefix="")
+    metadata = {**checkpoint_metadata(checkpoint), "interrupted": checkpoint.interrupted}
     try:
         with write_tensors(path, CHECKPOINT_KIND, specs, metadata, replace=replace) as tensors:
             for name in tensors.order:
@@ -101,7 +95,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, replace: bool = False
         try:
             existing = read_tensors(path)[0]
         except (FileFormatError, NotFoundError):
-            save_checkpoint(path, checkpoint, replace=True)  # damaged or deleted since, and now whole
+            save_checkpoint(
+                path, checkpoint, replace=True
+            )  # damaged or deleted since, and now whole
             return
         same_place = existing.metadata.get("step") == checkpoint.step
         same_model = existing.metadata.get("model") == checkpoint.model.to_json()
@@ -109,37 +105,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, replace: bool = False
             raise
 
 
-def save_resume(run: Run, state: ResumeState) -> None:
-    """Replace the run's resume file; the one before stays as `resume.previous`. Raises StorageError."""
-    specs, pieces = _pieces(state.checkpoint, prefix="model.")
-    for name, array in state.tensors.items():
-        specs[name] = TensorSpec("F32", array.shape)
-        pieces[name] = _bytes(array)
-    metadata = {**_metadata(state.checkpoint), "progress": dict(state.progress), "source": dict(state.source)}
-    metadata["finished"] = bool(state.progress["finished"])
-    keep_previous(run.resume_path, run.previous_resume_path)
-    with write_tensors(run.resume_path, RESUME_KIND, specs, metadata, replace=True) as tensors:
-        for name in tensors.order:
-            tensors.write(pieces[name])
-
-
-def load_resume(path: Path) -> ResumeState:
-    """Load and verify a resume file. Raises FileFormatError, StorageError."""
-    with open_regular(path) as file:
-        header = read_open_header(file, path)
-        others = [name for name in header.tensors if not name.startswith("model.") and name != "vocabulary"]
-        model = _check_table(header, path, RESUME_KIND, prefix="model.", extra=others)
-        tensors = read_verified(file, header, path)
-    checkpoint = _checkpoint(header, model, tensors, path, prefix="model.")
-    return ResumeState(
-        checkpoint=checkpoint,
-        tensors={name: _array(tensors[name], header.tensors[name].shape, path) for name in others},
-        progress=header.metadata["progress"],
-        source=header.metadata["source"],
-    )
-
-
-def _metadata(checkpoint: Checkpoint) -> dict[str, Any]:
+def checkpoint_metadata(checkpoint: Checkpoint) -> dict[str, Any]:
     return {
         "run": checkpoint.run,
         "model": checkpoint.model.to_json(),
@@ -150,26 +116,36 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, Any]:
         "val_loss": checkpoint.val_loss,
         "train": dict(checkpoint.train),
         "data": dict(checkpoint.data),
-        "versions": {"python": platform.python_version(), "numpy": np.__version__, **checkpoint.versions},
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            **checkpoint.versions,
+        },
     }
 
 
-def _pieces(checkpoint: Checkpoint, prefix: str) -> tuple[dict[str, TensorSpec], dict[str, bytes | memoryview]]:
+def checkpoint_tensors(
+    checkpoint: Checkpoint, prefix: str
+) -> tuple[dict[str, TensorSpec], dict[str, bytes | memoryview]]:
     specs = {"vocabulary": TensorSpec("U32", (len(checkpoint.vocab),))}
     pieces: dict[str, bytes | memoryview] = {"vocabulary": checkpoint.vocab.to_code_points()}
     for name, shape in checkpoint.model.tensor_shapes().items():
         if checkpoint.weights[name].shape != shape:
-            raise ConfigError(f"tensor {name} has shape {checkpoint.weights[name].shape}, expected {shape}")
+            raise ConfigError(
+                f"tensor {name} has shape {checkpoint.weights[name].shape}, expected {shape}"
+            )
         specs[prefix + name] = TensorSpec("F32", shape)
-        pieces[prefix + name] = _bytes(checkpoint.weights[name])
+        pieces[prefix + name] = tensor_bytes(checkpoint.weights[name])
     return specs, pieces
 
 
-def _bytes(array: Array) -> memoryview:
+def tensor_bytes(array: Array) -> memoryview:
     return np.ascontiguousarray(array, dtype="<f4").reshape(-1).view(np.uint8).data
 
 
-def _check_table(header: Header, path: Path, kind: str, prefix: str, extra: Any) -> ModelConfig:
+def check_tensor_table(
+    header: Header, path: Path, kind: str, prefix: str, extra: Any
+) -> ModelConfig:
     """The configuration, once the file's tensors are exactly those that it implies; no tensor is read before."""
     if header.kind != kind:
         raise FileFormatError(f"{path} is a charrnn {header.kind} file, not a {kind}")
@@ -179,13 +155,15 @@ def _check_table(header: Header, path: Path, kind: str, prefix: str, extra: Any)
         raise FileFormatError(f"{path} is damaged: {error}") from error
     expected = {prefix + name: ("F32", shape) for name, shape in model.tensor_shapes().items()}
     expected["vocabulary"] = ("U32", (model.vocabulary_size,))
-    actual = {name: (spec.dtype, spec.shape) for name, spec in header.tensors.items() if name not in extra}
+    actual = {
+        name: (spec.dtype, spec.shape) for name, spec in header.tensors.items() if name not in extra
+    }
     if actual != expected or any(header.tensors[name].dtype != "F32" for name in extra):
         raise FileFormatError(f"{path} is damaged: its tensors are not those of its configuration")
     return model
 
 
-def _checkpoint(
+def checkpoint_from_tensors(
     header: Header, model: ModelConfig, tensors: Mapping[str, bytes], path: Path, prefix: str
 ) -> Checkpoint:
     fields = header.metadata
@@ -194,7 +172,8 @@ def _checkpoint(
             model=model,
             vocab=Vocab.from_code_points(tensors["vocabulary"]),
             weights={
-                name: _array(tensors[prefix + name], shape, path) for name, shape in model.tensor_shapes().items()
+                name: finite_array(tensors[prefix + name], shape, path)
+                for name, shape in model.tensor_shapes().items()
             },
             run=_typed(fields["run"], str),
             step=_typed(fields["step"], int),
@@ -218,7 +197,7 @@ def _typed(value: Any, *types: type) -> Any:
     return value
 
 
-def _array(data: bytes, shape: tuple[int, ...], path: Path) -> Array:
+def finite_array(data: bytes, shape: tuple[int, ...], path: Path) -> Array:
     array = np.frombuffer(data, "<f4").reshape(shape)
     if not np.isfinite(array).all():
         raise FileFormatError(f"{path} holds numbers that are not finite")

@@ -19,7 +19,9 @@ from charrnn_cli.config import GATES, ModelConfig
 
 Array = npt.NDArray[np.float32]
 
-TABLE_BYTES = 1 << 25  # of the first layer's input table; for a larger vocabulary each input is multiplied anew
+TABLE_BYTES = (
+    1 << 25
+)  # of the first layer's input table; for a larger vocabulary each input is multiplied anew
 
 
 class _Layer(ABC):
@@ -70,7 +72,9 @@ class _LSTM(_Layer):
         self.bias_G = self.bias_input_G + self.bias_hidden_G
         self.w_joined_SG = self.w_hidden_HG
         if not self.first:  # input and state side by side, and a 1 that multiplies the bias
-            self.w_joined_SG = np.concatenate([self.w_input_IG, self.w_hidden_HG, self.bias_G[None]])
+            self.w_joined_SG = np.concatenate(
+                [self.w_input_IG, self.w_hidden_HG, self.bias_G[None]]
+            )
             del self.w_input_IG, self.w_hidden_HG
 
     def _gates(self) -> Sequence[tuple[int, float]]:
@@ -123,10 +127,15 @@ class _GRU(_Layer):
     def allocate(self, rows: int) -> None:
         size = self.size
         self.hidden_RH = np.zeros((rows, size), np.float32)
-        self.from_input_RG, self.from_hidden_RG = (np.empty((rows, 3 * size), np.float32) for _ in range(2))
+        self.from_input_RG, self.from_hidden_RG = (
+            np.empty((rows, 3 * size), np.float32) for _ in range(2)
+        )
         self.sigmoids_RG = self.from_input_RG[:, : 2 * size]
         self.r_RH, self.z_RH = self.sigmoids_RG[:, :size], self.sigmoids_RG[:, size:]
-        self.input_n_RH, self.n_RH = self.from_input_RG[:, 2 * size :], self.from_hidden_RG[:, 2 * size :]
+        self.input_n_RH, self.n_RH = (
+            self.from_input_RG[:, 2 * size :],
+            self.from_hidden_RG[:, 2 * size :],
+        )
         self.hidden_sigmoids_RG = self.from_hidden_RG[:, : 2 * size]
 
     def step(self, inputs: Array) -> Array:
@@ -164,7 +173,9 @@ class _RNN(_Layer):
         return self.bias_G
 
     def allocate(self, rows: int) -> None:
-        self.hidden_RH, self.sum_RH, self.product_RH = (np.zeros((rows, self.size), np.float32) for _ in range(3))
+        self.hidden_RH, self.sum_RH, self.product_RH = (
+            np.zeros((rows, self.size), np.float32) for _ in range(3)
+        )
 
     def step(self, inputs: Array) -> Array:
         np.dot(self.hidden_RH, self.w_hidden_HG, out=self.sum_RH)
@@ -190,7 +201,11 @@ class _Input:
         gates = len(self._bias_G)
         self._table_VG: Array | None = None
         if 4 * config.vocabulary_size * gates <= TABLE_BYTES:
-            table = self._w_input_IG if self._embedding_VE is None else self._embedding_VE @ self._w_input_IG
+            table = (
+                self._w_input_IG
+                if self._embedding_VE is None
+                else self._embedding_VE @ self._w_input_IG
+            )
             self._table_VG = table + self._bias_G
 
     def __call__(self, ids_R: Sequence[int] | npt.NDArray[np.intp]) -> Array:
@@ -209,7 +224,9 @@ class Engine:
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Array]) -> None:
         """One row, at the zero state."""
-        self._layers = [_CELLS[config.cell](config, weights, layer) for layer in range(config.layers)]
+        self._layers = [
+            _CELLS[config.cell](config, weights, layer) for layer in range(config.layers)
+        ]
         self._input = _Input(config, weights, self._layers[0])
         self._w_output_HV = np.ascontiguousarray(weights["output.weight"].T)
         self._output_bias_V = weights["output.bias"]

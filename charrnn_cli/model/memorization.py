@@ -27,7 +27,7 @@ Interval = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
+class Memorized:
     """What a sample shares with a text."""
 
     longest: int
@@ -38,14 +38,19 @@ class Copied:
     """Of the sample's characters that lie in a shared span of 30 or more."""
 
 
-def check_copy(sample: str, corpus: Corpus, should_stop: Callable[[], None] = lambda: None) -> Copied:
+def find_memorized(
+    sample: str, corpus: Corpus, should_stop: Callable[[], None] = lambda: None
+) -> Memorized:
     """Compare a sample with a text. `should_stop` is called now and then, and may raise.
 
     Takes time in proportion to the text, and memory that does not grow with it.
     """
     ids = {character: index for index, character in enumerate(corpus.vocab.characters)}
     # A character that the text does not have ends every span: each gets a number of its own, never met again.
-    sample_S = np.array([ids.get(character, len(ids) + 1 + where) for where, character in enumerate(sample)], np.uint64)
+    sample_S = np.array(
+        [ids.get(character, len(ids) + 1 + where) for where, character in enumerate(sample)],
+        np.uint64,
+    )
     search = _Search(sample_S, corpus, should_stop)
     whole = [(0, len(corpus))]
     if len(sample_S) >= SPAN and len(corpus) >= SPAN:
@@ -61,14 +66,16 @@ def check_copy(sample: str, corpus: Corpus, should_stop: Callable[[], None] = la
     else:
         lengths, where = (0, min(SPAN - 1, len(sample_S), len(corpus))), whole
     longest, sample_start, text_start = search.longest(lengths, where)
-    return Copied(longest, sample_start, text_start, share)
+    return Memorized(longest, sample_start, text_start, share)
 
 
 class _Search:
     def __init__(self, sample_S: Hashes, corpus: Corpus, should_stop: Callable[[], None]) -> None:
         self._sample_S, self._corpus, self._should_stop = sample_S, corpus, should_stop
 
-    def find(self, length: int, where: list[Interval]) -> tuple[npt.NDArray[np.bool_], list[Interval]]:
+    def find(
+        self, length: int, where: list[Interval]
+    ) -> tuple[npt.NDArray[np.bool_], list[Interval]]:
         """Which windows of the sample stand in these parts of the text, and the parts where they do, (start, stop)."""
         hashes = window_hashes(self._sample_S, length)
         wanted = np.unique(hashes)

@@ -1,6 +1,5 @@
 """Text from a model: one or several samples, drawn a character at a time."""
 
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +12,16 @@ from charrnn_cli.errors import ConfigError
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.filters import draw, filter_logits, log_softmax
+from charrnn_cli.seeds import derive_seed, random_seed
 
 # R rows · V vocabulary
 
 
 def generate(
-    checkpoint: Checkpoint, prime: str | None = None, config: SampleConfig | None = None, **settings: Any
+    checkpoint: Checkpoint,
+    prime: str | None = None,
+    config: SampleConfig | None = None,
+    **settings: Any,
 ) -> Iterator[str]:
     """Yield `length` new characters, drawn after `prime` was read; the prime itself is not yielded.
 
@@ -48,7 +51,9 @@ class Writer:
     Row k of several is drawn from the random numbers of (seed, k).
     """
 
-    def __init__(self, checkpoint: Checkpoint, config: SampleConfig, *, scored: bool = False) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, config: SampleConfig, *, scored: bool = False
+    ) -> None:
         self.vocab = checkpoint.vocab
         self._config, self._scored = config, scored
         self._engine = Engine(checkpoint.model, checkpoint.weights)
@@ -68,7 +73,12 @@ class Writer:
         self._step()
         numbers = list(rows)
         other = object.__new__(Writer)
-        other.vocab, other._config, other._scored, other._seed = self.vocab, self._config, self._scored, self._seed
+        other.vocab, other._config, other._scored, other._seed = (
+            self.vocab,
+            self._config,
+            self._scored,
+            self._seed,
+        )
         other._engine, other._unread = self._engine.repeat(len(numbers)), []
         other._uniforms = [uniforms(self._seed, number) for number in numbers]
         assert self._logits_RV is not None
@@ -97,13 +107,8 @@ class Writer:
             self._unread = []
 
 
-def random_seed() -> int:
-    """A fresh seed, short enough to type."""
-    return secrets.randbelow(2**32)
-
-
 def uniforms(seed: int, row: int = 0) -> Iterator[float]:
     """Numbers in [0, 1) of (seed, row): the upper 53 bits of PCG64's raw stream, which numpy keeps for ever."""
-    random_raw = np.random.PCG64([seed, row]).random_raw
+    random_raw = np.random.PCG64(derive_seed("sample", seed, row)).random_raw
     while True:
         yield (int(random_raw()) >> 11) * 2.0**-53

@@ -15,8 +15,8 @@ from charrnn_cli.errors import UnknownCharacterError
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.filters import log_softmax
-from charrnn_cli.text.corpus import Corpus, Progress, no_progress
-from charrnn_cli.text.splits import row_windows
+from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
+from charrnn_cli.text.rows import row_windows
 from charrnn_cli.text.vocab import Vocab, named_character
 
 # T time · R rows: chunks side by side
@@ -67,7 +67,7 @@ class Score:
     """A character, on average."""
 
 
-def score(predictor: Predictor, corpus: Corpus, progress: Progress = no_progress) -> Score:
+def score(predictor: Predictor, corpus: Corpus, progress: ProgressCallback = no_progress) -> Score:
     """The mean over a text; 0 of 0 characters where nothing is foretold."""
     total, characters = 0.0, 0
     for losses_N in character_losses(predictor, corpus, progress):
@@ -76,11 +76,15 @@ def score(predictor: Predictor, corpus: Corpus, progress: Progress = no_progress
     return Score(characters, total / characters if characters else 0.0)
 
 
-def character_losses(predictor: Predictor, corpus: Corpus, progress: Progress = no_progress) -> Iterator[Losses]:
+def character_losses(
+    predictor: Predictor, corpus: Corpus, progress: ProgressCallback = no_progress
+) -> Iterator[Losses]:
     """Nats of every character but the first, in the text's order, in pieces."""
     starts = range(0, len(corpus), CHUNK)
     for first in range(0, len(starts), ROWS):
-        chunks = [(start, min(start + CHUNK, len(corpus))) for start in starts[first : first + ROWS]]
+        chunks = [
+            (start, min(start + CHUNK, len(corpus))) for start in starts[first : first + ROWS]
+        ]
         # A row's first input is the character before it: the first of those that warm up.
         rows = [(max(1, start - WARM_UP + 1), stop) for start, stop in chunks]
         if rows[0][0] >= rows[0][1]:
@@ -89,7 +93,9 @@ def character_losses(predictor: Predictor, corpus: Corpus, progress: Progress = 
         longest = max(stop - start for start, stop in rows)
         windows = []
         for start in range(0, longest, WINDOW):
-            windows.append(predictor.losses(*row_windows(corpus, rows, start, min(WINDOW, longest - start))))
+            windows.append(
+                predictor.losses(*row_windows(corpus, rows, start, min(WINDOW, longest - start)))
+            )
             progress(min(first * CHUNK + start * len(rows), len(corpus)), len(corpus))
         losses_TR = np.concatenate(windows)
         for row, ((warm, stop), (scored, _)) in enumerate(zip(rows, chunks, strict=True)):
@@ -106,9 +112,12 @@ def in_vocabulary(corpus: Corpus, vocab: Vocab) -> Corpus:
         named = ", ".join(named_character(character) for character in unknown[:5])
         more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
         raise UnknownCharacterError(
-            f"{where}: {named}{more}", hint="score a model that was trained on them, or take them out of the text"
+            f"{where}: {named}{more}",
+            hint="score a model that was trained on them, or take them out of the text",
         )
     table_V = np.array(vocab.encode(corpus.vocab.characters), np.uint32)
     counts_V = np.zeros(len(vocab), np.uint64)
     counts_V[table_V] = corpus.counts_V
-    return Corpus(vocab, counts_V, lambda start, stop: table_V[corpus.read(start, stop)], corpus.metadata)
+    return Corpus(
+        vocab, counts_V, lambda start, stop: table_V[corpus.read(start, stop)], corpus.metadata
+    )

@@ -47,11 +47,15 @@ def grown_weights(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, Array
         return weights
     if model.embed:
         table_VE = weights["embedding.weight"]
-        weights["embedding.weight"] = np.concatenate([table_VE, np.tile(table_VE.mean(axis=0), (new, 1))])
+        weights["embedding.weight"] = np.concatenate(
+            [table_VE, np.tile(table_VE.mean(axis=0), (new, 1))]
+        )
     else:
         table_GV = weights["layers.0.weight_ih_l0"]
         mean_G1 = table_GV.mean(axis=1, keepdims=True)
-        weights["layers.0.weight_ih_l0"] = np.concatenate([table_GV, np.tile(mean_G1, (1, new))], axis=1)
+        weights["layers.0.weight_ih_l0"] = np.concatenate(
+            [table_GV, np.tile(mean_G1, (1, new))], axis=1
+        )
     output_VH, bias_V = weights["output.weight"], weights["output.bias"]
     rarest = int(bias_V.argmin())
     weights["output.weight"] = np.concatenate([output_VH, np.tile(output_VH[rarest], (new, 1))])

@@ -1,1 +1,4 @@
-"""Names and bytes on disk: paths, files, digests, locks, runs. Imports the ground and platformdirs."""
+"""Names and bytes on disk.
+
+Imports the ground and platformdirs.
+"""

@@ -20,22 +20,37 @@ TEMPORARY_SUFFIX = ".tmp"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_PREALLOCATION = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
-_NO_DIRECTORY_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES, errno.EISDIR}
+_NO_DIRECTORY_SYNC = {
+    errno.EINVAL,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.EBADF,
+    errno.EACCES,
+    errno.EISDIR,
+}
 
 _temporaries: set[Path] = set()
 
 
 @contextlib.contextmanager
-def publish(path: Path, *, num_bytes: int = 0, replace: bool = False) -> Iterator[BinaryIO]:
+def atomic_write(path: Path, *, num_bytes: int = 0, replace: bool = False) -> Iterator[BinaryIO]:
     """Write to the yielded file; when the block ends without an exception, `path` exists with what was written.
 
     `num_bytes` are reserved first, so a full disk is noticed before anything is written.
     Without `replace`, an existing file is never touched. Raises AlreadyPublishedError, StorageError.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    temporary = path.with_name(
+        f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
+    )
     _temporaries.add(temporary)
     try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        flags = (
+            os.O_RDWR
+            | os.O_CREAT
+            | os.O_EXCL
+            | getattr(os, "O_NOFOLLOW", 0)
+            | getattr(os, "O_BINARY", 0)
+        )
         with os.fdopen(os.open(temporary, flags, 0o666), "w+b", buffering=1 << 16) as file:
             _preallocate(file.fileno(), num_bytes)
             yield file
@@ -59,7 +74,9 @@ def publish(path: Path, *, num_bytes: int = 0, replace: bool = False) -> Iterato
 
 def keep_previous(path: Path, previous: Path) -> None:
     """Let `previous` be what `path` is now, atomically; `path` itself stays. Nothing happens without `path`."""
-    temporary = previous.with_name(f".{previous.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    temporary = previous.with_name(
+        f".{previous.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
+    )
     _temporaries.add(temporary)
     try:
         try:
@@ -175,6 +192,8 @@ def _link_without_overwriting(temporary: Path, path: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        if path.exists():  # a file system without links: the run's lock keeps others out between these lines
+        if (
+            path.exists()
+        ):  # a file system without links: the run's lock keeps others out between these lines
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
         os.rename(temporary, path)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn_cli.events import TrainEvent
-from charrnn_cli.training.advice import bits_per_character
+from charrnn_cli.units import bits_per_character
 
 
 def event_to_json(event: TrainEvent) -> dict[str, Any]:

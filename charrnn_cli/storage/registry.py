@@ -11,7 +11,16 @@ from pathlib import Path
 from charrnn_cli.errors import ConfigError, NotFoundError, StorageError
 from charrnn_cli.storage.atomic import sweep_temporaries
 from charrnn_cli.storage.paths import make_directory, runs_directory
-from charrnn_cli.storage.runs import SUFFIX, CheckpointEntry, Run, best, check_run_name, is_run_name, latest, slug
+from charrnn_cli.storage.runs import (
+    SUFFIX,
+    CheckpointEntry,
+    Run,
+    best,
+    check_run_name,
+    is_run_name,
+    latest,
+    slug,
+)
 
 _TRAIN_HINT = "train one: charrnn train TEXT"
 _LIST_HINT = "`charrnn checkpoints list` shows what there is"
@@ -26,7 +35,9 @@ class Registry:
     def runs(self) -> list[Run]:
         """Every run, sorted by name. An absent directory holds none. Raises StorageError."""
         try:
-            names = [entry.name for entry in os.scandir(self.root) if entry.is_dir(follow_symlinks=False)]
+            names = [
+                entry.name for entry in os.scandir(self.root) if entry.is_dir(follow_symlinks=False)
+            ]
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -59,8 +70,14 @@ class Registry:
         try:
             run.path.mkdir()
         except FileExistsError as error:
-            go_on = f"go on with `charrnn train --resume {run.name}`, or " if run.has_resume_file() else ""
-            raise ConfigError(f"run {run.name!r} exists already", hint=f"{go_on}name another") from error
+            go_on = (
+                f"go on with `charrnn train --resume {run.name}`, or "
+                if run.has_resume_file()
+                else ""
+            )
+            raise ConfigError(
+                f"run {run.name!r} exists already", hint=f"{go_on}name another"
+            ) from error
         except OSError as error:
             raise StorageError(f"cannot create {run.path}: {error.strerror}") from error
         return run
@@ -71,7 +88,9 @@ class Registry:
         candidate, number = stem, 1
         while True:
             if not os.path.lexists(self.root / candidate):
-                with contextlib.suppress(ConfigError):  # another process took it between the two lines
+                with contextlib.suppress(
+                    ConfigError
+                ):  # another process took it between the two lines
                     return self._make(Run(candidate, self.root / candidate))
             number += 1
             candidate = f"{stem[:56]}-{number}"
@@ -114,7 +133,9 @@ class Registry:
         run = Run(name, self.root / name)
         steps = [str(entry.step) for entry in run.checkpoints()]
         return [
-            reference for which in ("best", "latest", *steps) if (reference := f"{name}@{which}").startswith(prefix)
+            reference
+            for which in ("best", "latest", *steps)
+            if (reference := f"{name}@{which}").startswith(prefix)
         ]
 
 
@@ -136,7 +157,10 @@ def _choose(run: Run, which: str) -> CheckpointEntry:
     elif which.isascii() and which.isdigit():
         entry = next((entry for entry in entries if entry.step == int(which)), None)
     else:
-        raise ConfigError(f"{which!r} is no step", hint=f"use {run.name}@best, {run.name}@latest or {run.name}@STEP")
+        raise ConfigError(
+            f"{which!r} is no step",
+            hint=f"use {run.name}@best, {run.name}@latest or {run.name}@STEP",
+        )
     if entry is None:
         steps = ", ".join(str(entry.step) for entry in entries[-8:])
         raise NotFoundError(

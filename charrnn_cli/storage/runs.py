@@ -16,7 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from charrnn_cli.errors import ConfigError, FileFormatError, NotFoundError, RunBusyError, StorageError
+from charrnn_cli.errors import (
+    ConfigError,
+    FileFormatError,
+    NotFoundError,
+    RunBusyError,
+    StorageError,
+)
 from charrnn_cli.storage.lock import LOCK_NAME, check_unlocked
 from charrnn_cli.storage.tensorfile import read_header
 
@@ -125,7 +131,9 @@ class Run:
         """Every file that a run is made of; what someone else put there is not among them."""
         own = (self.resume_path, self.previous_resume_path, self.metrics_path)
         return sorted(
-            path for name, _ in _files(self.path) if (path := self.path / name) in own or _STEP_FILE.fullmatch(name)
+            path
+            for name, _ in _files(self.path)
+            if (path := self.path / name) in own or _STEP_FILE.fullmatch(name)
         )
 
     def discard_if_empty(self) -> None:
@@ -148,7 +156,9 @@ class Run:
 
 def best(entries: list[CheckpointEntry]) -> CheckpointEntry | None:
     """The lowest validation loss; the earliest of equals."""
-    scored = [(entry.val_loss, entry.step, entry) for entry in entries if entry.val_loss is not None]
+    scored = [
+        (entry.val_loss, entry.step, entry) for entry in entries if entry.val_loss is not None
+    ]
     return min(scored, key=lambda item: item[:2])[2] if scored else None
 
 
@@ -157,7 +167,7 @@ def latest(entries: list[CheckpointEntry]) -> CheckpointEntry | None:
     return next((entry for entry in reversed(entries) if entry.metadata is not None), None)
 
 
-def surplus(entries: list[CheckpointEntry], keep: int) -> list[CheckpointEntry]:
+def prunable(entries: list[CheckpointEntry], keep: int) -> list[CheckpointEntry]:
     """What goes when the newest `keep` stay: never the best, the latest, or a damaged file."""
     whole = [entry for entry in entries if entry.metadata is not None]
     protected = {id(entry) for entry in (best(entries), latest(entries), *whole[-keep:])}

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import ConfigError, TextError
 from charrnn_cli.storage.paths import path_from_uri, path_to_uri
-from charrnn_cli.text.documents import STANDARD_INPUT
-from charrnn_cli.text.facts import TextOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +34,12 @@ class Source:
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         """Raises ValueError where it names no text."""
         try:
-            texts = raw["texts"] if "texts" in raw else [raw["text"]]  # as the first version wrote it
-            paths = tuple(STANDARD_INPUT if text == "-" else path_from_uri(str(text)) for text in texts)
+            texts = (
+                raw["texts"] if "texts" in raw else [raw["text"]]
+            )  # as the first version wrote it
+            paths = tuple(
+                STANDARD_INPUT if text == "-" else path_from_uri(str(text)) for text in texts
+            )
             options = TextOptions.from_json(raw["options"])
         except (KeyError, TypeError, ConfigError, TextError) as error:
             raise ValueError("no source") from error
@@ -45,4 +48,10 @@ class Source:
     @property
     def missing(self) -> Path | None:
         """A file or directory that is no longer there; what came through standard input never is."""
-        return next((path for path in self.paths if path == STANDARD_INPUT or not os.path.exists(path)), None)
+        return next(
+            (path for path in self.paths if path == STANDARD_INPUT or not os.path.exists(path)),
+            None,
+        )
+
+
+STANDARD_INPUT = Path("-")

@@ -9,21 +9,16 @@
 they are no signature.
 """
 
-import contextlib
 import hashlib
 import json
 import os
-import stat
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from charrnn_cli.errors import FileFormatError, NotFoundError, StorageError
-from charrnn_cli.storage.atomic import publish
-from charrnn_cli.storage.digest import BackgroundDigest
-from charrnn_cli.version import __version__
+from charrnn_cli.errors import FileFormatError, StorageError
+from charrnn_cli.storage.opening import open_regular
 
 FORMAT = 1
 METADATA_KEY = "charrnn"
@@ -34,8 +29,8 @@ MAX_ELEMENTS = 1 << 44
 CHUNK_BYTES = 1 << 20
 
 ITEM_BYTES = {"F32": 4, "U8": 1, "U16": 2, "U32": 4, "U64": 8}
-_DIGEST_FIELD = b'\\"header_sha256\\":\\"'  # as it stands in JSON within JSON
-_NO_DIGEST = "0" * 64
+DIGEST_FIELD = b'\\"header_sha256\\":\\"'  # as it stands in JSON within JSON
+NO_DIGEST = "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +68,6 @@ class Header:
 # ---- reading
 
 
-@contextlib.contextmanager
-def open_regular(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file for reading; a FIFO or device is refused without waiting for it."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        descriptor = os.open(path, flags)
-    except FileNotFoundError as error:
-        raise NotFoundError(f"no file named {path}", hint="check the spelling") from error
-    except OSError as error:
-        raise StorageError(f"cannot open {path}: {error.strerror}") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise FileFormatError(f"{path} is not a regular file")
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        yield file
-
-
 def read_header(path: Path) -> Header:
     """The header alone, its digest checked; never the tensors.
 
@@ -111,7 +89,7 @@ def read_verified(file: BinaryIO, header: Header, path: Path) -> dict[str, bytes
     digest = hashlib.sha256()
     tensors: dict[str, bytes] = {}
     for name, spec in header.tensors.items():
-        digest.update(_describe(name, spec))
+        digest.update(describe_tensor(name, spec))
         tensors[name] = _read_exactly(file, spec.num_bytes, path)
         digest.update(tensors[name])
     _check_digest(digest.hexdigest(), header, path)
@@ -122,7 +100,7 @@ def verify_tensors(file: BinaryIO, header: Header, path: Path) -> None:
     """Check the tensors' digest in one pass of flat memory; the file stands at the end of its header."""
     digest = hashlib.sha256()
     for name, spec in header.tensors.items():
-        digest.update(_describe(name, spec))
+        digest.update(describe_tensor(name, spec))
         remaining = spec.num_bytes
         while remaining:
             chunk = _read_exactly(file, min(CHUNK_BYTES, remaining), path)
@@ -139,10 +117,12 @@ def read_open_header(file: BinaryIO, path: Path) -> Header:
     if len(prefix) < 8 or not 2 <= length <= MAX_HEADER_BYTES or 8 + length > file_bytes:
         if prefix.startswith((b"PK\x03\x04", b"\x80")):
             raise FileFormatError(
-                f"{path} is a PyTorch or pickle file", hint="charrnn never loads those: they can run any code"
+                f"{path} is a PyTorch or pickle file",
+                hint="charrnn never loads those: they can run any code",
             )
         raise FileFormatError(
-            f"{path} is not a charrnn file, or is cut off", hint="those come from `charrnn encode` and `charrnn train`"
+            f"{path} is not a charrnn file, or is cut off",
+            hint="those come from `charrnn encode` and `charrnn train`",
         )
     raw = _read_exactly(file, length, path)
     try:
@@ -166,10 +146,10 @@ def read_open_header(file: BinaryIO, path: Path) -> Header:
 
 def _check_header_digest(raw: bytes, metadata: dict[str, Any]) -> None:
     digest = metadata["header_sha256"]
-    if type(digest) is not str or len(digest) != 64 or raw.count(_DIGEST_FIELD) != 1:
+    if type(digest) is not str or len(digest) != 64 or raw.count(DIGEST_FIELD) != 1:
         raise ValueError("it has no digest")
-    start = raw.index(_DIGEST_FIELD) + len(_DIGEST_FIELD)
-    zeroed = raw[:start] + _NO_DIGEST.encode() + raw[start + 64 :]
+    start = raw.index(DIGEST_FIELD) + len(DIGEST_FIELD)
+    zeroed = raw[:start] + NO_DIGEST.encode() + raw[start + 64 :]
     if hashlib.sha256(zeroed).hexdigest() != digest:
         raise ValueError("the header's checksum does not match")
 
@@ -183,7 +163,9 @@ def _tensor_table(raw: dict[str, Any], start: int, file_bytes: int) -> dict[str,
         if set(entry) != {"dtype", "shape", "data_offsets"} or entry["dtype"] not in ITEM_BYTES:
             raise ValueError(f"tensor {name!r} has an unknown description")
         shape = _integers(entry["shape"])
-        spec = TensorSpec(entry["dtype"], shape, start, start + ITEM_BYTES[entry["dtype"]] * prod(shape))
+        spec = TensorSpec(
+            entry["dtype"], shape, start, start + ITEM_BYTES[entry["dtype"]] * prod(shape)
+        )
         if len(shape) > MAX_DIMS or prod(shape) > MAX_ELEMENTS:
             raise ValueError(f"tensor {name!r} is too large")
         if _integers(entry["data_offsets"]) != (spec.start - data_start, spec.stop - data_start):
@@ -207,9 +189,13 @@ def _parse_object(raw: bytes) -> dict[str, Any]:
     def refuse(constant: str) -> Any:
         raise ValueError(f"{constant} is not JSON")
 
-    parsed = json.loads(raw.decode("utf-8"), object_pairs_hook=without_duplicates, parse_constant=refuse)
+    parsed = json.loads(
+        raw.decode("utf-8"), object_pairs_hook=without_duplicates, parse_constant=refuse
+    )
     if b"\\ud" in raw.lower():
-        json.dumps(parsed, ensure_ascii=False).encode("utf-8")  # raises where a surrogate has no partner
+        json.dumps(parsed, ensure_ascii=False).encode(
+            "utf-8"
+        )  # raises where a surrogate has no partner
     return _object(parsed)
 
 
@@ -231,7 +217,7 @@ def _integers(value: Any) -> tuple[int, ...]:
     return tuple(value)
 
 
-def _describe(name: str, spec: TensorSpec) -> bytes:
+def describe_tensor(name: str, spec: TensorSpec) -> bytes:
     return json.dumps([name, spec.dtype, spec.shape], separators=(",", ":")).encode() + b"\n"
 
 
@@ -255,94 +241,3 @@ def _read_exactly(file: BinaryIO, count: int, path: Path) -> bytes:
 
 
 # ---- writing
-
-
-class TensorWriter:
-    """Takes the tensors' bytes in the header's order, in pieces of any size."""
-
-    def __init__(self, file: BinaryIO, specs: Mapping[str, TensorSpec]) -> None:
-        self.order = list(specs)
-        self._file = file
-        self._expected = [(name, spec, spec.num_bytes) for name, spec in specs.items()]
-        self._remaining = 0
-        self._digest = BackgroundDigest()
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Append to the current tensor; a piece never spans two."""
-        if not len(data):
-            return
-        while not self._remaining:  # an empty tensor takes no piece
-            name, spec, self._remaining = self._expected.pop(0)
-            self._digest.update(_describe(name, spec))
-        self._remaining -= len(data)
-        if self._remaining < 0:
-            raise ValueError("more bytes than the tensor's shape says")
-        self._digest.update(data)
-        self._file.write(data)
-
-    def hexdigest(self) -> str:
-        for name, spec, num_bytes in self._expected:
-            if num_bytes:
-                raise ValueError(f"tensor {name!r} was not written")
-            self._digest.update(_describe(name, spec))
-        if self._remaining:
-            raise ValueError("fewer bytes than the tensor's shape says")
-        return self._digest.hexdigest()
-
-
-def tensors_digest(specs: Mapping[str, TensorSpec], pieces: Mapping[str, bytes]) -> str:
-    """What `tensors_sha256` would be in a file of these tensors."""
-    digest = hashlib.sha256()
-    for name, spec in _ordered(specs).items():
-        digest.update(_describe(name, spec))
-        digest.update(pieces[name])
-    return digest.hexdigest()
-
-
-def _ordered(specs: Mapping[str, TensorSpec]) -> dict[str, TensorSpec]:
-    """Tensors as they stand in a file: wide items first, so that each is aligned, then by name."""
-    return dict(sorted(specs.items(), key=lambda item: (-ITEM_BYTES[item[1].dtype], item[0])))
-
-
-@contextlib.contextmanager
-def write_tensors(
-    path: Path,
-    kind: str,
-    specs: Mapping[str, TensorSpec],
-    metadata: Mapping[str, Any],
-    *,
-    replace: bool = False,
-) -> Iterator[TensorWriter]:
-    """Publish a file; the block writes the tensors in the writer's `order`.
-
-    Raises AlreadyPublishedError, StorageError.
-    """
-    specs = _ordered(specs)
-    fields = {"format": FORMAT, "kind": kind, "version": __version__, **metadata}
-    placeholder = _encode_header(specs, fields, _NO_DIGEST)
-    num_bytes = len(placeholder) + sum(spec.num_bytes for spec in specs.values())
-    with publish(path, num_bytes=num_bytes, replace=replace) as file:
-        file.write(placeholder)
-        writer = TensorWriter(file, specs)
-        yield writer
-        file.seek(0)
-        file.write(_sign(_encode_header(specs, fields, writer.hexdigest())))
-
-
-def _encode_header(specs: Mapping[str, TensorSpec], fields: Mapping[str, Any], tensors_sha256: str) -> bytes:
-    inner = {**fields, "tensors_sha256": tensors_sha256, "header_sha256": _NO_DIGEST}
-    text = json.dumps(inner, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    header: dict[str, Any] = {"__metadata__": {METADATA_KEY: text}}
-    start = 0
-    for name, spec in specs.items():
-        offsets = [start, start + spec.num_bytes]
-        header[name] = {"dtype": spec.dtype, "shape": list(spec.shape), "data_offsets": offsets}
-        start = offsets[1]
-    raw = json.dumps(header, separators=(",", ":")).encode()
-    raw += b" " * (-len(raw) % 8)
-    return len(raw).to_bytes(8, "little") + raw
-
-
-def _sign(header: bytes) -> bytes:
-    start = header.index(_DIGEST_FIELD) + len(_DIGEST_FIELD)
-    return header[:start] + hashlib.sha256(header).hexdigest().encode() + header[start + 64 :]

@@ -1,1 +1,4 @@
-"""From files to ids: reading, vocabularies, encoded texts and splits. Imports numpy, storage and the ground; knows no model."""
+"""From files to ids; knows no model.
+
+Imports numpy, storage and the ground.
+"""

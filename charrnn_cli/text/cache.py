@@ -6,15 +6,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, NotFoundError, TextError
 from charrnn_cli.storage.atomic import sweep_temporaries
 from charrnn_cli.storage.paths import corpora_directory, make_directory
-from charrnn_cli.text.corpus import Corpus, Progress, no_progress
+from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
 from charrnn_cli.text.decoding import CHUNK_BYTES, decompressed, open_text
-from charrnn_cli.text.documents import Gathered, gathered
+from charrnn_cli.text.documents import Gathered, gather_documents
 from charrnn_cli.text.encoding import check_not_encoded, encode_documents, is_encoded, num_bytes
-from charrnn_cli.text.facts import TextOptions
-from charrnn_cli.text.symbol_table import Unknown
 from charrnn_cli.text.vocab import Vocab
 
 DAY = 86_400.0  # seconds
@@ -26,7 +25,7 @@ def cached_corpus(
     *,
     vocab: Vocab | None = None,
     unknown: Unknown = "error",
-    progress: Progress = no_progress,
+    progress: ProgressCallback = no_progress,
 ) -> Corpus:
     """The encoded text from the cache, which is keyed by content and options; encoded now where it is missing.
 
@@ -39,7 +38,7 @@ def cached_corpus(
     check_not_encoded(paths)
     directory = make_directory(corpora_directory())
     sweep_temporaries(directory, idle=DAY)
-    with gathered(paths, options.include, progress) as found:
+    with gather_documents(paths, options.include, progress) as found:
         digests = _digests(found, progress)
         documents = [(each.name, each.optional, digests[each.path]) for each in found.documents]
         wanted = [vocab.characters, unknown] if vocab is not None else None
@@ -60,7 +59,7 @@ def cached_corpus(
             return Corpus.open(cached)
 
 
-def _digests(found: Gathered, progress: Progress) -> dict[Path, str]:
+def _digests(found: Gathered, progress: ProgressCallback) -> dict[Path, str]:
     """Of each file's bytes, decompressed, and what stands for one that cannot be read."""
     total = num_bytes(found)
     done, digests = 0, {}

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_cli.errors import FileFormatError, StorageError
-from charrnn_cli.storage.tensorfile import TensorSpec, open_regular, read_open_header, tensors_digest, verify_tensors
+from charrnn_cli.storage.opening import open_regular
+from charrnn_cli.storage.tensor_writer import tensors_digest
+from charrnn_cli.storage.tensorfile import TensorSpec, read_open_header, verify_tensors
 from charrnn_cli.text.vocab import Vocab
 
 # N characters of the text · V vocabulary · D documents
@@ -23,7 +25,7 @@ DTYPES: dict[str, np.dtype[np.unsignedinteger[Any]]] = {
 }
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 """Called often with what is done and what there is in all; what it raises ends the work, nothing left half made."""
 
 
@@ -82,7 +84,11 @@ class Corpus:
         ids_N = np.array(vocab.encode(text), dtype=DTYPES[ids_dtype(len(vocab))])
         counts_V = np.bincount(ids_N, minlength=len(vocab)).astype(np.uint64)
         specs = corpus_specs(ids_dtype(len(vocab)), len(ids_N), len(vocab), 1)
-        pieces = {"ids": ids_N.tobytes(), "vocabulary": vocab.to_code_points(), "counts": counts_V.tobytes()}
+        pieces = {
+            "ids": ids_N.tobytes(),
+            "vocabulary": vocab.to_code_points(),
+            "counts": counts_V.tobytes(),
+        }
         digest = tensors_digest(specs, pieces)
         return cls(
             vocab,
@@ -112,11 +118,16 @@ class Corpus:
                 or specs["ids"].dtype not in DTYPES
                 or specs["ids"].shape != (num_characters,)
                 or (specs["vocabulary"].dtype, specs["counts"].dtype) != ("U32", "U64")
-                or ("documents" in specs and (specs["documents"].dtype, len(specs["documents"].shape)) != ("U64", 1))
+                or (
+                    "documents" in specs
+                    and (specs["documents"].dtype, len(specs["documents"].shape)) != ("U64", 1)
+                )
                 or specs["vocabulary"].shape != specs["counts"].shape
                 or type(header.metadata.get("name")) is not str
             ):
-                raise FileFormatError(f"{path} is not an encoded text", hint="make one with `charrnn encode TEXT`")
+                raise FileFormatError(
+                    f"{path} is not an encoded text", hint="make one with `charrnn encode TEXT`"
+                )
             if verify:
                 verify_tensors(file, header, path)
             descriptor = os.dup(file.fileno())
@@ -136,7 +147,9 @@ class Corpus:
         num_symbols = specs["vocabulary"].shape[0]
         starts = [0]
         if "documents" in specs:
-            starts = np.frombuffer(pread("documents", 0, *specs["documents"].shape), np.uint64).tolist()
+            starts = np.frombuffer(
+                pread("documents", 0, *specs["documents"].shape), np.uint64
+            ).tolist()
             if not starts or starts[0] or starts != sorted(starts) or starts[-1] > num_characters:
                 raise FileFormatError(f"{path} has documents that do not follow each other")
         corpus = cls(
@@ -150,7 +163,9 @@ class Corpus:
         return corpus
 
 
-def corpus_specs(dtype: str, num_characters: int, vocabulary_size: int, num_documents: int) -> dict[str, TensorSpec]:
+def corpus_specs(
+    dtype: str, num_characters: int, vocabulary_size: int, num_documents: int
+) -> dict[str, TensorSpec]:
     """The tensors of an encoded text; where one document is all, nothing says where it starts."""
     specs = {
         "ids": TensorSpec(dtype, (num_characters,)),

@@ -13,10 +13,11 @@ from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 
+from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import CharrnnError, TextError
 from charrnn_cli.storage.digest import BackgroundDigest
-from charrnn_cli.storage.tensorfile import open_regular
-from charrnn_cli.text.facts import TextFacts, TextOptions
+from charrnn_cli.storage.opening import open_regular
+from charrnn_cli.text.facts import TextFacts
 
 CHUNK_BYTES = 1 << 20
 
@@ -44,7 +45,9 @@ def read_text(path: Path, options: TextOptions) -> str:
     return "".join(piece if isinstance(piece, str) else piece.decode("ascii") for piece in pieces)
 
 
-def read_pieces(path: Path, options: TextOptions, facts: TextFacts, name: str | None = None) -> Iterator[Piece]:
+def read_pieces(
+    path: Path, options: TextOptions, facts: TextFacts, name: str | None = None
+) -> Iterator[Piece]:
     """Yield a file's text and fill in `facts`. Raises TextError with the offset of what cannot be decoded.
 
     `name` is what messages call the file.
@@ -77,9 +80,13 @@ def _translated(path: Path) -> Iterator[BinaryIO]:
         try:
             yield file
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise TextError(f"{path} is a damaged gzip file: {error}", hint="copy or make it again") from error
+            raise TextError(
+                f"{path} is a damaged gzip file: {error}", hint="copy or make it again"
+            ) from error
         except OSError as error:
-            raise TextError(f"cannot read {path}: {error.strerror}", hint="try again, or copy it first") from error
+            raise TextError(
+                f"cannot read {path}: {error.strerror}", hint="try again, or copy it first"
+            ) from error
 
 
 def decompressed(raw: BinaryIO) -> BinaryIO:
@@ -139,7 +146,11 @@ def _with_plain_newlines(pieces: Iterator[Piece], facts: TextFacts) -> Iterator[
         held = piece.endswith(b"\r" if isinstance(piece, bytes) else "\r")  # type: ignore[arg-type]
         if held:
             piece = piece[:-1]
-        plain = _plain_bytes(piece, facts) if isinstance(piece, bytes) else _plain_characters(piece, facts)
+        plain = (
+            _plain_bytes(piece, facts)
+            if isinstance(piece, bytes)
+            else _plain_characters(piece, facts)
+        )
         if plain:
             yield plain
     if held:
@@ -174,7 +185,9 @@ def _normalized(pieces: Iterator[Piece], form: Literal["NFC", "NFKC"]) -> Iterat
     held = ""
     for piece in pieces:
         held += piece if isinstance(piece, str) else piece.decode("ascii")
-        cut = next((index for index in range(len(held) - 1, 0, -1) if _starts_afresh(held[index], form)), 0)
+        cut = next(
+            (index for index in range(len(held) - 1, 0, -1) if _starts_afresh(held[index], form)), 0
+        )
         if cut:
             yield unicodedata.normalize(form, held[:cut])
             held = held[cut:]
@@ -194,12 +207,18 @@ def _starts_afresh(character: str, form: Literal["NFC", "NFKC"]) -> bool:
 def _second_parts() -> frozenset[str]:
     """Characters that are composed with the one before though they combine with none: 0.1 s to find."""
     decomposed = (unicodedata.decomposition(chr(code)).split() for code in range(0x110000))
-    seconds = {chr(int(parts[1], 16)) for parts in decomposed if len(parts) == 2 and not parts[0].startswith("<")}
+    seconds = {
+        chr(int(parts[1], 16))
+        for parts in decomposed
+        if len(parts) == 2 and not parts[0].startswith("<")
+    }
     hangul = {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))}
     return frozenset(seconds | hangul)
 
 
-def _undecodable(name: str, encoding: str, error: UnicodeDecodeError, base: int, file: BinaryIO) -> TextError:
+def _undecodable(
+    name: str, encoding: str, error: UnicodeDecodeError, base: int, file: BinaryIO
+) -> TextError:
     data = bytes(error.object)
     found = data[error.start : error.start + 1]
     offset = base + error.start
@@ -208,7 +227,9 @@ def _undecodable(name: str, encoding: str, error: UnicodeDecodeError, base: int,
     hint = "name the text's encoding, for example --encoding latin-1 or cp1252"
     return TextError(
         f"{name} is not valid {encoding}: {what} at byte {offset:,} (line {_line_at(file, offset):,})",
-        hint=f"it looks like {likely}: --encoding {likely}" if likely and likely != encoding else hint,
+        hint=f"it looks like {likely}: --encoding {likely}"
+        if likely and likely != encoding
+        else hint,
     )
 
 
@@ -234,7 +255,10 @@ def _likely_encoding(data: bytes) -> str | None:
         except UnicodeDecodeError:
             continue
         foreign = [character for character in text if character > "\x7f"]
-        common = sum("\u3040" <= character <= "\u9fff" or "\uac00" <= character <= "\ud7a3" for character in foreign)
+        common = sum(
+            "\u3040" <= character <= "\u9fff" or "\uac00" <= character <= "\ud7a3"
+            for character in foreign
+        )
         if common > 0.8 * len(foreign):
             return encoding
     return None

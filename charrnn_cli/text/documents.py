@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, cast
 from charrnn_cli.errors import StorageError, TextError
 from charrnn_cli.storage.atomic import scratch_file
 from charrnn_cli.storage.paths import corpora_directory, make_directory
+from charrnn_cli.storage.source import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from io import BufferedReader
 
-STANDARD_INPUT = Path("-")
 CHUNK_BYTES = 1 << 20
-PATIENCE = 0.2  # seconds between looks whether to go on waiting for standard input
+POLL_INTERVAL = 0.2  # seconds between looks whether to go on waiting for standard input
 _FROM_STANDARD_INPUT = "standard input"
 
 
@@ -54,7 +54,9 @@ class Gathered:
 
 
 @contextlib.contextmanager
-def gathered(paths: Sequence[Path], include: str, waiting: Callable[[int, int], None]) -> Iterator[Gathered]:
+def gather_documents(
+    paths: Sequence[Path], include: str, waiting: Callable[[int, int], None]
+) -> Iterator[Gathered]:
     """The files that are named, those of directories sorted by path; standard input is kept in a file meanwhile.
 
     `waiting` is called often while it comes in, and may raise.
@@ -72,7 +74,10 @@ def gathered(paths: Sequence[Path], include: str, waiting: Callable[[int, int], 
                 before = len(found.documents)
                 _walk(path, include, found)
                 if len(found.documents) == before:
-                    raise TextError(f"no file in {path} matches {include!r}", hint="--include '*.txt' names others")
+                    raise TextError(
+                        f"no file in {path} matches {include!r}",
+                        hint="--include '*.txt' names others",
+                    )
             else:
                 found.documents.append(Document(path, _printable(path.name)))
         yield found
@@ -101,7 +106,9 @@ def _walk(root: Path, include: str, found: Gathered) -> None:
         try:
             entries = list(os.scandir(directory))
         except OSError as error:
-            found.skipped.append((_printable(str(directory.relative_to(root))), error.strerror or str(error)))
+            found.skipped.append(
+                (_printable(str(directory.relative_to(root))), error.strerror or str(error))
+            )
             continue
         for entry in entries:
             if entry.name.startswith("."):
@@ -129,7 +136,10 @@ def _matches(path: PurePath, include: str) -> bool:
 def _standard_input(waiting: Callable[[int, int], None]) -> Iterator[Path]:
     """Its bytes as a file, since a text is read twice."""
     if sys.stdin.isatty():
-        raise TextError("nothing comes in through standard input", hint="for example: cat *.txt | charrnn train -")
+        raise TextError(
+            "nothing comes in through standard input",
+            hint="for example: cat *.txt | charrnn train -",
+        )
     directory = make_directory(corpora_directory())
     with contextlib.ExitStack() as stack:
         try:
@@ -138,7 +148,9 @@ def _standard_input(waiting: Callable[[int, int], None]) -> Iterator[Path]:
                 file.write(chunk)
             file.flush()
         except OSError as error:
-            raise StorageError(f"cannot keep standard input in {directory}: {error.strerror}") from error
+            raise StorageError(
+                f"cannot keep standard input in {directory}: {error.strerror}"
+            ) from error
         yield path
 
 
@@ -146,7 +158,7 @@ def _next_chunk(waiting: Callable[[int, int], None]) -> bytes:
     """Bytes of standard input; empty at its end."""
     source = sys.stdin.buffer
     with contextlib.suppress(OSError, ValueError):  # a system that waits for sockets alone
-        while not select.select([source], [], [], PATIENCE)[0]:
+        while not select.select([source], [], [], POLL_INTERVAL)[0]:
             waiting(0, 1)
     waiting(0, 1)
     return cast("BufferedReader", source).read1(CHUNK_BYTES)

@@ -10,17 +10,29 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import CharrnnError, TextError
 from charrnn_cli.storage.atomic import check_absent
-from charrnn_cli.storage.tensorfile import TensorWriter, read_header, write_tensors
-from charrnn_cli.text.corpus import CORPUS_KIND, Corpus, Ids, Progress, corpus_specs, ids_dtype, no_progress
+from charrnn_cli.storage.tensor_writer import TensorWriter, write_tensors
+from charrnn_cli.storage.tensorfile import read_header
+from charrnn_cli.text.corpus import (
+    CORPUS_KIND,
+    Corpus,
+    Ids,
+    ProgressCallback,
+    corpus_specs,
+    ids_dtype,
+    no_progress,
+)
 from charrnn_cli.text.decoding import open_text, read_pieces
-from charrnn_cli.text.documents import Document, Gathered, gathered
-from charrnn_cli.text.facts import TextFacts, TextOptions
-from charrnn_cli.text.symbol_table import CODE_POINTS, SymbolTable, Unknown, symbol_table
+from charrnn_cli.text.documents import Document, Gathered, gather_documents
+from charrnn_cli.text.facts import TextFacts
+from charrnn_cli.text.symbol_table import CODE_POINTS, SymbolTable, symbol_table
 from charrnn_cli.text.vocab import Vocab
 
-MOST_LISTED = 1_000  # unseen characters and skipped files in a header, which has room for some 40,000
+MOST_LISTED = (
+    1_000  # unseen characters and skipped files in a header, which has room for some 40,000
+)
 
 
 def encode_text(
@@ -30,7 +42,7 @@ def encode_text(
     *,
     vocab: Vocab | None = None,
     unknown: Unknown = "error",
-    progress: Progress = no_progress,
+    progress: ProgressCallback = no_progress,
 ) -> Corpus:
     """Encode files, directories or standard input into `output`.
 
@@ -41,7 +53,7 @@ def encode_text(
     check_absent(output)
     paths = [paths] if isinstance(paths, Path) else paths
     check_not_encoded(paths)
-    with gathered(paths, options.include, progress) as found:
+    with gather_documents(paths, options.include, progress) as found:
         return encode_documents(found, output, options, vocab, unknown, progress)
 
 
@@ -59,7 +71,9 @@ def is_encoded(path: Path) -> bool:
 def check_not_encoded(paths: Sequence[Path]) -> None:
     """Raises TextError for an encoded file among texts."""
     for path in filter(is_encoded, paths):
-        raise TextError(f"{path} is encoded already", hint=f"`charrnn encode --decode {path}` writes its text")
+        raise TextError(
+            f"{path} is encoded already", hint=f"`charrnn encode --decode {path}` writes its text"
+        )
 
 
 def encode_documents(
@@ -68,22 +82,31 @@ def encode_documents(
     options: TextOptions,
     vocab: Vocab | None,
     unknown: Unknown,
-    progress: Progress,
+    progress: ProgressCallback,
     digests: Mapping[Path, str] | None = None,
 ) -> Corpus:
-    """`encode_text` of documents that were gathered, and of which `digests` are known."""
+    """`encode_text` of documents that were gather_documents, and of which `digests` are known."""
     total = 2 * max(1, num_bytes(found))
     counted = _Count.of(found, options, lambda done: progress(done, total))
     if not counted.starts:
         raise TextError(f"{found.title} is empty", hint="name a file that holds text")
-    if digests is not None and [digests[document.path] for document in counted.documents] != counted.facts.digests:
+    if (
+        digests is not None
+        and [digests[document.path] for document in counted.documents] != counted.facts.digests
+    ):
         raise _changed(found)
     table = symbol_table(counted.counts, options, vocab, unknown)
     characters, starts = counted.characters, counted.starts
-    if table.dropped is not None:  # how much of each document stays is known after a pass with the table
-        starts, characters = _starts_without(counted, options, table, lambda done: progress(done, total))
+    if (
+        table.dropped is not None
+    ):  # how much of each document stays is known after a pass with the table
+        starts, characters = _starts_without(
+            counted, options, table, lambda done: progress(done, total)
+        )
         if not characters:
-            raise TextError(f"{found.title} has no character of the vocabulary", hint="train a new model on it")
+            raise TextError(
+                f"{found.title} has no character of the vocabulary", hint="train a new model on it"
+            )
     dtype, num_symbols = ids_dtype(len(table.vocab)), len(table.vocab)
     specs = corpus_specs(dtype, characters, num_symbols, len(starts))
     metadata = {
@@ -124,12 +147,16 @@ def encode_documents(
 
 
 def _changed(found: Gathered) -> TextError:
-    return TextError(f"{found.title} changed while it was read", hint="try again when nothing writes to it")
+    return TextError(
+        f"{found.title} changed while it was read", hint="try again when nothing writes to it"
+    )
 
 
 def _bincount_bytes(codes: Ids | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """How often each byte occurs; counted in pairs, which takes half the time."""
-    pairs = np.bincount(codes[: len(codes) // 2 * 2].view(np.uint16), minlength=1 << 16).reshape(256, 256)
+    pairs = np.bincount(codes[: len(codes) // 2 * 2].view(np.uint16), minlength=1 << 16).reshape(
+        256, 256
+    )
     counts: npt.NDArray[np.int64] = pairs.sum(axis=0) + pairs.sum(axis=1)
     if len(codes) % 2:
         counts[codes[-1]] += 1
@@ -161,7 +188,9 @@ class _Count:
                 if not document.optional:
                     raise
                 count._take_back(document, options)
-                found.skipped.append((document.name, error.message.removeprefix(f"{document.path} ")))
+                found.skipped.append(
+                    (document.name, error.message.removeprefix(f"{document.path} "))
+                )
                 continue
             if count.characters == before:
                 found.skipped.append((document.name, "is empty"))
@@ -218,7 +247,11 @@ def _write_ids(
 
 
 def _ids(
-    counted: _Count, options: TextOptions, table: SymbolTable, facts: TextFacts, progress: Callable[[int], None]
+    counted: _Count,
+    options: TextOptions,
+    table: SymbolTable,
+    facts: TextFacts,
+    progress: Callable[[int], None],
 ) -> Iterator[tuple[bool, bytes | Ids]]:
     """The whole text as ids, in pieces; and whether a document starts with the piece."""
     separator = np.array([ord(character) for character in options.separator], np.int64)

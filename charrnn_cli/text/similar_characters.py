@@ -36,7 +36,10 @@ def closest_text(text: str, known: Container[str]) -> str:
     """
     forms = [text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))]
     best = min(forms, key=lambda form: sum(character not in known for character in form))
-    return "".join(character if character in known else closest(character, known) or character for character in best)
+    return "".join(
+        character if character in known else closest(character, known) or character
+        for character in best
+    )
 
 
 def _candidates(character: str) -> Iterator[str]:
@@ -45,5 +48,7 @@ def _candidates(character: str) -> Iterator[str]:
             yield from group
     yield _ELLIPSES.get(character, "")
     yield from (unicodedata.normalize(form, character) for form in ("NFC", "NFD", "NFKC", "NFKD"))
-    bare = "".join(part for part in unicodedata.normalize("NFKD", character) if not unicodedata.combining(part))
+    bare = "".join(
+        part for part in unicodedata.normalize("NFKD", character) if not unicodedata.combining(part)
+    )
     yield from (bare, character.lower(), character.upper(), bare.lower(), bare.upper())

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from charrnn_cli.config import TrainConfig, ValSplit
 from charrnn_cli.errors import TextError
 from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.rows import Span
 
 # B batch rows · T time · R validation rows · N characters
 
@@ -20,10 +21,9 @@ SPREAD_ROWS = 100
 MIN_ROW = 100  # characters; shorter rows would mostly measure the cold start
 MIN_SEGMENT = 1_000
 CHUNK = 1 << 20
-GAP_STRIDE = 4  # during training every fourth row of training text shows the gap; at the end all of them do
-
-Span = tuple[int, int]
-"""Characters from start to stop."""
+GAP_STRIDE = (
+    4  # during training every fourth row of training text shows the gap; at the end all of them do
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,38 +112,22 @@ def matching_rows(split: Split) -> tuple[Span, ...]:
     for row, (val_start, val_stop) in enumerate(split.val):
         first, last = split.train[min(row // rows_per_span, len(split.train) - 1)]
         slot = (last - first) // rows_per_span
-        start = first + slot * (row % rows_per_span) + 1  # a row's first input is the character before it
+        start = (
+            first + slot * (row % rows_per_span) + 1
+        )  # a row's first input is the character before it
         stop = start + min(val_stop - val_start, slot - 1)
         if start < stop:
             rows.append((start, stop))
     return tuple(rows)
 
 
-def symbol_shares(corpus: Corpus, split: Split) -> npt.NDArray[np.float64]:
+def symbol_frequencies(corpus: Corpus, split: Split) -> npt.NDArray[np.float64]:
     """How much of the training text each symbol is, (V,); one more of each is counted, so that none is 0."""
     counts_V = corpus.counts_V.astype(np.float64) + 1
     for start, stop in split.val:  # the smaller part
         for first in range(start, stop, CHUNK):
-            counts_V -= np.bincount(corpus.read(first, min(stop, first + CHUNK)), minlength=len(counts_V))
-    shares_V: npt.NDArray[np.float64] = counts_V / counts_V.sum()
-    return shares_V
-
-
-IGNORED = -100
-"""Target of positions behind a shorter row's end, as torch's cross entropy skips it."""
-
-
-def row_windows(corpus: Corpus, rows: Sequence[Span], start: int, length: int) -> npt.NDArray[np.int64]:
-    """Columns `start` to `start + length` of several rows side by side: (2, length, R), inputs and targets.
-
-    Every character of a row is a target once; the first one's input is the character before the row.
-    """
-    both_TR = np.empty((2, length, len(rows)), np.int64)
-    both_TR[0], both_TR[1] = 0, IGNORED
-    for column, (first, last) in enumerate(rows):
-        begin, end = first + start, min(first + start + length, last)
-        if begin < end:
-            ids = corpus.read(begin - 1, end)
-            both_TR[0, : end - begin, column] = ids[:-1]
-            both_TR[1, : end - begin, column] = ids[1:]
-    return both_TR
+            counts_V -= np.bincount(
+                corpus.read(first, min(stop, first + CHUNK)), minlength=len(counts_V)
+            )
+    frequencies_V: npt.NDArray[np.float64] = counts_V / counts_V.sum()
+    return frequencies_V

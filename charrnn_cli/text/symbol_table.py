@@ -1,22 +1,19 @@
 """Which symbols a text has: from code points, counted, to the ids of a vocabulary."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError
 from charrnn_cli.text.corpus import DTYPES, ids_dtype
-from charrnn_cli.text.facts import TextOptions
 from charrnn_cli.text.vocab import Vocab, named_character
 
 CODE_POINTS = 0x110000
 REPLACEMENT = 0xFFFD
 MOST_NAMED = 10  # unseen characters in a message
-
-Unknown = Literal["error", "drop", "extend"]
-"""What to do with characters that a given vocabulary does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +41,17 @@ def symbol_table(
     present = np.flatnonzero(counts)
     surrogates = present[(present >= 0xD800) & (present < 0xE000)]
     if len(surrogates):
-        raise TextError(f"the text has U+{surrogates[0]:04X}, half of a character", hint="look at its --encoding")
-    separator = np.array([ord(character) for character in options.separator], np.int64)  # never left out
+        raise TextError(
+            f"the text has U+{surrogates[0]:04X}, half of a character",
+            hint="look at its --encoding",
+        )
+    separator = np.array(
+        [ord(character) for character in options.separator], np.int64
+    )  # never left out
     if vocab is not None and options.min_count > 1:
-        raise ConfigError("a given vocabulary leaves --min-count nothing to do", hint="leave out --min-count")
+        raise ConfigError(
+            "a given vocabulary leaves --min-count nothing to do", hint="leave out --min-count"
+        )
     mapped = np.arange(CODE_POINTS)
     if vocab is None:
         rare = np.setdiff1d(present[counts[present] < options.min_count], separator)
@@ -62,14 +66,15 @@ def symbol_table(
         if unseen and unknown == "error":
             raise UnknownCharacterError(
                 f"the text has {described_characters(unseen)} that the model never saw",
-                hint="--unknown drop leaves them out, --unknown extend makes the model learn them",
+                hint="--unknown skip leaves them out, --unknown extend makes the model learn them",
             )
         dropped = None
-        if unknown == "drop" and np.isin(separator, strange).any():
+        if unknown == "skip" and np.isin(separator, strange).any():
             raise UnknownCharacterError(
-                f"the model never saw the separator {options.separator!r}", hint="use another --separator, or none"
+                f"the model never saw the separator {options.separator!r}",
+                hint="use another --separator, or none",
             )
-        if unknown == "drop" and unseen:
+        if unknown == "skip" and unseen:
             dropped = np.zeros(CODE_POINTS, bool)
             dropped[strange] = True
         elif unseen:
@@ -88,7 +93,10 @@ def symbol_table(
 def described_characters(counts: dict[str, int], number: int | None = None) -> str:
     """`3 characters, 'Ω' (U+03A9) 12x, ...`: the commonest by name; `number` where `counts` has not all of them."""
     number = len(counts) if number is None else number
-    named = [f"{named_character(character)} {count:,}x" for character, count in list(counts.items())[:MOST_NAMED]]
+    named = [
+        f"{named_character(character)} {count:,}x"
+        for character, count in list(counts.items())[:MOST_NAMED]
+    ]
     more = f" and {number - MOST_NAMED:,} more" if number > MOST_NAMED else ""
     noun = "a character" if number == 1 else f"{number:,} characters"
     return f"{noun}, {', '.join(named)}{more},"

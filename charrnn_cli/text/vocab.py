@@ -32,7 +32,9 @@ class Vocab:
     def from_code_points(cls, raw: bytes | memoryview) -> Self:
         """From u32 little-endian code points, as the files hold them. Raises FileFormatError."""
         try:
-            return cls(bytes(raw).decode("utf-32-le"))  # refuses surrogates and what lies beyond U+10FFFF
+            return cls(
+                bytes(raw).decode("utf-32-le")
+            )  # refuses surrogates and what lies beyond U+10FFFF
         except ValueError as error:
             raise FileFormatError(f"the vocabulary is damaged: {error}") from error
 
@@ -77,8 +79,8 @@ class Vocab:
         noun = "a character" if len(first_seen) == 1 else "characters"
         likes = [(character, closest(character, self)) for character in first_seen]
         known = [f"{like!r} for {character!r}" for character, like in likes[:3] if like is not None]
-        other = f"use only the model's {len(self)} characters, or --on-unknown skip"
+        other = f"use only the model's {len(self)} characters, or --unknown skip"
         return UnknownCharacterError(
             f"{noun} the model never saw: {', '.join(named)}{more}",
-            hint=f"it knows {', '.join(known)}: use --on-unknown closest" if known else other,
+            hint=f"it knows {', '.join(known)}: use --unknown closest" if known else other,
         )

@@ -1,1 +1,5 @@
-"""From a text to a trained run. Imports torch and everything below; the torch-free modules raise errors before it loads."""
+"""From a text to a trained run.
+
+Imports torch, numpy, model and everything below. The modules that prepare a run do not import
+torch, so that errors appear before it loads.
+"""

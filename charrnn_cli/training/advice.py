@@ -1,6 +1,5 @@
 """What the sizes and losses of a run say, as advice: the field's rules of thumb, executed."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -31,20 +30,21 @@ class Advice:
     """Settings to try next, by their names in the configurations."""
 
 
-def bits_per_character(nats: float) -> float:
-    """bpc = nats / ln 2."""
-    return nats / math.log(2)
-
-
 def advise_on_size(num_parameters: int, num_characters: int) -> Advice:
     """Parameters against characters of training text."""
     ratio = num_parameters / num_characters
     each = f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
     figure = f"{num_parameters:,} parameters for {num_characters:,} characters ({each} a character)"
     if ratio < UNDERFIT_RATIO:
-        return Advice("underfitting", f"{figure}: small for this text; a larger --size or more --layers learns more")
+        return Advice(
+            "underfitting",
+            f"{figure}: small for this text; a larger --size or more --layers learns more",
+        )
     if ratio > OVERFIT_RATIO:
-        return Advice("overfitting", f"{figure}: large for this text; raise --dropout, or use a smaller --size")
+        return Advice(
+            "overfitting",
+            f"{figure}: large for this text; raise --dropout, or use a smaller --size",
+        )
     return Advice("fine", f"{figure}: the same order of magnitude, as it should be")
 
 
@@ -56,11 +56,6 @@ def advise_on_validation(val_characters: int) -> Advice | None:
     return None
 
 
-def automatic_embed(vocabulary_size: int) -> int:
-    """Width of the embedding for a vocabulary: 64 up to 512 symbols, then about 4·√V, at most 512."""
-    return 64 if vocabulary_size <= 512 else min(512, 64 * round(4 * math.sqrt(vocabulary_size) / 64))
-
-
 def advise_on_vocabulary(model: ModelConfig, counts: Sequence[int]) -> Advice | None:
     """What a large vocabulary costs: the output layer's share of the multiplications, and what rare symbols make of it.
 
@@ -70,7 +65,10 @@ def advise_on_vocabulary(model: ModelConfig, counts: Sequence[int]) -> Advice | 
     recurrent = (
         GATES[model.cell]
         * model.size
-        * sum(model.size + (model.input_size(layer) if layer or model.embed else 0) for layer in range(model.layers))
+        * sum(
+            model.size + (model.input_size(layer) if layer or model.embed else 0)
+            for layer in range(model.layers)
+        )
     )
     share = output / (output + recurrent)
     if share < COSTLY_OUTPUT:
@@ -79,7 +77,9 @@ def advise_on_vocabulary(model: ModelConfig, counts: Sequence[int]) -> Advice | 
     kept = sum(count >= RARE for count in counts)
     if kept > 0.9 * len(counts):
         return Advice("costly", figure)
-    return Advice("costly", f"{figure}; with --min-count {RARE} it would be {kept + 1:,} characters")
+    return Advice(
+        "costly", f"{figure}; with --min-count {RARE} it would be {kept + 1:,} characters"
+    )
 
 
 def advise_on_losses(train_loss: float, val_loss: float, dropout: float, size: int) -> Advice:
@@ -88,14 +88,26 @@ def advise_on_losses(train_loss: float, val_loss: float, dropout: float, size: i
     figures = f"train {train_loss:.3f}, val {val_loss:.3f}, a gap of {gap:.2f}"
     if gap > GAP_LARGE:
         if dropout < MAX_DROPOUT:
-            change: dict[str, float] = {"dropout": min(MAX_DROPOUT, round(dropout + DROPOUT_STEP, 2))}
+            change: dict[str, float] = {
+                "dropout": min(MAX_DROPOUT, round(dropout + DROPOUT_STEP, 2))
+            }
         else:
             change = {"size": max(1, size // 2)}
-        return Advice("overfitting", f"{figures}: it knows this text better than its language", change)
-    if gap < GAP_SMALL:
-        change = {"dropout": max(0.0, round(dropout - DROPOUT_STEP, 2))} if dropout > 0 else {"size": 2 * size}
         return Advice(
-            "underfitting", f"{figures}: no overfitting; a larger model or more steps would learn more", change
+            "overfitting", f"{figures}: it knows this text better than its language", change
+        )
+    if gap < GAP_SMALL:
+        change = (
+            {"dropout": max(0.0, round(dropout - DROPOUT_STEP, 2))}
+            if dropout > 0
+            else {"size": 2 * size}
+        )
+        return Advice(
+            "underfitting",
+            f"{figures}: no overfitting; a larger model or more steps would learn more",
+            change,
         )
     change = {"size": 2 * size, "dropout": min(MAX_DROPOUT, round(dropout + DROPOUT_STEP / 2, 2))}
-    return Advice("fine", f"{figures}: healthy; a lower loss takes a larger model with more dropout", change)
+    return Advice(
+        "fine", f"{figures}: healthy; a lower loss takes a larger model with more dropout", change
+    )

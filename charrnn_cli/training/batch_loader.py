@@ -20,25 +20,33 @@ class Batch:
 
     inputs: Tensor
     targets: Tensor
-    fresh: Tensor | None
+    reset_rows: Tensor | None
     count: int
 
 
-class Feed:
+class BatchLoader:
     """Windows on a device: copied one by one, or picked there where the whole text is `resident`."""
 
     def __init__(self, windows: Windows, device: torch.device, *, resident: bool) -> None:
         self._windows, self._device = windows, device
-        self._text = _Resident(windows, device) if resident and isinstance(windows, TrainWindows) else None
+        self._text = (
+            _Resident(windows, device) if resident and isinstance(windows, TrainWindows) else None
+        )
 
-    def at(self, step: int) -> Batch:
+    def batch(self, step: int) -> Batch:
         """The batch of a step."""
         if self._text is not None:
-            return self._text.at(step)
+            return self._text.batch(step)
         window = self._windows.at(step)
-        fresh_B = None if window.fresh is None else torch.from_numpy(window.fresh).to(self._device)
+        reset_rows_B = (
+            None
+            if window.reset_rows is None
+            else torch.from_numpy(window.reset_rows).to(self._device)
+        )
         inputs_TB, targets_TB = (torch.from_numpy(ids) for ids in (window.inputs, window.targets))
-        return Batch(inputs_TB.to(self._device), targets_TB.to(self._device), fresh_B, window.count)
+        return Batch(
+            inputs_TB.to(self._device), targets_TB.to(self._device), reset_rows_B, window.count
+        )
 
 
 class _Resident:
@@ -47,7 +55,9 @@ class _Resident:
     def __init__(self, windows: TrainWindows, device: torch.device) -> None:
         self._windows = windows
         ids_N = np.empty(min(CHUNK, windows.num_characters), _dtype(windows))
-        self._text_N = torch.empty(windows.num_characters, dtype=torch.from_numpy(ids_N).dtype, device=device)
+        self._text_N = torch.empty(
+            windows.num_characters, dtype=torch.from_numpy(ids_N).dtype, device=device
+        )
         for start in range(0, windows.num_characters, CHUNK):
             piece_N = ids_N[: windows.num_characters - start]
             windows.read_into(piece_N, start)
@@ -55,13 +65,15 @@ class _Resident:
         self._starts_B = torch.from_numpy(windows.starts(0)).to(device)
         self._times_T = torch.arange(windows.seq_len + 1, device=device)
 
-    def at(self, step: int) -> Batch:
+    def batch(self, step: int) -> Batch:
         window = step % self._windows.per_epoch
         where_TB = self._starts_B + (self._times_T + window * self._windows.seq_len)[:, None]
         ids_TB = self._text_N[where_TB].long()
-        fresh = self._windows.fresh(step)
-        fresh_B = None if fresh is None else torch.from_numpy(fresh).to(self._text_N.device)
-        return Batch(ids_TB[:-1], ids_TB[1:], fresh_B, ids_TB[1:].numel())
+        reset_rows = self._windows.reset_rows(step)
+        reset_rows_B = (
+            None if reset_rows is None else torch.from_numpy(reset_rows).to(self._text_N.device)
+        )
+        return Batch(ids_TB[:-1], ids_TB[1:], reset_rows_B, ids_TB[1:].numel())
 
 
 def has_room(windows: Windows, device: torch.device) -> bool:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 
 from charrnn_cli.errors import DeviceError, MemoryShortageError
@@ -16,7 +17,11 @@ _BF16_CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 and Arm names in /p
 
 def available_devices() -> list[str]:
     """Every device that training can use, the best first."""
-    devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    devices = (
+        [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        if torch.cuda.is_available()
+        else []
+    )
     if torch.backends.mps.is_available():
         devices.append("mps")
     return [*devices, "cpu"]
@@ -30,7 +35,9 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and "cuda:0" in devices:
         return torch.device("cuda:0")
     if name not in devices:
-        raise DeviceError(f"no device {name!r} here; there is {', '.join(devices)}", hint="use --device auto")
+        raise DeviceError(
+            f"no device {name!r} here; there is {', '.join(devices)}", hint="use --device auto"
+        )
     return torch.device(name)
 
 
@@ -52,14 +59,22 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Non
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
+def torch_generator(device: torch.device, words: list[int]) -> torch.Generator:
+    """A generator on `device` that is seeded by `derive_seed`'s words."""
+    seed = int(np.random.PCG64(words).random_raw()) >> 1  # torch takes 63 bits
+    return torch.Generator(device).manual_seed(seed)
+
+
 @contextlib.contextmanager
-def memory_errors_told(advice: str) -> Iterator[None]:
+def translate_memory_errors(advice: str) -> Iterator[None]:
     """Turn torch's errors of short memory into MemoryShortageError, with what to change as its hint."""
     try:
         yield
     except RuntimeError as error:  # the CPU's allocator has no class of its own
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-            raise MemoryShortageError("the model and its batch do not fit into the memory", hint=advice) from error
+            raise MemoryShortageError(
+                "the model and its batch do not fit into the memory", hint=advice
+            ) from error
         raise
 
 
@@ -69,5 +84,10 @@ def _cpu_multiplies_bf16() -> bool:
         cpuinfo = Path("/proc/cpuinfo").read_text("utf-8")
     except OSError:
         return False
-    flags = {flag for line in cpuinfo.splitlines() if line[:5].lower() in ("flags", "featu") for flag in line.split()}
+    flags = {
+        flag
+        for line in cpuinfo.splitlines()
+        if line[:5].lower() in ("flags", "featu")
+        for flag in line.split()
+    }
     return bool(flags & _BF16_CPU_FLAGS)

@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.splits import IGNORED, Span, row_windows
+from charrnn_cli.text.rows import IGNORED, Span, row_windows
 from charrnn_cli.training.device import autocast
-from charrnn_cli.training.network import CharRNN, State
+from charrnn_cli.training.network import CharRNN, RecurrentState
 
 LOGITS = 1 << 24  # elements at a time, 64 MB: bounds the memory, not the result
 MAX_WINDOW = 500  # characters a row at a time
@@ -30,19 +30,27 @@ class TorchPredictor:
         self._model, self._device = CharRNN(checkpoint.model), device
         self._model.load(checkpoint.weights)
         self._model.to(device)
-        self._state: State | None = None
+        self._state: RecurrentState | None = None
 
     def start(self, rows: int) -> None:
         self._state = None
 
-    def losses(self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def losses(
+        self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
         length = window_length(inputs_TR.shape[1], self._model.config.vocabulary_size)
         starts = range(0, len(inputs_TR), length)
-        return np.concatenate([self._losses(inputs_TR[t : t + length], targets_TR[t : t + length]) for t in starts])
+        return np.concatenate(
+            [self._losses(inputs_TR[t : t + length], targets_TR[t : t + length]) for t in starts]
+        )
 
     @torch.no_grad()
-    def _losses(self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        logits_TRV, self._state = self._model(torch.from_numpy(inputs_TR).to(self._device), self._state)
+    def _losses(
+        self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        logits_TRV, self._state = self._model(
+            torch.from_numpy(inputs_TR).to(self._device), self._state
+        )
         targets_TR = np.ascontiguousarray(targets_TR)
         losses = functional.cross_entropy(
             logits_TRV.flatten(0, 1),
@@ -83,20 +91,29 @@ def evaluate(
 
 
 def _sum_of_losses(
-    model: CharRNN, corpus: Corpus, rows: Sequence[Span], precision: str, should_stop: Callable[[], bool]
+    model: CharRNN,
+    corpus: Corpus,
+    rows: Sequence[Span],
+    precision: str,
+    should_stop: Callable[[], bool],
 ) -> float | None:
     device = model.output.weight.device
     longest = max(stop - start for start, stop in rows)
-    state: State | None = None
+    state: RecurrentState | None = None
     total = 0.0
     window = window_length(len(rows), model.config.vocabulary_size)
     for start in range(0, longest, window):
         if should_stop():
             return None
-        both_TR = torch.from_numpy(row_windows(corpus, rows, start, min(window, longest - start))).to(device)
+        both_TR = torch.from_numpy(
+            row_windows(corpus, rows, start, min(window, longest - start))
+        ).to(device)
         with autocast(device, precision):
             logits_TRV, state = model(both_TR[0], state)
         total += functional.cross_entropy(
-            logits_TRV.flatten(0, 1).float(), both_TR[1].flatten(), ignore_index=IGNORED, reduction="sum"
+            logits_TRV.flatten(0, 1).float(),
+            both_TR[1].flatten(),
+            ignore_index=IGNORED,
+            reduction="sum",
         ).item()
     return total

@@ -10,8 +10,16 @@ import torch
 
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.errors import DivergedError, RunBusyError, StorageError
-from charrnn_cli.events import Diverged, Evaluated, MemoryShort, Sampled, StepLogged, TrainEvent, TrainingFinished
-from charrnn_cli.model.checkpoint import Checkpoint, ResumeState
+from charrnn_cli.events import (
+    BatchSplit,
+    Diverged,
+    Evaluated,
+    Sampled,
+    StepLogged,
+    TrainEvent,
+    TrainingFinished,
+)
+from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.sampling import generate
 from charrnn_cli.storage.atomic import sweep_temporaries
 from charrnn_cli.storage.lock import hold_lock
@@ -19,12 +27,14 @@ from charrnn_cli.storage.metrics_log import record
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.splits import GAP_STRIDE, Span, matching_rows, symbol_shares
-from charrnn_cli.training.device import memory_errors_told
+from charrnn_cli.text.rows import Span
+from charrnn_cli.text.splits import GAP_STRIDE, matching_rows, symbol_frequencies
+from charrnn_cli.training.device import translate_memory_errors
 from charrnn_cli.training.evaluation import evaluate, never_stop
 from charrnn_cli.training.plan import Plan, ending_seconds, make_plan
 from charrnn_cli.training.run_state import RunState
 from charrnn_cli.training.saver import SaveEvent, Saver
+from charrnn_cli.training.snapshot import TrainingSnapshot
 from charrnn_cli.training.trainer import Trainer
 
 LOG_INTERVAL = 1.0  # seconds
@@ -40,7 +50,7 @@ def train(
     config: TrainConfig | None = None,
     *,
     run: Run,
-    resume: ResumeState | None = None,
+    resume: TrainingSnapshot | None = None,
     initial: Checkpoint | None = None,
     should_stop: Callable[[], bool] = never_stop,
     started: float | None = None,
@@ -65,16 +75,25 @@ def train(
             _check_not_moved(run, first_step)
             if config.sample_prime is not None:
                 corpus.vocab.encode(config.sample_prime)  # raises UnknownCharacterError
-            with memory_errors_told("use a smaller --batch-size, --seq-len, --size or --layers"):
-                plan = make_plan(corpus, model, config, started=started, first_step=first_step, should_stop=should_stop)
+            with translate_memory_errors(
+                "use a smaller --batch-size, --seq-len, --size or --layers"
+            ):
+                plan = make_plan(
+                    corpus,
+                    model,
+                    config,
+                    started=started,
+                    first_step=first_step,
+                    should_stop=should_stop,
+                )
                 fresh = resume is None and initial is None
-                shares_V = symbol_shares(corpus, plan.split) if fresh else None
-                trainer = Trainer(model, plan.config, plan.windows, plan.steps, shares_V)
+                frequencies_V = symbol_frequencies(corpus, plan.split) if fresh else None
+                trainer = Trainer(model, plan.config, plan.windows, plan.steps, frequencies_V)
                 state = RunState(trainer, corpus, plan.config, run.name, source or {}, started)
                 if resume is not None:
                     state.resume(resume)
                 elif initial is not None:
-                    state.begin_with(initial)
+                    state.load_initial_weights(initial)
                 loop = _Loop(corpus, plan, run, saver, state, should_stop)
                 yield from record(loop.events(), run.metrics_path)
         finally:
@@ -89,7 +108,8 @@ def _check_not_moved(run: Run, step: int) -> None:
     reached = read_header(run.resume_path).metadata.get("step")
     if reached != step:
         raise RunBusyError(
-            f"run {run.name!r} was trained on to step {reached} meanwhile", hint=f"charrnn train --resume {run.name}"
+            f"run {run.name!r} was trained on to step {reached} meanwhile",
+            hint=f"charrnn train --resume {run.name}",
         )
 
 
@@ -103,10 +123,16 @@ class _Loop:
         state: RunState,
         should_stop: Callable[[], bool],
     ) -> None:
-        self.corpus, self.plan, self.run, self.saver, self.should_stop = corpus, plan, run, saver, should_stop
+        self.corpus, self.plan, self.run, self.saver, self.should_stop = (
+            corpus,
+            plan,
+            run,
+            saver,
+            should_stop,
+        )
         self.state, self.trainer, self.progress = state, state.trainer, state.progress
         self.val_loss: float | None = None
-        self.good = state.capture()  # where to go back to when the loss diverges
+        self.last_good = state.capture()  # where to go back to when the loss diverges
 
     def events(self) -> Iterator[TrainEvent]:
         yield self.plan.started(self.run.name, self.trainer.model.config, self.trainer.step)
@@ -118,28 +144,30 @@ class _Loop:
         first_step = self.trainer.step
         logged_at, logged = time.monotonic(), 0
         log_now = True  # the first step at once: a sign of life
-        sound = True
+        healthy = True
         while True:
-            if not sound:
+            if not healthy:
                 yield self._go_back()
                 logged_at, logged = time.monotonic(), self.trainer.characters
             step = self.trainer.step
             late = step > first_step and self._is_late()
             last = late or step >= self.plan.steps
-            if step > self.progress.handled_step and (last or self._is_due(step)):
-                sound = self.trainer.is_sound()
-                if not sound:
+            if step > self.progress.last_saved_step and (last or self._is_due(step)):
+                healthy = self.trainer.is_healthy()
+                if not healthy:
                     continue
                 if self.plan.split.val and (last or not step % self._eval_every):
                     evaluated = self._evaluate()
                     if evaluated is None:
                         reason = "stopped"
                         break
-                    sound = math.isfinite(evaluated.val_loss)
-                    if not sound:
+                    healthy = math.isfinite(evaluated.val_loss)
+                    if not healthy:
                         continue
                     yield evaluated
-                    patient = self.progress.since_best < (self.plan.config.patience or math.inf)
+                    patient = self.progress.evaluations_since_best < (
+                        self.plan.config.patience or math.inf
+                    )
                     yield from self._save(evaluated.val_loss, finished=last or not patient)
                     if not patient:
                         reason = "patience"
@@ -153,22 +181,24 @@ class _Loop:
                 reason = "stopped"
                 break
             parts = self.trainer.parts
-            sound = self.trainer.update()
-            if not sound:
+            healthy = self.trainer.update()
+            if not healthy:
                 continue
             if self.trainer.parts > parts:
-                yield MemoryShort(step=self.trainer.step, parts=self.trainer.parts, seconds=self.state.seconds)
+                yield BatchSplit(
+                    step=self.trainer.step, parts=self.trainer.parts, seconds=self.state.seconds
+                )
             sample_every = self.plan.config.sample_every
-            if sample_every and self.trainer.step % sample_every == 0 and self.trainer.is_sound():
+            if sample_every and self.trainer.step % sample_every == 0 and self.trainer.is_healthy():
                 yield self._sampled()
             now = time.monotonic()
             if log_now or self._log_is_due(now - logged_at):
-                sound = self.trainer.is_sound()
-                if not sound:
+                healthy = self.trainer.is_healthy()
+                if not healthy:
                     continue
                 yield self._logged(self.trainer.characters - logged, now - logged_at)
                 logged_at, logged, log_now = time.monotonic(), self.trainer.characters, False
-            if self.saver.resume_is_due and self.trainer.is_sound():
+            if self.saver.resume_is_due and self.trainer.is_healthy():
                 yield from self.saver.save_resume(self.state.capture(), self.state.seconds)
         yield from self._end(reason)
 
@@ -187,7 +217,10 @@ class _Loop:
     def _is_due(self, step: int) -> bool:
         """Whether the step is to be evaluated or saved."""
         save_every = self.plan.config.save_every
-        return bool((self.plan.split.val and not step % self._eval_every) or (save_every and not step % save_every))
+        return bool(
+            (self.plan.split.val and not step % self._eval_every)
+            or (save_every and not step % save_every)
+        )
 
     def _log_is_due(self, seconds: float) -> bool:
         every = self.plan.config.log_every
@@ -200,7 +233,9 @@ class _Loop:
         if evaluated is None:
             return None
         self.val_loss = evaluated.val_loss
-        return dataclasses.replace(evaluated, best=self.progress.note(evaluated.step, evaluated.val_loss))
+        return dataclasses.replace(
+            evaluated, best=self.progress.record_evaluation(evaluated.step, evaluated.val_loss)
+        )
 
     def _measure(self) -> Evaluated | None:
         """Both losses without dropout; None when something asked to stop."""
@@ -219,12 +254,14 @@ class _Loop:
         )
 
     def _loss_on(self, rows: Sequence[Span]) -> float | None:
-        return evaluate(self.trainer.evaluated, self.corpus, rows, self.plan.config.precision, self.should_stop)
+        return evaluate(
+            self.trainer.evaluated, self.corpus, rows, self.plan.config.precision, self.should_stop
+        )
 
     def _save(self, val_loss: float | None, *, finished: bool) -> Iterator[SaveEvent]:
-        self.progress.handled_step, self.progress.finished = self.trainer.step, finished
-        self.good = self.state.capture(val_loss)
-        yield from self.saver.save(self.good, self.state.seconds)
+        self.progress.last_saved_step, self.progress.finished = self.trainer.step, finished
+        self.last_good = self.state.capture(val_loss)
+        yield from self.saver.save(self.last_good, self.state.seconds)
 
     def _go_back(self) -> Diverged:
         step = self.trainer.step
@@ -235,7 +272,7 @@ class _Loop:
                 hint=f"train with a lower --lr than {self.trainer.config.lr * self.trainer.lr_scale:g}",
             )
         lr_scale = self.trainer.lr_scale / 2
-        self.state.restore(self.good)
+        self.state.restore(self.last_good)
         self.trainer.lr_scale = lr_scale
         return Diverged(
             step=step,
@@ -259,7 +296,9 @@ class _Loop:
     def _sampled(self) -> Sampled:
         checkpoint = self.state.checkpoint()
         prime = self.plan.config.sample_prime or checkpoint.default_prime
-        text = "".join(generate(checkpoint, prime, length=SAMPLE_LENGTH, seed=self.plan.config.seed))
+        text = "".join(
+            generate(checkpoint, prime, length=SAMPLE_LENGTH, seed=self.plan.config.seed)
+        )
         return Sampled(step=self.trainer.step, prime=prime, text=text, seconds=self.state.seconds)
 
     def _end(self, reason: EndReason) -> Iterator[TrainEvent]:
@@ -267,14 +306,20 @@ class _Loop:
         train_loss = None
         if reason != "stopped" and plan.split.val:
             train_loss = self._loss_on(matching_rows(plan.split))
-        if reason == "stopped" and step > progress.handled_step and self.trainer.is_sound():
+        if reason == "stopped" and step > progress.last_saved_step and self.trainer.is_healthy():
             yield from self.saver.save(self.state.capture(interrupted=True), self.state.seconds)
-        elif reason != "stopped" and not progress.finished:  # nothing was left to do when it was resumed
+        elif (
+            reason != "stopped" and not progress.finished
+        ):  # nothing was left to do when it was resumed
             progress.finished = True
             yield from self.saver.save_resume(self.state.capture(self.val_loss), self.state.seconds)
         if self.saver.error is not None:
             saved = [entry for entry in self.run.checkpoints() if entry.metadata]
-            last = f"; the last good checkpoint is {self.run.reference(saved[-1].step)}" if saved else ""
+            last = (
+                f"; the last good checkpoint is {self.run.reference(saved[-1].step)}"
+                if saved
+                else ""
+            )
             raise StorageError(f"{self.saver.error.message}{last}", hint=self.saver.error.hint)
         yield TrainingFinished(
             run=self.run.name,

@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from charrnn_cli.config import Initialization, ModelConfig
+from charrnn_cli.seeds import derive_seed
+from charrnn_cli.training.device import torch_generator
 
 # B batch rows · T time · H hidden size · G gates · V vocabulary
 
-State = list[tuple[Tensor, ...]]
+RecurrentState = list[tuple[Tensor, ...]]
 """For each layer its hidden state, and for an LSTM its cell state, each (1, B, H)."""
 
 Dropout = Callable[[int, Tensor], Tensor]
@@ -46,14 +48,16 @@ class CharRNN(nn.Module):
         self.output.to_empty(device="cpu")
 
     def forward(
-        self, ids_TB: Tensor, state: State | None = None, dropout: Dropout | None = None
-    ) -> tuple[Tensor, State]:
+        self, ids_TB: Tensor, state: RecurrentState | None = None, dropout: Dropout | None = None
+    ) -> tuple[Tensor, RecurrentState]:
         """Logits (T, B, V) and the state after the last character; a state of None is zero."""
         if self.embedding is not None:
             inputs_TBH = self.embedding(ids_TB)
         else:
-            inputs_TBH = functional.one_hot(ids_TB, self.config.vocabulary_size).to(self.output.weight.dtype)
-        after: State = []
+            inputs_TBH = functional.one_hot(ids_TB, self.config.vocabulary_size).to(
+                self.output.weight.dtype
+            )
+        after: RecurrentState = []
         for number, layer in enumerate(self.layers):
             before = None if state is None else state[number]
             if before is not None and len(before) == 1:
@@ -67,7 +71,10 @@ class CharRNN(nn.Module):
 
     @torch.no_grad()
     def initialize(
-        self, seed: int, initialization: Initialization, shares_V: npt.NDArray[np.float64] | None = None
+        self,
+        seed: int,
+        initialization: Initialization,
+        frequencies_V: npt.NDArray[np.float64] | None = None,
     ) -> None:
         """Fresh weights, a function of the seed and of the symbols' shares of the text alone.
 
@@ -76,7 +83,7 @@ class CharRNN(nn.Module):
         `glorot`: Glorot's uniform over each layer's joint kernel, and a truncated normal of 0.1 at the output.
         Both: an LSTM's forget gate starts open, at bias 1 (Jozefowicz et al. 2015); other biases at 0.
         """
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch_generator(torch.device("cpu"), derive_seed("weights", seed))
         size = self.config.size
         tensors = dict(self.named_parameters())
         if self.embedding is not None:
@@ -104,10 +111,10 @@ class CharRNN(nn.Module):
             bound = 1 / math.sqrt(size)
             nn.init.uniform_(self.output.weight, -bound, bound, generator=generator)
         nn.init.zeros_(self.output.bias)
-        if initialization == "orthogonal" and shares_V is not None:
-            log_shares_V = np.log(shares_V)
+        if initialization == "orthogonal" and frequencies_V is not None:
+            log_frequencies_V = np.log(frequencies_V)
             # around 0, where bfloat16 is finest
-            self.output.bias.copy_(torch.from_numpy(log_shares_V - log_shares_V.mean()))
+            self.output.bias.copy_(torch.from_numpy(log_frequencies_V - log_frequencies_V.mean()))
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
@@ -117,4 +124,6 @@ class CharRNN(nn.Module):
 
     def export(self) -> dict[str, npt.NDArray[np.float32]]:
         """The tensors by name, as a checkpoint holds them; copies."""
-        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.named_parameters()}
+        return {
+            name: tensor.detach().cpu().numpy().copy() for name, tensor in self.named_parameters()
+        }

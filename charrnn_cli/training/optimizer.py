@@ -39,20 +39,28 @@ class AdamW:
         self.parameters = dict(model.named_parameters())
         self._groups = []
         for are_matrices in (True, False):
-            group = {name: tensor for name, tensor in self.parameters.items() if (tensor.dim() > 1) == are_matrices}
+            group = {
+                name: tensor
+                for name, tensor in self.parameters.items()
+                if (tensor.dim() > 1) == are_matrices
+            }
             m, v = ([torch.zeros_like(tensor) for tensor in group.values()] for _ in range(2))
             decay = config.weight_decay if are_matrices else 0.0
             self._groups.append(_Group(list(group), list(group.values()), m, v, decay))
 
     @torch.no_grad()
-    def step(self, gradients: tuple[Tensor, ...], norm: Tensor, step: int, learning_rate: float) -> None:
+    def step(
+        self, gradients: tuple[Tensor, ...], norm: Tensor, step: int, learning_rate: float
+    ) -> None:
         """One update, number `step` from 0, with gradients of this global norm; they are scaled in place."""
         if self._config.clip:
             torch._foreach_mul_(gradients, (self._config.clip / (norm + 1e-6)).clamp_(max=1.0))
         by_name = dict(zip(self.parameters, gradients, strict=True))
         update = _plain_update if _FUSED is None else _fused_update
         for group in self._groups:
-            update(group, [by_name[name] for name in group.names], self._config, step, learning_rate)
+            update(
+                group, [by_name[name] for name in group.names], self._config, step, learning_rate
+            )
 
     def state(self) -> dict[str, Tensor]:
         """The moments by name, the live tensors."""
@@ -90,7 +98,9 @@ def learning_rate(config: TrainConfig, step: int, total_steps: int) -> float:
             return config.lr * (1 + math.cos(math.pi * progress)) / 2
 
 
-def _fused_update(group: _Group, gradients: list[Tensor], config: TrainConfig, step: int, learning_rate: float) -> None:
+def _fused_update(
+    group: _Group, gradients: list[Tensor], config: TrainConfig, step: int, learning_rate: float
+) -> None:
     assert _FUSED is not None
     done = [torch.tensor(float(step + 1), device=gradients[0].device)] * len(gradients)
     _FUSED(
@@ -110,7 +120,9 @@ def _fused_update(group: _Group, gradients: list[Tensor], config: TrainConfig, s
     )
 
 
-def _plain_update(group: _Group, gradients: list[Tensor], config: TrainConfig, step: int, learning_rate: float) -> None:
+def _plain_update(
+    group: _Group, gradients: list[Tensor], config: TrainConfig, step: int, learning_rate: float
+) -> None:
     correction1 = 1 - config.beta1 ** (step + 1)
     correction2 = math.sqrt(1 - config.beta2 ** (step + 1))
     for w, m, v, gradient in zip(group.w, group.m, group.v, gradients, strict=True):

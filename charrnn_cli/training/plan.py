@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,21 +11,18 @@ import torch
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.events import TrainingStarted
-from charrnn_cli.model.sampling import random_seed
+from charrnn_cli.seeds import random_seed
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.splits import GAP_STRIDE, Split, split_corpus
+from charrnn_cli.text.splits import Split, split_corpus
+from charrnn_cli.training.calibration import time_run
 from charrnn_cli.training.device import choose_device, choose_precision
-from charrnn_cli.training.dropout import automatic_dropout
-from charrnn_cli.training.evaluation import MAX_ROWS, evaluate, window_length
-from charrnn_cli.training.trainer import Trainer
+from charrnn_cli.training.recipe import automatic_dropout
 from charrnn_cli.training.windows import Windows, make_windows
 
 EVALUATIONS = 20
 EVALUATION_INTERVAL = 30.0  # seconds between evaluations, or less where they cost less than
 EVALUATION_SHARE = 0.02  # of the time
-LONG_STEP = 1.0  # seconds; one thread is not tried where steps are longer, and hardly wins
-MUCH_FASTER = 1.5  # times, from which one thread is better than all
-ENDING = 1.5  # seconds from the last save to the process's exit
+EXIT_RESERVE = 1.5  # seconds from the last save to the process's exit
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +116,7 @@ def make_plan(
     )
     split = split_corpus(corpus, config)
     windows = make_windows(corpus, split, config)
-    seconds_per_step, evaluation_seconds = _time(
+    seconds_per_step, evaluation_seconds = time_run(
         corpus, model, config, split, windows, should_stop, threads_are_open=threads_are_open
     )
     config = dataclasses.replace(config, threads=torch.get_num_threads())
@@ -134,7 +130,9 @@ def make_plan(
     if config.max_time is not None:
         deadline = started + config.max_time
         left = deadline - time.monotonic() - ending_seconds(evaluation_seconds)
-        evaluations = min(EVALUATIONS, left / max(_apart(evaluation_seconds), 1e-6)) * evaluation_seconds
+        evaluations = (
+            min(EVALUATIONS, left / max(_apart(evaluation_seconds), 1e-6)) * evaluation_seconds
+        )
         if left < seconds_per_step:
             raise ConfigError(
                 f"max time {config.max_time:g} s is too short: the start took {time.monotonic() - started:.1f} s here, "
@@ -143,7 +141,9 @@ def make_plan(
             )
         limits.append(first_step + max(1, int((left - evaluations) / seconds_per_step)))
     steps = min(limits)
-    dropout = automatic_dropout(steps / windows.per_epoch) if config.dropout is None else config.dropout
+    dropout = (
+        automatic_dropout(steps / windows.per_epoch) if config.dropout is None else config.dropout
+    )
     config = dataclasses.replace(
         config,
         epochs=None,
@@ -157,7 +157,7 @@ def make_plan(
 
 def ending_seconds(evaluation_seconds: float) -> float:
     """Kept for the last evaluations, on validation and on training text, the saves and the exit."""
-    return ENDING + 2.5 * evaluation_seconds
+    return EXIT_RESERVE + 2.5 * evaluation_seconds
 
 
 def _apart(evaluation_seconds: float) -> float:
@@ -165,7 +165,11 @@ def _apart(evaluation_seconds: float) -> float:
 
 
 def _evaluation_steps(
-    config: TrainConfig, split: Split, steps: int, seconds_per_step: float, evaluation_seconds: float
+    config: TrainConfig,
+    split: Split,
+    steps: int,
+    seconds_per_step: float,
+    evaluation_seconds: float,
 ) -> int:
     if not split.val:
         return 0
@@ -173,57 +177,3 @@ def _evaluation_steps(
         return config.eval_every or steps
     apart = math.ceil(_apart(evaluation_seconds) / max(seconds_per_step, 1e-6))
     return min(steps, max(apart, math.ceil(steps / EVALUATIONS)))
-
-
-def _time_steps(trainer: Trainer, budget: float, should_stop: Callable[[], bool]) -> float:
-    """Seconds of a step: of up to 20 steps in about `budget` seconds, three at least."""
-    durations: list[float] = []
-    begun = time.monotonic()
-    while len(durations) < 3 or (len(durations) < 20 and time.monotonic() - begun < budget):
-        if should_stop() and durations:
-            break
-        before = time.monotonic()
-        trainer.update()
-        trainer.is_sound()  # waits for the device
-        durations.append(time.monotonic() - before)
-    return statistics.fmean(durations[2:] or durations)  # the first two prepare kernels and buffers
-
-
-def _time(
-    corpus: Corpus,
-    model: ModelConfig,
-    config: TrainConfig,
-    split: Split,
-    windows: Windows,
-    should_stop: Callable[[], bool],
-    *,
-    threads_are_open: bool,
-) -> tuple[float, float]:
-    """Seconds of a step and of an evaluation, from a model of the same shape that is thrown away.
-
-    Where the number of threads is open, one thread is tried too, and stays where it is much faster: threads that
-    wait for each other are slow while other programs run, and for tiny models.
-    """
-    dropout = 0.25 if config.dropout is None else config.dropout
-    trainer = Trainer(model, dataclasses.replace(config, dropout=dropout), windows, total_steps=1000)
-    budget = 2.0 if config.max_time is None else min(4.0, config.max_time / 20)
-    seconds_per_step = _time_steps(trainer, budget, should_stop)
-    threads = torch.get_num_threads()
-    if threads_are_open and threads > 1 and seconds_per_step < LONG_STEP:
-        torch.set_num_threads(1)
-        alone = _time_steps(trainer, budget / 8, should_stop)
-        if MUCH_FASTER * alone < seconds_per_step:
-            seconds_per_step = alone
-        else:
-            torch.set_num_threads(threads)
-    if not split.val:
-        return seconds_per_step, 0.0
-    some = split.val[:MAX_ROWS]
-    length = min(max(stop - start for start, stop in some), window_length(len(some), model.vocabulary_size))
-    rows = [(start, min(stop, start + length)) for start, stop in some]
-    for _ in range(2):  # the first prepares kernels for these shapes
-        before = time.monotonic()
-        evaluate(trainer.model, corpus, rows, config.precision)
-        seconds = time.monotonic() - before
-    share = sum(stop - start for start, stop in rows) / split.val_characters
-    return seconds_per_step, seconds / share * (1 + 1 / GAP_STRIDE)

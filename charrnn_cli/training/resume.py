@@ -5,21 +5,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
 from charrnn_cli.errors import CharrnnError, MismatchError, NotFoundError, TextError
-from charrnn_cli.model.checkpoint import ResumeState, load_resume
 from charrnn_cli.storage.lock import check_unlocked
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
-from charrnn_cli.storage.source import Source
+from charrnn_cli.storage.source import STANDARD_INPUT, Source
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.documents import STANDARD_INPUT
-from charrnn_cli.text.facts import TextOptions
 from charrnn_cli.text.vocab import Vocab
+from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume
 
 LIMITS = ("epochs", "max_steps", "max_time")
 DISPLAY = ("log_every", "sample_every", "sample_prime")
-CHANGEABLE = {*LIMITS, *DISPLAY, "eval_every", "save_every", "keep", "patience", "device", "precision", "threads"}
+CHANGEABLE = {
+    *LIMITS,
+    *DISPLAY,
+    "eval_every",
+    "save_every",
+    "keep",
+    "patience",
+    "device",
+    "precision",
+    "threads",
+}
 """Settings that a resumed run may change; the others would make it another run."""
 
 
@@ -28,7 +36,7 @@ class Resumable:
     """A run and the state to go on from; `note` tells of a damaged file that was passed over."""
 
     run: Run
-    state: ResumeState
+    state: TrainingSnapshot
     note: str | None
 
     @property
@@ -59,7 +67,8 @@ def open_resumable(reference: str, registry: Registry) -> Resumable:
             check_unlocked(run.path)  # perhaps it has none yet
             hint = f"--init-from {run.name}" if run.has_checkpoint() else f"--run {run.name}"
             raise NotFoundError(
-                f"run {run.name!r} has no state to resume from", hint=f"begin anew: charrnn train TEXT {hint}"
+                f"run {run.name!r} has no state to resume from",
+                hint=f"begin anew: charrnn train TEXT {hint}",
             ) from error
         if run.resume_path.exists():
             note = f"{error.message}; going on from the state before it, at step {state.checkpoint.step}"
@@ -95,7 +104,9 @@ def is_complete(resumable: Resumable, config: TrainConfig, given: Mapping[str, A
     """Whether nothing is left to do: the run ended, and no limit was given that lies behind its end."""
     finished = bool(resumable.state.progress["finished"])
     if config.max_steps is not None and config.max_steps <= resumable.step:
-        return finished or config.max_steps < resumable.step  # else its last evaluation is still to be done
+        return (
+            finished or config.max_steps < resumable.step
+        )  # else its last evaluation is still to be done
     return finished and not any(name in given for name in LIMITS)
 
 
@@ -114,7 +125,9 @@ def source_of(
         if not texts:
             raise TextError(f"run {name!r} does not know its text's file", hint=hint) from error
         return Source(tuple(texts), options or TextOptions()), None
-    source = dataclasses.replace(recorded, paths=tuple(texts) or recorded.paths, options=options or recorded.options)
+    source = dataclasses.replace(
+        recorded, paths=tuple(texts) or recorded.paths, options=options or recorded.options
+    )
     if not texts and source.missing == STANDARD_INPUT:
         raise TextError(f"the text of run {name!r} came through standard input", hint=hint)
     if not texts and source.missing is not None:
@@ -133,5 +146,7 @@ def check_text(resumable: Resumable, corpus: Corpus, *, allow_new_data: bool) ->
     what = "this is another text" if same_vocabulary else "this is a text with other characters"
     raise MismatchError(
         f"run {resumable.run.name!r} was trained on {checkpoint.data.get('name')!r}, and {what}",
-        hint="go on with it by --allow-new-data" if same_vocabulary else "train a new run on it: charrnn train TEXT",
+        hint="go on with it by --allow-new-data"
+        if same_vocabulary
+        else "train a new run on it: charrnn train TEXT",
     )

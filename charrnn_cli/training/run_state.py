@@ -4,51 +4,17 @@ import dataclasses
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import torch
 
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import FileFormatError
-from charrnn_cli.model.checkpoint import Checkpoint, ResumeState
+from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.warm_start import grown_weights
 from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.training.snapshot import RunCounters, TrainingSnapshot
 from charrnn_cli.training.trainer import Trainer, resume_tensor_shapes
-
-
-@dataclass(kw_only=True, slots=True)
-class Progress:
-    """What a run knows about itself besides its tensors; plain numbers, kept in the resume file."""
-
-    train_loss: float | None = None
-    lr_scale: float = 1.0
-    handled_step: int = 0
-    """The last step after which evaluation and saving, where due, were done."""
-    best_step: int | None = None
-    best_val_loss: float | None = None
-    since_best: int = 0
-    """Evaluations since the best one."""
-    divergences: int = 0
-    seconds: float = 0.0
-    """Of work, over all resumed parts."""
-    finished: bool = False
-
-    @classmethod
-    def from_json(cls, raw: dict[str, Any]) -> Self:
-        """Raises FileFormatError."""
-        try:
-            return cls(**raw)
-        except TypeError as error:
-            raise FileFormatError(f"the resume file is damaged: {error}") from error
-
-    def note(self, step: int, val_loss: float) -> bool:
-        """Take in an evaluation's loss; whether it is the best so far."""
-        best = math.isfinite(val_loss) and (self.best_val_loss is None or val_loss < self.best_val_loss)
-        if best:
-            self.best_step, self.best_val_loss = step, val_loss
-        self.since_best = 0 if best else self.since_best + 1
-        return best
 
 
 class RunState:
@@ -63,7 +29,7 @@ class RunState:
         source: Mapping[str, Any],
         started: float,
     ) -> None:
-        self.trainer, self.progress = trainer, Progress()
+        self.trainer, self.progress = trainer, RunCounters()
         self._corpus, self._config, self._run, self._source = corpus, config, run, source
         self._started = started
         self.init_from: str | None = None
@@ -74,15 +40,15 @@ class RunState:
         """Of work, over all resumed parts."""
         return time.monotonic() - self._started
 
-    def begin_with(self, initial: Checkpoint) -> None:
+    def load_initial_weights(self, initial: Checkpoint) -> None:
         """Begin with a checkpoint's weights."""
-        self.trainer.begin_with(grown_weights(initial, self.trainer.model.config))
+        self.trainer.load_initial_weights(grown_weights(initial, self.trainer.model.config))
         self.init_from = f"{initial.run}@{initial.step}"
 
-    def resume(self, state: ResumeState) -> None:
+    def resume(self, state: TrainingSnapshot) -> None:
         """Go on from a saved state. Raises FileFormatError."""
         self.restore(state)
-        self.progress = Progress.from_json(dict(state.progress))
+        self.progress = RunCounters.from_json(dict(state.progress))
         self.progress.finished = False
         self._started -= self.progress.seconds
         self.init_from = state.checkpoint.data.get("init_from")
@@ -111,20 +77,22 @@ class RunState:
             interrupted=interrupted,
         )
 
-    def capture(self, val_loss: float | None = None, *, interrupted: bool = False) -> ResumeState:
+    def capture(
+        self, val_loss: float | None = None, *, interrupted: bool = False
+    ) -> TrainingSnapshot:
         """Everything, as a resume file holds it; copies."""
         checkpoint = self.checkpoint(val_loss, interrupted=interrupted)
         self.progress.train_loss = checkpoint.train_loss
         self.progress.lr_scale = self.trainer.lr_scale
         self.progress.seconds = self.seconds
-        return ResumeState(
+        return TrainingSnapshot(
             checkpoint=checkpoint,
             tensors=self.trainer.snapshot(),
             progress=dataclasses.asdict(self.progress),
             source=self._source,
         )
 
-    def restore(self, state: ResumeState) -> None:
+    def restore(self, state: TrainingSnapshot) -> None:
         """Weights, optimizer, recurrent state and position; the progress stays. Raises FileFormatError."""
         trainer, step = self.trainer, state.checkpoint.step
         expected = resume_tensor_shapes(trainer.model.config, self._config) if step else {}

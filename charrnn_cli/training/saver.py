@@ -7,10 +7,11 @@ from pathlib import Path
 
 from charrnn_cli.errors import AlreadyPublishedError, CharrnnError, StorageError
 from charrnn_cli.events import CheckpointSaved, SaveFailed
-from charrnn_cli.model.checkpoint import ResumeState, save_checkpoint, save_resume
+from charrnn_cli.model.checkpoint import save_checkpoint
 from charrnn_cli.storage.atomic import put_back
-from charrnn_cli.storage.runs import Run, surplus
+from charrnn_cli.storage.runs import Run, prunable
 from charrnn_cli.storage.tensorfile import read_tensors
+from charrnn_cli.training.snapshot import TrainingSnapshot, save_resume
 
 RESUME_INTERVAL = 60.0  # seconds of work that a killed process may lose
 
@@ -26,13 +27,17 @@ class Saver:
 
     def __init__(self, run: Run, keep: int) -> None:
         self._run, self._keep = run, keep
-        self._unsaved: ResumeState | None = None  # whose step file could not be written; tried again
+        self._unsaved: TrainingSnapshot | None = (
+            None  # whose step file could not be written; tried again
+        )
         self._resume_error: StorageError | None = None
         self._step_error: StorageError | None = None
         self._resume_saved = time.monotonic()
         # What an interruption left so that it can be sampled; the next step file takes its place.
         self._interrupted = [
-            entry.path for entry in run.checkpoints() if entry.metadata and entry.metadata.get("interrupted")
+            entry.path
+            for entry in run.checkpoints()
+            if entry.metadata and entry.metadata.get("interrupted")
         ]
         if run.resume_path.exists() and _is_damaged(run.resume_path):
             # Else the next save would keep the damaged file as the one before, in the place of the good one.
@@ -47,13 +52,13 @@ class Saver:
     def resume_is_due(self) -> bool:
         return time.monotonic() - self._resume_saved > RESUME_INTERVAL
 
-    def save(self, state: ResumeState, seconds: float) -> Iterator[SaveEvent]:
+    def save(self, state: TrainingSnapshot, seconds: float) -> Iterator[SaveEvent]:
         """Publish the step file and then the resume file."""
         yield from self._retry(seconds)
         if (yield from self._publish(state, seconds)):
             yield from self.save_resume(state, seconds)
 
-    def save_resume(self, state: ResumeState, seconds: float) -> Iterator[SaveEvent]:
+    def save_resume(self, state: TrainingSnapshot, seconds: float) -> Iterator[SaveEvent]:
         """Replace the resume file."""
         yield from self._retry(seconds)
         self._resume_saved = time.monotonic()
@@ -70,7 +75,7 @@ class Saver:
             state, self._unsaved = self._unsaved, None
             yield from self._publish(state, seconds)
 
-    def _publish(self, state: ResumeState, seconds: float) -> Generator[SaveEvent, None, bool]:
+    def _publish(self, state: TrainingSnapshot, seconds: float) -> Generator[SaveEvent, None, bool]:
         checkpoint = state.checkpoint
         path = self._run.step_path(checkpoint.step)
         try:
@@ -88,8 +93,10 @@ class Saver:
             self._step_error = None
         self._remove(superseded for superseded in self._interrupted if superseded != path)
         self._interrupted = [path] if checkpoint.interrupted else []
-        self._remove(entry.path for entry in surplus(self._run.checkpoints(), self._keep))
-        yield CheckpointSaved(step=checkpoint.step, path=path, val_loss=checkpoint.val_loss, seconds=seconds)
+        self._remove(entry.path for entry in prunable(self._run.checkpoints(), self._keep))
+        yield CheckpointSaved(
+            step=checkpoint.step, path=path, val_loss=checkpoint.val_loss, seconds=seconds
+        )
         return True
 
     def _remove(self, paths: Iterable[Path]) -> None:
@@ -98,7 +105,7 @@ class Saver:
                 path.unlink(missing_ok=True)
 
 
-def _better(one: ResumeState, other: ResumeState | None) -> ResumeState:
+def _better(one: TrainingSnapshot, other: TrainingSnapshot | None) -> TrainingSnapshot:
     """The one of lower validation loss, for there is memory for one; the first where neither is known."""
     if other is None or other.checkpoint.val_loss is None:
         return one

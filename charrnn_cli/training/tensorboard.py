@@ -5,7 +5,7 @@ from pathlib import Path
 
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.events import Evaluated, Sampled, StepLogged, TrainEvent
-from charrnn_cli.training.advice import bits_per_character
+from charrnn_cli.units import bits_per_character
 
 
 def check_tensorboard() -> None:
@@ -16,7 +16,7 @@ def check_tensorboard() -> None:
         raise ConfigError("TensorBoard is not installed", hint="pip install 'charrnn[tensorboard]'")
 
 
-def logged(events: Iterable[TrainEvent], directory: Path) -> Iterator[TrainEvent]:
+def log_to_tensorboard(events: Iterable[TrainEvent], directory: Path) -> Iterator[TrainEvent]:
     """Pass events on, their figures written to `directory`."""
     from torch.utils.tensorboard import SummaryWriter
 
@@ -26,7 +26,9 @@ def logged(events: Iterable[TrainEvent], directory: Path) -> Iterator[TrainEvent
             for name, value in _figures(event).items():
                 writer.add_scalar(name, value, step)
             if isinstance(event, Sampled):
-                writer.add_text("sample", f"    {event.prime}{event.text}".replace("\n", "\n    "), step)
+                writer.add_text(
+                    "sample", f"    {event.prime}{event.text}".replace("\n", "\n    "), step
+                )
             yield event
 
 

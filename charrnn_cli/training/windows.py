@@ -9,13 +9,12 @@ import numpy.typing as npt
 
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import TextError
+from charrnn_cli.seeds import derive_seed
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.splits import IGNORED, Span, Split, keeps_documents_apart
+from charrnn_cli.text.rows import IGNORED, Span
+from charrnn_cli.text.splits import Split, keeps_documents_apart
 
 # B batch rows · T time · N characters of training text · D documents · W windows of an epoch
-
-
-RESET_STREAM = 1 << 31  # of random numbers, apart from those of dropout, which are numbered by layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Window:
     """Ids, (T, B)."""
     targets: npt.NDArray[np.int64]
     """The character after each input, (T, B); IGNORED where a document has ended."""
-    fresh: npt.NDArray[np.bool_] | None
+    reset_rows: npt.NDArray[np.bool_] | None
     """Rows whose state is zero before this window, (B,); None where there is none such."""
     count: int
     """Targets that count."""
@@ -43,10 +42,16 @@ class Windows(Protocol):
         """The window of a step, counted from 0 over all epochs."""
 
 
-def make_windows(corpus: Corpus, split: Split, config: TrainConfig) -> "TrainWindows | DocumentWindows":
+def make_windows(
+    corpus: Corpus, split: Split, config: TrainConfig
+) -> "TrainWindows | DocumentWindows":
     """Raises TextError for a text that is too short for the batch."""
     apart = keeps_documents_apart(corpus, config)
-    return DocumentWindows(corpus, split.train, config) if apart else TrainWindows(corpus, split.train, config)
+    return (
+        DocumentWindows(corpus, split.train, config)
+        if apart
+        else TrainWindows(corpus, split.train, config)
+    )
 
 
 def fitting_batch_size(corpus: Corpus, split: Split, config: TrainConfig) -> int:
@@ -58,7 +63,8 @@ def fitting_batch_size(corpus: Corpus, split: Split, config: TrainConfig) -> int
         windows = int(_windows_of(split.train, config.seq_len).sum())
         if not windows:
             raise TextError(
-                "no document has a second character to foretell", hint="--separator '\\n' makes one text of them"
+                "no document has a second character to foretell",
+                hint="--separator '\\n' makes one text of them",
             )
         return min(config.batch_size, windows)
     if split.train_characters < config.seq_len + 2:
@@ -104,17 +110,17 @@ class TrainWindows:
         ids_TB = np.empty((self.seq_len + 1, self.batch_size), np.int64)
         for row, start in enumerate(self.starts(step % self.per_epoch)):
             self.read_into(ids_TB[:, row], int(start))
-        return Window(ids_TB[:-1], ids_TB[1:], self.fresh(step), ids_TB[1:].size)
+        return Window(ids_TB[:-1], ids_TB[1:], self.reset_rows(step), ids_TB[1:].size)
 
-    def fresh(self, step: int) -> npt.NDArray[np.bool_] | None:
+    def reset_rows(self, step: int) -> npt.NDArray[np.bool_] | None:
         """Rows that start at the zero state, (B,): all at an epoch's first window, later a share by (seed, step)."""
         if step % self.per_epoch == 0:
             return np.ones(self.batch_size, bool)
         if not self._reset:
             return None
-        raw_B = np.random.PCG64([self._seed, step, RESET_STREAM]).random_raw(self.batch_size)
-        fresh_B: npt.NDArray[np.bool_] = (raw_B >> np.uint64(11)) * 2.0**-53 < self._reset
-        return fresh_B if fresh_B.any() else None
+        raw_B = np.random.PCG64(derive_seed("reset", self._seed, step)).random_raw(self.batch_size)
+        reset_rows_B: npt.NDArray[np.bool_] = (raw_B >> np.uint64(11)) * 2.0**-53 < self._reset
+        return reset_rows_B if reset_rows_B.any() else None
 
     def starts(self, window: int) -> npt.NDArray[np.int64]:
         """Where each row of a window starts in the training text, (B,)."""
@@ -154,7 +160,11 @@ class DocumentWindows:
                 f"and these {len(spans):,} documents have {total:,}",
                 hint=f"use --batch-size {max(1, total)}",
             )
-        self._epoch, self._order_D, self._ends_D = -1, np.arange(len(spans)), np.cumsum(self._windows_D)
+        self._epoch, self._order_D, self._ends_D = (
+            -1,
+            np.arange(len(spans)),
+            np.cumsum(self._windows_D),
+        )
 
     def at(self, step: int) -> Window:
         """The window of a step."""
@@ -162,7 +172,7 @@ class DocumentWindows:
         self._arrange(epoch)
         inputs_TB = np.zeros((self.seq_len, self.batch_size), np.int64)
         targets_TB = np.full_like(inputs_TB, IGNORED)
-        fresh_B, total = np.full(self.batch_size, window == 0), 0
+        reset_rows_B, total = np.full(self.batch_size, window == 0), 0
         for row in range(self.batch_size):
             place = row * self.per_epoch + window
             rank = int(np.searchsorted(self._ends_D, place, side="right"))
@@ -172,15 +182,17 @@ class DocumentWindows:
             count = min(self.seq_len, int(self._spans_D2[document, 1]) - 1 - start)
             ids = self._corpus.read(start, start + count + 1)
             inputs_TB[:count, row], targets_TB[:count, row] = ids[:-1], ids[1:]
-            fresh_B[row] |= number == 0
+            reset_rows_B[row] |= number == 0
             total += count
-        return Window(inputs_TB, targets_TB, fresh_B if fresh_B.any() else None, total)
+        return Window(inputs_TB, targets_TB, reset_rows_B if reset_rows_B.any() else None, total)
 
     def _arrange(self, epoch: int) -> None:
         if self._seed is None or epoch == self._epoch:
             return
         # Raw numbers sorted: the same for ever, as a library's shuffle is not.
-        raw = np.random.PCG64([self._seed, epoch]).random_raw(len(self._windows_D))
+        raw = np.random.PCG64(derive_seed("shuffle", self._seed, epoch)).random_raw(
+            len(self._windows_D)
+        )
         self._epoch, self._order_D = epoch, np.argsort(raw, kind="stable")
         self._ends_D = np.cumsum(self._windows_D[self._order_D])
 

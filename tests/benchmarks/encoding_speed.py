@@ -31,7 +31,9 @@ LOOP_CHARACTERS = 5_000_000
 def encoded(path: Path, output: Path) -> dict[str, float]:
     output.unlink(missing_ok=True)
     command = [sys.executable, "-c", WORKER, str(path), str(output)]
-    return dict(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+    return dict(
+        json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    )
 
 
 def repeated(source: Path, target: Path, num_bytes: int) -> None:
@@ -58,15 +60,21 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=1000)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        big, small, output = (Path(directory) / name for name in ("big.txt", "small.txt", "out.safetensors"))
+        big, small, output = (
+            Path(directory) / name for name in ("big.txt", "small.txt", "out.safetensors")
+        )
         for source in arguments.texts:
             repeated(source, big, arguments.megabytes * 1_000_000)
             small.write_bytes(source.read_bytes()[: 1 << 20].decode("utf-8", "ignore").encode())
             base = encoded(small, output)["peak"]
             found = encoded(big, output)
             speed, loop = os.path.getsize(big) / found["seconds"], loop_speed(source)
-            print(f"{source.name}: {os.path.getsize(big) / 1e6:,.0f} MB, {found['characters']:,} characters")
-            print(f"  {speed / 1e6:.0f} MB/s, both passes, digests and fsync included; the loop {loop / 1e6:.0f} MB/s")
+            print(
+                f"{source.name}: {os.path.getsize(big) / 1e6:,.0f} MB, {found['characters']:,} characters"
+            )
+            print(
+                f"  {speed / 1e6:.0f} MB/s, both passes, digests and fsync included; the loop {loop / 1e6:.0f} MB/s"
+            )
             print(
                 f"  {speed / loop:.1f} x the loop; {(found['peak'] - base) / 1e6:+.1f} MB of memory above one megabyte"
             )

@@ -47,7 +47,9 @@ def main() -> None:
                 times[name].append(seconds(*arguments))
         base = statistics.median(times["--help"])
         for name, values in times.items():
-            print(f"{name:<12} {statistics.median(values):.3f} s   {statistics.median(values) / base:.2f} x --help")
+            print(
+                f"{name:<12} {statistics.median(values):.3f} s   {statistics.median(values) / base:.2f} x --help"
+            )
 
 
 if __name__ == "__main__":

@@ -10,10 +10,14 @@ from torch.nn import functional
 class PlainPort(nn.Module):
     """One-hot input, a two-layer LSTM with dropout, a linear layer; float32."""
 
-    def __init__(self, vocabulary_size: int, size: int = 512, layers: int = 2, dropout: float = 0.5) -> None:
+    def __init__(
+        self, vocabulary_size: int, size: int = 512, layers: int = 2, dropout: float = 0.5
+    ) -> None:
         super().__init__()
         self.vocabulary_size = vocabulary_size
-        self.lstm = nn.LSTM(vocabulary_size, size, layers, dropout=dropout if layers > 1 else 0.0, batch_first=True)
+        self.lstm = nn.LSTM(
+            vocabulary_size, size, layers, dropout=dropout if layers > 1 else 0.0, batch_first=True
+        )
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(size, vocabulary_size)
         self.optimizer = torch.optim.Adam(self.parameters(), lr=1e-3)

@@ -57,7 +57,10 @@ def worker(threads: int, rounds: int) -> None:
     writer.read("A")
     many = writer.repeat(range(ROWS))
     size, symbols = checkpoint.model.size, checkpoint.model.vocabulary_size
-    matrices = [np.ones(shape, np.float32) for shape in ((size, 4 * size), (2 * size, 4 * size), (size, symbols))]
+    matrices = [
+        np.ones(shape, np.float32)
+        for shape in ((size, 4 * size), (2 * size, 4 * size), (size, symbols))
+    ]
     vectors = [np.ones((1, len(matrix)), np.float32) for matrix in matrices]
     results = [np.empty((1, matrix.shape[1]), np.float32) for matrix in matrices]
     lstm, output = torch.nn.LSTM(symbols, size, 2), torch.nn.Linear(size, symbols)
@@ -66,7 +69,9 @@ def worker(threads: int, rounds: int) -> None:
         for layer in range(2)
         for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     }
-    tensors["weight_ih_l0"] = tensors["weight_ih_l0"] @ torch.from_numpy(checkpoint.weights["embedding.weight"]).T
+    tensors["weight_ih_l0"] = (
+        tensors["weight_ih_l0"] @ torch.from_numpy(checkpoint.weights["embedding.weight"]).T
+    )
     lstm.load_state_dict(tensors)
 
     def products() -> None:
@@ -103,14 +108,22 @@ def _checkpoint() -> Any:
     from tests.conftest import make_checkpoint
 
     config = ModelConfig(vocabulary_size=83, layers=2, size=512, embed=64)
-    return make_checkpoint(config, characters="".join(map(chr, range(33, 116))), scale=0.05, run="speed")
+    return make_checkpoint(
+        config, characters="".join(map(chr, range(33, 116))), scale=0.05, run="speed"
+    )
 
 
 def measured(threads: int, rounds: int) -> dict[str, float]:
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+    environment = {
+        **os.environ,
+        "OPENBLAS_NUM_THREADS": str(threads),
+        "OMP_NUM_THREADS": str(threads),
+    }
     command = [sys.executable, "-m", "tests.benchmarks.sampling_speed", "--worker", str(threads)]
     command += ["--rounds", str(rounds)]
-    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True
+    ).stdout
     return dict(json.loads(printed))
 
 
@@ -118,9 +131,13 @@ def show(title: str, seconds: dict[str, float]) -> None:
     print(f"\n{title}")
     for name, value in seconds.items():
         ratio = seconds["torch"] / value
-        print(f"  {name:<16} {1e6 * value:8.0f} us a character   {1 / value:9,.0f} chars/s   {ratio:6.1f} x torch")
+        print(
+            f"  {name:<16} {1e6 * value:8.0f} us a character   {1 / value:9,.0f} chars/s   {ratio:6.1f} x torch"
+        )
     print(f"  ours takes {seconds['ours'] / seconds['products alone']:.2f} x the products alone")
-    print(f"  {ROWS} rows draw {seconds['ours'] / seconds[f'ours, {ROWS} rows']:.1f} x the characters of one")
+    print(
+        f"  {ROWS} rows draw {seconds['ours'] / seconds[f'ours, {ROWS} rows']:.1f} x the characters of one"
+    )
 
 
 def whole_commands(rounds: int) -> None:
@@ -144,7 +161,9 @@ def whole_commands(rounds: int) -> None:
                 subprocess.run(command, env=environment, capture_output=True, check=True)
                 times[name].append(time.perf_counter() - before)
             before = time.perf_counter()
-            with subprocess.Popen([*ours, "--no-echo"], env=environment, stdout=subprocess.PIPE, stderr=-3) as process:
+            with subprocess.Popen(
+                [*ours, "--no-echo"], env=environment, stdout=subprocess.PIPE, stderr=-3
+            ) as process:
                 assert process.stdout is not None
                 process.stdout.read(1)
                 times["first character"].append(time.perf_counter() - before)

@@ -46,12 +46,19 @@ def random_corpus(characters: int) -> Corpus:
 
 def our_step(model: ModelConfig, config: TrainConfig) -> Callable[[], object]:
     corpus = random_corpus(config.batch_size * config.seq_len * 4)
-    trainer = Trainer(model, config, TrainWindows(corpus, [(0, len(corpus))], config), total_steps=10_000)
+    trainer = Trainer(
+        model, config, TrainWindows(corpus, [(0, len(corpus))], config), total_steps=10_000
+    )
     return trainer.update
 
 
 def port_step(
-    batch_size: int, seq_len: int, symbols: int = SYMBOLS, device: str = "cpu", layers: int = 2, size: int = 512
+    batch_size: int,
+    seq_len: int,
+    symbols: int = SYMBOLS,
+    device: str = "cpu",
+    layers: int = 2,
+    size: int = 512,
 ) -> Callable[[], object]:
     port = PlainPort(symbols, size, layers).to(device)
     ids_BT = torch.randint(symbols, (batch_size, seq_len + 1), device=device)
@@ -91,21 +98,29 @@ def median_seconds(steps: Mapping[str, Callable[[], object]], rounds: int) -> di
 def compare(shape: tuple[int, int, int, int, int], device: str, rounds: int) -> None:
     layers, size, embed, batch_size, seq_len = shape
     model = ModelConfig(vocabulary_size=SYMBOLS, layers=layers, size=size, embed=embed)
-    config = TrainConfig(batch_size=batch_size, seq_len=seq_len, dropout=0.5, seed=1, device=device, clip=5.0)
+    config = TrainConfig(
+        batch_size=batch_size, seq_len=seq_len, dropout=0.5, seed=1, device=device, clip=5.0
+    )
     steps: dict[str, Callable[[], object]] = {}
     if not embed:
-        steps["plain port"] = port_step(batch_size, seq_len, device=device, layers=layers, size=size)
+        steps["plain port"] = port_step(
+            batch_size, seq_len, device=device, layers=layers, size=size
+        )
     for precision in DTYPES:
         steps[precision] = our_step(model, replace(config, precision=precision))  # type: ignore[arg-type]
     times = median_seconds(steps, rounds)
     characters = batch_size * seq_len
     flops = useful_flops(model, characters)
     base = next(iter(times.values()))
-    print(f"\n{layers}x{size}, embed {embed}, {batch_size} x {seq_len} on {device}: {flops / 1e9:.1f} GFLOP a step")
+    print(
+        f"\n{layers}x{size}, embed {embed}, {batch_size} x {seq_len} on {device}: {flops / 1e9:.1f} GFLOP a step"
+    )
     for name, seconds in times.items():
         share = flops / seconds / peak(DTYPES.get(name, torch.float32), device)
         speed = f"{characters / seconds:10,.0f} chars/s   {flops / seconds / 1e9:8.1f} GFLOP/s"
-        print(f"  {name:<12} {seconds:8.4f} s   {speed}   {100 * share:3.0f} % of the peak   {base / seconds:.2f} x")
+        print(
+            f"  {name:<12} {seconds:8.4f} s   {speed}   {100 * share:3.0f} % of the peak   {base / seconds:.2f} x"
+        )
 
 
 def main() -> None:
@@ -113,7 +128,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
     device = available_devices()[0]
-    peaks = ", ".join(f"{name} {peak(dtype, device) / 1e9:,.0f} GFLOP/s" for name, dtype in DTYPES.items())
+    peaks = ", ".join(
+        f"{name} {peak(dtype, device) / 1e9:,.0f} GFLOP/s" for name, dtype in DTYPES.items()
+    )
     print(f"{device}, {torch.get_num_threads()} threads, matrix peak: {peaks}")
     shapes = [(2, 512, 0, 100, 100), (1, 512, 64, 32, 64), (2, 512, 64, 32, 64)]
     if device != "cpu":

@@ -26,7 +26,12 @@ def test_a_row_a_run(charrnn: Charrnn) -> None:
     assert header.split("\t")[:5] == ["run", "model", "parameters", "step", "val"]
     assert row.split("\t")[:6] == ["tiny", "lstm 1x4", "224", "300", "1.000", "1.443"]
     (fields,) = json.loads(charrnn("checkpoints", "ls", "--json").stdout)
-    assert (fields["run"], fields["step"], fields["val_loss"], fields["best"]) == ("tiny", 300, 1.0, 200)
+    assert (fields["run"], fields["step"], fields["val_loss"], fields["best"]) == (
+        "tiny",
+        300,
+        1.0,
+        200,
+    )
     assert fields["status"] == "interrupted"
     assert charrnn("checkpoints", "list", "-q").stdout == "tiny\n"
 
@@ -39,7 +44,10 @@ def test_a_row_a_checkpoint(charrnn: Charrnn) -> None:
         (200, 1.0, True, False),
         (300, 1.5, False, True),
     ]
-    assert charrnn("checkpoints", "list", "--run", "tiny", "-q").stdout == "tiny@100\ntiny@200\ntiny@300\n"
+    assert (
+        charrnn("checkpoints", "list", "--run", "tiny", "-q").stdout
+        == "tiny@100\ntiny@200\ntiny@300\n"
+    )
     table = charrnn("checkpoints", "list", "--run", "tiny").stdout.splitlines()
     assert table[2].endswith("best")
     assert table[3].endswith("latest")
@@ -87,7 +95,9 @@ def test_a_narrow_terminal_leaves_columns_out(columns: int, missing: int) -> Non
     save(make_checkpoint(run="a-longer-name"))
     with Terminal("checkpoints", "list", columns=columns) as terminal:
         assert terminal.wait() == 0
-    header, first, second, *rest = [line.rstrip() for line in on_screen(terminal.written) if line.strip()]
+    header, first, second, *rest = [
+        line.rstrip() for line in on_screen(terminal.written) if line.strip()
+    ]
     assert all(len(line) <= columns for line in (header, first, second))
     assert (first.split()[0], second.split()[0]) == ("a-longer-name", "tiny")
     names = ["size", "bpc", "parameters", "updated", "model"][:missing]
@@ -105,7 +115,9 @@ def test_a_command_to_type_can_be_copied(charrnn: Charrnn) -> None:
     (start,) = [number for number, line in enumerate(lines) if line.startswith("again")]
     folded = "\n".join(line[12:].rstrip() for line in lines[start:])
     assert folded.count("\n") > 0
-    words = subprocess.run(["bash", "-c", f"printf '%s\\n' {folded}"], capture_output=True, text=True, check=True)
+    words = subprocess.run(
+        ["bash", "-c", f"printf '%s\\n' {folded}"], capture_output=True, text=True, check=True
+    )
     assert words.stdout.split()[:2] == ["charrnn", "train"]
     assert words.stdout.split() == shlex.split(
         json.loads(charrnn("checkpoints", "show", "tiny", "--json").stdout)["command"]

@@ -9,14 +9,27 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.cli.options.command_line import train_command
-from charrnn_cli.cli.terminal.formats import parse_duration
+from charrnn_cli.cli.options.parsers import parse_duration
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from tests.conftest import Charrnn, make_checkpoint, save
 
-FAST = ("--layers", "1", "--size", "16", "--embed", "8", "--batch-size", "4", "--seq-len", "16", "--seed", "3")
+FAST = (
+    "--layers",
+    "1",
+    "--size",
+    "16",
+    "--embed",
+    "8",
+    "--batch-size",
+    "4",
+    "--seq-len",
+    "16",
+    "--seed",
+    "3",
+)
 
 
 def steps(name: str = "tiny") -> list[int]:
@@ -30,9 +43,28 @@ def test_path(charrnn: Charrnn, tiny_run: Run) -> None:
 
 def test_show_prints_the_command_that_trains_it_again(charrnn: Charrnn, story: Path) -> None:
     """Run as it stands, it gives the same weights."""
-    charrnn("train", story, *FAST, "--max-steps", "30", "--eval-every", "10", "--keep-prob", "0.75", "--run", "one")
+    charrnn(
+        "train",
+        story,
+        *FAST,
+        "--max-steps",
+        "30",
+        "--eval-every",
+        "10",
+        "--keep-prob",
+        "0.75",
+        "--run",
+        "one",
+    )
     shown = charrnn("checkpoints", "show", "one").stdout
-    for expected in ("one@30", "lstm 1x16", "story: 4,160 characters", "val curve", "torch 2.", "seed 3"):
+    for expected in (
+        "one@30",
+        "lstm 1x16",
+        "story: 4,160 characters",
+        "val curve",
+        "torch 2.",
+        "seed 3",
+    ):
         assert expected in shown
     facts = json.loads(charrnn("checkpoints", "show", "one@30", "--json").stdout)
     assert facts["val_bpc"] == pytest.approx(facts["val_loss"] / 0.6931, rel=1e-3)
@@ -46,7 +78,18 @@ def test_show_prints_the_command_that_trains_it_again(charrnn: Charrnn, story: P
 
 def test_show_finds_the_shortest_preset(charrnn: Charrnn, story: Path) -> None:
     charrnn(
-        "train", story, "--preset", "notebook", "--size", "8", "--batch-size", "2", "--max-steps", "1", "--seed", "1"
+        "train",
+        story,
+        "--preset",
+        "notebook",
+        "--size",
+        "8",
+        "--batch-size",
+        "2",
+        "--max-steps",
+        "1",
+        "--seed",
+        "1",
     )
     command = json.loads(charrnn("checkpoints", "show", "--json").stdout)["command"]
     assert command.startswith(f"charrnn train {story} --preset notebook")
@@ -78,7 +121,10 @@ def test_rm_takes_no_paths(charrnn: Charrnn, tiny_run: Run) -> None:
 def test_prune_keeps_best_and_latest(charrnn: Charrnn, home: Path) -> None:
     for step, loss in enumerate([3.0, 1.0, 2.0, 2.5, 2.6, 2.7], start=1):
         save(make_checkpoint(step=step, val_loss=loss))
-    assert "tiny/step-0000000001" in charrnn("checkpoints", "prune", "tiny", "--keep", "2", "--dry-run").stderr
+    assert (
+        "tiny/step-0000000001"
+        in charrnn("checkpoints", "prune", "tiny", "--keep", "2", "--dry-run").stderr
+    )
     assert steps() == [1, 2, 3, 4, 5, 6]
     assert charrnn("checkpoints", "prune", "tiny", "--keep", "2", "--yes").returncode == 0
     assert steps() == [2, 5, 6]
@@ -97,7 +143,18 @@ def test_a_flipped_digit_is_never_pruned_by(charrnn: Charrnn, tiny_run: Run) -> 
 
 def test_training_keeps_so_many(charrnn: Charrnn, story: Path) -> None:
     """--keep newest, the best and the latest."""
-    options = ("--max-steps", "50", "--eval-every", "50", "--save-every", "5", "--keep", "3", "--run", "one")
+    options = (
+        "--max-steps",
+        "50",
+        "--eval-every",
+        "50",
+        "--save-every",
+        "5",
+        "--keep",
+        "3",
+        "--run",
+        "one",
+    )
     charrnn("train", story, *FAST, *options)
     assert steps("one") == [40, 45, 50]
 
@@ -121,7 +178,9 @@ def test_export_and_import_through_a_pipe(home: Path, tiny_run: Run) -> None:
     program = f"{sys.executable} -m charrnn_cli checkpoints"
     command = f"{program} export tiny@300 -o - | {program} import - --run piped"
     assert subprocess.run(["bash", "-c", command], check=False, timeout=60).returncode == 0
-    assert Registry().run("piped").step_path(300).read_bytes() == tiny_run.step_path(300).read_bytes()
+    assert (
+        Registry().run("piped").step_path(300).read_bytes() == tiny_run.step_path(300).read_bytes()
+    )
 
 
 def test_damaged_files_are_not_passed_on(charrnn: Charrnn, tiny_run: Run, tmp_path: Path) -> None:
@@ -167,7 +226,11 @@ def test_verify(charrnn: Charrnn, tiny_run: Run) -> None:
 def test_completion(typed: str, expected: set[str]) -> None:
     """Runs, references and presets complete in a shell."""
     words = typed.split() + ([""] if typed.endswith(" ") else [])
-    env = {"_CHARRNN_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
+    env = {
+        "_CHARRNN_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(words) - 1),
+    }
     assert set(completed(env).split()) == expected
 
 
@@ -182,14 +245,21 @@ def completed(env: dict[str, str]) -> str:
     """What the program answers a shell that asks it how to go on."""
     script = "import sys; sys.argv = ['charrnn']; from charrnn_cli.cli.main import main; main()"
     result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ, **env}, check=False
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **env},
+        check=False,
     )
     return result.stdout
 
 
 def test_show_plots_several_runs(charrnn: Charrnn, tiny_run: Run, tmp_path: Path) -> None:
     """A picture of their losses; an existing file stays, and a run without figures is told."""
-    rows = [{"event": "Evaluated", "step": step, "val_loss": 3 / step, "train_loss": 2 / step} for step in (1, 2, 3)]
+    rows = [
+        {"event": "Evaluated", "step": step, "val_loss": 3 / step, "train_loss": 2 / step}
+        for step in (1, 2, 3)
+    ]
     tiny_run.metrics_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     save(make_checkpoint(run="two"))
     Registry().run("two").metrics_path.write_text(tiny_run.metrics_path.read_text())

@@ -54,7 +54,9 @@ def test_control_characters_are_shown_not_sent(charrnn: Charrnn, tmp_path: Path)
 def test_baselines(charrnn: Charrnn, story: Path) -> None:
     """The scale of losses, in the summary and in its JSON."""
     assert "scale   uniform 3.91, unigram " in charrnn("encode", story, "--baselines").stdout
-    facts = json.loads(charrnn("encode", story, "--baselines", "--json", "-o", "x.safetensors").stdout)
+    facts = json.loads(
+        charrnn("encode", story, "--baselines", "--json", "-o", "x.safetensors").stdout
+    )
     assert facts["baselines"]["uniform"] > facts["baselines"]["fivegram"]
 
 
@@ -63,23 +65,27 @@ def test_directories_and_vocabularies(charrnn: Charrnn, tmp_path: Path) -> None:
     (tmp_path / "books").mkdir()
     for name in ("a.txt", "b.txt", "c.md"):
         (tmp_path / "books" / name).write_text(f"<{name}>")
-    charrnn("encode", "books", "--include", "*.txt", "--separator", "\\n", "-o", "books.safetensors")
+    charrnn(
+        "encode", "books", "--include", "*.txt", "--separator", "\\n", "-o", "books.safetensors"
+    )
     assert charrnn("encode", "--decode", "books.safetensors").stdout == "<a.txt>\n<b.txt>"
     (tmp_path / "other.txt").write_text("ab Ω")
     result = charrnn("encode", "other.txt", "--vocab", "books.safetensors")
     assert (result.returncode, result.stdout) == (2, "")
     assert "'Ω' (U+03A9) 1x" in result.stderr
     base = ("encode", "other.txt", "--vocab", "books.safetensors", "--json", "-o")
-    dropped = json.loads(charrnn(*base, "x.safetensors", "--unknown", "drop").stdout)
+    dropped = json.loads(charrnn(*base, "x.safetensors", "--unknown", "skip").stdout)
     assert (dropped["characters"], dropped["unseen"]) == (2, {" ": 1, "Ω": 1})
     extended = charrnn(*base, "y.safetensors", "--unknown", "extend")
     assert json.loads(extended.stdout)["vocabulary"].endswith(" Ω")
     assert "not in the vocabulary before" in extended.stderr
-    assert charrnn("encode", "other.txt", "--unknown", "drop").returncode == 2
+    assert charrnn("encode", "other.txt", "--unknown", "skip").returncode == 2
     assert charrnn("encode", "other.txt", "--vocab", "nowhere").returncode == 2
 
 
 def test_the_next_command_can_be_typed(charrnn: Charrnn, tmp_path: Path) -> None:
     """Also for a name with a space in it."""
     (tmp_path / "my book.txt").write_text("abc")
-    assert charrnn("encode", "my book.txt").stderr.endswith("charrnn train 'my book.encoded.safetensors'\n")
+    assert charrnn("encode", "my book.txt").stderr.endswith(
+        "charrnn train 'my book.encoded.safetensors'\n"
+    )

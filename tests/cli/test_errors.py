@@ -117,7 +117,7 @@ def texts(tmp_path: Path, story: Path) -> Path:
         ("train story.txt --errors perhaps", "perhaps"),
         ("train story.txt --normalize nfz", "nfz"),
         ("train story.txt --unknown keep", "keep"),
-        ("train story.txt --unknown drop", "--unknown"),
+        ("train story.txt --unknown skip", "--unknown"),
         ("train story.txt --init-from nowhere", "nowhere"),
         ("train story.txt --init-from tiny --layers 3", "layers 1, not 3"),
         ("train story.txt --init-from tiny", "never saw"),
@@ -131,12 +131,12 @@ def texts(tmp_path: Path, story: Path) -> Path:
         ("train /dev/zero", "/dev/zero"),
         ("encode story.txt --vocab nowhere", "nowhere"),
         ("encode story.txt --vocab tiny", "never saw"),
-        ("encode story.txt --unknown drop", "--unknown"),
+        ("encode story.txt --unknown skip", "--unknown"),
         ("encode story.txt --unknown keep", "keep"),
         ("encode story.txt --min-count 0", "min count"),
         ("encode story.txt --min-count 2 --vocab tiny", "--min-count"),
         ("sample --count 0", "0"),
-        ("sample --on-unknown maybe", "maybe"),
+        ("sample --unknown maybe", "maybe"),
         ("sample --prime a --prime-file story.txt", "--prime"),
         ("sample --prime-file missing.txt", "missing.txt"),
         ("sample --prime-file latin.txt", "byte 2"),
@@ -193,7 +193,12 @@ def test_wrong_command_lines(inside: Inside, arguments: str, named: str) -> None
 @pytest.mark.usefixtures("texts")
 def test_a_wrong_run_leaves_nothing_behind(charrnn: Charrnn, home: Path) -> None:
     """No empty run, no half corpus."""
-    for arguments in ("two.txt", "story.txt --seq-len 5000", "story.txt --device toaster", "latin.txt"):
+    for arguments in (
+        "two.txt",
+        "story.txt --seq-len 5000",
+        "story.txt --device toaster",
+        "latin.txt",
+    ):
         assert charrnn("train", *arguments.split()).returncode == 2
     assert not list((home / "runs").glob("*")) if (home / "runs").exists() else True
     assert all(path.suffix in (".safetensors", ".json") for path in (home / "corpora").iterdir())
@@ -251,7 +256,10 @@ def test_the_unexpected_is_a_line_and_a_file(
         main()
     assert end.value.code == 1
     error, hint = capsys.readouterr().err.splitlines()[-2:]
-    assert error == "error: something unexpected happened: RuntimeError: the machine is [red]odd[/red]\\x1b"
+    assert (
+        error
+        == "error: something unexpected happened: RuntimeError: the machine is [red]odd[/red]\\x1b"
+    )
     (log,) = (home / "logs").iterdir()
     assert hint == f"hint: please report it with {log}"
     assert "Traceback" in log.read_text()

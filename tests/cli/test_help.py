@@ -22,13 +22,17 @@ def commands() -> Iterator[tuple[tuple[str, ...], Any]]:
     while waiting:
         words, command = waiting.pop()
         yield words, command
-        waiting += [((*words, name), child) for name, child in getattr(command, "commands", {}).items()]
+        waiting += [
+            ((*words, name), child) for name, child in getattr(command, "commands", {}).items()
+        ]
 
 
 TREE = sorted(commands(), key=lambda item: item[0])
 
 
-@pytest.mark.parametrize(("words", "command"), TREE, ids=[" ".join(words) or "charrnn" for words, _ in TREE])
+@pytest.mark.parametrize(
+    ("words", "command"), TREE, ids=[" ".join(words) or "charrnn" for words, _ in TREE]
+)
 def test_a_command_explains_itself(inside: Inside, words: tuple[str, ...], command: Any) -> None:
     """-h is --help; every option has a line; and there is an example, of this very command."""
     short, long = inside(*words, "-h"), inside(*words, "--help")
@@ -37,7 +41,9 @@ def test_a_command_explains_itself(inside: Inside, words: tuple[str, ...], comma
     for parameter in command.params:
         assert parameter.name == "help" or parameter.help, parameter.name
     if not hasattr(command, "commands"):
-        assert f"Example: charrnn {' '.join(words)}".replace(" ls", " list") in re.sub(r"\s+", " ", short[1])
+        assert f"Example: charrnn {' '.join(words)}".replace(" ls", " list") in re.sub(
+            r"\s+", " ", short[1]
+        )
 
 
 def test_examples_can_be_typed() -> None:
@@ -115,8 +121,8 @@ def test_an_option_reaches_the_configuration(inside: Inside, option: str, value:
 SHOWN = {
     "--debug": "cli/test_errors.py::test_debug_shows_the_traceback",
     "--version": "cli/test_help.py::test_the_version",
-    "--install-completion": "cli/test_manage.py::test_completion",
-    "--show-completion": "cli/test_manage.py::test_completion",
+    "--install-completion": "cli/test_checkpoints_delete.py::test_completion",
+    "--show-completion": "cli/test_checkpoints_delete.py::test_completion",
     "encode --output": "cli/test_encode.py::test_json",
     "encode --encoding": "cli/test_hostile_texts.py::test_hostile_contents",
     "encode --errors": "cli/test_hostile_texts.py::test_hostile_contents",
@@ -151,7 +157,7 @@ SHOWN = {
     "sample --count": "cli/test_sample.py::test_several_samples",
     "sample --stop": "cli/test_sample.py::test_stop_strings_end_the_text",
     "sample --echo": "cli/test_sample.py::test_options_change_the_text",
-    "sample --on-unknown": "cli/test_sample.py::test_unknown_characters",
+    "sample --unknown": "cli/test_sample.py::test_unknown_characters",
     "sample --encoding": "cli/test_sample.py::test_a_prime_from_a_file",
     "score --encoding": "cli/test_score.py::test_another_encoding",
     "sample --color": "cli/test_sample.py::test_surprise_is_a_colour",
@@ -169,16 +175,16 @@ SHOWN = {
     "checkpoints list --limit": "cli/test_checkpoints.py::test_sorting_and_choosing",
     "checkpoints list --json": "cli/test_checkpoints.py::test_a_row_a_run",
     "checkpoints list --quiet": "cli/test_checkpoints.py::test_sorting_and_choosing",
-    "checkpoints show --json": "cli/test_manage.py::test_show_prints_the_command_that_trains_it_again",
-    "checkpoints show --plot": "cli/test_manage.py::test_show_plots_several_runs",
-    "checkpoints rm --yes": "cli/test_manage.py::test_rm",
-    "checkpoints rm --dry-run": "cli/test_manage.py::test_rm",
-    "checkpoints prune --keep": "cli/test_manage.py::test_prune_keeps_best_and_latest",
-    "checkpoints prune --yes": "cli/test_manage.py::test_prune_keeps_best_and_latest",
-    "checkpoints prune --dry-run": "cli/test_manage.py::test_prune_keeps_best_and_latest",
-    "checkpoints export --output": "cli/test_manage.py::test_export_and_import",
+    "checkpoints show --json": "cli/test_checkpoints_delete.py::test_show_prints_the_command_that_trains_it_again",
+    "checkpoints show --plot": "cli/test_checkpoints_delete.py::test_show_plots_several_runs",
+    "checkpoints rm --yes": "cli/test_checkpoints_delete.py::test_rm",
+    "checkpoints rm --dry-run": "cli/test_checkpoints_delete.py::test_rm",
+    "checkpoints prune --keep": "cli/test_checkpoints_delete.py::test_prune_keeps_best_and_latest",
+    "checkpoints prune --yes": "cli/test_checkpoints_delete.py::test_prune_keeps_best_and_latest",
+    "checkpoints prune --dry-run": "cli/test_checkpoints_delete.py::test_prune_keeps_best_and_latest",
+    "checkpoints export --output": "cli/test_checkpoints_delete.py::test_export_and_import",
     "checkpoints export --format": "cli/test_errors.py::test_wrong_command_lines",
-    "checkpoints import --run": "cli/test_manage.py::test_export_and_import",
+    "checkpoints import --run": "cli/test_checkpoints_delete.py::test_export_and_import",
 }
 
 
@@ -229,7 +235,8 @@ def test_plain_where_nobody_looks(tmp_path: Path, environment: dict[str, str]) -
 
     (tmp_path / "text.txt").write_text("head bad cab\nface\n")
     script = "\n".join(
-        f"rm -f *.safetensors; echo '=== {line}'; {sys.executable} -m charrnn_cli {line} 2>&1" for line in SHOWING
+        f"rm -f *.safetensors; echo '=== {line}'; {sys.executable} -m charrnn_cli {line} 2>&1"
+        for line in SHOWING
     )
     result = subprocess.run(
         ["bash", "-c", script],

@@ -74,7 +74,12 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
     ("gzip twice", gzip.compress(b"a") * 2, "", (2, 1)),
     ("a line without end", b"x" * 3_000_000, "", (3_000_000, 1)),
     ("a million lines", b"\n" * 1_000_000, "", (1_000_000, 1)),
-    ("65,536 characters", "".join(map(chr, range(0x20000, 0x30000))).encode(), "", (65_536, 65_536)),
+    (
+        "65,536 characters",
+        "".join(map(chr, range(0x20000, 0x30000))).encode(),
+        "",
+        (65_536, 65_536),
+    ),
     ("all rare", b"abc", "--min-count 2", (3, 1)),
     ("unknown encoding", b"abc", "--encoding klingon", "unknown encoding"),
     ("a codec that is no charset", b"abc", "--encoding rot13", "unknown encoding"),
@@ -88,7 +93,9 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
 ]
 
 
-@pytest.mark.parametrize(("content", "options", "expected"), [case[1:] for case in CASES], ids=[c[0] for c in CASES])
+@pytest.mark.parametrize(
+    ("content", "options", "expected"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
+)
 def test_hostile_contents(
     tmp_path: Path, inside: Inside, content: bytes, options: str, expected: tuple[int, int] | str
 ) -> None:
@@ -137,7 +144,9 @@ SPECIAL: dict[str, tuple[Callable[[Path], str], str]] = {
 
 
 @pytest.mark.parametrize(("prepare", "said"), SPECIAL.values(), ids=SPECIAL)
-def test_what_is_no_file(tmp_path: Path, inside: Inside, prepare: Callable[[Path], str], said: str) -> None:
+def test_what_is_no_file(
+    tmp_path: Path, inside: Inside, prepare: Callable[[Path], str], said: str
+) -> None:
     """Refused at once, without waiting for anybody to write into it."""
     name = prepare(tmp_path)
     if prepare is SPECIAL["a file below a file"][0]:
@@ -152,19 +161,26 @@ def test_standard_input(charrnn: Charrnn, tmp_path: Path) -> None:
     result = charrnn("encode", "-", "--json", stdin="héllo\n")
     assert (result.returncode, json.loads(result.stdout)["characters"]) == (0, 6)
     command = f"head -c 3000000 /dev/zero | {sys.executable} -m charrnn_cli encode - --json -o zeros.safetensors"
-    zeros = subprocess.run(["bash", "-c", command], capture_output=True, cwd=tmp_path, timeout=60, check=True)
+    zeros = subprocess.run(
+        ["bash", "-c", command], capture_output=True, cwd=tmp_path, timeout=60, check=True
+    )
     assert json.loads(zeros.stdout)["characters"] == 3_000_000
     assert "standard input is empty" in charrnn("encode", "-", "-o", "x.safetensors").stderr
     broken = subprocess.run(
-        ["bash", "-c", f"printf 'ab\\xff' | {sys.executable} -m charrnn_cli train -"], capture_output=True
+        ["bash", "-c", f"printf 'ab\\xff' | {sys.executable} -m charrnn_cli train -"],
+        capture_output=True,
     )
-    assert broken.stderr.splitlines()[-2].startswith(b"error: standard input is not valid utf-8: 0xff at byte 2")
+    assert broken.stderr.splitlines()[-2].startswith(
+        b"error: standard input is not valid utf-8: 0xff at byte 2"
+    )
 
 
 def test_waiting_for_standard_input_can_be_interrupted(home: Path, tmp_path: Path) -> None:
     """And leaves nothing behind."""
     command = [sys.executable, "-m", "charrnn_cli", "encode", "-"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+    ) as process:
         assert process.stdin is not None
         process.stdin.write(b"some")
         process.stdin.flush()
@@ -179,7 +195,10 @@ def test_waiting_for_standard_input_can_be_interrupted(home: Path, tmp_path: Pat
 def test_an_encoded_file_is_no_text(charrnn: Charrnn, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("abc" * 100)
     assert charrnn("encode", "a.txt", "-o", "a.safetensors").returncode == 0
-    for arguments in (["encode", "a.safetensors", "-o", "b.safetensors"], ["train", "a.txt", "a.safetensors"]):
+    for arguments in (
+        ["encode", "a.safetensors", "-o", "b.safetensors"],
+        ["train", "a.txt", "a.safetensors"],
+    ):
         result = charrnn(*arguments)
         assert (result.returncode, "is encoded already" in result.stderr) == (2, True)
     back = charrnn("encode", "--decode", "a.safetensors", "-o", "-")
@@ -203,7 +222,9 @@ def test_a_growing_file(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", writer]) as process:
         try:
             command = [sys.executable, "-m", "charrnn_cli", "encode", str(path), "--json"]
-            result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+            result = subprocess.run(
+                command, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
+            )
         finally:
             process.kill()
     if result.returncode:

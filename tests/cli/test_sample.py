@@ -48,14 +48,27 @@ def test_options_change_the_text(charrnn: Charrnn) -> None:
         ("-n", "299"),
     ):
         assert charrnn(*base, *option).stdout != plain, option
-    assert charrnn(*base, "--prime", "ab", "--no-echo").stdout == charrnn(*base, "--prime", "ab").stdout[2:]
+    assert (
+        charrnn(*base, "--prime", "ab", "--no-echo").stdout
+        == charrnn(*base, "--prime", "ab").stdout[2:]
+    )
     assert charrnn(*base, "-q").stderr == ""
 
 
 def test_utf8_whatever_the_locale(charrnn: Charrnn) -> None:
     """A pipe gets exact UTF-8."""
-    save(make_checkpoint(ModelConfig(vocabulary_size=3, layers=1, size=4, embed=0), characters="漢é😀", run="cjk"))
-    result = charrnn("sample", "cjk", "-n", "30", env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+    save(
+        make_checkpoint(
+            ModelConfig(vocabulary_size=3, layers=1, size=4, embed=0), characters="漢é😀", run="cjk"
+        )
+    )
+    result = charrnn(
+        "sample",
+        "cjk",
+        "-n",
+        "30",
+        env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    )
     assert result.returncode == 0
     assert len(result.stdout) == 30
     assert set(result.stdout) <= set("漢é😀")
@@ -72,7 +85,9 @@ def test_a_reader_that_leaves_is_no_error(home: Path) -> None:
 
 def test_a_full_disk_is_one_line(home: Path) -> None:
     command = f"{sys.executable} -m charrnn_cli sample -q > /dev/full"
-    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False
+    )
     assert result.returncode == 1
     assert result.stderr == "error: cannot write to standard output: No space left on device\n"
 
@@ -82,7 +97,11 @@ def test_several_samples(charrnn: Charrnn) -> None:
     result = charrnn("sample", "-n", "20", "--seed", "4", "--count", "3", "--prime", "ab")
     samples = result.stdout.split("---\n")
     assert len(samples) == 3
-    assert [len(sample.removesuffix("\n")) for sample in samples] in ([22, 22, 22], [21, 22, 22], [22, 21, 22])
+    assert [len(sample.removesuffix("\n")) for sample in samples] in (
+        [22, 22, 22],
+        [21, 22, 22],
+        [22, 21, 22],
+    )
     assert all(sample.startswith("ab") for sample in samples)
     assert len(set(samples)) == 3
     many = charrnn("sample", "-n", "5", "--count", "130", "--json", "--seed", "4")
@@ -90,11 +109,18 @@ def test_several_samples(charrnn: Charrnn) -> None:
 
 
 def test_json_says_all_that_draws_it_again(charrnn: Charrnn) -> None:
-    result = charrnn("sample", "-n", "50", "--json", "--temperature", "0.5", "--prime", "ab", "--stop", "zzz")
+    result = charrnn(
+        "sample", "-n", "50", "--json", "--temperature", "0.5", "--prime", "ab", "--stop", "zzz"
+    )
     row = json.loads(result.stdout)
     assert len(row["text"]) == len(row["log_probabilities"]) == 50
     assert all(score <= 0 for score in row["log_probabilities"])
-    assert (row["checkpoint"], row["prime"], row["sample"], row["stopped"]) == ("tiny@200", "ab", 0, False)
+    assert (row["checkpoint"], row["prime"], row["sample"], row["stopped"]) == (
+        "tiny@200",
+        "ab",
+        0,
+        False,
+    )
     assert row["settings"] == {
         "length": 50,
         "temperature": 0.5,
@@ -103,7 +129,18 @@ def test_json_says_all_that_draws_it_again(charrnn: Charrnn) -> None:
         "min_p": 0.0,
         "stop": ["zzz"],
     }
-    again = charrnn("sample", "-n", "50", "--temperature", "0.5", "--no-echo", "--prime", "ab", "--seed", row["seed"])
+    again = charrnn(
+        "sample",
+        "-n",
+        "50",
+        "--temperature",
+        "0.5",
+        "--no-echo",
+        "--prime",
+        "ab",
+        "--seed",
+        row["seed"],
+    )
     assert again.stdout == row["text"]
 
 
@@ -136,11 +173,11 @@ def test_unknown_characters(charrnn: Charrnn) -> None:
     assert result.returncode == 2
     assert "'É' (U+00C9) at position 2" in result.stderr
     assert "'漢' (U+6F22) at position 3" in result.stderr
-    assert charrnn(*base, "--on-unknown", "skip").stdout.startswith("ab")
-    assert charrnn(*base, "--on-unknown", "sometimes").returncode == 2
+    assert charrnn(*base, "--unknown", "skip").stdout.startswith("ab")
+    assert charrnn(*base, "--unknown", "sometimes").returncode == 2
     curly = charrnn("sample", "--prime", "aÉ")
-    assert "it knows 'e' for 'É': use --on-unknown closest" in curly.stderr
-    assert charrnn("sample", "--prime", "aÉ", "--on-unknown", "closest").stdout.startswith("ae")
+    assert "it knows 'e' for 'É': use --unknown closest" in curly.stderr
+    assert charrnn("sample", "--prime", "aÉ", "--unknown", "closest").stdout.startswith("ae")
 
 
 def test_a_file_of_samples(charrnn: Charrnn, tmp_path: Path) -> None:
@@ -215,7 +252,9 @@ def test_memory_does_not_grow_with_the_text(home: Path) -> None:
             "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)\n"
         )
-        result = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=120, check=True)
+        result = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, timeout=120, check=True
+        )
         assert len(result.stdout) >= int(length)
         peaks.append(int(result.stderr))
     assert peaks[1] - peaks[0] < 5_000  # kB
@@ -266,7 +305,19 @@ def test_hostile_characters_are_visible_on_a_terminal_and_exact_in_a_pipe(home: 
     """Every byte from 0x00 to 0xff, and so OSC 52 and C1, and bidi overrides: none reaches the terminal as it is."""
     config = ModelConfig(vocabulary_size=len(HOSTILE), layers=1, size=4, embed=3)
     save(make_checkpoint(config, characters=HOSTILE, run="hostile", scale=0.01))
-    arguments = ["sample", "hostile", "-q", "-n", "20000", "--top-k", "0", "--seed", "1", "--prime", "a"]
+    arguments = [
+        "sample",
+        "hostile",
+        "-q",
+        "-n",
+        "20000",
+        "--top-k",
+        "0",
+        "--seed",
+        "1",
+        "--prime",
+        "a",
+    ]
     command = [sys.executable, "-m", "charrnn_cli", *arguments]
     piped = subprocess.run(command, capture_output=True, timeout=60, check=True)
     text = piped.stdout.decode()
@@ -276,7 +327,9 @@ def test_hostile_characters_are_visible_on_a_terminal_and_exact_in_a_pipe(home: 
         with Terminal(*arguments, *options) as terminal:
             assert terminal.wait() == 0
         shown = re.sub(r"\x1b\[(38;5;\d+|0)m", "", terminal.written.decode())
-        assert not {character for character in shown if unicodedata.category(character) == "Cc"} - set("\r\n\t")
+        assert not {
+            character for character in shown if unicodedata.category(character) == "Cc"
+        } - set("\r\n\t")
         assert not set(shown) & set(HOSTILE[256:])
         assert shown.count("\r") == shown.count("\n")
 

@@ -29,7 +29,9 @@ def test_models_side_by_side(charrnn: Charrnn) -> None:
     assert head == ["checkpoint", "characters", "bpc", "loss", "perplexity"]
     assert [row[:2] for row in rows] == [["tiny@100", "17"], ["tiny@200", "17"]]
     for row, fact in zip(
-        rows, json.loads(charrnn("score", "tiny@100", "tiny@200", "text.txt", "--json").stdout), strict=True
+        rows,
+        json.loads(charrnn("score", "tiny@100", "tiny@200", "text.txt", "--json").stdout),
+        strict=True,
     ):
         assert float(row[2]) == pytest.approx(fact["bpc"], abs=1e-4)
         assert fact["bpc"] == pytest.approx(fact["loss"] / 0.693147, rel=1e-5)
@@ -59,7 +61,10 @@ def test_both_engines(charrnn: Charrnn, tmp_path: Path) -> None:
     """A long text goes to torch: the same text twenty thousand times over scores about as once."""
     (tmp_path / "long.txt").write_text("head bad cab fade\n" * 12_000)
     (tmp_path / "short.txt").write_text("head bad cab fade\n" * 1000)
-    bits = [json.loads(charrnn("score", "latest", f"{name}.txt", "--json").stdout)[0] for name in ("short", "long")]
+    bits = [
+        json.loads(charrnn("score", "latest", f"{name}.txt", "--json").stdout)[0]
+        for name in ("short", "long")
+    ]
     assert bits[0]["bpc"] == pytest.approx(bits[1]["bpc"], abs=1e-3)
     assert "loading torch" in charrnn("score", "latest", "long.txt").stderr
 

@@ -21,7 +21,9 @@ def interrupted(
 ) -> tuple[int, bytes, bytes, float]:
     """Start, wait for `ready` on stdout or stderr, signal; exit code, stdout, stderr, and seconds until the end."""
     stream = 2 if ready.startswith(b"2:") else 1
-    process = subprocess.Popen([*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd)
+    process = subprocess.Popen(
+        [*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd
+    )
     pipe = process.stdout if stream == 1 else process.stderr
     assert pipe is not None
     seen = b""
@@ -46,7 +48,9 @@ def large(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_encode(large: Path, tmp_path: Path, number: signal.Signals) -> None:
     """No output is left, and none is half written."""
-    process = subprocess.Popen([*PROGRAM, "encode", str(large)], stderr=subprocess.PIPE, cwd=tmp_path)
+    process = subprocess.Popen(
+        [*PROGRAM, "encode", str(large)], stderr=subprocess.PIPE, cwd=tmp_path
+    )
     while not list(tmp_path.glob(".*.tmp")):
         assert process.poll() is None
         time.sleep(0.005)
@@ -81,7 +85,17 @@ def test_sample(tiny_run: Run, tmp_path: Path, number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_evaluation(story: Path, tmp_path: Path, number: signal.Signals) -> None:
     """A run that does little else than evaluate is saved as well."""
-    arguments = ["train", str(story), *FAST, "--eval-every", "1", "--max-steps", "100000", "--run", "one"]
+    arguments = [
+        "train",
+        str(story),
+        *FAST,
+        "--eval-every",
+        "1",
+        "--max-steps",
+        "100000",
+        "--run",
+        "one",
+    ]
     code, _, errors, seconds = interrupted(arguments, b"2:step 3/", number, tmp_path)
     assert code == 128 + number
     assert b"saved one@" in errors
@@ -93,9 +107,22 @@ def test_evaluation(story: Path, tmp_path: Path, number: signal.Signals) -> None
 def test_an_ignored_signal_stays_ignored(story: Path, tmp_path: Path) -> None:
     """Under nohup a closed terminal stops nothing."""
     command = " ".join(
-        [*PROGRAM, "train", str(story), *FAST, "--max-steps", "400", "--eval-every", "50", "--run", "one"]
+        [
+            *PROGRAM,
+            "train",
+            str(story),
+            *FAST,
+            "--max-steps",
+            "400",
+            "--eval-every",
+            "50",
+            "--run",
+            "one",
+        ]
     )
     script = f"trap '' HUP; {command} & pid=$!; sleep 2.2; kill -HUP $pid; wait $pid"
-    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
     assert result.returncode == 0
     assert "done" in result.stderr

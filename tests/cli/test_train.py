@@ -17,7 +17,20 @@ from charrnn_cli.storage.tensorfile import read_header
 from tests.conftest import Charrnn
 from tests.terminal import Terminal, on_screen
 
-FAST = ("--layers", "1", "--size", "16", "--embed", "8", "--batch-size", "4", "--seq-len", "16", "--seed", "1")
+FAST = (
+    "--layers",
+    "1",
+    "--size",
+    "16",
+    "--embed",
+    "8",
+    "--batch-size",
+    "4",
+    "--seq-len",
+    "16",
+    "--seed",
+    "1",
+)
 
 
 def test_a_first_run(charrnn: Charrnn, story: Path, home: Path) -> None:
@@ -72,7 +85,10 @@ def test_the_notebook_preset_plans_as_the_notebook_did(charrnn: Charrnn, tmp_pat
 def test_a_short_text_shrinks_the_batch(charrnn: Charrnn, story: Path) -> None:
     """With one line; a batch that was typed is not changed but refused, with the arithmetic."""
     options = ("--size", "8", "--layers", "1", "--max-steps", "2")
-    assert "instead of 32: the text is short" in charrnn("train", story, "--seq-len", "256", *options).stderr
+    assert (
+        "instead of 32: the text is short"
+        in charrnn("train", story, "--seq-len", "256", *options).stderr
+    )
     result = charrnn("train", story, "--seq-len", "256", "--batch-size", "32", *options)
     assert result.returncode == 2
     assert "error: batch size 32 x seq len 256 needs 8,193 characters" in result.stderr
@@ -82,7 +98,17 @@ def test_a_short_text_shrinks_the_batch(charrnn: Charrnn, story: Path) -> None:
 def start(story: Path, *arguments: str) -> "subprocess.Popen[str]":
     """A training process that has begun to step."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "charrnn_cli", "train", str(story), *FAST, "--log-every", "1", *arguments],
+        [
+            sys.executable,
+            "-m",
+            "charrnn_cli",
+            "train",
+            str(story),
+            *FAST,
+            "--log-every",
+            "1",
+            *arguments,
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -148,7 +174,9 @@ def test_a_finished_run_has_nothing_to_resume(charrnn: Charrnn, story: Path) -> 
         (("--run", "other"), "--run"),
     ],
 )
-def test_a_resumed_run_keeps_what_it_is(charrnn: Charrnn, story: Path, arguments: tuple[str, ...], named: str) -> None:
+def test_a_resumed_run_keeps_what_it_is(
+    charrnn: Charrnn, story: Path, arguments: tuple[str, ...], named: str
+) -> None:
     """A clash is an error that names it."""
     charrnn("train", story, *FAST, "--max-steps", "4", "--run", "short")
     result = charrnn("train", "--resume", "short", *arguments)
@@ -187,7 +215,9 @@ def test_a_dry_run_leaves_nothing(charrnn: Charrnn, story: Path, home: Path) -> 
     assert result.returncode == 0
     for expected in ("174 steps of 4 x 16", "s a step", "memory  ", "disk    up to "):
         assert expected in result.stderr
-    facts = json.loads(charrnn("train", story, *FAST, "--epochs", "3", "--dry-run", "--json").stdout)
+    facts = json.loads(
+        charrnn("train", story, *FAST, "--epochs", "3", "--dry-run", "--json").stdout
+    )
     assert (facts["total_steps"], facts["parameters"]) == (174, 2039)
     assert Registry().runs() == []
 
@@ -199,9 +229,13 @@ def test_any_file_name(home: Path, tmp_path: Path) -> None:
     Path(os.fsdecode(directory + b"/na\xefve.txt")).write_text("the cat sat. " * 300)
     command = [sys.executable.encode(), b"-m", b"charrnn_cli", b"train"]
     options = [*(option.encode() for option in FAST), b"--max-steps", b"4", b"--run", b"one"]
-    first = subprocess.run([*command, directory + b"/na\xefve.txt", *options], capture_output=True, check=False)
+    first = subprocess.run(
+        [*command, directory + b"/na\xefve.txt", *options], capture_output=True, check=False
+    )
     assert first.returncode == 0, first.stderr
-    again = subprocess.run([*command, b"--resume", b"one", b"--max-steps", b"8"], capture_output=True, check=False)
+    again = subprocess.run(
+        [*command, b"--resume", b"one", b"--max-steps", b"8"], capture_output=True, check=False
+    )
     assert again.returncode == 0, again.stderr
     assert Registry().run("one").checkpoints()[-1].step == 8
 
@@ -210,7 +244,9 @@ def test_a_reader_of_events_that_leaves_does_not_end_the_run(story: Path, home: 
     """The run is trained and saved to its end; the exit code tells of the reader."""
     program = f"{sys.executable} -m charrnn_cli train {story} {' '.join(FAST)} --json --log-every 1 --run one"
     command = f"{program} --max-steps 400 --eval-every 100 | head -1; exit ${{PIPESTATUS[0]}}"
-    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False
+    )
     assert result.returncode == 141
     assert result.stderr == ""
     assert Registry().run("one").checkpoints()[-1].step == 400
@@ -222,13 +258,20 @@ def test_the_environment_speaks_for_new_runs_alone(charrnn: Charrnn, story: Path
     charrnn("train", story, *FAST[:-2], "--max-steps", "4", "--run", "one", env=env)
     assert "seed 7" in charrnn("train", "--resume", "one", "--max-steps", "6").stderr
     result = charrnn(
-        "train", "--resume", "one", "--max-steps", "8", env={"CHARRNN_SEED": "9", "CHARRNN_DEVICE": "toaster"}
+        "train",
+        "--resume",
+        "one",
+        "--max-steps",
+        "8",
+        env={"CHARRNN_SEED": "9", "CHARRNN_DEVICE": "toaster"},
     )
     assert result.returncode == 0
     assert "seed 7" in result.stderr
 
 
-def test_a_quiet_resume_of_a_finished_run_prints_its_reference(charrnn: Charrnn, story: Path) -> None:
+def test_a_quiet_resume_of_a_finished_run_prints_its_reference(
+    charrnn: Charrnn, story: Path
+) -> None:
     charrnn("train", story, *FAST, "--max-steps", "4", "--run", "one")
     result = charrnn("train", "--resume", "one", "-q")
     assert (result.stdout, result.stderr, result.returncode) == ("one@4\n", "", 0)
@@ -236,7 +279,9 @@ def test_a_quiet_resume_of_a_finished_run_prints_its_reference(charrnn: Charrnn,
 
 def test_the_command_to_try_can_be_typed(charrnn: Charrnn, story: Path) -> None:
     """It is what was typed, with the advice's change."""
-    result = charrnn("train", story, *FAST, "--max-steps", "30", "--dropout", "0.1", "--newlines", "keep")
+    result = charrnn(
+        "train", story, *FAST, "--max-steps", "30", "--dropout", "0.1", "--newlines", "keep"
+    )
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("try ")]
     program, *words = line.split()[1:]
     assert (program, words[0]) == ("charrnn", "train")
@@ -245,7 +290,9 @@ def test_the_command_to_try_can_be_typed(charrnn: Charrnn, story: Path) -> None:
     assert charrnn(*words, "--dry-run").returncode == 0
 
 
-def test_a_file_of_settings_trains_the_same_model(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+def test_a_file_of_settings_trains_the_same_model(
+    charrnn: Charrnn, story: Path, tmp_path: Path
+) -> None:
     """What --print-config writes gives, by --config, the same settings and the same weights; what is typed beats it."""
     options = [str(story), "--layers", "1", "--size", "8", "--max-steps", "6", "--dropout", "0.25"]
     printed = charrnn("train", *options, "--print-config").stdout
@@ -255,9 +302,14 @@ def test_a_file_of_settings_trains_the_same_model(charrnn: Charrnn, story: Path,
     assert seed is not None
     assert charrnn("train", "--config", "run.toml", "--run", "one", "-q").stdout == "one@6\n"
     assert charrnn("train", *options, "--seed", seed[1], "--run", "two", "-q").stdout == "two@6\n"
-    digests = [read_header(Registry().resolve(f"{name}@6")).tensors_sha256 for name in ("one", "two")]
+    digests = [
+        read_header(Registry().resolve(f"{name}@6")).tensors_sha256 for name in ("one", "two")
+    ]
     assert digests[0] == digests[1]
-    assert "max_steps = 3\n" in charrnn("train", "--config", "run.toml", "--max-steps", "3", "--print-config").stdout
+    assert (
+        "max_steps = 3\n"
+        in charrnn("train", "--config", "run.toml", "--max-steps", "3", "--print-config").stdout
+    )
     for content, said in (
         ("sizes = 3", "unknown key 'sizes'"),
         ("size = [3]", "one value"),
@@ -275,16 +327,34 @@ def test_documents(charrnn: Charrnn, tmp_path: Path) -> None:
     """A folder is trained on file by file; shuffled, another model; the run knows its files when it is resumed."""
     (tmp_path / "books").mkdir()
     for number in range(6):
-        (tmp_path / "books" / f"{number}.txt").write_text("the cat sat on the mat. " * (40 + number))
+        (tmp_path / "books" / f"{number}.txt").write_text(
+            "the cat sat on the mat. " * (40 + number)
+        )
     (tmp_path / "books" / "empty.txt").touch()
-    base = ["train", "books", "--layers", "1", "--size", "8", "--seed", "1", "--batch-size", "4", "--seq-len", "16"]
+    base = [
+        "train",
+        "books",
+        "--layers",
+        "1",
+        "--size",
+        "8",
+        "--seed",
+        "1",
+        "--batch-size",
+        "4",
+        "--seq-len",
+        "16",
+    ]
     result = charrnn(*base, "--max-steps", "30")
     assert result.returncode == 0
     assert "6 documents" in result.stderr
     assert "empty.txt is empty" in result.stderr
     shuffled = charrnn(*base, "--max-steps", "30", "--shuffle-documents", "--run", "shuffled", "-q")
     assert shuffled.returncode == 0
-    digests = [read_header(Registry().resolve(f"{name}@30")).tensors_sha256 for name in ("books-lstm-1x8", "shuffled")]
+    digests = [
+        read_header(Registry().resolve(f"{name}@30")).tensors_sha256
+        for name in ("books-lstm-1x8", "shuffled")
+    ]
     assert digests[0] != digests[1]
     assert charrnn("train", "--resume", "shuffled", "--max-steps", "34", "-q").returncode == 0
 
@@ -302,15 +372,16 @@ def test_a_run_begins_with_another(charrnn: Charrnn, story: Path, tmp_path: Path
     told = charrnn(*later, "--unknown", "extend", "--run", "grown")
     assert told.returncode == 0
     assert "step 0/6" in told.stderr
-    assert charrnn(*later, "--unknown", "drop", "--run", "dropped", "-q").returncode == 0
+    assert charrnn(*later, "--unknown", "skip", "--run", "dropped", "-q").returncode == 0
     sizes = [
-        read_header(Registry().resolve(name)).metadata["model"]["vocabulary_size"] for name in ("grown", "dropped")
+        read_header(Registry().resolve(name)).metadata["model"]["vocabulary_size"]
+        for name in ("grown", "dropped")
     ]
     assert sizes[0] == sizes[1] + 3
     for name in ("grown", "dropped"):
         assert charrnn("train", "--resume", name, "--max-steps", "8", "-q").returncode == 0
-    assert charrnn(*later, "--size", "9", "--unknown", "drop").returncode == 2
-    assert charrnn("train", "other.txt", "--unknown", "drop").returncode == 2
+    assert charrnn(*later, "--size", "9", "--unknown", "skip").returncode == 2
+    assert charrnn("train", "other.txt", "--unknown", "skip").returncode == 2
 
 
 def test_samples_while_training(charrnn: Charrnn, story: Path) -> None:
@@ -319,7 +390,10 @@ def test_samples_while_training(charrnn: Charrnn, story: Path) -> None:
     result = charrnn(*small, "--sample-every", "3", "--sample-prime", "the ", "--json")
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     sampled = [row for row in rows if row["event"] == "Sampled"]
-    assert [(row["step"], row["prime"], len(row["text"])) for row in sampled] == [(3, "the ", 200), (6, "the ", 200)]
+    assert [(row["step"], row["prime"], len(row["text"])) for row in sampled] == [
+        (3, "the ", 200),
+        (6, "the ", 200),
+    ]
     assert "writes  the " in charrnn(*small, "--sample-every", "6", "--sample-prime", "the ").stderr
     unknown = charrnn(*small, "--sample-every", "3", "--sample-prime", "Ω")
     assert (unknown.returncode, "'Ω'" in unknown.stderr) == (2, True)
@@ -328,7 +402,18 @@ def test_samples_while_training(charrnn: Charrnn, story: Path) -> None:
 def test_tensorboard(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
     """Figures in a directory of the run's name where the extra is installed, else an error that names it."""
     result = charrnn(
-        "train", str(story), "--layers", "1", "--size", "8", "--max-steps", "4", "--run", "x", "--tensorboard", "board"
+        "train",
+        str(story),
+        "--layers",
+        "1",
+        "--size",
+        "8",
+        "--max-steps",
+        "4",
+        "--run",
+        "x",
+        "--tensorboard",
+        "board",
     )
     if importlib.util.find_spec("tensorboard") is None:
         assert result.returncode == 2
@@ -339,10 +424,21 @@ def test_tensorboard(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["complete", "interrupted", "crashed"])
-def test_a_narrow_terminal(story: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+def test_a_narrow_terminal(
+    story: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
     """At 60 columns no line is longer, and the cursor is there again afterwards."""
     monkeypatch.chdir(tmp_path)  # so that the text's name, which is never folded, is shorter too
-    options = ["--layers", "1", "--size", "8", "--max-steps", "200" if end == "complete" else "1000000", "--seed", "1"]
+    options = [
+        "--layers",
+        "1",
+        "--size",
+        "8",
+        "--max-steps",
+        "200" if end == "complete" else "1000000",
+        "--seed",
+        "1",
+    ]
     options += ["--eval-every", "50", "--sample-every", "20"]
     with Terminal("train", story.name, *options, columns=60) as terminal:
         if end != "complete":

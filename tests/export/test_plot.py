@@ -9,14 +9,21 @@ import pytest
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.export.plot import MOST_POINTS, Curve, curves_of, render_plot
 
-ROWS = [{"event": "StepLogged", "step": step, "train_loss": 3.0 - step / 1000} for step in range(1, 1000)]
-ROWS += [{"event": "Evaluated", "step": step, "val_loss": 3.1 - step / 1000} for step in (100, 500, 999)]
+ROWS = [
+    {"event": "StepLogged", "step": step, "train_loss": 3.0 - step / 1000}
+    for step in range(1, 1000)
+]
+ROWS += [
+    {"event": "Evaluated", "step": step, "val_loss": 3.1 - step / 1000} for step in (100, 500, 999)
+]
 HOSTILE = "<b>&\"'$x$"
 
 
 def test_curves_are_the_metrics() -> None:
     """A train and a val curve a run, thinned to what a picture shows, first and last point kept."""
-    train, val = curves_of([("run", [*ROWS, {"event": "Evaluated", "step": 7, "val_loss": float("nan")}])])
+    train, val = curves_of(
+        [("run", [*ROWS, {"event": "Evaluated", "step": 7, "val_loss": float("nan")}])]
+    )
     assert (train.label, val.label) == ("run train", "run val")
     assert len(train.points) == MOST_POINTS
     assert (train.points[0], train.points[-1]) == ((1.0, 2.999), (999.0, 3.0 - 0.999))
@@ -33,12 +40,16 @@ def test_svg_is_a_document_of_all_curves() -> None:
     assert any(text.startswith(f"{HOSTILE} val 2.101") for text in texts)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="the plot extra is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("matplotlib") is None, reason="the plot extra is not installed"
+)
 def test_png_is_a_picture() -> None:
     assert render_plot(Path("x.png"), HOSTILE, curves_of([(HOSTILE, ROWS)])).startswith(b"\x89PNG")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is not None, reason="the plot extra is installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("matplotlib") is not None, reason="the plot extra is installed"
+)
 def test_png_without_the_extra_names_it() -> None:
     with pytest.raises(ConfigError, match="matplotlib"):
         render_plot(Path("x.png"), "title", curves_of([("run", ROWS)]))

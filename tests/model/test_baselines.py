@@ -20,7 +20,9 @@ def by_hand(text: str, split: int, order: int, size: int) -> float:
         context, found = text[max(0, position - order + 1) : position], text[position]
         if position < order - 1:
             return lower
-        successors = [text[i] for i in range(order - 1, split) if text[i - order + 1 : i] == context]
+        successors = [
+            text[i] for i in range(order - 1, split) if text[i - order + 1 : i] == context
+        ]
         if not successors:
             return lower
         kinds = len(set(successors))
@@ -36,7 +38,9 @@ def test_ngrams_are_what_they_say(order: int) -> None:
     generator = np.random.Generator(np.random.PCG64(1))
     ids = generator.integers(0, 3, 400)
     text = "".join("abc"[index] for index in ids)
-    assert ngram_bits(ids, 300, 3, (order,))[0] == pytest.approx(by_hand(text, 300, order, 3), abs=0.02)
+    assert ngram_bits(ids, 300, 3, (order,))[0] == pytest.approx(
+        by_hand(text, 300, order, 3), abs=0.02
+    )
 
 
 def test_order_of_quality(corpus: Corpus) -> None:

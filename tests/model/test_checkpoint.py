@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from charrnn_cli.errors import AlreadyPublishedError, ConfigError, FileFormatError
-from charrnn_cli.model.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
+from charrnn_cli.model.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.tensorfile import read_header
+from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 from tests.conftest import make_checkpoint, save
 
 
-def resume_state(step: int = 100, *, finished: bool = False) -> ResumeState:
-    return ResumeState(
+def resume_state(step: int = 100, *, finished: bool = False) -> TrainingSnapshot:
+    return TrainingSnapshot(
         checkpoint=make_checkpoint(step=step),
         tensors={"exp_avg.output.bias": np.arange(10, dtype=np.float32)},
         progress={"finished": finished, "best_step": 3},
@@ -35,7 +36,11 @@ def test_what_is_saved_is_loaded() -> None:
         checkpoint.run,
         checkpoint.step,
     )
-    assert (loaded.train_loss, loaded.val_loss, dict(loaded.data)) == (1.25, None, dict(checkpoint.data))
+    assert (loaded.train_loss, loaded.val_loss, dict(loaded.data)) == (
+        1.25,
+        None,
+        dict(checkpoint.data),
+    )
     assert set(loaded.versions) >= {"python", "numpy"}
 
 
@@ -95,7 +100,9 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
     checkpoint = make_checkpoint()
     array = np.array(checkpoint.weights["output.bias"])
     array[0] = value
-    path = save(dataclasses.replace(checkpoint, weights={**checkpoint.weights, "output.bias": array}))
+    path = save(
+        dataclasses.replace(checkpoint, weights={**checkpoint.weights, "output.bias": array})
+    )
     with pytest.raises(FileFormatError, match="not finite"):
         load_checkpoint(path)
 
@@ -127,7 +134,9 @@ def test_tensors_must_be_those_of_the_configuration(model: dict[str, object]) ->
         load_checkpoint(path)
 
 
-@pytest.mark.parametrize("field", ["run", "step", "epoch", "train_loss", "val_loss", "train", "data", "versions"])
+@pytest.mark.parametrize(
+    "field", ["run", "step", "epoch", "train_loss", "val_loss", "train", "data", "versions"]
+)
 def test_fields_must_have_their_types(field: str) -> None:
     from tests.storage.test_tensorfile import forge
 

@@ -52,7 +52,9 @@ def test_feeding_is_stepping() -> None:
 
 @pytest.mark.parametrize("embed", [0, 4])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_rows_are_texts_of_their_own(monkeypatch: pytest.MonkeyPatch, cell: Cell, embed: int) -> None:
+def test_rows_are_texts_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, cell: Cell, embed: int
+) -> None:
     """Several rows step as each would alone, from what the one before them had read; also without an input table."""
     config = ModelConfig(vocabulary_size=9, cell=cell, layers=2, size=8, embed=embed)
     model = CharRNN(config)

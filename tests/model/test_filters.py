@@ -72,7 +72,11 @@ def test_the_order_of_filters() -> None:
     """Temperature comes first: it changes what top-p keeps."""
     logits = np.array([2.0, 1.0, 0.0])
     assert kept(filter_logits(logits, SampleConfig(temperature=0.1, top_k=0, top_p=0.9))) == [0]
-    assert kept(filter_logits(logits, SampleConfig(temperature=10, top_k=0, top_p=0.9))) == [0, 1, 2]
+    assert kept(filter_logits(logits, SampleConfig(temperature=10, top_k=0, top_p=0.9))) == [
+        0,
+        1,
+        2,
+    ]
 
 
 @given(LOGITS, st.floats(0, 1, exclude_max=True))
@@ -83,7 +87,9 @@ def test_only_what_was_kept_is_drawn(logits_V: np.ndarray, uniform: float) -> No
 
 def test_draws_are_the_inverse_of_the_cumulative_distribution() -> None:
     logits = np.log(np.array([0.25, 0.5, 0.25]))
-    assert [draw_one(logits, uniform) for uniform in (0, 0.2499, 0.2501, 0.7499, 0.7501, 1 - 2**-53)] == [
+    assert [
+        draw_one(logits, uniform) for uniform in (0, 0.2499, 0.2501, 0.7499, 0.7501, 1 - 2**-53)
+    ] == [
         0,
         0,
         1,
@@ -97,7 +103,11 @@ def test_probabilities_sum_to_one() -> None:
     assert math.fsum(softmax(np.array([1000.0, 1000.0, -1000.0]))) == pytest.approx(1)
 
 
-@given(stn.arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(1, 12)), elements=st.integers(-3, 3)))
+@given(
+    stn.arrays(
+        np.float64, st.tuples(st.integers(1, 5), st.integers(1, 12)), elements=st.integers(-3, 3)
+    )
+)
 def test_rows_are_filtered_each_for_itself(logits_RV: np.ndarray) -> None:
     """Whole numbers, so that many tie."""
     functions: list[Callable[[Logits], Logits]] = [
@@ -158,7 +168,10 @@ LIKELY = np.array([0.3, 0.2, 0.15, 0.1, 0.08, 0.07, 0.05, 0.03, 0.015, 0.005])
         ({"top_k": 3}, LIKELY * (LIKELY >= 0.15)),
         ({"top_p": 0.7}, LIKELY * (LIKELY >= 0.1)),
         ({"min_p": 0.2}, LIKELY * (LIKELY >= 0.06)),
-        ({"temperature": 2.0, "top_k": 6, "top_p": 0.8, "min_p": 0.6}, LIKELY**0.5 * (LIKELY >= 0.15)),
+        (
+            {"temperature": 2.0, "top_k": 6, "top_p": 0.8, "min_p": 0.6},
+            LIKELY**0.5 * (LIKELY >= 0.15),
+        ),
         ({"temperature": 0}, LIKELY * (LIKELY == 0.3)),
     ],
 )

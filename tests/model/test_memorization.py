@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_cli.model import memorization as copying
-from charrnn_cli.model.memorization import check_copy
+from charrnn_cli.model import memorization
+from charrnn_cli.model.memorization import find_memorized
 from charrnn_cli.text.corpus import Corpus
 
 AB = st.text("ab", min_size=1, max_size=40)
@@ -37,10 +37,10 @@ def share_copied(sample: str, text: str, span: int) -> float:
 def test_the_definition(sample: str, text: str, span: int, chunk: int, intervals: int) -> None:
     """For texts of two letters, where nearly everything repeats; whatever the chunks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(copying, "SPAN", span)
-        patch.setattr(copying, "CHUNK", chunk)
-        patch.setattr(copying, "_MAX_INTERVALS", intervals)
-        copied = check_copy(sample, Corpus.from_text(text))
+        patch.setattr(memorization, "SPAN", span)
+        patch.setattr(memorization, "CHUNK", chunk)
+        patch.setattr(memorization, "_MAX_INTERVALS", intervals)
+        copied = find_memorized(sample, Corpus.from_text(text))
     assert copied.longest == longest_shared(sample, text)
     assert copied.share == pytest.approx(share_copied(sample, text, span))
     span_found = sample[copied.sample_start : copied.sample_start + copied.longest]
@@ -51,11 +51,11 @@ def test_a_long_copy_is_found() -> None:
     """Its place in both, and its share; characters that the text does not have end a span."""
     text = "".join(chr(97 + (index * index) % 26) + str(index) for index in range(5000))
     sample = "é" * 100 + text[7000:7300] + "é" * 100
-    copied = check_copy(sample, Corpus.from_text(text))
+    copied = find_memorized(sample, Corpus.from_text(text))
     assert (copied.longest, copied.sample_start, copied.text_start) == (300, 100, 7000)
     assert copied.share == pytest.approx(300 / 500)
 
 
 def test_unknown_characters_are_no_copy() -> None:
-    copied = check_copy("é" * 50, Corpus.from_text("abc" * 50))
+    copied = find_memorized("é" * 50, Corpus.from_text("abc" * 50))
     assert (copied.longest, copied.share) == (0, 0)

@@ -24,7 +24,9 @@ TEXT = "".join(CHARACTERS[(index * index + index // 7) % len(CHARACTERS)] for in
 
 
 def model(cell: Cell = "lstm") -> Checkpoint:
-    return make_checkpoint(ModelConfig(vocabulary_size=10, cell=cell, layers=2, size=8, embed=4), characters=CHARACTERS)
+    return make_checkpoint(
+        ModelConfig(vocabulary_size=10, cell=cell, layers=2, size=8, embed=4), characters=CHARACTERS
+    )
 
 
 @pytest.fixture
@@ -53,7 +55,9 @@ def test_the_definition(length: int) -> None:
 
 
 @pytest.mark.usefixtures("small_chunks")
-@pytest.mark.parametrize(("cell", "logits"), [("lstm", 1 << 24), ("gru", 1 << 24), ("rnn", 1 << 24), ("lstm", 500)])
+@pytest.mark.parametrize(
+    ("cell", "logits"), [("lstm", 1 << 24), ("gru", 1 << 24), ("rnn", 1 << 24), ("lstm", 500)]
+)
 def test_both_engines_agree(cell: Cell, logits: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """To 1e-4 nats a character, however few logits are made at a time."""
     monkeypatch.setattr(evaluation, "LOGITS", logits)
@@ -78,4 +82,9 @@ def test_another_vocabulary() -> None:
 
 
 def test_one_character_foretells_nothing(tmp_path: Path) -> None:
-    assert score(NumpyPredictor(model()), in_vocabulary(Corpus.from_text("a"), model().vocab)).characters == 0
+    assert (
+        score(
+            NumpyPredictor(model()), in_vocabulary(Corpus.from_text("a"), model().vocab)
+        ).characters
+        == 0
+    )

@@ -19,7 +19,9 @@ from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.loop import train
 from tests.conftest import STORY, make_checkpoint
 
-TINY = TrainConfig(batch_size=4, seq_len=16, epochs=None, max_steps=20, seed=1, threads=1, precision="fp32")
+TINY = TrainConfig(
+    batch_size=4, seq_len=16, epochs=None, max_steps=20, seed=1, threads=1, precision="fp32"
+)
 
 
 @pytest.mark.parametrize("embed", [0, 3])
@@ -56,7 +58,9 @@ def test_what_does_not_fit() -> None:
     check_architecture(old, {"size": 4})
 
 
-def trained(corpus: Corpus, name: str, initial: Checkpoint | None = None, **changes: object) -> list[Evaluated]:
+def trained(
+    corpus: Corpus, name: str, initial: Checkpoint | None = None, **changes: object
+) -> list[Evaluated]:
     model = ModelConfig(vocabulary_size=len(corpus.vocab), layers=1, size=12, embed=4)
     if initial is not None:
         model = grown_model(initial, corpus.vocab)

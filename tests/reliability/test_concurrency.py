@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.errors import AlreadyPublishedError, NotFoundError, RunBusyError
-from charrnn_cli.model.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
+from charrnn_cli.model.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_cli.storage import lock
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import Run, surplus
+from charrnn_cli.storage.runs import Run, prunable
+from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 from tests.conftest import Charrnn, make_checkpoint, save
 
 SECONDS = 4.0
@@ -49,24 +50,35 @@ def test_writers_readers_and_a_pruner(home: Path) -> None:
     def write(choose: random.Random) -> None:
         run = choose.choice(runs)
         step = choose.randrange(1, 40)
-        checkpoint = make_checkpoint(run=run.name, step=step, seed=choose.randrange(2), val_loss=choose.random())
-        with contextlib.suppress(AlreadyPublishedError, NotFoundError):  # a writer was faster, or the pruner
+        checkpoint = make_checkpoint(
+            run=run.name, step=step, seed=choose.randrange(2), val_loss=choose.random()
+        )
+        with contextlib.suppress(
+            AlreadyPublishedError, NotFoundError
+        ):  # a writer was faster, or the pruner
             save_checkpoint(run.step_path(step), checkpoint)
-        save_resume(run, ResumeState(checkpoint=checkpoint, tensors={}, progress={"finished": False}, source={}))
+        save_resume(
+            run,
+            TrainingSnapshot(
+                checkpoint=checkpoint, tensors={}, progress={"finished": False}, source={}
+            ),
+        )
 
     def read(choose: random.Random) -> None:
         run = choose.choice(runs)
         for entry in run.checkpoints():
             assert entry.metadata is not None, entry.problem
         for load in (
-            lambda: load_checkpoint(registry.resolve(f"{run.name}@{choose.choice(['best', 'latest'])}")),
+            lambda: load_checkpoint(
+                registry.resolve(f"{run.name}@{choose.choice(['best', 'latest'])}")
+            ),
             lambda: load_resume(run.resume_path),
         ):
             with contextlib.suppress(NotFoundError):  # not yet there, or pruned since it was listed
                 load()
 
     def prune(choose: random.Random) -> None:
-        for entry in surplus(choose.choice(runs).checkpoints(), KEEP):
+        for entry in prunable(choose.choice(runs).checkpoints(), KEEP):
             entry.path.unlink(missing_ok=True)
         time.sleep(0.01)
 
@@ -87,7 +99,10 @@ def test_the_second_trainer_is_refused(charrnn: Charrnn, story: Path, home: Path
         result = charrnn("train", "--resume", "one", "--max-steps", "9")
         assert time.monotonic() - begun < 1.5  # the interpreter's start included
         assert result.returncode == 1
-        assert f"run 'one' is in use by pid {os.getpid()} on host {os.uname().nodename}" in result.stderr
+        assert (
+            f"run 'one' is in use by pid {os.getpid()} on host {os.uname().nodename}"
+            in result.stderr
+        )
         assert "hint: " in result.stderr
         assert "\ttraining" in charrnn("checkpoints", "list").stdout
         for command in (("rm", "one"), ("rm", "one@3"), ("prune", "one", "--keep", "1")):
@@ -100,7 +115,9 @@ def test_a_killed_holder_holds_nothing(home: Path) -> None:
     """The kernel releases the lock with the process."""
     run = Registry().create("one")
     script = "import sys, time; from pathlib import Path; from charrnn_cli.storage.lock import hold_lock\n"
-    script += "with hold_lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)"
+    script += (
+        "with hold_lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)"
+    )
     holder = subprocess.Popen([sys.executable, "-c", script, str(run.path)], stdout=subprocess.PIPE)
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
@@ -122,7 +139,10 @@ def test_without_locks_nothing_is_corrupted(home: Path, monkeypatch: pytest.Monk
         assert not run.is_training()
         with pytest.raises(AlreadyPublishedError):
             save(make_checkpoint(seed=2))
-    assert (load_checkpoint("tiny").weights["output.bias"] == make_checkpoint(seed=1).weights["output.bias"]).all()
+    assert (
+        load_checkpoint("tiny").weights["output.bias"]
+        == make_checkpoint(seed=1).weights["output.bias"]
+    ).all()
 
 
 def test_a_damaged_lock_file_is_no_obstacle(home: Path) -> None:

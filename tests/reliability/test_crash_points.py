@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 
 from charrnn_cli.errors import CharrnnError, StorageError
-from charrnn_cli.model.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
+from charrnn_cli.model.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_cli.storage.atomic import TEMPORARY_SUFFIX, sweep_temporaries
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
+from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 from tests.conftest import make_checkpoint
 
 # An exception between `os.open` and the first `with` leaves a descriptor to the garbage collector, and nothing else.
@@ -30,8 +31,8 @@ OLD, NEW = make_checkpoint(seed=1, step=1), make_checkpoint(seed=2, step=2)
 MAX_CALLS = 5000
 
 
-def state(step: int) -> ResumeState:
-    return ResumeState(
+def state(step: int) -> TrainingSnapshot:
+    return TrainingSnapshot(
         checkpoint=OLD if step == 1 else NEW,
         tensors={"x": np.full(3, step, np.float32)},
         progress={"finished": False},
@@ -67,14 +68,20 @@ class CallCounter:
 
 
 def _is_io(function: Any) -> bool:
-    return function.__module__ == "posix" or isinstance(getattr(function, "__self__", None), io.IOBase)
+    return function.__module__ == "posix" or isinstance(
+        getattr(function, "__self__", None), io.IOBase
+    )
 
 
 def visible(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir() if not path.name.endswith(TEMPORARY_SUFFIX))
+    return sorted(
+        path.name for path in directory.iterdir() if not path.name.endswith(TEMPORARY_SUFFIX)
+    )
 
 
-def every_point(action: str, work: Callable[[], None], check: Callable[[], None], reset: Callable[[], None]) -> int:
+def every_point(
+    action: str, work: Callable[[], None], check: Callable[[], None], reset: Callable[[], None]
+) -> int:
     """Stop `work` at each of its calls in turn, check what is left, and say how many there were."""
     for k in range(1, MAX_CALLS):
         reset()
@@ -88,7 +95,11 @@ def every_point(action: str, work: Callable[[], None], check: Callable[[], None]
         else:
 
             def fail() -> None:
-                raise KeyboardInterrupt if action == "interrupt" else OSError(errno.ENOSPC, "No space left on device")
+                raise (
+                    KeyboardInterrupt
+                    if action == "interrupt"
+                    else OSError(errno.ENOSPC, "No space left on device")
+                )
 
             counter = CallCounter(k, fail, only_io=action == "full disk")
             with contextlib.suppress(KeyboardInterrupt, CharrnnError, OSError):
@@ -110,13 +121,17 @@ def test_a_new_file(action: str, home: Path) -> None:
 
     def check() -> None:
         if path.exists():
-            assert (load_checkpoint(path).weights["output.weight"] == NEW.weights["output.weight"]).all()
+            assert (
+                load_checkpoint(path).weights["output.weight"] == NEW.weights["output.weight"]
+            ).all()
         assert visible(run.path) in ([], [path.name])
         sweep_temporaries(run.path)
         save_checkpoint(path, NEW)
         assert load_checkpoint(path).step == 2
 
-    points = every_point(action, lambda: save_checkpoint(path, NEW), check, lambda: path.unlink(missing_ok=True))
+    points = every_point(
+        action, lambda: save_checkpoint(path, NEW), check, lambda: path.unlink(missing_ok=True)
+    )
     assert points > (8 if action == "full disk" else 100)
 
 
@@ -177,7 +192,9 @@ def test_a_failed_writer_cleans_up(action: str, home: Path) -> None:
         sweep_temporaries(run.path)
 
     path = run.step_path(2)
-    points = every_point(action, lambda: save_checkpoint(path, NEW), check, lambda: path.unlink(missing_ok=True))
+    points = every_point(
+        action, lambda: save_checkpoint(path, NEW), check, lambda: path.unlink(missing_ok=True)
+    )
     assert leftovers <= points // 8
 
 

@@ -95,7 +95,23 @@ def mutants(raw: bytes, seed: int) -> Iterator[bytes]:
     choose = random.Random(seed)
     length = int.from_bytes(raw[:8], "little")
     header, data = raw[8 : 8 + length], raw[8 + length :]
-    atoms: list[object] = [None, True, 0, -1, 1.5, 2**31, 2**63, 10**400, "", "x", [], {}, [[[]]], "\ud800", 1e400]
+    atoms: list[object] = [
+        None,
+        True,
+        0,
+        -1,
+        1.5,
+        2**31,
+        2**63,
+        10**400,
+        "",
+        "x",
+        [],
+        {},
+        [[[]]],
+        "\ud800",
+        1e400,
+    ]
     while True:
         kind = choose.randrange(7)
         if kind == 0:
@@ -108,7 +124,11 @@ def mutants(raw: bytes, seed: int) -> Iterator[bytes]:
             position = choose.randrange(len(raw))
             yield raw[:position] + choose.randbytes(choose.randint(1, 8)) + raw[position:]
         elif kind == 3:
-            yield choose.randrange(2 ** choose.choice([8, 16, 24, 32, 63])).to_bytes(8, "little") + header + data
+            yield (
+                choose.randrange(2 ** choose.choice([8, 16, 24, 32, 63])).to_bytes(8, "little")
+                + header
+                + data
+            )
         elif kind == 4:
             outer = json.loads(header)
             entry = outer[choose.choice([name for name in outer if name != "__metadata__"])]
@@ -151,9 +171,15 @@ def test_bombs(minimal: Path, tmp_path: Path) -> None:
     bombs = [
         (2**63).to_bytes(8, "little") + raw[8:],
         (100 << 20).to_bytes(8, "little") + raw[8:],
-        *(len(text).to_bytes(8, "little") + text for text in (b"[" * 200_000, b'{"a":' * 100_000, b"9" * 1_000_000)),
+        *(
+            len(text).to_bytes(8, "little") + text
+            for text in (b"[" * 200_000, b'{"a":' * 100_000, b"9" * 1_000_000)
+        ),
     ]
-    many = {f"t{number}": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]} for number in range(50_000)}
+    many = {
+        f"t{number}": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}
+        for number in range(50_000)
+    }
     text = json.dumps({"__metadata__": {"charrnn": "{}"}, **many}).encode()
     bombs.append(len(text).to_bytes(8, "little") + text)
     for bomb in bombs:
@@ -178,7 +204,9 @@ def payloads(canary: Path) -> list[bytes]:
     """20 ways to dress one up."""
     payload = Payload(canary)
     pickles = [pickle.dumps(payload, protocol) for protocol in range(6)]
-    nested = [pickle.dumps(wrapped, 2) for wrapped in ([payload], {"state_dict": payload}, (1, payload))]
+    nested = [
+        pickle.dumps(wrapped, 2) for wrapped in ([payload], {"state_dict": payload}, (1, payload))
+    ]
     arrays = io.BytesIO()
     np.save(arrays, np.array([payload], dtype=object), allow_pickle=True)
     zips = []
@@ -200,8 +228,9 @@ events = []
 def hook(name, arguments):
     if name.startswith(("pickle.", "os.system", "os.exec", "os.posix_spawn", "subprocess.", "socket.")):
         events.append(name)
-from charrnn_cli.model.checkpoint import load_checkpoint, load_resume
+from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.training.snapshot import load_resume
 from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.errors import CharrnnError
 from pathlib import Path
@@ -223,7 +252,11 @@ sys.exit(",".join(events) or 0)
 def audited(paths: list[Path], *, control: bool) -> tuple[int, str]:
     script = AUDIT.replace("CONTROL", str(control))
     result = subprocess.run(
-        [sys.executable, "-c", script, *map(str, paths)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script, *map(str, paths)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     return result.returncode, result.stderr
 

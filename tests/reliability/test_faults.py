@@ -12,24 +12,42 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_cli.model.checkpoint import load_checkpoint, load_resume
+from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
+from charrnn_cli.training.snapshot import load_resume
 from tests.conftest import Charrnn, make_checkpoint, save
 
-TINY = ("--layers", "1", "--size", "16", "--embed", "8", "--batch-size", "4", "--seq-len", "16", "--seed", "1")
+TINY = (
+    "--layers",
+    "1",
+    "--size",
+    "16",
+    "--embed",
+    "8",
+    "--batch-size",
+    "4",
+    "--seq-len",
+    "16",
+    "--seed",
+    "1",
+)
 
 
 def test_a_full_disk_does_not_stop_training(story: Path, home: Path) -> None:
     """Steps are saved while they fit; then it warns and trains on, every earlier file whole, nothing partial."""
     size = save(make_checkpoint(run="probe")).stat().st_size
 
-    def limit() -> None:  # a file larger than this cannot be written: step files fit, resume files do not
+    def limit() -> (
+        None
+    ):  # a file larger than this cannot be written: step files fit, resume files do not
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
     command = [sys.executable, "-m", "charrnn_cli", "train", str(story), *TINY, "--run", "full"]
     command += ["--max-steps", "40", "--eval-every", "10", "--newlines", "keep"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, preexec_fn=limit, check=False)
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, preexec_fn=limit, check=False
+    )
     assert size < 20_000
     assert result.returncode == 1
     warnings = [line for line in result.stderr.splitlines() if line.startswith("warning")]
@@ -53,7 +71,9 @@ def test_a_full_tmpfs(story: Path, tmp_path: Path) -> None:
     """A disk that fills up for real: the same."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", disk], check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", disk], check=False
+    ).returncode:
         pytest.skip("mounting is not allowed here")
     try:
         command = [sys.executable, "-m", "charrnn_cli", "train", str(story), *TINY, "--run", "full"]
@@ -79,7 +99,9 @@ def test_a_full_tmpfs(story: Path, tmp_path: Path) -> None:
         subprocess.run(["umount", disk], check=True)
 
 
-def test_an_impossible_home_fails_before_the_first_step(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+def test_an_impossible_home_fails_before_the_first_step(
+    charrnn: Charrnn, story: Path, tmp_path: Path
+) -> None:
     """One line that names the path and CHARRNN_HOME."""
     a_file = tmp_path / "file"
     a_file.write_text("not a directory")
@@ -100,7 +122,9 @@ def test_no_home_at_all(charrnn: Charrnn) -> None:
 
 
 def snapshot(directory: Path) -> list[tuple[str, int, int]]:
-    return sorted((str(path), path.lstat().st_size, path.lstat().st_mtime_ns) for path in directory.rglob("*"))
+    return sorted(
+        (str(path), path.lstat().st_size, path.lstat().st_mtime_ns) for path in directory.rglob("*")
+    )
 
 
 def test_readers_write_nothing(charrnn: Charrnn, tiny_run: Run, home: Path) -> None:
@@ -126,7 +150,11 @@ def test_a_read_only_registry(tiny_run: Run, home: Path, story: Path) -> None:
         {program} checkpoints list && {program} sample -q -n 10 && {program} checkpoints verify || exit 1
         {program} train {story} --max-steps 2"""
     result = subprocess.run(
-        ["unshare", "-m", "bash", "-c", script], capture_output=True, text=True, timeout=120, check=False
+        ["unshare", "-m", "bash", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     if result.returncode == 77 or "unshare failed" in result.stderr:
         pytest.skip("mounting is not allowed here")
@@ -158,7 +186,10 @@ def test_planted_files_in_a_run(charrnn: Charrnn, tiny_run: Run, tmp_path: Path)
     target = tmp_path / "target.safetensors"
     os.rename(tiny_run.step_path(300), target)
     tiny_run.step_path(300).symlink_to(target)
-    rows = {row["step"]: row for row in json.loads(charrnn("checkpoints", "list", "--run", "tiny", "--json").stdout)}
+    rows = {
+        row["step"]: row
+        for row in json.loads(charrnn("checkpoints", "list", "--run", "tiny", "--json").stdout)
+    }
     assert "not a regular file" in rows[400]["problem"]
     assert charrnn("checkpoints", "rm", "tiny@300", "--yes").returncode == 0
     assert target.exists()
@@ -166,7 +197,9 @@ def test_planted_files_in_a_run(charrnn: Charrnn, tiny_run: Run, tmp_path: Path)
     assert Registry().runs() == []
 
 
-def test_a_planted_temporary_link_is_not_followed(story: Path, home: Path, charrnn: Charrnn, tmp_path: Path) -> None:
+def test_a_planted_temporary_link_is_not_followed(
+    story: Path, home: Path, charrnn: Charrnn, tmp_path: Path
+) -> None:
     """Orphaned temporary files, links among them, go when the next trainer holds the lock; nothing else does."""
     charrnn("train", story, *TINY, "--max-steps", "3", "--run", "one")
     run, victim = Registry().run("one"), tmp_path / "victim"
@@ -182,7 +215,9 @@ def test_a_planted_temporary_link_is_not_followed(story: Path, home: Path, charr
     assert (run.path / "mine.txt").exists()
 
 
-def test_a_damaged_resume_file_gives_way_to_the_one_before(charrnn: Charrnn, story: Path, home: Path) -> None:
+def test_a_damaged_resume_file_gives_way_to_the_one_before(
+    charrnn: Charrnn, story: Path, home: Path
+) -> None:
     """And says so; both damaged is an error."""
     charrnn("train", story, *TINY, "--max-steps", "20", "--eval-every", "10", "--run", "one")
     run = Registry().run("one")
@@ -192,7 +227,9 @@ def test_a_damaged_resume_file_gives_way_to_the_one_before(charrnn: Charrnn, sto
     run.resume_path.write_bytes(raw)
     result = charrnn("train", "--resume", "one")
     assert result.returncode == 0
-    assert re.search(rf"warning .*is damaged.*going on from the state before it, at step {before}", result.stderr)
+    assert re.search(
+        rf"warning .*is damaged.*going on from the state before it, at step {before}", result.stderr
+    )
     assert [entry.step for entry in run.checkpoints()] == [10, 20]
     assert load_resume(run.resume_path).checkpoint.step == 20
     for path in (run.resume_path, run.previous_resume_path):
@@ -217,8 +254,14 @@ def test_a_damaged_step_file_is_made_whole_again(charrnn: Charrnn, story: Path, 
 def test_the_display_may_go_away(story: Path, home: Path) -> None:
     """A closed standard error, or a reader of it that left, does not stop training."""
     program = f"{sys.executable} -m charrnn_cli train {story} {' '.join(TINY)} --max-steps 60 --eval-every 20"
-    for name, redirection in (("closed", "2>&-"), ("gone", "2> >(exec true)"), ("full", "2> /dev/full")):
+    for name, redirection in (
+        ("closed", "2>&-"),
+        ("gone", "2> >(exec true)"),
+        ("full", "2> /dev/full"),
+    ):
         command = f"{program} --run {name} {redirection}"
-        result = subprocess.run(["bash", "-c", command], capture_output=True, timeout=120, check=False)
+        result = subprocess.run(
+            ["bash", "-c", command], capture_output=True, timeout=120, check=False
+        )
         assert (name, result.returncode) == (name, 0)
         assert Registry().run(name).checkpoints()[-1].step == 60

@@ -13,14 +13,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn_cli.model.checkpoint import ResumeState, load_checkpoint, load_resume, save_checkpoint, save_resume
+from charrnn_cli.model.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_cli.storage.atomic import sweep_temporaries
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.tensorfile import read_header
+from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 from tests.conftest import make_checkpoint
 
-TINY = ("--layers", "1", "--size", "16", "--embed", "8", "--batch-size", "4", "--seq-len", "16", "--seed", "1")
+TINY = (
+    "--layers",
+    "1",
+    "--size",
+    "16",
+    "--embed",
+    "8",
+    "--batch-size",
+    "4",
+    "--seq-len",
+    "16",
+    "--seed",
+    "1",
+)
 
 
 def killed_child(work: Callable[[], None], seconds: float) -> None:
@@ -46,7 +60,9 @@ def test_the_writer(home: Path) -> None:
             step += 1
             checkpoint = make_checkpoint(step=step, seed=step)
             save_checkpoint(run.step_path(step), checkpoint)
-            state = ResumeState(checkpoint=checkpoint, tensors={}, progress={"finished": False}, source={})
+            state = TrainingSnapshot(
+                checkpoint=checkpoint, tensors={}, progress={"finished": False}, source={}
+            )
             save_resume(run, state)
             report.write_text(str(step))
 
@@ -88,8 +104,19 @@ class Training:
     """`charrnn train` as a process whose events are read as they come."""
 
     def __init__(self, *arguments: str | Path) -> None:
-        command = [sys.executable, "-m", "charrnn_cli", "train", *map(str, arguments), "--json", "--log-every", "20"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
+        command = [
+            sys.executable,
+            "-m",
+            "charrnn_cli",
+            "train",
+            *map(str, arguments),
+            "--json",
+            "--log-every",
+            "20",
+        ]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+        )
         self.first_step = -1
 
     def wait_for_step(self, ahead: int) -> None:
@@ -114,7 +141,16 @@ class Training:
 def kill_trials(story: Path, trials: int, seed: int) -> None:
     choose = random.Random(seed)
     run = Run("long", Registry().root / "long")
-    arguments: tuple[str | Path, ...] = (story, *TINY, "--run", "long", "--max-steps", "1000000", "--keep", "20")
+    arguments: tuple[str | Path, ...] = (
+        story,
+        *TINY,
+        "--run",
+        "long",
+        "--max-steps",
+        "1000000",
+        "--keep",
+        "20",
+    )
     reached = 0
     for _ in range(trials):
         training = Training(*arguments, "--save-every", "1", "--eval-every", "50")

@@ -15,10 +15,14 @@ import pytest
 
 from charrnn_cli.errors import RunBusyError, StorageError
 from charrnn_cli.model.checkpoint import load_checkpoint
-from charrnn_cli.storage import atomic as publish
-from charrnn_cli.storage import lock
+from charrnn_cli.storage import atomic, lock
 from charrnn_cli.storage.lock import LOCK_NAME, check_unlocked, hold_lock
-from charrnn_cli.storage.paths import corpora_directory, logs_directory, make_directory, runs_directory
+from charrnn_cli.storage.paths import (
+    corpora_directory,
+    logs_directory,
+    make_directory,
+    runs_directory,
+)
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.text.cache import cached_corpus
 from tests.conftest import make_checkpoint, save
@@ -75,10 +79,10 @@ def test_directories_that_cannot_be_opened(
 ) -> None:
     monkeypatch.setattr(os, "open", refusing(number))
     if harmless:
-        publish.sync_directory(tmp_path)
+        atomic.sync_directory(tmp_path)
     else:
         with pytest.raises(OSError, match="Too many open files"):
-            publish.sync_directory(tmp_path)
+            atomic.sync_directory(tmp_path)
 
 
 def test_a_failing_fsync_publishes_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,21 +101,21 @@ def test_links_that_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch, num
         save(make_checkpoint())
     (home / "a").write_text("a")
     with pytest.raises(StorageError, match=os.strerror(number)):
-        publish.keep_previous(home / "a", home / "b")
+        atomic.keep_previous(home / "a", home / "b")
 
 
 def test_putting_the_previous_file_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes the other's place; without it the other stays; a disk that fails is told."""
     previous, path = tmp_path / "previous", tmp_path / "path"
     path.write_text("damaged")
-    publish.put_back(previous, path)
+    atomic.put_back(previous, path)
     assert path.read_text() == "damaged"
     previous.write_text("good")
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", refusing(errno.EIO))
         with pytest.raises(StorageError, match=os.strerror(errno.EIO)):
-            publish.put_back(previous, path)
-    publish.put_back(previous, path)
+            atomic.put_back(previous, path)
+    atomic.put_back(previous, path)
     assert (path.read_text(), previous.exists()) == ("good", False)
 
 
@@ -119,10 +123,10 @@ def test_half_written_files_are_discarded_on_leaving_at_once(tmp_path: Path) -> 
     """A process that a second signal ends removes what it was writing."""
 
     def attempt() -> None:
-        with publish.publish(tmp_path / "x") as file:
+        with atomic.atomic_write(tmp_path / "x") as file:
             file.write(b"half")
             assert len(list(tmp_path.iterdir())) == 1
-            publish.discard_temporaries()
+            atomic.discard_temporaries()
             assert list(tmp_path.iterdir()) == []
 
     with pytest.raises(StorageError):
@@ -134,10 +138,10 @@ def test_a_scratch_file_is_there_for_a_block(tmp_path: Path) -> None:
     """However it ends; a process that leaves at once removes it too."""
 
     def attempt() -> None:
-        with publish.scratch_file(tmp_path) as (path, file):
+        with atomic.scratch_file(tmp_path) as (path, file):
             file.write(b"some")
             assert list(tmp_path.iterdir()) == [path]
-            publish.discard_temporaries()
+            atomic.discard_temporaries()
             assert list(tmp_path.iterdir()) == []
             path.touch()
             raise KeyError
@@ -150,7 +154,9 @@ def test_a_scratch_file_is_there_for_a_block(tmp_path: Path) -> None:
 def test_the_cache_is_swept_of_what_is_old(story: Path, home: Path) -> None:
     """What a killed process left a day ago goes; what another one may be writing stays."""
     cached_corpus(story)
-    old, young, other = (home / "corpora" / name for name in (".old.1-ab.tmp", ".young.1-ab.tmp", "other.tmp"))
+    old, young, other = (
+        home / "corpora" / name for name in (".old.1-ab.tmp", ".young.1-ab.tmp", "other.tmp")
+    )
     for path in (old, young, other):
         path.touch()
     os.utime(old, (0, 0))

@@ -8,7 +8,13 @@ from charrnn_cli.storage.metrics_log import event_to_json, read_metrics, record
 
 def evaluated(step: int, val_loss: float) -> Evaluated:
     return Evaluated(
-        step=step, epoch=1.0, train_loss=1.0, clean_train_loss=1.0, val_loss=val_loss, best=True, seconds=1.0
+        step=step,
+        epoch=1.0,
+        train_loss=1.0,
+        clean_train_loss=1.0,
+        val_loss=val_loss,
+        best=True,
+        seconds=1.0,
     )
 
 
@@ -39,5 +45,7 @@ def test_fields_have_their_units() -> None:
     """Bits beside nats, and no path of this machine."""
     row = event_to_json(evaluated(1, 0.6931471805599453))
     assert (row["event"], row["val_bpc"]) == ("Evaluated", 1.0)
-    saved = CheckpointSaved(step=1, path=Path("/home/me/step-1.safetensors"), val_loss=None, seconds=1.0)
+    saved = CheckpointSaved(
+        step=1, path=Path("/home/me/step-1.safetensors"), val_loss=None, seconds=1.0
+    )
     assert event_to_json(saved)["path"] == "step-1.safetensors"

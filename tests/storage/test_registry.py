@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn_cli.errors import ConfigError, NotFoundError, StorageError, UsageError
-from charrnn_cli.model.checkpoint import save_resume
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import Run, best, check_run_name, latest, reference_of, slug, surplus
+from charrnn_cli.storage.runs import Run, best, check_run_name, latest, prunable, reference_of, slug
+from charrnn_cli.training.snapshot import save_resume
 from tests.conftest import make_checkpoint, save
 
 
@@ -69,7 +69,19 @@ def test_a_path_is_a_reference(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("tiny_run")
 @pytest.mark.parametrize(
     "reference",
-    ["tinny", "tiny@7", "tiny@-1", "tiny@x", "tiny@", "TINY", "a b", "..", "@best", "tiny@best@best", "best@1"],
+    [
+        "tinny",
+        "tiny@7",
+        "tiny@-1",
+        "tiny@x",
+        "tiny@",
+        "TINY",
+        "a b",
+        "..",
+        "@best",
+        "tiny@best@best",
+        "best@1",
+    ],
 )
 def test_wrong_references(reference: str) -> None:
     """Each is a usage error with a hint, but for the trailing @, which says nothing."""
@@ -111,8 +123,35 @@ def test_nothing_to_resolve() -> None:
     assert "charrnn train" in str(caught.value.hint)
 
 
-HOSTILE_NAMES = ["", "../x", "-rf", "CON", "con", "nul.txt", "com1", "lpt9.x.y", "a/b", "a\\b", "a\0b", ".", "..", "x."]
-HOSTILE_NAMES += ["best", "latest", "model.safetensors", "A", "a b", "a" * 65, "[red]", "a\x1b[0m", "ä", " a", "a\n"]
+HOSTILE_NAMES = [
+    "",
+    "../x",
+    "-rf",
+    "CON",
+    "con",
+    "nul.txt",
+    "com1",
+    "lpt9.x.y",
+    "a/b",
+    "a\\b",
+    "a\0b",
+    ".",
+    "..",
+    "x.",
+]
+HOSTILE_NAMES += [
+    "best",
+    "latest",
+    "model.safetensors",
+    "A",
+    "a b",
+    "a" * 65,
+    "[red]",
+    "a\x1b[0m",
+    "ä",
+    " a",
+    "a\n",
+]
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
@@ -233,11 +272,11 @@ def test_surplus_spares_best_latest_and_damage(home: Path) -> None:
     for step, loss in enumerate([3.0, 1.0, 2.0, 2.5, 2.6], start=1):
         path = save(make_checkpoint(step=step, val_loss=loss))
     entries = Registry().run("tiny").checkpoints()
-    assert [entry.step for entry in surplus(entries, 1)] == [1, 3, 4]
-    assert [entry.step for entry in surplus(entries, 3)] == [1]
-    assert surplus(entries, 100) == []
+    assert [entry.step for entry in prunable(entries, 1)] == [1, 3, 4]
+    assert [entry.step for entry in prunable(entries, 3)] == [1]
+    assert prunable(entries, 100) == []
     path.write_bytes(b"")
-    assert [entry.step for entry in surplus(Registry().run("tiny").checkpoints(), 1)] == [1, 3]
+    assert [entry.step for entry in prunable(Registry().run("tiny").checkpoints(), 1)] == [1, 3]
 
 
 @pytest.mark.usefixtures("tiny_run")
@@ -285,7 +324,9 @@ def test_a_run_that_cannot_be_created(home: Path, monkeypatch: pytest.MonkeyPatc
     assert registry.create_like("x").name == "x-2"
 
 
-def test_files_that_go_while_they_are_listed(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_go_while_they_are_listed(
+    tiny_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between the look at the directory and the look at the file: no row, no error."""
     scandir = os.scandir
 

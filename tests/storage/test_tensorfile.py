@@ -14,14 +14,14 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, NotFoundError, StorageError
+from charrnn_cli.storage.opening import open_regular
+from charrnn_cli.storage.tensor_writer import write_tensors
 from charrnn_cli.storage.tensorfile import (
     TensorSpec,
-    open_regular,
     read_header,
     read_open_header,
     read_tensors,
     read_verified,
-    write_tensors,
 )
 
 SPECS = {
@@ -72,7 +72,9 @@ def test_any_safetensors_reader_opens_it(tmp_path: Path) -> None:
 
 def test_the_same_content_is_the_same_file(tmp_path: Path) -> None:
     """Byte for byte: nothing in it depends on the time or on the order of a dict."""
-    assert write(tmp_path / "x", a=1, b=2).read_bytes() == write(tmp_path / "y", b=2, a=1).read_bytes()
+    assert (
+        write(tmp_path / "x", a=1, b=2).read_bytes() == write(tmp_path / "y", b=2, a=1).read_bytes()
+    )
 
 
 @pytest.mark.parametrize("padding", range(130))
@@ -141,9 +143,11 @@ def test_only_regular_files(tmp_path: Path) -> None:
         read_header(tmp_path / "missing")
 
 
-def forge(path: Path, tensors: Callable[[dict[str, Any]], None] | None = None, **changes: object) -> None:
+def forge(
+    path: Path, tensors: Callable[[dict[str, Any]], None] | None = None, **changes: object
+) -> None:
     """Rewrite a header with a correct digest, as a program of ours gone wrong would."""
-    from charrnn_cli.storage import tensorfile
+    from charrnn_cli.storage.tensor_writer import sign_header
 
     raw = path.read_bytes()
     length = int.from_bytes(raw[:8], "little")
@@ -154,7 +158,7 @@ def forge(path: Path, tensors: Callable[[dict[str, Any]], None] | None = None, *
         tensors(header)
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    path.write_bytes(tensorfile._sign(len(text).to_bytes(8, "little") + text) + raw[8 + length :])
+    path.write_bytes(sign_header(len(text).to_bytes(8, "little") + text) + raw[8 + length :])
 
 
 def test_a_later_format_asks_for_an_upgrade(tmp_path: Path) -> None:
@@ -165,7 +169,9 @@ def test_a_later_format_asks_for_an_upgrade(tmp_path: Path) -> None:
     assert caught.value.hint == "upgrade charrnn"
 
 
-@pytest.mark.parametrize("changes", [{"kind": 3}, {"tensors_sha256": None}, {"format": "1"}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"kind": 3}, {"tensors_sha256": None}, {"format": "1"}], ids=str
+)
 def test_mistyped_fields(tmp_path: Path, changes: dict[str, object]) -> None:
     path = write(tmp_path / "x")
     forge(path, None, **changes)
@@ -217,7 +223,10 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
 
     with open_regular(path) as file:
         header = read_open_header(file, path)
-        with FailingDisk(path) as failing, pytest.raises(StorageError, match=r"cannot read .*Input/output error"):
+        with (
+            FailingDisk(path) as failing,
+            pytest.raises(StorageError, match=r"cannot read .*Input/output error"),
+        ):
             read_verified(failing, header, path)
         os.truncate(path, path.stat().st_size - 2)
         with pytest.raises(FileFormatError, match="cut off"):

@@ -9,14 +9,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
+from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, TextError
 from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.encoding import encode_text, is_encoded
-from charrnn_cli.text.facts import TextOptions
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda text: text[0] != "\ufeff"))
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
+        lambda text: text[0] != "\ufeff"
+    )
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_round_trip(tmp_path: Path, text: str) -> None:
     """Ids, vocabulary and counts are those of the text, and the text comes back byte for byte."""
@@ -26,11 +30,15 @@ def test_round_trip(tmp_path: Path, text: str) -> None:
     corpus = encode_text(source, output, TextOptions(newlines="keep"))
     assert "".join(corpus.text()) == text
     assert corpus.vocab.characters == "".join(sorted(set(text)))
-    assert corpus.counts_V.tolist() == [text.count(character) for character in corpus.vocab.characters]
+    assert corpus.counts_V.tolist() == [
+        text.count(character) for character in corpus.vocab.characters
+    ]
     assert corpus.read(0, len(text)).tolist() == corpus.vocab.encode(text)
 
 
-@pytest.mark.parametrize(("symbols", "dtype"), [(2, "uint8"), (256, "uint8"), (257, "uint16"), (65_537, "uint32")])
+@pytest.mark.parametrize(
+    ("symbols", "dtype"), [(2, "uint8"), (256, "uint8"), (257, "uint16"), (65_537, "uint32")]
+)
 def test_ids_take_the_smallest_type(tmp_path: Path, symbols: int, dtype: str) -> None:
     """And any safetensors reader opens the file."""
     source, output = tmp_path / "in.txt", tmp_path / "out.safetensors"
@@ -52,7 +60,12 @@ def test_an_existing_output_stays(tmp_path: Path, story: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "is empty"), (b"\xef\xbb\xbf", "is empty"), (b"abc\xff", "not valid utf-8"), (None, "no file named")],
+    [
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf", "is empty"),
+        (b"abc\xff", "not valid utf-8"),
+        (None, "no file named"),
+    ],
     ids=str,
 )
 def test_bad_texts_leave_nothing(tmp_path: Path, content: bytes | None, message: str) -> None:

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import TextError
+from charrnn_cli.text import decoding
 from charrnn_cli.text.decoding import read_pieces
-from charrnn_cli.text.facts import TextFacts, TextOptions, decoding
+from charrnn_cli.text.facts import TextFacts
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -17,10 +19,16 @@ ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 def read(path: Path, **options: str) -> tuple[str, TextFacts]:
     facts = TextFacts()
     pieces = list(read_pieces(path, TextOptions.from_json(options), facts))
-    return "".join(piece if isinstance(piece, str) else piece.decode("ascii") for piece in pieces), facts
+    return "".join(
+        piece if isinstance(piece, str) else piece.decode("ascii") for piece in pieces
+    ), facts
 
 
-@given(text=ANY_TEXT, size=st.integers(1, 9), encoding=st.sampled_from(["utf-8", "utf-16-le", "gb18030"]))
+@given(
+    text=ANY_TEXT,
+    size=st.integers(1, 9),
+    encoding=st.sampled_from(["utf-8", "utf-16-le", "gb18030"]),
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 def test_any_chunk_size_reads_the_same(
     text: str, size: int, encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -37,7 +45,9 @@ def test_any_chunk_size_reads_the_same(
         assert read(path, encoding=encoding)[0] == file.read()
 
 
-@pytest.mark.parametrize(("mark", "encoding"), decoding.BYTE_ORDER_MARKS, ids=lambda value: str(value))
+@pytest.mark.parametrize(
+    ("mark", "encoding"), decoding.BYTE_ORDER_MARKS, ids=lambda value: str(value)
+)
 def test_a_byte_order_mark_decides(mark: bytes, encoding: str, tmp_path: Path) -> None:
     """Over --encoding, and it is no character of the text."""
     path = tmp_path / "text"
@@ -57,7 +67,9 @@ def test_newlines_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1 << 20])
-def test_an_undecodable_byte_is_located(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_undecodable_byte_is_located(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its absolute offset and its line, whatever the chunks; the hint names --encoding."""
     monkeypatch.setattr(decoding, "CHUNK_BYTES", size)
     path = tmp_path / "latin.txt"

@@ -10,18 +10,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError
+from charrnn_cli.text import decoding
 from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.encoding import encode_text
-from charrnn_cli.text.facts import TextOptions, decoding
 from charrnn_cli.text.vocab import Vocab
 
 TEXTS = st.lists(st.text(st.sampled_from("ab\r\né漢😀"), max_size=12), min_size=1, max_size=5)
 
 
 def encoded(
-    tmp_path: Path, *paths: Path, vocab: Vocab | None = None, unknown: str = "error", **options: object
+    tmp_path: Path,
+    *paths: Path,
+    vocab: Vocab | None = None,
+    unknown: str = "error",
+    **options: object,
 ) -> Corpus:
     output = tmp_path / "out.safetensors"
     output.unlink(missing_ok=True)
@@ -30,7 +35,9 @@ def encoded(
 
 @given(TEXTS, st.sampled_from(["", "|", "\n--\n"]), st.integers(1, 5))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
-def test_files_follow_each_other(tmp_path: Path, texts: list[str], separator: str, chunk: int) -> None:
+def test_files_follow_each_other(
+    tmp_path: Path, texts: list[str], separator: str, chunk: int
+) -> None:
     """In the order in which they were named, a separator between them; empty ones leave nothing."""
     paths = []
     for number, text in enumerate(texts):
@@ -70,7 +77,12 @@ def test_a_directory(tmp_path: Path) -> None:
     assert "".join(corpus.text()) == "<a/10.txt><a/2.txt><b.txt><c.md><b.txt><zipped>"
     assert len(corpus.starts) == 6
     assert corpus.name == "books"
-    assert sorted(name for name, _ in corpus.metadata["skipped"]) == ["bad.txt", "dangling", "empty.txt", "fifo"]
+    assert sorted(name for name, _ in corpus.metadata["skipped"]) == [
+        "bad.txt",
+        "dangling",
+        "empty.txt",
+        "fifo",
+    ]
     assert int(corpus.counts_V.sum()) == len(corpus)
     only = encoded(tmp_path, root, include="*.txt")
     assert "".join(only.text()) == "<a/10.txt><a/2.txt><b.txt><b.txt>"
@@ -97,12 +109,16 @@ def test_a_deep_directory(tmp_path: Path) -> None:
             below = os.open("d", os.O_RDONLY, dir_fd=here)
             os.close(here)
             here = below
-        with open("deep.txt", "w", opener=lambda name, flags: os.open(name, flags, dir_fd=here)) as file:
+        with open(
+            "deep.txt", "w", opener=lambda name, flags: os.open(name, flags, dir_fd=here)
+        ) as file:
             file.write("deep")
         assert "".join(encoded(tmp_path, tmp_path / "d").text()) == "deep"
     finally:
         os.close(here)
-        subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)  # too deep for whoever cleans up with Python
+        subprocess.run(
+            ["rm", "-rf", tmp_path / "d"], check=True
+        )  # too deep for whoever cleans up with Python
 
 
 @pytest.mark.parametrize("damage", [b"", b"xx", "cut"])
@@ -110,7 +126,9 @@ def test_gzip(tmp_path: Path, damage: bytes | str) -> None:
     """Known by its first bytes, whatever its name; a damaged one is an error."""
     raw = gzip.compress(("aé漢" * 5000).encode())
     path = tmp_path / "text"
-    path.write_bytes(raw[:-20] if damage == "cut" else raw[:50] + bytes(damage) + raw[50 + len(damage) :])  # type: ignore[arg-type]
+    path.write_bytes(
+        raw[:-20] if damage == "cut" else raw[:50] + bytes(damage) + raw[50 + len(damage) :]
+    )  # type: ignore[arg-type]
     if damage:
         with pytest.raises(TextError, match="damaged gzip"):
             encoded(tmp_path, path)
@@ -161,10 +179,12 @@ def test_a_given_vocabulary(tmp_path: Path) -> None:
     one.write_text("xxabba")
     two.write_text("bax Ω")
     vocab = Vocab("bza")
-    with pytest.raises(UnknownCharacterError, match=r"3 characters, 'x' \(U\+0078\) 3x, ") as caught:
+    with pytest.raises(
+        UnknownCharacterError, match=r"3 characters, 'x' \(U\+0078\) 3x, "
+    ) as caught:
         encoded(tmp_path, one, two, vocab=vocab)
     assert "--unknown" in str(caught.value.hint)
-    dropped = encoded(tmp_path, one, two, vocab=vocab, unknown="drop")
+    dropped = encoded(tmp_path, one, two, vocab=vocab, unknown="skip")
     assert "".join(dropped.text()) == "abbaba"
     assert dropped.vocab == vocab
     assert (dropped.starts, dropped.counts_V.tolist()) == ((0, 4), [3, 0, 3])
@@ -175,9 +195,9 @@ def test_a_given_vocabulary(tmp_path: Path) -> None:
     only_strange = tmp_path / "3"
     only_strange.write_text("qqq")
     with pytest.raises(TextError, match="no character of the vocabulary"):
-        encoded(tmp_path, only_strange, vocab=vocab, unknown="drop")
+        encoded(tmp_path, only_strange, vocab=vocab, unknown="skip")
     with pytest.raises(ConfigError, match="min-count"):
-        encoded(tmp_path, one, vocab=vocab, unknown="drop", min_count=2)
+        encoded(tmp_path, one, vocab=vocab, unknown="skip", min_count=2)
 
 
 def test_the_cache_knows_vocabulary_and_documents(tmp_path: Path, home: Path) -> None:
@@ -212,7 +232,7 @@ def test_a_file_that_changes_meanwhile(tmp_path: Path) -> None:
 
 def test_a_corpus_with_impossible_documents_is_damaged(tmp_path: Path) -> None:
     from charrnn_cli.errors import FileFormatError
-    from charrnn_cli.storage.tensorfile import write_tensors
+    from charrnn_cli.storage.tensor_writer import write_tensors
     from charrnn_cli.text.corpus import CORPUS_KIND, corpus_specs
 
     for starts in ([0, 9], [1, 2], [0, 3, 2]):
@@ -224,7 +244,9 @@ def test_a_corpus_with_impossible_documents_is_damaged(tmp_path: Path) -> None:
             "documents": np.array(starts, "<u8").tobytes(),
         }
         metadata = {"name": "x", "characters": 5}
-        with write_tensors(path, CORPUS_KIND, corpus_specs("U8", 5, 1, len(starts)), metadata) as tensors:
+        with write_tensors(
+            path, CORPUS_KIND, corpus_specs("U8", 5, 1, len(starts)), metadata
+        ) as tensors:
             for name in tensors.order:
                 tensors.write(pieces[name])
         with pytest.raises(FileFormatError, match="documents"):
@@ -236,8 +258,11 @@ def test_nothing_of_the_last_piece_is_known(tmp_path: Path) -> None:
     one, two = tmp_path / "1", tmp_path / "2"
     one.write_bytes(b"cab\r")
     two.write_text("漢字")
-    assert "".join(encoded(tmp_path, one, vocab=Vocab("abc"), unknown="drop").text()) == "cab"
-    assert "".join(encoded(tmp_path, one, two, one, two, vocab=Vocab("abc"), unknown="drop").text()) == "cabcab"
+    assert "".join(encoded(tmp_path, one, vocab=Vocab("abc"), unknown="skip").text()) == "cab"
+    assert (
+        "".join(encoded(tmp_path, one, two, one, two, vocab=Vocab("abc"), unknown="skip").text())
+        == "cabcab"
+    )
 
 
 def test_a_separator_is_never_left_out(tmp_path: Path) -> None:
@@ -246,7 +271,7 @@ def test_a_separator_is_never_left_out(tmp_path: Path) -> None:
     path.write_text("aaaa")
     assert "".join(encoded(tmp_path, path, path, separator="|", min_count=3).text()) == "aaaa|aaaa"
     with pytest.raises(UnknownCharacterError, match="never saw the separator"):
-        encoded(tmp_path, path, path, separator="|", vocab=Vocab("a"), unknown="drop")
+        encoded(tmp_path, path, path, separator="|", vocab=Vocab("a"), unknown="skip")
     with pytest.raises(TextError, match="half of a character"):
         encoded(tmp_path, path, path, separator="\udcff")
 
@@ -275,7 +300,9 @@ def test_a_header_has_room(tmp_path: Path) -> None:
     assert (len(corpus.metadata["unseen"]), corpus.metadata["num_unseen"]) == (1000, 65_536)
 
 
-def test_a_broken_file_that_is_named_is_an_error_after_its_directory(tmp_path: Path, home: Path) -> None:
+def test_a_broken_file_that_is_named_is_an_error_after_its_directory(
+    tmp_path: Path, home: Path
+) -> None:
     """What the cache holds of the directory, without it, is another text."""
     root = tmp_path / "books"
     root.mkdir()

@@ -9,20 +9,16 @@ from hypothesis import strategies as st
 from charrnn_cli.config import ValSplit
 from charrnn_cli.errors import TextError
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.splits import (
-    IGNORED,
-    Split,
-    matching_rows,
-    row_windows,
-    split_text,
-    symbol_shares,
-)
+from charrnn_cli.text.rows import IGNORED, row_windows
+from charrnn_cli.text.splits import Split, matching_rows, split_text, symbol_frequencies
 
 SPLITS = st.sampled_from(["tail", "spread"])
 
 
 @given(st.integers(100, 10_000_000), st.floats(0.05, 0.5), SPLITS)
-def test_a_split_is_a_partition(num_characters: int, val_fraction: float, val_split: ValSplit) -> None:
+def test_a_split_is_a_partition(
+    num_characters: int, val_fraction: float, val_split: ValSplit
+) -> None:
     """Training and validation text together are the text, without overlap."""
     split = split_text(num_characters, val_fraction, val_split)
     spans = sorted([*split.train, *split.val])
@@ -52,7 +48,9 @@ def test_too_little_to_validate_on() -> None:
 
 
 @given(st.integers(50, 300), st.integers(1, 40), SPLITS)
-def test_every_validation_character_is_scored_once(num_characters: int, length: int, val_split: ValSplit) -> None:
+def test_every_validation_character_is_scored_once(
+    num_characters: int, length: int, val_split: ValSplit
+) -> None:
     text = "".join(chr(0x4E00 + index) for index in range(num_characters))
     corpus, split = Corpus.from_text(text), split_text(num_characters, 0.2, val_split)
     longest = max(stop - start for start, stop in split.val)
@@ -66,7 +64,9 @@ def test_every_validation_character_is_scored_once(num_characters: int, length: 
 
 
 @given(st.integers(100, 1_000_000), st.floats(0.05, 0.5), SPLITS)
-def test_matching_rows_are_training_text(num_characters: int, val_fraction: float, val_split: ValSplit) -> None:
+def test_matching_rows_are_training_text(
+    num_characters: int, val_fraction: float, val_split: ValSplit
+) -> None:
     """As many as the validation's where the text has room, none longer, each within one stretch of training text."""
     split = split_text(num_characters, val_fraction, val_split)
     rows = matching_rows(split)
@@ -76,7 +76,9 @@ def test_matching_rows_are_training_text(num_characters: int, val_fraction: floa
         assert stop - start <= max(last - first for first, last in split.val)
 
 
-@given(st.integers(100, 2000), st.sets(st.integers(1, 1999), max_size=30), st.floats(0.05, 0.5), SPLITS)
+@given(
+    st.integers(100, 2000), st.sets(st.integers(1, 1999), max_size=30), st.floats(0.05, 0.5), SPLITS
+)
 def test_documents_cut_the_spans(
     num_characters: int, inner: set[int], val_fraction: float, val_split: ValSplit
 ) -> None:
@@ -108,4 +110,6 @@ def test_shares_are_those_of_the_training_text(text: str, val_split: ValSplit) -
     split = split_text(len(text), 0.3, val_split)
     trained = "".join(text[start:stop] for start, stop in split.train)
     counts = [trained.count(character) + 1 for character in corpus.vocab.characters]
-    assert symbol_shares(corpus, split).tolist() == pytest.approx([count / sum(counts) for count in counts])
+    assert symbol_frequencies(corpus, split).tolist() == pytest.approx(
+        [count / sum(counts) for count in counts]
+    )

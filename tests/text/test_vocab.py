@@ -34,7 +34,9 @@ def test_a_character_stands_once() -> None:
         Vocab("aa")
 
 
-@pytest.mark.parametrize("raw", [b"\0\xd8\0\0", b"\xff\xff\xff\xff", b"a\0\0", b"a\0\0\0a\0\0\0"], ids=repr)
+@pytest.mark.parametrize(
+    "raw", [b"\0\xd8\0\0", b"\xff\xff\xff\xff", b"a\0\0", b"a\0\0\0a\0\0\0"], ids=repr
+)
 def test_damaged_code_points(raw: bytes) -> None:
     """Surrogates, numbers beyond Unicode, cut bytes and repetitions are refused."""
     with pytest.raises(FileFormatError):

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from charrnn_cli.training.advice import advise_on_losses, advise_on_size, advise_on_validation, bits_per_character
+from charrnn_cli.training.advice import advise_on_losses, advise_on_size, advise_on_validation
+from charrnn_cli.units import bits_per_character
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,8 @@ def test_size_advice(parameters: int, characters: int, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("train", "val", "kind"), [(1.0, 1.04, "underfitting"), (1.0, 1.15, "fine"), (1.0, 1.3, "overfitting")]
+    ("train", "val", "kind"),
+    [(1.0, 1.04, "underfitting"), (1.0, 1.15, "fine"), (1.0, 1.3, "overfitting")],
 )
 def test_loss_advice(train: float, val: float, kind: str) -> None:
     advice = advise_on_losses(train, val, dropout=0.25, size=512)

@@ -4,7 +4,12 @@ import pytest
 import torch
 
 from charrnn_cli.errors import DeviceError, MemoryShortageError
-from charrnn_cli.training.device import available_devices, choose_device, choose_precision, memory_errors_told
+from charrnn_cli.training.device import (
+    available_devices,
+    choose_device,
+    choose_precision,
+    translate_memory_errors,
+)
 
 
 def test_the_cpu_is_always_there() -> None:
@@ -28,8 +33,11 @@ def test_precision() -> None:
 
 def test_short_memory_is_told_with_what_to_change() -> None:
     """The CPU's allocator's own error, and no other."""
-    with pytest.raises(MemoryShortageError) as caught, memory_errors_told("use a smaller --size"):
+    with (
+        pytest.raises(MemoryShortageError) as caught,
+        translate_memory_errors("use a smaller --size"),
+    ):
         torch.empty(2**58)
     assert caught.value.hint == "use a smaller --size"
-    with pytest.raises(RuntimeError, match="size"), memory_errors_told(""):
+    with pytest.raises(RuntimeError, match="size"), translate_memory_errors(""):
         torch.zeros(2) + torch.zeros(3)

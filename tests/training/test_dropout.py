@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from charrnn_cli.training.dropout import DropoutMasks, automatic_dropout
+from charrnn_cli.training.dropout import DropoutMasks
+from charrnn_cli.training.recipe import automatic_dropout
 
 
 def drop(dropout: float = 0.25, seed: int = 1, step: int = 0, layer: int = 0) -> torch.Tensor:
@@ -38,7 +39,9 @@ def test_no_dropout_is_no_mask() -> None:
     assert DropoutMasks(0.01, 1, 20)
 
 
-@pytest.mark.parametrize(("passes", "dropout"), [(0.1, 0), (2, 0), (10, 0.25), (40, 0.5), (1000, 0.5)])
+@pytest.mark.parametrize(
+    ("passes", "dropout"), [(0.1, 0), (2, 0), (10, 0.25), (40, 0.5), (1000, 0.5)]
+)
 def test_automatic(passes: float, dropout: float) -> None:
     """None for two passes, a quarter at ten, a half from forty."""
     assert automatic_dropout(passes) == dropout

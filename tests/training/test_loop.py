@@ -20,7 +20,7 @@ from charrnn_cli.events import (
     TrainingFinished,
     TrainingStarted,
 )
-from charrnn_cli.model.checkpoint import load_checkpoint, load_resume
+from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.tensorfile import read_header
@@ -29,7 +29,8 @@ from charrnn_cli.text.splits import matching_rows, split_text
 from charrnn_cli.training.evaluation import evaluate
 from charrnn_cli.training.loop import train
 from charrnn_cli.training.network import CharRNN
-from charrnn_cli.training.trainer import LOOK_EVERY
+from charrnn_cli.training.snapshot import load_resume
+from charrnn_cli.training.trainer import CHECK_EVERY
 
 Event = TypeVar("Event")
 
@@ -50,7 +51,9 @@ def tiny_model(corpus: Corpus, cell: Cell = "lstm") -> ModelConfig:
     return ModelConfig(vocabulary_size=len(corpus.vocab), cell=cell, layers=2, size=12, embed=6)
 
 
-def run_training(corpus: Corpus, config: TrainConfig = TINY, name: str = "run", **options: object) -> list[TrainEvent]:
+def run_training(
+    corpus: Corpus, config: TrainConfig = TINY, name: str = "run", **options: object
+) -> list[TrainEvent]:
     run = Registry().create(name)
     return list(train(corpus, tiny_model(corpus), config, run=run, **options))  # type: ignore[arg-type]
 
@@ -63,9 +66,13 @@ def of_type(events: list[TrainEvent], kind: type[Event]) -> list[Event]:
 def test_a_pattern_is_learned(cell: Cell) -> None:
     """A repeating pattern goes to a loss under 0.1, on text that was held out."""
     corpus = Corpus.from_text("abcd efg, hij. " * 300)
-    config = TrainConfig(batch_size=8, seq_len=32, epochs=None, max_steps=250, lr=0.01, seed=1, eval_every=250)
+    config = TrainConfig(
+        batch_size=8, seq_len=32, epochs=None, max_steps=250, lr=0.01, seed=1, eval_every=250
+    )
     model = ModelConfig(vocabulary_size=len(corpus.vocab), cell=cell, layers=1, size=48, embed=16)
-    events = list(train(corpus, model, replace(config, dropout=0.0), run=Registry().create("pattern")))
+    events = list(
+        train(corpus, model, replace(config, dropout=0.0), run=Registry().create("pattern"))
+    )
     finished = of_type(events, TrainingFinished)[0]
     assert finished.val_loss is not None
     assert finished.val_loss < 0.1
@@ -119,12 +126,15 @@ def test_an_open_number_of_threads_is_decided(corpus: Corpus) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        (started,) = of_type(run_training(corpus, replace(TINY, threads=None, seed=None)), TrainingStarted)
+        (started,) = of_type(
+            run_training(corpus, replace(TINY, threads=None, seed=None)), TrainingStarted
+        )
         assert started.threads in (1, 2)
         assert torch.get_num_threads() == 2
         for number, seed, threads in (("two", None, 2), ("three", 1, None)):
             (started,) = of_type(
-                run_training(corpus, replace(TINY, threads=threads, seed=seed), number), TrainingStarted
+                run_training(corpus, replace(TINY, threads=threads, seed=seed), number),
+                TrainingStarted,
             )
             assert started.threads == 2
         assert torch.get_num_threads() == 2
@@ -159,7 +169,9 @@ def test_stopped_and_resumed_is_the_same_run(corpus: Corpus, stop_at: int, ema: 
     run = Registry().create("parts")
     reached = [0]
     config = replace(TINY, log_every=1, ema=ema)
-    for event in train(corpus, tiny_model(corpus), config, run=run, should_stop=lambda: reached[-1] >= stop_at):
+    for event in train(
+        corpus, tiny_model(corpus), config, run=run, should_stop=lambda: reached[-1] >= stop_at
+    ):
         if isinstance(event, StepLogged):
             reached.append(event.step)
     finished = event
@@ -205,7 +217,11 @@ def test_saving_without_validation(corpus: Corpus) -> None:
     """Step files every so many steps and at the end; their val loss is none."""
     run_training(corpus, replace(TINY, val_fraction=0.0, save_every=12))
     entries = Registry().run("run").checkpoints()
-    assert [(entry.step, entry.val_loss) for entry in entries] == [(12, None), (24, None), (30, None)]
+    assert [(entry.step, entry.val_loss) for entry in entries] == [
+        (12, None),
+        (24, None),
+        (30, None),
+    ]
 
 
 def test_steps_between_evaluations_can_be_saved_too(corpus: Corpus) -> None:
@@ -220,7 +236,7 @@ def test_divergence_goes_back_with_half_the_rate(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch, look_every: int
 ) -> None:
     """Seen before the update or at a later look, said aloud, never published; given up in the end."""
-    monkeypatch.setitem(LOOK_EVERY, "cpu", look_every)
+    monkeypatch.setitem(CHECK_EVERY, "cpu", look_every)
     events: list[TrainEvent] = []
     run = Registry().create("wild")
     config = replace(TINY, lr=99.0, weight_decay=10.0, warmup=0.0)
@@ -242,7 +258,11 @@ def test_max_time_is_kept(corpus: Corpus) -> None:
     assert finished.seconds < 4.0
     assert finished.step > 20
     recorded = TrainConfig.from_json(load_checkpoint("run@latest").train)
-    assert (recorded.max_steps, recorded.max_time, recorded.epochs) == (started.total_steps, None, None)
+    assert (recorded.max_steps, recorded.max_time, recorded.epochs) == (
+        started.total_steps,
+        None,
+        None,
+    )
 
 
 def test_a_budget_too_short_for_anything_is_refused(corpus: Corpus) -> None:
@@ -252,7 +272,9 @@ def test_a_budget_too_short_for_anything_is_refused(corpus: Corpus) -> None:
     assert Registry().runs() == []
 
 
-def test_the_window_of_evaluation_changes_nothing(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_window_of_evaluation_changes_nothing(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It bounds the memory: a large vocabulary is evaluated in shorter pieces."""
     model = CharRNN(tiny_model(corpus))
     model.initialize(1, "orthogonal")

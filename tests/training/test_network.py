@@ -15,7 +15,9 @@ from charrnn_cli.training.network import CharRNN
 @pytest.mark.parametrize("initialization", ["orthogonal", "glorot"])
 @pytest.mark.parametrize("embed", [0, 64])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_a_fresh_model_knows_nothing(cell: Cell, embed: int, initialization: Initialization) -> None:
+def test_a_fresh_model_knows_nothing(
+    cell: Cell, embed: int, initialization: Initialization
+) -> None:
     """Its loss is ln V within 5 %."""
     config = ModelConfig(vocabulary_size=83, cell=cell, layers=2, size=256, embed=embed)
     model = CharRNN(config)
@@ -30,15 +32,17 @@ def test_a_fresh_model_knows_nothing(cell: Cell, embed: int, initialization: Ini
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_a_fresh_model_of_a_text_knows_its_symbols(cell: Cell) -> None:
     """Its loss is the entropy of the symbols' shares within 5 %."""
-    shares_V: npt.NDArray[np.float64] = 1 / np.arange(1, 84)
-    shares_V /= shares_V.sum()
+    frequencies_V: npt.NDArray[np.float64] = 1 / np.arange(1, 84)
+    frequencies_V /= frequencies_V.sum()
     model = CharRNN(ModelConfig(vocabulary_size=83, cell=cell, layers=2, size=256))
-    model.initialize(3, "orthogonal", shares_V)
-    ids_TB = torch.from_numpy(np.random.Generator(np.random.PCG64(0)).choice(83, (201, 20), p=shares_V))
+    model.initialize(3, "orthogonal", frequencies_V)
+    ids_TB = torch.from_numpy(
+        np.random.Generator(np.random.PCG64(0)).choice(83, (201, 20), p=frequencies_V)
+    )
     with torch.no_grad():
         logits_TBV, _ = model(ids_TB[:-1])
     loss = functional.cross_entropy(logits_TBV.flatten(0, 1), ids_TB[1:].flatten()).item()
-    assert loss == pytest.approx(-(shares_V * np.log(shares_V)).sum(), rel=0.05)
+    assert loss == pytest.approx(-(frequencies_V * np.log(frequencies_V)).sum(), rel=0.05)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
@@ -93,4 +97,6 @@ def test_load_is_the_inverse_of_export() -> None:
     one.initialize(1, "glorot")
     other.initialize(2, "glorot")
     other.load(one.export())
-    assert all((a == b).all() for a, b in zip(one.export().values(), other.export().values(), strict=True))
+    assert all(
+        (a == b).all() for a, b in zip(one.export().values(), other.export().values(), strict=True)
+    )

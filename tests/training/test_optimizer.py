@@ -23,7 +23,10 @@ def test_it_equals_torchs(monkeypatch: pytest.MonkeyPatch, clip: float, fused: b
     theirs.load_state_dict(ours.state_dict())
     config = TrainConfig(lr=0.01, weight_decay=0.1, clip=clip)
     optimizer = AdamW(ours, config)
-    groups = [{"params": [theirs.weight], "weight_decay": 0.1}, {"params": [theirs.bias], "weight_decay": 0.0}]
+    groups = [
+        {"params": [theirs.weight], "weight_decay": 0.1},
+        {"params": [theirs.bias], "weight_decay": 0.0},
+    ]
     reference = torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.99))
     for step in range(20):
         inputs = torch.randn(8, 5)
@@ -38,8 +41,12 @@ def test_it_equals_torchs(monkeypatch: pytest.MonkeyPatch, clip: float, fused: b
     assert torch.allclose(ours.bias, theirs.bias, atol=1e-5)
     state = optimizer.state()
     for name, parameter in (("weight", theirs.weight), ("bias", theirs.bias)):
-        assert torch.allclose(state[f"exp_avg.{name}"], reference.state[parameter]["exp_avg"], atol=1e-6)
-        assert torch.allclose(state[f"exp_avg_sq.{name}"], reference.state[parameter]["exp_avg_sq"], atol=1e-6)
+        assert torch.allclose(
+            state[f"exp_avg.{name}"], reference.state[parameter]["exp_avg"], atol=1e-6
+        )
+        assert torch.allclose(
+            state[f"exp_avg_sq.{name}"], reference.state[parameter]["exp_avg_sq"], atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -5,18 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_cli.config import TrainConfig
+from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.errors import MismatchError, NotFoundError, RunBusyError, TextError
 from charrnn_cli.events import StepLogged, TrainingFinished
-from charrnn_cli.model.checkpoint import load_resume, save_resume
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.paths import path_from_uri, path_to_uri
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.facts import TextOptions
 from charrnn_cli.training.loop import train
-from charrnn_cli.training.resume import check_text, is_complete, open_resumable, resumed_config, source_of
+from charrnn_cli.training.resume import (
+    check_text,
+    is_complete,
+    open_resumable,
+    resumed_config,
+    source_of,
+)
+from charrnn_cli.training.snapshot import load_resume, save_resume
 from tests.conftest import STORY, make_checkpoint, save
 from tests.model.test_checkpoint import resume_state
 from tests.training.test_loop import TINY, run_training, tiny_model
@@ -27,17 +32,25 @@ def test_an_interruption_in_the_last_evaluation_can_be_finished(corpus: Corpus) 
     run = Registry().create("one")
     reached = [0]
     config = replace(TINY, log_every=1)
-    for event in train(corpus, tiny_model(corpus), config, run=run, should_stop=lambda: reached[-1] >= 30):
+    for event in train(
+        corpus, tiny_model(corpus), config, run=run, should_stop=lambda: reached[-1] >= 30
+    ):
         if isinstance(event, StepLogged):
             reached.append(event.step)
     assert isinstance(event, TrainingFinished)
     assert (event.step, event.reason) == (30, "stopped")
     resumable = open_resumable("one", Registry())
     assert not is_complete(resumable, resumed_config(resumable, {}), {})
-    list(train(corpus, resumable.model, resumed_config(resumable, {}), run=run, resume=resumable.state))
+    list(
+        train(
+            corpus, resumable.model, resumed_config(resumable, {}), run=run, resume=resumable.state
+        )
+    )
     run_training(corpus, TINY, "whole")
     whole = Registry().run("whole").checkpoints()
-    assert [(entry.step, entry.val_loss) for entry in run.checkpoints()] == [(e.step, e.val_loss) for e in whole]
+    assert [(entry.step, entry.val_loss) for entry in run.checkpoints()] == [
+        (e.step, e.val_loss) for e in whole
+    ]
     resumable = open_resumable("one", Registry())
     assert is_complete(resumable, resumed_config(resumable, {}), {})
 
@@ -125,7 +138,15 @@ def test_where_the_text_is(corpus: Corpus, tmp_path: Path) -> None:
 
 
 def test_the_recorded_recipe_is_complete(corpus: Corpus) -> None:
-    run_training(corpus, replace(TINY, seed=None, device="auto", precision="auto", threads=None), "one")
+    run_training(
+        corpus, replace(TINY, seed=None, device="auto", precision="auto", threads=None), "one"
+    )
     recorded = TrainConfig.from_json(open_resumable("one", Registry()).state.checkpoint.train)
-    assert None not in (recorded.seed, recorded.threads, recorded.max_steps, recorded.dropout, recorded.eval_every)
+    assert None not in (
+        recorded.seed,
+        recorded.threads,
+        recorded.max_steps,
+        recorded.dropout,
+        recorded.eval_every,
+    )
     assert "auto" not in (recorded.device, recorded.precision)

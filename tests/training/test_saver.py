@@ -7,14 +7,16 @@ import os
 import pytest
 
 from charrnn_cli.events import CheckpointSaved, SaveFailed
-from charrnn_cli.model.checkpoint import load_resume, save_resume
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.training.saver import Saver
+from charrnn_cli.training.snapshot import load_resume, save_resume
 from tests.conftest import make_checkpoint
 from tests.model.test_checkpoint import resume_state
 
 
-def test_a_damaged_resume_file_never_pushes_out_the_good_one(home: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_resume_file_never_pushes_out_the_good_one(
+    home: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The state before takes its place at once, so that a save that fails leaves it where it is."""
     run = Registry().create("one")
     for step in (100, 200):
@@ -32,7 +34,9 @@ def test_a_damaged_resume_file_never_pushes_out_the_good_one(home: object, monke
     assert load_resume(run.resume_path).checkpoint.step == 100
 
 
-def test_a_step_file_that_failed_is_tried_again(home: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_file_that_failed_is_tried_again(
+    home: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the next save of any kind; until then the saver knows that something is missing."""
     run = Registry().create("one")
     saver = Saver(run, keep=100)
@@ -43,7 +47,10 @@ def test_a_step_file_that_failed_is_tried_again(home: object, monkeypatch: pytes
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", full)
         assert [type(event) for event in saver.save(resume_state(100), 0.0)] == [SaveFailed]
-        assert [type(event) for event in saver.save(resume_state(200), 0.0)] == [SaveFailed, SaveFailed]
+        assert [type(event) for event in saver.save(resume_state(200), 0.0)] == [
+            SaveFailed,
+            SaveFailed,
+        ]
     assert saver.error is not None
     events = list(saver.save_resume(resume_state(210), 0.0))
     assert [(type(event), event.step) for event in events] == [(CheckpointSaved, 200)]

@@ -11,8 +11,8 @@ from charrnn_cli.config import Cell, ModelConfig, TrainConfig
 from charrnn_cli.errors import MemoryShortageError
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training import batch_loader as feed
-from charrnn_cli.training.batch_loader import Feed
-from charrnn_cli.training.trainer import LOOK_EVERY, Trainer, resume_tensor_shapes
+from charrnn_cli.training.batch_loader import BatchLoader
+from charrnn_cli.training.trainer import CHECK_EVERY, Trainer, resume_tensor_shapes
 from charrnn_cli.training.windows import DocumentWindows, TrainWindows
 
 CONFIG = TrainConfig(batch_size=6, seq_len=8, seed=1, dropout=0.25, precision="fp32", device="cpu")
@@ -74,11 +74,14 @@ def test_the_state_starts_at_zero_each_epoch(corpus: Corpus) -> None:
     for _ in range(trainer.windows.per_epoch):
         trainer.update()
         other.update()
-    other.restore(other.model.export(), {**other.snapshot(), "state.0.0": other.snapshot()["state.0.0"] + 1})
+    other.restore(
+        other.model.export(), {**other.snapshot(), "state.0.0": other.snapshot()["state.0.0"] + 1}
+    )
     trainer.update()
     other.update()
     assert all(
-        (a == b).all() for a, b in zip(trainer.model.export().values(), other.model.export().values(), strict=True)
+        (a == b).all()
+        for a, b in zip(trainer.model.export().values(), other.model.export().values(), strict=True)
     )
 
 
@@ -90,13 +93,20 @@ def test_a_resident_text_gives_the_same_windows(
     monkeypatch.setattr(feed, "CHUNK", 700)
     windows = TrainWindows(corpus, spans, CONFIG)
     device = torch.device("cpu")
-    copied, resident = Feed(windows, device, resident=False), Feed(windows, device, resident=True)
+    copied, resident = (
+        BatchLoader(windows, device, resident=False),
+        BatchLoader(windows, device, resident=True),
+    )
     for step in range(2 * windows.per_epoch):
-        one, other = copied.at(step), resident.at(step)
+        one, other = copied.batch(step), resident.batch(step)
         assert torch.equal(one.inputs, other.inputs)
         assert torch.equal(one.targets, other.targets)
-        assert (one.fresh is None) == (other.fresh is None)
-        assert one.fresh is None or other.fresh is None or torch.equal(one.fresh, other.fresh)
+        assert (one.reset_rows is None) == (other.reset_rows is None)
+        assert (
+            one.reset_rows is None
+            or other.reset_rows is None
+            or torch.equal(one.reset_rows, other.reset_rows)
+        )
         assert one.count == other.count
 
 
@@ -106,7 +116,7 @@ def test_what_is_not_finite_is_seen_at_once_or_later_but_never_missed(
 ) -> None:
     """The CPU refuses the update; an accelerator, which looks seldom, shows it at any later look."""
     trainer = make_trainer(corpus)
-    monkeypatch.setitem(LOOK_EVERY, "cpu", 5)
+    monkeypatch.setitem(CHECK_EVERY, "cpu", 5)
     later = make_trainer(corpus)
     for one in (trainer, later):
         assert one.update()
@@ -118,16 +128,19 @@ def test_what_is_not_finite_is_seen_at_once_or_later_but_never_missed(
             one.model.output.weight.register_hook(lambda gradient: gradient * math.inf)  # type: ignore[no-untyped-call]
     before = trainer.model.export()
     assert not trainer.update()
-    assert all(np.array_equal(before[name], array, equal_nan=True) for name, array in trainer.model.export().items())
+    assert all(
+        np.array_equal(before[name], array, equal_nan=True)
+        for name, array in trainer.model.export().items()
+    )
     assert trainer.step == 1
     assert later.update()
     assert later.step == 2
-    assert not later.is_sound()
+    assert not later.is_healthy()
     while later.update():
-        assert not later.is_sound()
+        assert not later.is_healthy()
     assert later.step == 5
     later.restore(make_trainer(corpus).model.export(), trainer.snapshot())
-    assert later.is_sound()
+    assert later.is_healthy()
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

@@ -1,6 +1,7 @@
 """What a step trains on."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,14 +11,18 @@ from hypothesis import strategies as st
 from charrnn_cli.config import TrainConfig, ValSplit
 from charrnn_cli.errors import TextError
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.splits import IGNORED, Split, split_text
+from charrnn_cli.text.rows import IGNORED
+from charrnn_cli.text.splits import Split, split_text
+from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.windows import DocumentWindows, TrainWindows, fitting_batch_size
 
 SPLITS = st.sampled_from(["tail", "spread"])
 
 
 @given(st.integers(60, 400), st.integers(1, 5), st.integers(1, 12), SPLITS)
-def test_targets_are_the_next_characters(num_characters: int, batch_size: int, seq_len: int, split: ValSplit) -> None:
+def test_targets_are_the_next_characters(
+    num_characters: int, batch_size: int, seq_len: int, split: ValSplit
+) -> None:
     """Also across the edge of a window; windows follow one another, and rows cover equal stretches."""
     text = "".join(chr(0x4E00 + index) for index in range(num_characters))
     corpus = Corpus.from_text(text)
@@ -37,12 +42,16 @@ def test_targets_are_the_next_characters(num_characters: int, batch_size: int, s
             got = windows.at(window)
             assert got.inputs[:, row].tolist() == flat[begin : begin + seq_len]
             assert got.targets[:, row].tolist() == flat[begin + 1 : begin + seq_len + 1]
-            assert (got.fresh is None) == (window > 0)
+            assert (got.reset_rows is None) == (window > 0)
 
 
 def test_the_notebooks_windows() -> None:
     """1,985,223 characters are 198 windows of 100 x 100."""
-    corpus = Corpus(None, None, lambda start, stop: np.zeros(stop - start, np.uint8), {"characters": 1_985_223})  # type: ignore[arg-type]
+    counts_V = np.zeros(1, np.uint64)
+    zeros = partial(np.zeros, dtype=np.uint8)
+    corpus = Corpus(
+        Vocab("a"), counts_V, lambda start, stop: zeros(stop - start), {"characters": 1_985_223}
+    )
     config = TrainConfig(batch_size=100, seq_len=100)
     assert TrainWindows(corpus, [(0, 1_985_223)], config).per_epoch == 198
 
@@ -71,7 +80,9 @@ def documents(lengths: list[int]) -> tuple[Corpus, list[tuple[int, int]]]:
 
 
 @given(LENGTHS, st.integers(1, 4), st.integers(1, 9), st.booleans())
-def test_documents_are_kept_apart(lengths: list[int], batch_size: int, seq_len: int, shuffle: bool) -> None:
+def test_documents_are_kept_apart(
+    lengths: list[int], batch_size: int, seq_len: int, shuffle: bool
+) -> None:
     """A row goes on where it was, or starts afresh with a document; no window has two, nothing comes twice."""
     corpus, spans = documents(lengths)
     config = TrainConfig(batch_size=batch_size, seq_len=seq_len, seed=1, shuffle_documents=shuffle)
@@ -89,7 +100,7 @@ def test_documents_are_kept_apart(lengths: list[int], batch_size: int, seq_len: 
         for window in range(windows.per_epoch):
             got = windows.at(epoch * windows.per_epoch + window)
             assert got.count == (got.targets != IGNORED).sum()
-            fresh = np.zeros(batch_size, bool) if got.fresh is None else got.fresh
+            fresh = np.zeros(batch_size, bool) if got.reset_rows is None else got.reset_rows
             for row in range(batch_size):
                 targets = got.targets[:, row]
                 targets = targets[targets != IGNORED]
@@ -115,7 +126,12 @@ def test_shuffled_documents_come_in_another_order_each_epoch() -> None:
 
     assert order(1, 0) == order(1, 0) != order(1, 1)
     assert order(1, 0) != order(2, 0)
-    assert sorted(order(1, 3)) == order(1, 0, False) == order(1, 1, False) == [start for start, _ in spans]
+    assert (
+        sorted(order(1, 3))
+        == order(1, 0, False)
+        == order(1, 1, False)
+        == [start for start, _ in spans]
+    )
 
 
 def test_a_share_of_the_windows_starts_afresh() -> None:
@@ -125,7 +141,7 @@ def test_a_share_of_the_windows_starts_afresh() -> None:
     def fresh(seed: int, reset: float) -> list[list[bool]]:
         config = TrainConfig(batch_size=20, seq_len=5, seed=seed, reset=reset)
         windows = TrainWindows(corpus, [(0, len(corpus))], config)
-        found = [windows.at(step).fresh for step in range(2 * windows.per_epoch)]
+        found = [windows.at(step).reset_rows for step in range(2 * windows.per_epoch)]
         assert all(found[epoch * windows.per_epoch].all() for epoch in range(2))  # type: ignore[union-attr]
         return [[False] * 20 if rows is None else rows.tolist() for rows in found]
 

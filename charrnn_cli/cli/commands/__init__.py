@@ -1,1 +1,1 @@
-"""The commands, a module each, imported when the command runs."""
+"""The commands, as typed; a module is imported when its command runs."""

@@ -7,6 +7,7 @@ import typer
 
 from charrnn_cli.cli.commands import checkpoints_delete as manage
 from charrnn_cli.cli.commands import checkpoints_show as show
+from charrnn_cli.cli.commands import checkpoints_transfer as transfer
 from charrnn_cli.cli.options.completion import complete_run
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import ago, loss, size
@@ -14,7 +15,7 @@ from charrnn_cli.config import ModelConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import CheckpointEntry, Run, best, latest
-from charrnn_cli.training.advice import bits_per_character
+from charrnn_cli.units import bits_per_character
 
 app = typer.Typer(help="List, show, copy, check and delete checkpoints.", no_args_is_help=True)
 
@@ -25,18 +26,30 @@ SORTS = ("updated", "val", "size", "name")
 @app.command("list")
 def list_checkpoints(
     prefix: Annotated[
-        str, typer.Argument(metavar="[PREFIX]", help="Only runs whose name starts so.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="[PREFIX]", help="Only runs whose name starts so.", show_default=False
+        ),
     ] = "",
     run: Annotated[
         str | None,
         typer.Option(
-            metavar="RUN", help="A row a checkpoint of this run.", show_default=False, autocompletion=complete_run
+            metavar="RUN",
+            help="A row a checkpoint of this run.",
+            show_default=False,
+            autocompletion=complete_run,
         ),
     ] = None,
-    sort: Annotated[str, typer.Option(metavar="|".join(SORTS), help="Order of the rows.")] = "updated",
-    limit: Annotated[int | None, typer.Option(min=1, help="Show so many rows.", show_default=False)] = None,
+    sort: Annotated[
+        str, typer.Option(metavar="|".join(SORTS), help="Order of the rows.")
+    ] = "updated",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Show so many rows.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON list of objects.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="References alone, a line each.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="References alone, a line each.")
+    ] = False,
 ) -> None:
     """List runs, or with --run the checkpoints of one.
 
@@ -47,7 +60,11 @@ def list_checkpoints(
     registry = Registry()
     if run is None:
         rows = [_describe_run(each) for each in registry.runs() if each.name.startswith(prefix)]
-        shown = [row for row in rows if row["step"] is not None or row["checkpoints"] or row["status"] == "training"]
+        shown = [
+            row
+            for row in rows
+            if row["step"] is not None or row["checkpoints"] or row["status"] == "training"
+        ]
         rows = _sorted(shown, sort)[:limit]
     else:
         rows = _describe_checkpoints(registry.run(run))
@@ -71,9 +88,9 @@ app.command("show")(show.show)
 app.command("path")(show.path)
 app.command("rm")(manage.remove)
 app.command("prune")(manage.prune)
-app.command("export")(manage.export)
-app.command("import")(manage.import_file)
-app.command("verify")(manage.verify)
+app.command("export")(transfer.export)
+app.command("import")(transfer.import_file)
+app.command("verify")(transfer.verify)
 
 
 def _describe_run(run: Run) -> dict[str, Any]:
@@ -154,7 +171,17 @@ def _print_table(rows: list[dict[str, Any]], *, one_run: bool) -> None:
         ]
     else:
         spare = ["size", "bpc", "parameters", "updated", "model"]
-        columns = ["run", "model", "parameters>", "step>", "val>", "bpc>", "size>", "updated>", "status"]
+        columns = [
+            "run",
+            "model",
+            "parameters>",
+            "step>",
+            "val>",
+            "bpc>",
+            "size>",
+            "updated>",
+            "status",
+        ]
         cells = [
             [
                 row["run"],

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -10,10 +9,10 @@ from typing import Annotated, Any, get_args
 import typer
 
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.config import Cell, ModelConfig
+from charrnn_cli.config import Cell
 from charrnn_cli.errors import CharrnnError
 from charrnn_cli.storage.paths import corpora_directory, runs_directory
-from charrnn_cli.storage.tensorfile import TensorSpec, write_tensors
+from charrnn_cli.training.self_check import engine_difference, file_check
 from charrnn_cli.version import __version__
 
 PACKAGES = ("torch", "numpy", "safetensors", "typer", "rich", "platformdirs")
@@ -26,7 +25,9 @@ class _CheckFailedError(CharrnnError):
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for bug reports.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object, for bug reports.")
+    ] = False,
 ) -> None:
     """Show versions, devices and directories, and check that the two engines agree.
 
@@ -49,11 +50,12 @@ def doctor(
         "devices": devices,
         "precision_auto": {name: choose_precision("auto", choose_device(name)) for name in devices},
         "directories": {
-            name: _directory(path) for name, path in (("runs", runs_directory()), ("corpora", corpora_directory()))
+            name: _directory(path)
+            for name, path in (("runs", runs_directory()), ("corpora", corpora_directory()))
         },
         "checks": {
-            **{f"engines_{cell}": _engine_difference(cell) for cell in get_args(Cell)},
-            "file": _file_check(),
+            **{f"engines_{cell}": engine_difference(cell) for cell in get_args(Cell)},
+            "file": file_check(),
         },
     }
     if as_json:
@@ -63,7 +65,9 @@ def doctor(
     checks = report["checks"]
     failed = [name for name, value in checks.items() if value is not True and not value < TOLERANCE]
     if failed:
-        raise _CheckFailedError(f"the self-check failed: {', '.join(failed)}", hint="report it with `doctor --json`")
+        raise _CheckFailedError(
+            f"the self-check failed: {', '.join(failed)}", hint="report it with `doctor --json`"
+        )
 
 
 def _directory(path: Path) -> dict[str, Any]:
@@ -71,46 +75,20 @@ def _directory(path: Path) -> dict[str, Any]:
     return {"path": str(path), "exists": existing == path, "writable": os.access(existing, os.W_OK)}
 
 
-def _engine_difference(cell: Cell) -> float:
-    """The largest difference between the logits of numpy and torch over 100 characters of a fresh model."""
-    import torch
-
-    from charrnn_cli.model.engine import Engine
-    from charrnn_cli.training.network import CharRNN
-
-    config = ModelConfig(vocabulary_size=50, cell=cell, layers=2, size=64, embed=16)
-    model = CharRNN(config)
-    model.initialize(1, "orthogonal")
-    ids_T = [(7 * position) % 50 for position in range(100)]
-    with torch.no_grad():
-        expected_TV = model(torch.tensor(ids_T)[:, None])[0][:, 0].numpy()
-    engine = Engine(config, model.export())
-    return max(
-        float(abs(engine.step([index])[0] - expected_V).max())
-        for index, expected_V in zip(ids_T, expected_TV, strict=True)
-    )
-
-
-def _file_check() -> bool:
-    """Whether the safetensors library reads what this program writes."""
-    import numpy as np
-    from safetensors.numpy import load_file
-
-    expected = np.arange(6, dtype=np.float32).reshape(2, 3)
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "check.safetensors"
-        with write_tensors(path, "check", {"x": TensorSpec("F32", (2, 3))}, {}) as tensors:
-            tensors.write(expected.tobytes())
-        return bool((load_file(path)["x"] == expected).all())
-
-
 def _show(report: dict[str, Any]) -> None:
     lines = [("charrnn", f"{report['charrnn']} on Python {report['python']}, {report['platform']}")]
-    lines.append(("packages", ", ".join(f"{name} {version}" for name, version in report["packages"].items())))
+    lines.append(
+        ("packages", ", ".join(f"{name} {version}" for name, version in report["packages"].items()))
+    )
     lines.append(("cpu", f"{report['cores']} cores, {report['threads']} threads"))
-    lines += [("device", f"{name}, precision auto is {found}") for name, found in report["precision_auto"].items()]
+    lines += [
+        ("device", f"{name}, precision auto is {found}")
+        for name, found in report["precision_auto"].items()
+    ]
     for name, facts in report["directories"].items():
-        state = ("" if facts["exists"] else "not made yet, ") + ("writable" if facts["writable"] else "NOT writable")
+        state = ("" if facts["exists"] else "not made yet, ") + (
+            "writable" if facts["writable"] else "NOT writable"
+        )
         lines.append((name, f"{facts['path']} ({state})"))
     for name, value in report["checks"].items():
         good = value is True or value < TOLERANCE

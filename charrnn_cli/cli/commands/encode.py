@@ -12,15 +12,16 @@ from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
-from charrnn_cli.config import ModelConfig
+from charrnn_cli.config import ModelConfig, TextOptions
 from charrnn_cli.errors import ConfigError
-from charrnn_cli.text.documents import STANDARD_INPUT, text_name
-from charrnn_cli.text.facts import TextOptions
-from charrnn_cli.training.advice import advise_on_size, automatic_embed
+from charrnn_cli.storage.source import STANDARD_INPUT
+from charrnn_cli.text.documents import text_name
+from charrnn_cli.training.advice import advise_on_size
+from charrnn_cli.training.recipe import automatic_embed
 
 if TYPE_CHECKING:
+    from charrnn_cli.config import Unknown
     from charrnn_cli.text.corpus import Corpus
-    from charrnn_cli.text.symbol_table import Unknown
 
 _DEFAULT = TextOptions()
 
@@ -34,7 +35,12 @@ def encode(
     texts: text_options.Texts = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Where to write.  [default: NAME.encoded.safetensors]", show_default=False),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where to write.  [default: NAME.encoded.safetensors]",
+            show_default=False,
+        ),
     ] = None,
     encoding: text_options.Encoding = _DEFAULT.encoding,
     errors: text_options.Errors = _DEFAULT.errors,
@@ -55,19 +61,30 @@ def encode(
     ] = None,
     unknown: text_options.Unknown = "error",
     decode: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write an encoded file's text instead.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write an encoded file's text instead.", show_default=False
+        ),
     ] = None,
     with_baselines: Annotated[
-        bool, typer.Option("--baselines", help="Bits a character that simple models reach on the text's end.")
+        bool,
+        typer.Option(
+            "--baselines", help="Bits a character that simple models reach on the text's end."
+        ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The summary as one JSON object.")
+    ] = False,
 ) -> None:
     """Turn a text into integers and a vocabulary. Optional: train does it by itself.
 
     Example: charrnn encode book.txt
     """
     if bool(texts) == (decode is not None):
-        raise ConfigError("name one TEXT or more to encode, or one FILE with --decode", hint="charrnn encode book.txt")
+        raise ConfigError(
+            "name one TEXT or more to encode, or one FILE with --decode",
+            hint="charrnn encode book.txt",
+        )
     if decode is not None:
         _decode(decode, output)
         return
@@ -75,7 +92,9 @@ def encode(
     text_options.check_unknown(unknown, vocab, "--vocab")
     options = text_options.text_options(context.params)
     if output == STANDARD_INPUT:
-        raise ConfigError("an encoded file is not written to standard output", hint="name a file with --output")
+        raise ConfigError(
+            "an encoded file is not written to standard output", hint="name a file with --output"
+        )
     output = output or Path(f"{text_name(texts[0])}.encoded.safetensors")
 
     from charrnn_cli.text.encoding import encode_text
@@ -83,8 +102,10 @@ def encode(
     given = None if vocab is None else text_options.vocabulary_of(vocab)
     stop = StopRequest(lambda: console.say("", "stopping"))
     with stop.listening(), bytes_progress("encoding", stop) as progress:
-        corpus = encode_text(texts, output, options, vocab=given, unknown=cast("Unknown", unknown), progress=progress)
-    for label, line in text_options.told_of(corpus)[1:]:
+        corpus = encode_text(
+            texts, output, options, vocab=given, unknown=cast("Unknown", unknown), progress=progress
+        )
+    for label, line in text_options.describe_corpus(corpus)[1:]:
         console.say(label, line)
     summary = {"output": str(output), **_summary(corpus)}
     if with_baselines:
@@ -104,7 +125,7 @@ def encode(
 
 
 def _decode(path: Path, output: Path | None) -> None:
-    from charrnn_cli.storage.atomic import publish
+    from charrnn_cli.storage.atomic import atomic_write
     from charrnn_cli.text.corpus import Corpus
 
     corpus = Corpus.open(path)
@@ -114,7 +135,7 @@ def _decode(path: Path, output: Path | None) -> None:
         return
     assert output is not None
     stop = StopRequest(lambda: console.say("", "stopping"))
-    with stop.listening(), publish(output) as file:
+    with stop.listening(), atomic_write(output) as file:
         for piece in corpus.text():
             stop.check()
             file.write(piece.encode("utf-8"))
@@ -147,7 +168,10 @@ def _rows(corpus: "Corpus", summary: dict[str, Any]) -> list[tuple[str, str]]:
 
     first_ids = " ".join(str(index) for index in summary["first_ids"])
     rows: list[tuple[str, str]] = [
-        ("text", f"{len(corpus):,} characters, {len(corpus.vocab):,} different, {text_options.read_as(summary)}"),
+        (
+            "text",
+            f"{len(corpus):,} characters, {len(corpus.vocab):,} different, {text_options.read_as(summary)}",
+        ),
         ("ids", f"{ids_dtype(len(corpus.vocab)).lower()}; the first are {first_ids}"),
         ("symbols", _symbols(corpus.vocab.characters)),
     ]
@@ -177,5 +201,7 @@ def _rare(corpus: "Corpus") -> str:
     order = corpus.counts_V.argsort(kind="stable")[:RARE]
     return ", ".join(
         f"{_symbol(character)} U+{ord(character):04X} {int(corpus.counts_V[index]):,}x"
-        for index, character in ((int(index), corpus.vocab.characters[int(index)]) for index in order)
+        for index, character in (
+            (int(index), corpus.vocab.characters[int(index)]) for index in order
+        )
     )

@@ -8,8 +8,9 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.terminal.sample_output import Sample, TextSink
+from charrnn_cli.cli.terminal.sample_output import TextSink
 from charrnn_cli.errors import UnknownCharacterError
+from charrnn_cli.model.samples import Sample
 from charrnn_cli.model.stop_strings import StopMatcher
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ PROMPT = "> "
 HELP = "Enter alone goes on, \\n in a line is a new line, Ctrl-C stops the text, Ctrl-D leaves"
 
 
-def converse(writer: "Writer", length: int, stops: list[str], on_unknown: str, *, color: bool) -> None:
+def converse(writer: "Writer", length: int, stops: list[str], unknown: str, *, color: bool) -> None:
     """Read a line, write `length` characters, and so on to the end of the input; the state is kept throughout."""
-    from charrnn_cli.cli.commands.sample import known_prime
+    from charrnn_cli.cli.options.prime import known_prime
 
     by_hand = sys.stdin.isatty() and sys.stdout.isatty()
     if by_hand:
@@ -31,14 +32,14 @@ def converse(writer: "Writer", length: int, stops: list[str], on_unknown: str, *
     with _Interrupt() as interrupt:
         for line in _lines(interrupt, by_hand=by_hand):
             try:
-                writer.read(known_prime(line.replace("\\n", "\n"), writer.vocab, on_unknown))
+                writer.read(known_prime(line.replace("\\n", "\n"), writer.vocab, unknown))
             except UnknownCharacterError as error:
                 console.print_error(error.message, error.hint)
                 continue
             sink = TextSink(console.write, to_terminal=sys.stdout.isatty(), color=color)
             sample = Sample(0, StopMatcher(stops), kept=False)
             for drawn in writer.write(length):
-                sink.write(*sample.take(drawn, 0))
+                sink.write(*sample.update(drawn, 0))
                 if sample.matcher.stopped or interrupt.take():
                     break
             sink.write(*sample.end())

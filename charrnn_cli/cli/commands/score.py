@@ -14,11 +14,11 @@ from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.sample_output import shaded
+from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import reference_of
-from charrnn_cli.text.facts import TextOptions
-from charrnn_cli.training.advice import bits_per_character
+from charrnn_cli.units import bits_per_character
 
 if TYPE_CHECKING:
     from charrnn_cli.model.scoring import Predictor
@@ -32,11 +32,17 @@ def score(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="REF... TEXT", help="One model or several, and a text.", autocompletion=complete_reference
+            metavar="REF... TEXT",
+            help="One model or several, and a text.",
+            autocompletion=complete_reference,
         ),
     ],
-    per_line: Annotated[bool, typer.Option("--per-line", help="A score for every line of the text.")] = False,
-    encoding: Annotated[str, typer.Option(metavar="NAME", help="Of the text.")] = TextOptions().encoding,
+    per_line: Annotated[
+        bool, typer.Option("--per-line", help="A score for every line of the text.")
+    ] = False,
+    encoding: Annotated[
+        str, typer.Option(metavar="NAME", help="Of the text.")
+    ] = TextOptions().encoding,
     as_json: Annotated[bool, typer.Option("--json", help="Objects instead of a table.")] = False,
 ) -> None:
     """Bits a character of any text under one or several models; fewer is better.
@@ -47,7 +53,9 @@ def score(
     Example: charrnn score anna-lstm-2x512 chapter.txt
     """
     if len(names) < 2:
-        raise ConfigError("name at least one model and then a TEXT", hint="charrnn score latest book.txt")
+        raise ConfigError(
+            "name at least one model and then a TEXT", hint="charrnn score latest book.txt"
+        )
     *references, text = names
     paths = [Registry().resolve(reference) for reference in references]
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(os.cpu_count() or 1))
@@ -60,14 +68,20 @@ def score(
         with bytes_progress("encoding", stop) as progress:
             corpus = cached_corpus(Path(text), TextOptions(encoding=encoding), progress=progress)
         if len(corpus) < 2:
-            raise ConfigError("nothing foretells a text's first character, and this one has no other")
+            raise ConfigError(
+                "nothing foretells a text's first character, and this one has no other"
+            )
         rows = []
         for path in paths:
             checkpoint = load_checkpoint(path)
             own = in_vocabulary(corpus, checkpoint.vocab)
-            tally = _Tally(own, per_line=per_line, heat_map=console.is_fancy(sys.stdout) and not as_json)
+            tally = _Tally(
+                own, per_line=per_line, heat_map=console.is_fancy(sys.stdout) and not as_json
+            )
             with bytes_progress("scoring", stop) as progress:
-                for losses_N in character_losses(_predictor(checkpoint, len(corpus)), own, progress):
+                for losses_N in character_losses(
+                    _predictor(checkpoint, len(corpus)), own, progress
+                ):
                     tally.add(losses_N.tolist())
             rows.append({"checkpoint": reference_of(path, checkpoint.step), **tally.facts()})
             if per_line:
@@ -135,7 +149,9 @@ class _Tally:
             {
                 "line": len(self.lines) + 1,
                 "characters": self._line_scored,
-                "bpc": bits_per_character(self._line_nats / self._line_scored) if self._line_scored else None,
+                "bpc": bits_per_character(self._line_nats / self._line_scored)
+                if self._line_scored
+                else None,
                 "text": self._line.removesuffix("\n"),
             }
         )

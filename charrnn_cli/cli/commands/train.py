@@ -7,18 +7,31 @@ from typing import Annotated, Any, get_args
 import typer
 
 from charrnn_cli.cli.options import text_options
-from charrnn_cli.cli.options.completion import complete_preset, complete_reference, complete_resumable
+from charrnn_cli.cli.options.completion import (
+    complete_preset,
+    complete_reference,
+    complete_resumable,
+)
 from charrnn_cli.cli.options.config_file import load_config, to_toml
 from charrnn_cli.cli.options.help_style import with_default
+from charrnn_cli.cli.options.parsers import parse_dropout, parse_duration
 from charrnn_cli.cli.running import resume_run, start_run
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.terminal.formats import parse_dropout, parse_duration
 from charrnn_cli.cli.training_run import Session
-from charrnn_cli.config import PRESETS, Cell, ModelConfig, Precision, Schedule, TrainConfig, ValSplit, from_preset
+from charrnn_cli.config import (
+    PRESETS,
+    Cell,
+    ModelConfig,
+    Precision,
+    Schedule,
+    TextOptions,
+    TrainConfig,
+    ValSplit,
+    from_preset,
+)
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.runs import check_run_name
 from charrnn_cli.storage.source import Source
-from charrnn_cli.text.facts import TextOptions
 
 _TEXT = TextOptions()
 _SETTINGS = {**ModelConfig(vocabulary_size=1).to_json(), **TrainConfig().to_json()}
@@ -56,10 +69,14 @@ def train(
             autocompletion=complete_preset,
         ),
     ] = "default",
-    cell: Annotated[str | None, _option("Model", "cell", "The recurrent unit.", choices=Cell)] = None,
+    cell: Annotated[
+        str | None, _option("Model", "cell", "The recurrent unit.", choices=Cell)
+    ] = None,
     layers: Annotated[int | None, _option("Model", "layers", "Recurrent layers.")] = None,
     size: Annotated[int | None, _option("Model", "size", "Hidden units a layer.")] = None,
-    embed: Annotated[int | None, _option("Model", "embed", "Width of the embedding; 0 is one-hot input.")] = None,
+    embed: Annotated[
+        int | None, _option("Model", "embed", "Width of the embedding; 0 is one-hot input.")
+    ] = None,
     dropout: Annotated[
         Any,
         _option(
@@ -70,11 +87,21 @@ def train(
             metavar="P|auto",
         ),
     ] = None,
-    keep_prob: Annotated[float | None, _option("Model", "keep_prob", "The same as --dropout 1-P.", metavar="P")] = None,
-    batch_size: Annotated[int | None, _option("Optimisation", "batch_size", "Parallel rows of text.")] = None,
-    seq_len: Annotated[int | None, _option("Optimisation", "seq_len", "Characters a row in one step.")] = None,
-    epochs: Annotated[int | None, _option("Optimisation", "epochs", "Passes over the text.")] = None,
-    max_steps: Annotated[int | None, _option("Optimisation", "max_steps", "End after so many steps.")] = None,
+    keep_prob: Annotated[
+        float | None, _option("Model", "keep_prob", "The same as --dropout 1-P.", metavar="P")
+    ] = None,
+    batch_size: Annotated[
+        int | None, _option("Optimisation", "batch_size", "Parallel rows of text.")
+    ] = None,
+    seq_len: Annotated[
+        int | None, _option("Optimisation", "seq_len", "Characters a row in one step.")
+    ] = None,
+    epochs: Annotated[
+        int | None, _option("Optimisation", "epochs", "Passes over the text.")
+    ] = None,
+    max_steps: Annotated[
+        int | None, _option("Optimisation", "max_steps", "End after so many steps.")
+    ] = None,
     max_time: Annotated[
         Any,
         _option(
@@ -90,16 +117,28 @@ def train(
         str | None,
         _option("Optimisation", "schedule", "How the learning rate falls.", choices=Schedule),
     ] = None,
-    warmup: Annotated[float | None, _option("Optimisation", "warmup", "Share of the steps to reach the peak.")] = None,
-    clip: Annotated[float | None, _option("Optimisation", "clip", "Largest norm of the gradient; 0 is off.")] = None,
-    weight_decay: Annotated[float | None, _option("Optimisation", "weight_decay", "AdamW's, on matrices.")] = None,
+    warmup: Annotated[
+        float | None, _option("Optimisation", "warmup", "Share of the steps to reach the peak.")
+    ] = None,
+    clip: Annotated[
+        float | None, _option("Optimisation", "clip", "Largest norm of the gradient; 0 is off.")
+    ] = None,
+    weight_decay: Annotated[
+        float | None, _option("Optimisation", "weight_decay", "AdamW's, on matrices.")
+    ] = None,
     reset: Annotated[
-        float | None, _option("Optimisation", "reset", "Share of the windows that start at the zero state.")
+        float | None,
+        _option("Optimisation", "reset", "Share of the windows that start at the zero state."),
     ] = None,
     ema: Annotated[
-        float | None, _option("Optimisation", "ema", "Evaluate and save averaged weights, of this decay; 0 is off.")
+        float | None,
+        _option(
+            "Optimisation", "ema", "Evaluate and save averaged weights, of this decay; 0 is off."
+        ),
     ] = None,
-    val_fraction: Annotated[float | None, _option("Validation", "val_fraction", "Share held out; 0 is off.")] = None,
+    val_fraction: Annotated[
+        float | None, _option("Validation", "val_fraction", "Share held out; 0 is off.")
+    ] = None,
     val_split: Annotated[
         str | None,
         _option(
@@ -109,16 +148,25 @@ def train(
             choices=ValSplit,
         ),
     ] = None,
-    eval_every: Annotated[int | None, _option("Validation", "eval_every", "Steps between evaluations.")] = None,
-    patience: Annotated[
-        int | None, _option("Validation", "patience", "End after so many evaluations without a better one.")
+    eval_every: Annotated[
+        int | None, _option("Validation", "eval_every", "Steps between evaluations.")
     ] = None,
-    run: Annotated[str | None, _option("Checkpoints", "run", "The run's name.", metavar="NAME")] = None,
+    patience: Annotated[
+        int | None,
+        _option("Validation", "patience", "End after so many evaluations without a better one."),
+    ] = None,
+    run: Annotated[
+        str | None, _option("Checkpoints", "run", "The run's name.", metavar="NAME")
+    ] = None,
     save_every: Annotated[
-        int | None, _option("Checkpoints", "save_every", "Steps between checkpoints besides those of evaluations.")
+        int | None,
+        _option(
+            "Checkpoints", "save_every", "Steps between checkpoints besides those of evaluations."
+        ),
     ] = None,
     keep: Annotated[
-        int | None, _option("Checkpoints", "keep", "Checkpoints that stay; the best and the latest always do.")
+        int | None,
+        _option("Checkpoints", "keep", "Checkpoints that stay; the best and the latest always do."),
     ] = None,
     resume: Annotated[
         str | None,
@@ -133,7 +181,9 @@ def train(
     allow_new_data: Annotated[
         bool,
         typer.Option(
-            "--allow-new-data", help="Resume on another text of equal vocabulary.", rich_help_panel="Checkpoints"
+            "--allow-new-data",
+            help="Resume on another text of equal vocabulary.",
+            rich_help_panel="Checkpoints",
         ),
     ] = False,
     init_from: Annotated[
@@ -155,11 +205,22 @@ def train(
     min_count: text_options.MinCount = _TEXT.min_count,
     unknown: text_options.Unknown = "error",
     shuffle_documents: Annotated[
-        bool, typer.Option("--shuffle-documents", help="Another order of the files each epoch.", rich_help_panel="Data")
+        bool,
+        typer.Option(
+            "--shuffle-documents",
+            help="Another order of the files each epoch.",
+            rich_help_panel="Data",
+        ),
     ] = False,
     device: Annotated[
         str | None,
-        _option("System", "device", "cpu, cuda, cuda:1, mps or auto.", metavar="NAME", envvar="CHARRNN_DEVICE"),
+        _option(
+            "System",
+            "device",
+            "cpu, cuda, cuda:1, mps or auto.",
+            metavar="NAME",
+            envvar="CHARRNN_DEVICE",
+        ),
     ] = None,
     precision: Annotated[
         str | None,
@@ -189,20 +250,31 @@ def train(
     ] = None,
     print_config: Annotated[
         bool,
-        typer.Option("--print-config", help="Write the settings for --config, and leave.", rich_help_panel="System"),
+        typer.Option(
+            "--print-config",
+            help="Write the settings for --config, and leave.",
+            rich_help_panel="System",
+        ),
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Show the plan from a few timed steps, and leave.", rich_help_panel="System"),
+        typer.Option(
+            "--dry-run",
+            help="Show the plan from a few timed steps, and leave.",
+            rich_help_panel="System",
+        ),
     ] = False,
     sample_every: Annotated[
-        int | None, _option("Display", "sample_every", "Steps between short samples of what it writes.")
+        int | None,
+        _option("Display", "sample_every", "Steps between short samples of what it writes."),
     ] = None,
     sample_prime: Annotated[
         str | None,
         _option("Display", "sample_prime", "What these begin with.", metavar="TEXT"),
     ] = None,
-    log_every: Annotated[int | None, _option("Display", "log_every", "Steps between lines of metrics.")] = None,
+    log_every: Annotated[
+        int | None, _option("Display", "log_every", "Steps between lines of metrics.")
+    ] = None,
     tensorboard: Annotated[
         Path | None,
         typer.Option(
@@ -213,10 +285,14 @@ def train(
         ),
     ] = None,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Only the final reference.", rich_help_panel="Display")
+        bool,
+        typer.Option("--quiet", "-q", help="Only the final reference.", rich_help_panel="Display"),
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Events as JSON Lines on standard output.", rich_help_panel="Display")
+        bool,
+        typer.Option(
+            "--json", help="Events as JSON Lines on standard output.", rich_help_panel="Display"
+        ),
     ] = False,
 ) -> None:
     """Train a model on a text, or go on with one.
@@ -231,13 +307,23 @@ def train(
             if _is_typed(context, name):
                 option = f"--{name.replace('_', '-')}"
                 raise ConfigError(
-                    f"{option} is for new runs; a resumed one goes on as it is", hint=f"leave out {option}"
+                    f"{option} is for new runs; a resumed one goes on as it is",
+                    hint=f"leave out {option}",
                 )
         typed = any(_is_typed(context, name) for name in options.to_json())
-        resume_run(session, resume, texts or [], options if typed else None, given, allow_new_data=allow_new_data)
+        resume_run(
+            session,
+            resume,
+            texts or [],
+            options if typed else None,
+            given,
+            allow_new_data=allow_new_data,
+        )
         return
     if not texts:
-        raise ConfigError("name a TEXT to train on, or a run with --resume", hint="charrnn train book.txt")
+        raise ConfigError(
+            "name a TEXT to train on, or a run with --resume", hint="charrnn train book.txt"
+        )
     text_options.check_unknown(unknown, init_from, "--init-from")
     model, config = from_preset(preset, given)
     if run is not None:
@@ -264,7 +350,7 @@ def _resolved(
     params: Mapping[str, Any], model: ModelConfig, config: TrainConfig, *, fixed_embed: bool
 ) -> dict[str, Any]:
     """Every option that trains this model again, the seed included; what is decided from the text stays open."""
-    from charrnn_cli.model.sampling import random_seed
+    from charrnn_cli.seeds import random_seed
 
     decided = {**model.to_json(), **config.to_json()}
     decided["seed"] = random_seed() if config.seed is None else config.seed
@@ -280,7 +366,10 @@ def _resolved(
 
 def _is_typed(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
-    return source is not None and source.name in ("COMMANDLINE", "DEFAULT_MAP")  # or in the file of --config
+    return source is not None and source.name in (
+        "COMMANDLINE",
+        "DEFAULT_MAP",
+    )  # or in the file of --config
 
 
 def _given(context: typer.Context, *, resuming: bool) -> dict[str, Any]:
@@ -296,7 +385,9 @@ def _given(context: typer.Context, *, resuming: bool) -> dict[str, Any]:
     }
     if params["keep_prob"] is not None:
         if "dropout" in given:
-            raise ConfigError("--dropout and --keep-prob say the same", hint="leave out one of the two")
+            raise ConfigError(
+                "--dropout and --keep-prob say the same", hint="leave out one of the two"
+            )
         given["dropout"] = 1 - params["keep_prob"]
     if given.get("dropout") == "auto":
         given["dropout"] = None

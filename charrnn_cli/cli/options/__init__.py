@@ -1,1 +1,1 @@
-"""Options and arguments that commands share, and command lines written out."""
+"""Options that commands share, values parsed, and command lines written out."""

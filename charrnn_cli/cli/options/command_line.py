@@ -4,9 +4,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from charrnn_cli.config import PRESETS, from_preset
+from charrnn_cli.config import PRESETS, TextOptions, from_preset
 from charrnn_cli.storage.source import Source
-from charrnn_cli.text.facts import TextOptions
 
 _OF_PRESETS = ("initialization", "beta1", "beta2")  # what only a preset sets
 _NOT_TYPED = ("vocabulary_size", *_OF_PRESETS)
@@ -34,7 +33,12 @@ def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: st
             continue
         words = ["charrnn train", source, *([f"--preset {preset}"] if preset != "default" else [])]
         for name, value in wanted.items():
-            if name in defaults and name not in _NOT_TYPED and value is not None and value != defaults[name]:
+            if (
+                name in defaults
+                and name not in _NOT_TYPED
+                and value is not None
+                and value != defaults[name]
+            ):
                 option = f"--{name.replace('_', '-')}"
                 words.append(option if value is True else f"{option} {_typed(value)}")
         commands.append(" ".join(words))

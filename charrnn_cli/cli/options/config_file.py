@@ -26,19 +26,29 @@ def load_config(context: typer.Context, path: Path | None) -> Path | None:
         with path.open("rb") as file:
             raw = tomllib.load(file)
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}", hint="--print-config writes such a file") from error
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}", hint="--print-config writes such a file"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}", hint="--print-config writes such a file") from error
+        raise ConfigError(
+            f"{path} is not TOML: {error}", hint="--print-config writes such a file"
+        ) from error
     known = {parameter.name: parameter.name or "" for parameter in context.command.params}
     settings = {}
     for key, value in raw.items():
         name = key.replace("-", "_")
         if name not in known or name in _ABOUT_FILES:
             nearest = difflib.get_close_matches(name, [str(other) for other in known], n=1)
-            hint = f"did you mean {nearest[0]}?" if nearest else "`charrnn train --help` lists the options"
+            hint = (
+                f"did you mean {nearest[0]}?"
+                if nearest
+                else "`charrnn train --help` lists the options"
+            )
             raise ConfigError(f"{path}: unknown key {key!r}", hint=hint)
         if isinstance(value, dict) or (isinstance(value, list) and name != "texts"):
-            raise ConfigError(f"{path}: {key} must be one value", hint="tables and lists are for nothing here")
+            raise ConfigError(
+                f"{path}: {key} must be one value", hint="tables and lists are for nothing here"
+            )
         settings[name] = value
     context.default_map = {**(context.default_map or {}), **settings}
     return path
@@ -56,5 +66,7 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)  # a TOML basic string, but for DEL, which no option needs
+        return json.dumps(
+            value, ensure_ascii=False
+        )  # a TOML basic string, but for DEL, which no option needs
     return repr(value)

@@ -17,4 +17,8 @@ def help_style() -> Literal["rich"] | None:
 
 def with_default(text: str, default: object) -> str:
     """An option's help with the default that its preset or its text decides, as Typer shows one that it knows."""
-    return f"{text} [dim]\\[default: {default}][/dim]" if help_style() else f"{text}  [default: {default}]"
+    return (
+        f"{text} [dim]\\[default: {default}][/dim]"
+        if help_style()
+        else f"{text}  [default: {default}]"
+    )

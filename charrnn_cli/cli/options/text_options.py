@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import CharrnnError, ConfigError
 from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.source import STANDARD_INPUT
 from charrnn_cli.storage.tensorfile import read_header
-from charrnn_cli.text.documents import STANDARD_INPUT
-from charrnn_cli.text.facts import TextOptions
 
 if TYPE_CHECKING:
     from charrnn_cli.text.corpus import Corpus
     from charrnn_cli.text.vocab import Vocab
 
 DEFAULT = TextOptions()
-UNKNOWN = ("error", "drop", "extend")
+UNKNOWN = ("error", "skip", "extend")
 _PANEL = "Data"
 MOST_SKIPPED = 20  # files that are named
 
@@ -30,20 +30,30 @@ def _texts(text: str) -> Any:
     return typer.Argument(metavar="TEXT...", help=text, show_default=False, allow_dash=True)
 
 
-Texts = Annotated[list[Path] | None, _texts("Text files, .gz too; directories; - for standard input.")]
+Texts = Annotated[
+    list[Path] | None, _texts("Text files, .gz too; directories; - for standard input.")
+]
 TextsOrEncoded = Annotated[
-    list[Path] | None, _texts("Text files, .gz too; directories; - for standard input; or one encoded file.")
+    list[Path] | None,
+    _texts("Text files, .gz too; directories; - for standard input; or one encoded file."),
 ]
 Encoding = Annotated[str, _option("The text's encoding; a byte order mark decides over it.")]
 Errors = Annotated[str, _option("What cannot be decoded.", metavar="strict|replace|ignore")]
-Newlines = Annotated[str, _option("Make every line end a \\n, or keep all.", metavar="normalize|keep")]
+Newlines = Annotated[
+    str, _option("Make every line end a \\n, or keep all.", metavar="normalize|keep")
+]
 Normalize = Annotated[str, _option("Unicode's normal form.", metavar="none|nfc|nfkc")]
 Include = Annotated[str, _option("Which files of a directory.", metavar="GLOB")]
 Separator = Annotated[
-    str, _option("Put this between files; without it the model starts afresh with each.", metavar="TEXT")
+    str,
+    _option(
+        "Put this between files; without it the model starts afresh with each.", metavar="TEXT"
+    ),
 ]
 MinCount = Annotated[int, _option("Characters that occur less often become U+FFFD.", metavar="N")]
-Unknown = Annotated[str, _option("Characters that a given vocabulary does not have.", metavar="|".join(UNKNOWN))]
+Unknown = Annotated[
+    str, _option("Characters that a given vocabulary does not have.", metavar="|".join(UNKNOWN))
+]
 
 
 def text_options(params: Mapping[str, Any]) -> TextOptions:
@@ -58,7 +68,9 @@ def check_unknown(unknown: str, vocabulary: str | None, option: str) -> None:
     if unknown not in UNKNOWN:
         raise ConfigError(f"--unknown must be one of {', '.join(UNKNOWN)}; got {unknown!r}")
     if vocabulary is None and unknown != "error":
-        raise ConfigError(f"--unknown is about the vocabulary of {option}", hint="leave out --unknown")
+        raise ConfigError(
+            f"--unknown is about the vocabulary of {option}", hint="leave out --unknown"
+        )
 
 
 def title(texts: list[Path]) -> str:
@@ -88,13 +100,18 @@ def read_as(facts: Mapping[str, Any]) -> str:
     return f"read as {facts.get('encoding', 'utf-8')}{mark}"
 
 
-def told_of(corpus: "Corpus") -> list[tuple[str, str]]:
+def describe_corpus(corpus: "Corpus") -> list[tuple[str, str]]:
     """What a person should know of how a text was read: labels and lines."""
     facts = corpus.metadata
     documents = f", {len(corpus.starts):,} documents" if len(corpus.starts) > 1 else ""
     read = read_as(facts)
     read = "" if read == read_as({}) else f", {read}"  # the usual needs no word
-    lines = [("text", f"{corpus.name}: {len(corpus):,} characters, {len(corpus.vocab):,} different{documents}{read}")]
+    lines = [
+        (
+            "text",
+            f"{corpus.name}: {len(corpus):,} characters, {len(corpus.vocab):,} different{documents}{read}",
+        )
+    ]
     if "\ufffd" in corpus.vocab:
         replaced = int(corpus.counts_V[corpus.vocab.encode("\ufffd")[0]])
         if replaced:

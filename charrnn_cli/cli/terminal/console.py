@@ -38,12 +38,17 @@ def safe(text: str, keep: str = "") -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        character if character in keep or not _is_unsafe(character) else _visible(character) for character in text
+        character if character in keep or not _is_unsafe(character) else _visible(character)
+        for character in text
     )
 
 
 def _is_unsafe(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cs") or character in _BIDI or character in _LINE_BREAKS
+    return (
+        unicodedata.category(character) in ("Cc", "Cs")
+        or character in _BIDI
+        or character in _LINE_BREAKS
+    )
 
 
 def _visible(character: str) -> str:
@@ -118,9 +123,13 @@ def write_table(columns: list[str], rows: list[list[str]], spare: Sequence[str] 
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for column, name in zip(columns, names, strict=True):
         if name in widths:
-            table.add_column(Text(name), justify="right" if column.endswith(">") else "left", overflow="fold")
+            table.add_column(
+                Text(name), justify="right" if column.endswith(">") else "left", overflow="fold"
+            )
     for row in cells:
-        table.add_row(*(Text(cell) for name, cell in zip(names, row, strict=True) if name in widths))
+        table.add_row(
+            *(Text(cell) for name, cell in zip(names, row, strict=True) if name in widths)
+        )
     console.print(table)
     if left_out:
         say("", f"no room for {', '.join(left_out)}")
@@ -154,7 +163,9 @@ def open_closed_streams() -> None:
     sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal of few characters shows the others' numbers
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # a terminal of few characters shows the others' numbers
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
 
@@ -251,7 +262,9 @@ def print_error(message: str, hint: str | None) -> None:
     from rich.text import Text
 
     for label, text, style in lines:  # a hint may be a command to copy
-        stderr_console().print(Text.assemble((label, style), " ", text), soft_wrap=label == "hint:", overflow="fold")
+        stderr_console().print(
+            Text.assemble((label, style), " ", text), soft_wrap=label == "hint:", overflow="fold"
+        )
 
 
 def _one_line(text: str) -> str:

@@ -5,16 +5,12 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.model.stop_strings import StopMatcher
-from charrnn_cli.storage.atomic import publish
-
-if TYPE_CHECKING:
-    from charrnn_cli.model.sampling import Drawn
+from charrnn_cli.model.samples import Sample
+from charrnn_cli.storage.atomic import atomic_write
 
 FLUSH_INTERVAL = 0.02  # seconds; smooth to the eye, and cheap in a pipe
 SEPARATOR = "---"  # a line of its own between samples
@@ -22,46 +18,6 @@ SEPARATOR = "---"  # a line of its own between samples
 SHADES = (244, 250, 255, 229, 222, 215, 208, 202, 196)
 
 Write = Callable[[str], None]
-
-
-@dataclass(slots=True)
-class Sample:
-    """One text as it grows."""
-
-    number: int
-    matcher: StopMatcher
-    kept: bool
-    """Whether the text is held; else it only passes."""
-    text: str = ""
-    log_probabilities: list[float] = field(default_factory=list)
-    """In nats, under the model itself, of the characters of `text`; empty when they were not asked for."""
-    drawn: int = 0
-    _pieces: list[str] = field(default_factory=list)
-    _waiting: list[float] = field(default_factory=list)
-
-    def take(self, drawn: "Drawn", row: int) -> tuple[str, Sequence[float]]:
-        """Take this row's character; what may be shown now, with its log-probabilities."""
-        if self.matcher.stopped:
-            return "", ()
-        self.drawn += 1
-        if drawn.log_probabilities is not None:
-            self._waiting.append(drawn.log_probabilities[row])
-        return self._release(self.matcher.push(drawn.characters[row]))
-
-    def end(self) -> tuple[str, Sequence[float]]:
-        """Nothing follows: what was held back in case a stop string came."""
-        last = self._release(self.matcher.rest())
-        self.text = "".join(self._pieces)
-        return last
-
-    def _release(self, text: str) -> tuple[str, Sequence[float]]:
-        if not text:
-            return "", ()
-        scores, self._waiting = self._waiting[: len(text)], self._waiting[len(text) :]
-        if self.kept:
-            self._pieces.append(text)
-            self.log_probabilities += scores
-        return text, scores
 
 
 class TextSink:
@@ -84,7 +40,10 @@ class TextSink:
             return
         safe = console.safe(text, keep="\n\t") if self._to_terminal else text
         if self._color and log_probabilities:
-            safe = "".join(shaded(character, score) for character, score in zip(text, log_probabilities, strict=True))
+            safe = "".join(
+                shaded(character, score)
+                for character, score in zip(text, log_probabilities, strict=True)
+            )
         self._put(safe)
         self._at_line_start = text.endswith("\n")
         if time.monotonic() - self._flushed > FLUSH_INTERVAL:
@@ -140,7 +99,7 @@ def to_standard_output() -> Iterator[Write]:
 @contextlib.contextmanager
 def to_file(path: Path) -> Iterator[Write]:
     """A new file that appears when it is whole. Raises AlreadyPublishedError, StorageError."""
-    with publish(path) as file:
+    with atomic_write(path) as file:
         yield lambda text: _write_bytes(file.write, text)
 
 

@@ -15,10 +15,10 @@ from rich.text import Text
 from charrnn_cli.cli.terminal.console import is_fancy, safe, say, stderr_console
 from charrnn_cli.cli.terminal.formats import duration, loss, sparkline
 from charrnn_cli.events import (
+    BatchSplit,
     CheckpointSaved,
     Diverged,
     Evaluated,
-    MemoryShort,
     Sampled,
     SaveFailed,
     StepLogged,
@@ -26,7 +26,7 @@ from charrnn_cli.events import (
     TrainingFinished,
     TrainingStarted,
 )
-from charrnn_cli.training.advice import bits_per_character
+from charrnn_cli.units import bits_per_character
 
 PLAIN_INTERVAL = 10.0  # seconds between lines where nobody watches
 CURVE_WIDTH = 60
@@ -37,8 +37,14 @@ ECHO = 2  # columns that a terminal's own ^C takes at the end of a line
 class TrainingDisplay:
     """Where a run stands, as the events told it; drawn at any width without wrapping."""
 
-    def __init__(self, started: TrainingStarted, scale: Mapping[str, float] = MappingProxyType({})) -> None:
-        self.total, self.step, self.first_step = started.total_steps, started.first_step, started.first_step
+    def __init__(
+        self, started: TrainingStarted, scale: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
+        self.total, self.step, self.first_step = (
+            started.total_steps,
+            started.first_step,
+            started.first_step,
+        )
         self.per_epoch = started.steps_per_epoch
         self.steps_per_character = 1 / (started.batch_size * started.seq_len)
         self.begun = time.monotonic()
@@ -53,11 +59,15 @@ class TrainingDisplay:
         self.train_curve: list[float] = []
         self.val_curve: list[float] = []
 
-    def take(self, event: TrainEvent) -> None:
+    def update(self, event: TrainEvent) -> None:
         """Take in what changes the picture; other events pass."""
         match event:
             case StepLogged():
-                self.step, self.train_loss, self.chars_per_second = event.step, event.train_loss, event.chars_per_second
+                self.step, self.train_loss, self.chars_per_second = (
+                    event.step,
+                    event.train_loss,
+                    event.chars_per_second,
+                )
                 self.train_curve.append(event.train_loss)
             case Evaluated():
                 self.step, self.train_loss = event.step, event.train_loss
@@ -92,7 +102,10 @@ class TrainingDisplay:
 
     def speed(self) -> list[str]:
         seconds = self.seconds_left
-        return [f"{self.chars_per_second:,.0f} chars/s", *([] if seconds is None else [f"{duration(seconds)} left"])]
+        return [
+            f"{self.chars_per_second:,.0f} chars/s",
+            *([] if seconds is None else [f"{duration(seconds)} left"]),
+        ]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         room = options.max_width - ECHO
@@ -100,12 +113,16 @@ class TrainingDisplay:
         grid.add_column(ratio=1)
         grid.add_column(justify="right", no_wrap=True)
         place = f"{self.step:,}/{self.total:,}  epoch {self.step / self.per_epoch:.1f}"
-        bar = ProgressBar(total=self.total, completed=self.step, complete_style="cyan", finished_style="cyan")
+        bar = ProgressBar(
+            total=self.total, completed=self.step, complete_style="cyan", finished_style="cyan"
+        )
         grid.add_row(bar, Text(place))
         yield ""  # set apart from what was said before
         yield grid
         yield _line("   ".join(self.losses()), "bold", room)
-        seconds_per_step = 1 / (self.chars_per_second * self.steps_per_character) if self.chars_per_second else 0.0
+        seconds_per_step = (
+            1 / (self.chars_per_second * self.steps_per_character) if self.chars_per_second else 0.0
+        )
         speed = self.speed()
         facts = [speed[0], f"{seconds_per_step:.2g} s/step", *speed[1:]]
         if self.best:
@@ -114,9 +131,16 @@ class TrainingDisplay:
             facts.append(f"saved @{self.saved}")
         yield _line("   ".join(facts), "dim", room)
         width = min(CURVE_WIDTH, max(8, room - len("train 00.000  00.000")))
-        for name, curve, style in (("train", self.train_curve, "dim"), ("val", self.val_curve, "cyan")):
+        for name, curve, style in (
+            ("train", self.train_curve, "dim"),
+            ("val", self.val_curve, "cyan"),
+        ):
             if len(curve) > 1:
-                yield _line(f"{name:<6}{curve[0]:.3f} {sparkline(curve, width)} {curve[-1]:.3f}", style, room)
+                yield _line(
+                    f"{name:<6}{curve[0]:.3f} {sparkline(curve, width)} {curve[-1]:.3f}",
+                    style,
+                    room,
+                )
         if self.scale and self.val_loss is not None:
             yield _line(self._beaten(bits_per_character(self.val_loss), room), "dim", room)
         if self.sample is not None:
@@ -127,7 +151,10 @@ class TrainingDisplay:
 
     def _beaten(self, bits: float, room: int) -> str:
         """The baselines in their order, those that the model beats marked; the easiest go where room is short."""
-        marked = [f"{'✓' if bits < value else '·'} {name} {value:.2f}" for name, value in self.scale.items()]
+        marked = [
+            f"{'✓' if bits < value else '·'} {name} {value:.2f}"
+            for name, value in self.scale.items()
+        ]
         while marked and len("   ".join(marked)) > room:
             del marked[0]
         return "   ".join(marked)
@@ -143,7 +170,9 @@ def _line(text: str, style: str, width: int) -> Text:
     return line
 
 
-def show(events: Iterable[TrainEvent], scale: Mapping[str, float] = MappingProxyType({})) -> Iterator[TrainEvent]:
+def show(
+    events: Iterable[TrainEvent], scale: Mapping[str, float] = MappingProxyType({})
+) -> Iterator[TrainEvent]:
     """Draw the events as they pass: live on a terminal, else a line at intervals.
 
     `scale` are bits a character that simple models reach.
@@ -156,19 +185,33 @@ def show(events: Iterable[TrainEvent], scale: Mapping[str, float] = MappingProxy
             if isinstance(event, TrainingStarted):
                 display = TrainingDisplay(event, scale)
                 if is_fancy(sys.stderr):
-                    live = Live(display, console=stderr_console(), refresh_per_second=4, redirect_stdout=False)
+                    live = Live(
+                        display,
+                        console=stderr_console(),
+                        refresh_per_second=4,
+                        redirect_stdout=False,
+                    )
                     live.start()
             assert display is not None
-            display.take(event)
+            display.update(event)
             match event:
                 case SaveFailed(message=message):
                     say("warning", f"{message}; training goes on and will try again")
                 case Diverged(step=step, back_to=back_to, learning_rate=rate):
-                    say("warning", f"the loss blew up at step {step}: back to step {back_to} at lr {rate:g}")
-                case MemoryShort(parts=parts):
-                    say("memory", f"too little for the batch at once: it goes in {parts} parts from now on")
+                    say(
+                        "warning",
+                        f"the loss blew up at step {step}: back to step {back_to} at lr {rate:g}",
+                    )
+                case BatchSplit(parts=parts):
+                    say(
+                        "memory",
+                        f"too little for the batch at once: it goes in {parts} parts from now on",
+                    )
                 case StepLogged() | Evaluated() if live is None:
-                    if isinstance(event, Evaluated) or time.monotonic() - last_line >= PLAIN_INTERVAL:
+                    if (
+                        isinstance(event, Evaluated)
+                        or time.monotonic() - last_line >= PLAIN_INTERVAL
+                    ):
                         say("", display.plain())
                         last_line = time.monotonic()
                 case Sampled(prime=prime, text=text) if live is None:

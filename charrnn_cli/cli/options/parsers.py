@@ -1,0 +1,28 @@
+"""Values of options as people type them."""
+
+import re
+
+from charrnn_cli.errors import ConfigError
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+def parse_duration(text: str | float) -> float:
+    """Seconds of `90`, `90s`, `20m`, `1h30m`. Raises ConfigError."""
+    match = _DURATION.fullmatch(
+        str(text).strip().lower()
+    )  # a number where it comes from a TOML file
+    if not match or not any(match.groups()):
+        raise ConfigError(f"{text!r} is no duration", hint="write for example 90s, 20m or 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def parse_dropout(text: str | float) -> float | str:
+    """A share, or `auto`. Raises ConfigError."""
+    if text == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError(f"dropout must be a number or auto; got {text!r}") from error

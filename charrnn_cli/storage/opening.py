@@ -1,0 +1,32 @@
+"""The one way to open a file: regular, and without waiting."""
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from charrnn_cli.errors import FileFormatError, NotFoundError, StorageError
+
+
+@contextlib.contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file for reading; a FIFO or device is refused without waiting for it."""
+    flags = (
+        os.O_RDONLY
+        | getattr(os, "O_NONBLOCK", 0)
+        | getattr(os, "O_CLOEXEC", 0)
+        | getattr(os, "O_BINARY", 0)
+    )
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError as error:
+        raise NotFoundError(f"no file named {path}", hint="check the spelling") from error
+    except OSError as error:
+        raise StorageError(f"cannot open {path}: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileFormatError(f"{path} is not a regular file")
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        yield file

@@ -1,0 +1,114 @@
+"""The file format: writing and signing."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from charrnn_cli.storage.atomic import atomic_write
+from charrnn_cli.storage.digest import BackgroundDigest
+from charrnn_cli.storage.tensorfile import (
+    DIGEST_FIELD,
+    FORMAT,
+    ITEM_BYTES,
+    METADATA_KEY,
+    NO_DIGEST,
+    TensorSpec,
+    describe_tensor,
+)
+from charrnn_cli.version import __version__
+
+
+class TensorWriter:
+    """Takes the tensors' bytes in the header's order, in pieces of any size."""
+
+    def __init__(self, file: BinaryIO, specs: Mapping[str, TensorSpec]) -> None:
+        self.order = list(specs)
+        self._file = file
+        self._expected = [(name, spec, spec.num_bytes) for name, spec in specs.items()]
+        self._remaining = 0
+        self._digest = BackgroundDigest()
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append to the current tensor; a piece never spans two."""
+        if not len(data):
+            return
+        while not self._remaining:  # an empty tensor takes no piece
+            name, spec, self._remaining = self._expected.pop(0)
+            self._digest.update(describe_tensor(name, spec))
+        self._remaining -= len(data)
+        if self._remaining < 0:
+            raise ValueError("more bytes than the tensor's shape says")
+        self._digest.update(data)
+        self._file.write(data)
+
+    def hexdigest(self) -> str:
+        for name, spec, num_bytes in self._expected:
+            if num_bytes:
+                raise ValueError(f"tensor {name!r} was not written")
+            self._digest.update(describe_tensor(name, spec))
+        if self._remaining:
+            raise ValueError("fewer bytes than the tensor's shape says")
+        return self._digest.hexdigest()
+
+
+def tensors_digest(specs: Mapping[str, TensorSpec], pieces: Mapping[str, bytes]) -> str:
+    """What `tensors_sha256` would be in a file of these tensors."""
+    digest = hashlib.sha256()
+    for name, spec in _ordered(specs).items():
+        digest.update(describe_tensor(name, spec))
+        digest.update(pieces[name])
+    return digest.hexdigest()
+
+
+def _ordered(specs: Mapping[str, TensorSpec]) -> dict[str, TensorSpec]:
+    """Tensors as they stand in a file: wide items first, so that each is aligned, then by name."""
+    return dict(sorted(specs.items(), key=lambda item: (-ITEM_BYTES[item[1].dtype], item[0])))
+
+
+@contextlib.contextmanager
+def write_tensors(
+    path: Path,
+    kind: str,
+    specs: Mapping[str, TensorSpec],
+    metadata: Mapping[str, Any],
+    *,
+    replace: bool = False,
+) -> Iterator[TensorWriter]:
+    """Publish a file; the block writes the tensors in the writer's `order`.
+
+    Raises AlreadyPublishedError, StorageError.
+    """
+    specs = _ordered(specs)
+    fields = {"format": FORMAT, "kind": kind, "version": __version__, **metadata}
+    placeholder = _encode_header(specs, fields, NO_DIGEST)
+    num_bytes = len(placeholder) + sum(spec.num_bytes for spec in specs.values())
+    with atomic_write(path, num_bytes=num_bytes, replace=replace) as file:
+        file.write(placeholder)
+        writer = TensorWriter(file, specs)
+        yield writer
+        file.seek(0)
+        file.write(sign_header(_encode_header(specs, fields, writer.hexdigest())))
+
+
+def _encode_header(
+    specs: Mapping[str, TensorSpec], fields: Mapping[str, Any], tensors_sha256: str
+) -> bytes:
+    inner = {**fields, "tensors_sha256": tensors_sha256, "header_sha256": NO_DIGEST}
+    text = json.dumps(inner, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    header: dict[str, Any] = {"__metadata__": {METADATA_KEY: text}}
+    start = 0
+    for name, spec in specs.items():
+        offsets = [start, start + spec.num_bytes]
+        header[name] = {"dtype": spec.dtype, "shape": list(spec.shape), "data_offsets": offsets}
+        start = offsets[1]
+    raw = json.dumps(header, separators=(",", ":")).encode()
+    raw += b" " * (-len(raw) % 8)
+    return len(raw).to_bytes(8, "little") + raw
+
+
+def sign_header(header: bytes) -> bytes:
+    start = header.index(DIGEST_FIELD) + len(DIGEST_FIELD)
+    return header[:start] + hashlib.sha256(header).hexdigest().encode() + header[start + 64 :]
