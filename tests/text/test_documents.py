@@ -121,14 +121,13 @@ def test_a_deep_directory(tmp_path: Path) -> None:
         )  # too deep for whoever cleans up with Python
 
 
-@pytest.mark.parametrize("damage", [b"", b"xx", "cut"])
-def test_gzip(tmp_path: Path, damage: bytes | str) -> None:
-    """Known by its first bytes, whatever its name; a damaged one is an error."""
+@pytest.mark.parametrize("damage", ["", "replaced", "cut"])
+def test_gzip(tmp_path: Path, damage: str) -> None:
+    """A gzip file is known by its first bytes, whatever its name; a damaged one is an error."""
     raw = gzip.compress(("aé漢" * 5000).encode())
     path = tmp_path / "text"
-    path.write_bytes(
-        raw[:-20] if damage == "cut" else raw[:50] + bytes(damage) + raw[50 + len(damage) :]
-    )  # type: ignore[arg-type]
+    contents = {"": raw, "replaced": raw[:50] + b"xx" + raw[52:], "cut": raw[:-20]}
+    path.write_bytes(contents[damage])
     if damage:
         with pytest.raises(TextError, match="damaged gzip"):
             encoded(tmp_path, path)

@@ -1,7 +1,6 @@
 """What a step trains on."""
 
 import itertools
-from functools import partial
 
 import numpy as np
 import pytest
@@ -47,10 +46,10 @@ def test_targets_are_the_next_characters(
 
 def test_the_notebooks_windows() -> None:
     """1,985,223 characters are 198 windows of 100 x 100."""
+    facts = {"characters": 1_985_223}
     counts_V = np.zeros(1, np.uint64)
-    zeros = partial(np.zeros, dtype=np.uint8)
     corpus = Corpus(
-        Vocab("a"), counts_V, lambda start, stop: zeros(stop - start), {"characters": 1_985_223}
+        Vocab("a"), counts_V, lambda start, stop: np.zeros(stop - start, np.uint8), facts
     )
     config = TrainConfig(batch_size=100, seq_len=100)
     assert TrainWindows(corpus, [(0, 1_985_223)], config).per_epoch == 198
