@@ -2,14 +2,13 @@
 
     import charrnn_cli as charrnn
 
-    corpus = charrnn.cached_corpus(Path("book.txt"))
-    model = charrnn.ModelConfig(vocabulary_size=len(corpus.vocab), layers=2, size=512)
-    run = charrnn.Registry().create_like("book")
-    for event in charrnn.train(corpus, model, charrnn.TrainConfig(epochs=5), run=run):
+    job = charrnn.TrainingJob.new(Path("book.txt"), {"size": 512, "epochs": 5}, name="book")
+    for event in charrnn.train(job):
         print(event)
-    print("".join(charrnn.generate(charrnn.load_checkpoint("book"), "Once", length=500)))
+    checkpoint = charrnn.load_checkpoint("book")
+    print("".join(charrnn.generate(checkpoint, "Once", length=500)))
 
-Names are imported when they are first used, so that what needs no torch does not wait for it.
+Names are imported at their first use, so that code without torch does not wait for it.
 """
 
 import importlib
@@ -53,10 +52,12 @@ if TYPE_CHECKING:
     from charrnn_cli.model.sampling import Writer, generate
     from charrnn_cli.storage.registry import Registry
     from charrnn_cli.storage.runs import Run
+    from charrnn_cli.storage.source import Source
     from charrnn_cli.text.cache import cached_corpus
     from charrnn_cli.text.corpus import Corpus
     from charrnn_cli.text.encoding import encode_text
     from charrnn_cli.text.vocab import Vocab
+    from charrnn_cli.training.job import TrainingJob
     from charrnn_cli.training.loop import train
     from charrnn_cli.training.network import CharRNN
     from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume
@@ -102,6 +103,8 @@ _MODULES = {
     "storage.registry": ("Registry",),
     "storage.runs": ("Run",),
     "model.sampling": ("Writer", "generate"),
+    "storage.source": ("Source",),
+    "training.job": ("TrainingJob",),
     "training.loop": ("train",),
     "text.vocab": ("Vocab",),
 }

@@ -1,221 +1,243 @@
-"""A training run as a person sees it: what is known before, the live display, and the verdict after."""
+"""A training job in the terminal: facts, live events, verdict, next command."""
 
 import contextlib
 import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from charrnn_cli.cli import STARTED
 from charrnn_cli.cli.options.command_line import source_words, train_command
-from charrnn_cli.cli.options.text_options import describe_corpus
+from charrnn_cli.cli.options.text_options import describe_corpus as corpus_facts
+from charrnn_cli.cli.options.text_options import title
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
-from charrnn_cli.cli.terminal.formats import duration, size
+from charrnn_cli.cli.terminal.formats import size
+from charrnn_cli.cli.terminal.run_facts import end_facts, job_facts, plan_facts
 from charrnn_cli.cli.terminal.training_display import show
-from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
 from charrnn_cli.events import TrainEvent, TrainingFinished, TrainingStarted
 from charrnn_cli.storage.metrics_log import event_to_json
+from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
-from charrnn_cli.training.advice import (
-    advise_on_losses,
-    advise_on_size,
-    advise_on_validation,
-    advise_on_vocabulary,
-)
+from charrnn_cli.training.advice import advise_on_losses
 from charrnn_cli.training.tensorboard import check_tensorboard, log_to_tensorboard
-from charrnn_cli.units import bits_per_character
 
 if TYPE_CHECKING:
-    from charrnn_cli.config import Unknown
-    from charrnn_cli.text.corpus import Corpus
-    from charrnn_cli.text.vocab import Vocab
+    from charrnn_cli.training.job import TrainingJob
+    from charrnn_cli.training.resume import ResumePoint
 
 
-SCALE_BUDGET = (
-    120.0  # seconds; in a shorter run the few that measuring the scale takes would be missed
-)
+SCALE_BUDGET = 120.0  # seconds; a shorter run would miss the few that measuring the scale takes
 
 
-class Session:
-    """The conversation around one run; says nothing when `quiet` or `as_json`, where stdout alone speaks."""
+class TrainingRun:
+    """The conversation around one run, which `quiet` and `as_json` switch off."""
 
     def __init__(
         self, *, quiet: bool = False, as_json: bool = False, tensorboard: Path | None = None
     ) -> None:
-        # Before torch is imported. Its threads wait for each other by spinning, by default for 300,000 turns: two
-        # trainings on two cores then took 600 times as long for a step as one. This many cost 1 % where nothing else
-        # runs, and 40 times as long.
+        # Set before torch is imported. Its threads wait for each other by spinning, by default for
+        # 300,000 turns: two trainings on two cores then took 600 times as long per step as one.
+        # With 10,000 turns they took 40 times as long; a machine without other load loses 1 %.
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
         self.quiet, self.as_json = quiet or as_json, as_json
         self.only_reference = quiet and not as_json
         self.tensorboard = tensorboard
         if tensorboard is not None:
             check_tensorboard()
-        self.scale: dict[str, float] = {}
-        """Bits a character that simple models reach on the text."""
         self.stop = StopRequest(
-            lambda: self.say("stop", "after this step, and save; once more to leave at once")
+            lambda: self.say(
+                "stop", "stopping after this step and saving; press Ctrl-C again to quit now"
+            )
         )
 
     def say(self, label: str, text: str) -> None:
         if not self.quiet:
             console.say(label, text)
 
-    def read(self, source: Source, vocab: "Vocab | None" = None) -> "Corpus":
-        """The encoded text, from the cache or made now; with `vocab`, by its ids."""
-        from charrnn_cli.text.cache import cached_corpus
+    def _say_all(self, facts: Iterable[tuple[str, str]]) -> None:
+        for label, text in facts:
+            self.say(label, text)
 
-        with bytes_progress("encoding", self.stop) as progress:
-            unknown = cast("Unknown", source.unknown)
-            corpus = cached_corpus(
-                source.paths, source.options, vocab=vocab, unknown=unknown, progress=progress
-            )
-        for label, line in describe_corpus(corpus):
-            self.say(label, line)
-        return corpus
+    # ---- a new run, or a resumed one
 
-    def fit(
-        self, corpus: "Corpus", model: ModelConfig, config: TrainConfig, *, fixed_batch: bool
-    ) -> TrainConfig:
-        """Say how model and text compare; the configuration with a batch that fits a short text."""
-        from charrnn_cli.text.splits import Split, split_corpus
-        from charrnn_cli.training.windows import fitting_batch_size
-
-        fitting_batch_size(
-            corpus, Split(((0, len(corpus)),), ()), config
-        )  # a text too short for anything is told first
-        split = split_corpus(corpus, config)
-        batch_size = fitting_batch_size(corpus, split, config)
-        embed = f"embed {model.embed}" if model.embed else "one-hot"
-        self.say("model", f"{model}, {embed}, {model.num_parameters:,} parameters")
-        self.say("advice", advise_on_size(model.num_parameters, split.train_characters).message)
-        for advice in (
-            advise_on_validation(split.val_characters),
-            advise_on_vocabulary(model, corpus.counts_V.tolist()),
-        ):
-            if advice is not None:
-                self.say("advice", advice.message)
-        if not self.quiet and (config.max_time is None or config.max_time >= SCALE_BUDGET):
-            from charrnn_cli.model.baselines import baselines
-
-            found = baselines(corpus)
-            self.scale = found.labelled
-            self.say("scale", str(found))
-        if batch_size == config.batch_size or fixed_batch:
-            return config
-        self.say("batch", f"{batch_size} rows instead of {config.batch_size}: the text is short")
-        return dataclasses.replace(config, batch_size=batch_size)
-
-    def run_to_end(
+    def new(
         self,
-        events: Iterable[TrainEvent],
-        directory: Path,
         source: Source,
-        model: ModelConfig,
-        config: TrainConfig,
-    ) -> TrainingFinished:
-        """Show the events to their end, and what to type next. Raises InterruptionError after a signal."""
-        finished: TrainingFinished | None = None
-        lost: CharrnnError | None = None  # standard output failed: training goes on without it
-        started: TrainingStarted | None = None
+        settings: Mapping[str, Any],
+        *,
+        preset: str = "default",
+        name: str | None = None,
+        dry_run: bool = False,
+    ) -> str:
+        """Train a new run, or with `dry_run` only show its plan. Return its name."""
+        self.say("charrnn", f"reading {title(list(source.paths))}")
+        from charrnn_cli.training.job import TrainingJob
+
+        with self.stop.listening():
+            with bytes_progress("encoding", self.stop) as progress:
+                job = TrainingJob.new(source, settings, preset=preset, name=name, progress=progress)
+            self._say_all([*corpus_facts(job.corpus), *job_facts(job)])
+            self._dry_run(job) if dry_run else self._train(job)
+        return job.run.name
+
+    def resume(
+        self,
+        reference: str,
+        settings: Mapping[str, Any],
+        *,
+        texts: Sequence[Path] = (),
+        options: TextOptions | None = None,
+        allow_new_data: bool = False,
+    ) -> None:
+        """Continue a run, or report that nothing is left to do."""
+        from charrnn_cli.training.job import TrainingJob
+        from charrnn_cli.training.resume import is_complete, open_resume_point, resumed_source
+
+        point = open_resume_point(reference, Registry())
+        if point.warning is not None:
+            self.say("warning", point.warning)
+        if is_complete(point, settings):
+            self._show_complete(point, settings)
+            return
+        source, _ = resumed_source(point, texts, options)
+        self.say("charrnn", f"reading {title(list(source.paths))}")
+        with self.stop.listening():
+            with bytes_progress("encoding", self.stop) as progress:
+                job = TrainingJob.resumed(
+                    point,
+                    settings,
+                    texts=texts,
+                    options=options,
+                    allow_new_data=allow_new_data,
+                    progress=progress,
+                )
+            self._say_all(corpus_facts(job.corpus))
+            self._train(job)
+
+    def _show_complete(self, point: "ResumePoint", settings: Mapping[str, Any]) -> None:
+        name, step = point.run.name, point.step
+        max_steps = settings.get("max_steps")
+        state = "already" if max_steps is not None and max_steps < step else "complete"
+        self.say("done", f"run {name} is {state} at step {step:,}")
+        self.say("next", f"charrnn train --resume {name} --max-steps {2 * step}")
+        if self.only_reference:
+            console.write_line(f"{name}@{point.snapshot.counters.best_step or step}")
+
+    # ---- before training
+
+    def _scale(self, job: "TrainingJob") -> dict[str, float]:
+        """Bits per character of simple models on this text, for a run long enough to need them."""
+        max_time = job.config.max_time
+        is_short = max_time is not None and max_time < SCALE_BUDGET
+        if self.quiet or is_short or job.first_step:
+            return {}
+        from charrnn_cli.model.baselines import baselines
+
+        found = baselines(job.corpus)
+        self.say("scale", str(found))
+        return found.labelled
+
+    def _dry_run(self, job: "TrainingJob") -> None:
+        """Show what a run would be, from a few timed steps; keep nothing."""
+        import time
+
+        from charrnn_cli.training.calibration import calibrate
+        from charrnn_cli.training.device import restored_threads
+        from charrnn_cli.training.plan import make_plan
+
+        try:
+            with restored_threads():
+                calibration = calibrate(job, self.stop)
+            plan = make_plan(job, calibration, started=STARTED, now=time.monotonic())
+        finally:
+            job.run.discard_if_empty()
+        self.stop.check()
+        event = plan.started("", job.model, 0)
+        disk_bytes = plan.disk_bytes(job.model)
+        if self.as_json:
+            fields = {**event_to_json(event), "bytes": disk_bytes}
+            console.write_line(json.dumps(fields))
+        self._say_all(plan_facts(event))
+        with contextlib.suppress(ImportError):  # Windows has no such module
+            import resource
+
+            unit = 1 if sys.platform == "darwin" else 1024
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+            self.say("memory", f"peak {size(peak)}, after a few steps and an evaluation")
+        self.say("disk", f"up to {size(disk_bytes)}")
+
+    # ---- training
+
+    def _train(self, job: "TrainingJob") -> None:
+        """Show the events to their end, the verdict, and what to type next.
+
+        Raises InterruptionError after a signal.
+        """
+        scale = self._scale(job)
+        from charrnn_cli.training.loop import train
+
+        events: Iterable[TrainEvent] = train(job, should_stop=self.stop, started=STARTED)
         if self.tensorboard is not None:
-            events = log_to_tensorboard(events, self.tensorboard / directory.name)
-        for event in events if self.quiet else show(events, self.scale):
-            if self.as_json and lost is None:
-                try:
-                    console.write_line(json.dumps(event_to_json(event), ensure_ascii=False))
-                except (console.ReaderGoneError, StorageError) as error:
-                    lost = error
-            if isinstance(event, TrainingStarted):
-                started = event
-                self._show_plan(event)
-                self.say("run", f"{event.run} in {directory}")
-            elif isinstance(event, TrainingFinished):
-                finished = event
-        assert finished is not None
+            events = log_to_tensorboard(events, self.tensorboard)
+        started, finished, lost = self._show(job, events, scale)
         if finished.reason == "stopped":
             raise self._interruption(finished)
-        self._show_end(finished)
-        if finished.train_loss is not None and finished.val_loss is not None:
-            assert started is not None
-            advice = advise_on_losses(
-                finished.train_loss, finished.val_loss, started.dropout, model.size
-            )
-            self.say("advice", advice.message)
-            self.say(
-                "try",
-                _command_to_try(
-                    advice.change, source, model, config, resumed=started.first_step > 0
-                ),
-            )
+        self._say_all(end_facts(finished))
+        self._show_verdict(job, started, finished)
         if self.only_reference:
             best = finished.step if finished.best_step is None else finished.best_step
             console.write_line(f"{finished.run}@{best}")
         self.say("next", f"charrnn sample {finished.run} -n 2000")
         if lost is not None:
             raise lost
-        return finished
 
-    def dry_run(self, corpus: "Corpus", model: ModelConfig, config: TrainConfig) -> None:
-        """Show what a run would be, from a few timed steps; nothing is kept."""
-        from charrnn_cli.training.plan import make_plan
+    def _show(
+        self, job: "TrainingJob", events: Iterable[TrainEvent], scale: Mapping[str, float]
+    ) -> tuple[TrainingStarted, TrainingFinished, CharrnnError | None]:
+        """Consume the events; return the first, the last, and the error that ended standard output.
 
-        plan = make_plan(
-            corpus, model, config, started=STARTED, first_step=0, should_stop=self.stop
+        Training continues without standard output.
+        """
+        started: TrainingStarted | None = None
+        finished: TrainingFinished | None = None
+        lost: CharrnnError | None = None
+        for event in events if self.quiet else show(events, scale):
+            if self.as_json and lost is None:
+                try:
+                    console.write_line(json.dumps(event_to_json(event), ensure_ascii=False))
+                except (console.ReaderGoneError, StorageError) as error:
+                    lost = error
+            match event:
+                case TrainingStarted():
+                    started = event
+                    self._say_all(plan_facts(event))
+                    self.say("run", f"{event.run} in {job.run.path}")
+                case TrainingFinished():
+                    finished = event
+        assert started is not None
+        assert finished is not None
+        return started, finished, lost
+
+    # ---- after training
+
+    def _show_verdict(
+        self, job: "TrainingJob", started: TrainingStarted, finished: TrainingFinished
+    ) -> None:
+        if finished.train_loss is None or finished.val_loss is None:
+            return
+        advice = advise_on_losses(
+            finished.train_loss, finished.val_loss, started.dropout, job.model.size
         )
-        self.stop.check()
-        event = plan.started("", model, 0)
-        if self.as_json:
-            console.write_line(
-                json.dumps({**event_to_json(event), "bytes": plan.disk_bytes(model)})
-            )
-        self._show_plan(event)
-        with contextlib.suppress(ImportError):  # Windows does not tell
-            import resource
-
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-                1 if sys.platform == "darwin" else 1024
-            )
-            self.say(
-                "memory", f"{size(peak)} at the most so far, after a few steps and an evaluation"
-            )
-        self.say("disk", f"up to {size(plan.disk_bytes(model))}")
-
-    def _show_plan(self, event: TrainingStarted) -> None:
-        epochs = event.total_steps / event.steps_per_epoch
-        self.say(
-            "plan",
-            f"{event.total_steps:,} steps of {event.batch_size} x {event.seq_len} characters, {epochs:.3g} epochs, "
-            f"about {duration(event.seconds_planned)} and {event.seconds_per_step:.2g} s a step",
-        )
-        if event.first_step:
-            self.say("resume", f"from step {event.first_step:,}")
-        threads = "1 thread" if event.threads == 1 else f"{event.threads} threads"
-        self.say(
-            "setup",
-            f"{event.device}, {event.precision}, {threads}, dropout {event.dropout:.2g}, seed {event.seed}",
-        )
-
-    def _show_end(self, event: TrainingFinished) -> None:
-        losses = ""
-        if event.val_loss is not None:
-            losses = f", val loss {event.val_loss:.3f} ({bits_per_character(event.val_loss):.2f} bits a character)"
-        why = {"time": ", at the end of its time", "patience": ", out of patience"}.get(
-            event.reason, ""
-        )
-        self.say("done", f"{event.step:,} steps in {duration(event.seconds)}{why}{losses}")
-        if (
-            event.best_step is not None
-            and event.best_step != event.step
-            and event.best_val_loss is not None
-        ):
-            self.say("best", f"{event.run}@{event.best_step}, val loss {event.best_val_loss:.3f}")
+        self.say("advice", advice.message)
+        if job.source is not None:
+            self.say("try", _command_to_try(job, job.source, advice.change))
 
     def _interruption(self, event: TrainingFinished) -> InterruptionError:
         assert self.stop.signum is not None
@@ -228,16 +250,12 @@ class Session:
         )
 
 
-def _command_to_try(
-    change: Mapping[str, float],
-    source: Source,
-    model: ModelConfig,
-    config: TrainConfig,
-    *,
-    resumed: bool,
-) -> str:
-    if "size" in change:  # no checkpoint has weights for it
+def _command_to_try(job: "TrainingJob", source: Source, change: Mapping[str, float]) -> str:
+    """The command of this run with a change; what this machine decided stays open."""
+    if "size" in change:  # no checkpoint has weights of that size
         source = dataclasses.replace(source, init_from=None, unknown="error")
-    decided = ("seed", *(("device", "precision", "threads", "eval_every") if resumed else ()))
-    wanted = {**config.to_json(), **dict.fromkeys(decided), **change}
-    return train_command({**model.to_json(), **change}, wanted, source_words(source))
+    decided = ["seed"]
+    if job.first_step:
+        decided += ["device", "precision", "threads", "eval_every"]
+    wanted = {**job.config.to_json(), **dict.fromkeys(decided), **change}
+    return train_command({**job.model.to_json(), **change}, wanted, source_words(source))

@@ -1,8 +1,9 @@
-"""The windows of the training text as tensors on the device that trains."""
+"""Windows as tensors on the device."""
 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -10,55 +11,55 @@ from charrnn_cli.training.windows import TrainWindows, Windows
 
 # T time · B batch rows · N characters of training text
 
-MEMORY_SHARE = 0.1  # of what is free on the device; the rest is the model's
-CHUNK = 1 << 24  # characters copied at a time: the host's memory stays flat
+MAX_MEMORY_FRACTION = 0.1  # of the device's free memory for the text; the rest is the model's
+CHARACTERS_PER_COPY = 1 << 24  # bounds the host's memory
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A window on the device; see `Window`."""
+    """A `Window` as tensors on the device."""
 
     inputs: Tensor
+    """Ids, (T, B)."""
     targets: Tensor
+    """Ids or IGNORED, (T, B)."""
     reset_rows: Tensor | None
+    """Mask (B,); None if no row is reset."""
     count: int
+    """Targets that are not IGNORED."""
 
 
 class BatchLoader:
-    """Windows on a device: copied one by one, or picked there where the whole text is `resident`."""
+    """Windows on a device: copied one by one, or read there from a `resident` text."""
 
     def __init__(self, windows: Windows, device: torch.device, *, resident: bool) -> None:
         self._windows, self._device = windows, device
-        self._text = (
-            _Resident(windows, device) if resident and isinstance(windows, TrainWindows) else None
-        )
+        self._text: _ResidentText | None = None
+        if resident and isinstance(windows, TrainWindows):
+            self._text = _ResidentText(windows, device)
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step."""
+        """Return the batch of a step, counted from 0 over all epochs."""
         if self._text is not None:
             return self._text.batch(step)
         window = self._windows.at(step)
-        reset_rows_B = (
-            None
-            if window.reset_rows is None
-            else torch.from_numpy(window.reset_rows).to(self._device)
-        )
-        inputs_TB, targets_TB = (torch.from_numpy(ids) for ids in (window.inputs, window.targets))
         return Batch(
-            inputs_TB.to(self._device), targets_TB.to(self._device), reset_rows_B, window.count
+            torch.from_numpy(window.inputs).to(self._device),
+            torch.from_numpy(window.targets).to(self._device),
+            _mask_on(self._device, window.reset_rows),
+            window.count,
         )
 
 
-class _Resident:
-    """The whole text on the device, a byte a character where it can be."""
+class _ResidentText:
+    """The whole text on the device, one byte per character if the vocabulary allows it."""
 
     def __init__(self, windows: TrainWindows, device: torch.device) -> None:
-        self._windows = windows
-        ids_N = np.empty(min(CHUNK, windows.num_characters), _dtype(windows))
-        self._text_N = torch.empty(
-            windows.num_characters, dtype=torch.from_numpy(ids_N).dtype, device=device
-        )
-        for start in range(0, windows.num_characters, CHUNK):
+        self._windows, self._device = windows, device
+        ids_N = np.empty(min(CHARACTERS_PER_COPY, windows.num_characters), _dtype(windows))
+        dtype = torch.from_numpy(ids_N).dtype
+        self._text_N = torch.empty(windows.num_characters, dtype=dtype, device=device)
+        for start in range(0, windows.num_characters, CHARACTERS_PER_COPY):
             piece_N = ids_N[: windows.num_characters - start]
             windows.read_into(piece_N, start)
             self._text_N[start : start + len(piece_N)] = torch.from_numpy(piece_N).to(device)
@@ -69,19 +70,20 @@ class _Resident:
         window = step % self._windows.per_epoch
         where_TB = self._starts_B + (self._times_T + window * self._windows.seq_len)[:, None]
         ids_TB = self._text_N[where_TB].long()
-        reset_rows = self._windows.reset_rows(step)
-        reset_rows_B = (
-            None if reset_rows is None else torch.from_numpy(reset_rows).to(self._text_N.device)
-        )
-        return Batch(ids_TB[:-1], ids_TB[1:], reset_rows_B, ids_TB[1:].numel())
+        mask_B = _mask_on(self._device, self._windows.reset_rows(step))
+        return Batch(ids_TB[:-1], ids_TB[1:], mask_B, ids_TB[1:].numel())
 
 
 def has_room(windows: Windows, device: torch.device) -> bool:
-    """Whether the whole text should live on the device. Where the device is the host, it need not be copied."""
+    """Whether to copy the whole text to the device: a GPU with free memory gains from it."""
     if device.type != "cuda" or not isinstance(windows, TrainWindows):
         return False
     free, _ = torch.cuda.mem_get_info(device)
-    return windows.num_characters * _dtype(windows).itemsize <= MEMORY_SHARE * free
+    return windows.num_characters * _dtype(windows).itemsize <= MAX_MEMORY_FRACTION * free
+
+
+def _mask_on(device: torch.device, mask_B: npt.NDArray[np.bool_] | None) -> Tensor | None:
+    return None if mask_B is None else torch.from_numpy(mask_B).to(device)
 
 
 def _dtype(windows: TrainWindows) -> np.dtype[np.uint8] | np.dtype[np.int32]:

@@ -1,76 +1,107 @@
-"""Seconds of a step and of an evaluation, measured on this machine."""
+"""What a run needs on this machine: device, precision, threads, seconds. All measured here."""
 
-import dataclasses
 import statistics
 import time
 from collections.abc import Callable
 
 import torch
 
-from charrnn_cli.config import ModelConfig, TrainConfig
-from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.splits import GAP_STRIDE, Split
+from charrnn_cli.text.splits import GAP_STRIDE
+from charrnn_cli.training.device import choose_device, choose_precision
 from charrnn_cli.training.evaluation import MAX_ROWS, evaluate, window_length
+from charrnn_cli.training.job import TrainingJob
+from charrnn_cli.training.plan import Calibration, Decisions
 from charrnn_cli.training.trainer import Trainer
-from charrnn_cli.training.windows import Windows
+from charrnn_cli.training.windows import make_windows
 
-LONG_STEP = 1.0  # seconds; one thread is not tried where steps are longer, and hardly wins
-SPEEDUP_TO_USE_ONE_THREAD = 1.5  # times, from which one thread is better than all
+TIMED_STEPS = 20
+WARM_UP_STEPS = 2  # prepare kernels and buffers
+STEPS_BUDGET = 2.0  # seconds
+LONG_STEP = 1.0  # seconds, from which one thread hardly wins and is not tried
+SPEEDUP_TO_USE_ONE_THREAD = 1.5
+
+
+def calibrate(job: TrainingJob, should_stop: Callable[[], bool]) -> Calibration:
+    """Choose the device, the precision and the threads, and time steps and an evaluation.
+
+    A model of the job's shape trains for a few steps and is thrown away. torch's number of threads
+    is set to the number that is returned.
+    Raises DeviceError, TextError.
+    """
+    config = job.config
+    device = choose_device(config.device)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    decisions = Decisions(
+        seed=config.seed or 0,
+        device=str(device),
+        precision=choose_precision(config.precision, device),
+        threads=torch.get_num_threads(),
+        steps=1000,
+        dropout=0.25 if config.dropout is None else config.dropout,
+        eval_every=0,
+    )
+    windows = make_windows(job.corpus, job.split, config, decisions.seed)
+    trainer = Trainer(job.model, config, decisions, windows)
+    budget = STEPS_BUDGET if config.max_time is None else min(4.0, config.max_time / 20)
+    seconds_per_step = time_steps(trainer, budget, should_stop)
+    # The number of threads changes how sums are rounded, so a seeded run does not choose it.
+    if config.threads is None and config.seed is None and device.type == "cpu":
+        seconds_per_step = fastest_threads(trainer, seconds_per_step, budget / 8, should_stop)
+    return Calibration(
+        device=decisions.device,
+        precision=decisions.precision,
+        threads=torch.get_num_threads(),
+        seconds_per_step=seconds_per_step,
+        evaluation_seconds=time_evaluation(job, trainer) if job.split.val else 0.0,
+    )
 
 
 def time_steps(trainer: Trainer, budget: float, should_stop: Callable[[], bool]) -> float:
-    """Seconds of a step: of up to 20 steps in about `budget` seconds, three at least."""
+    """Return the mean seconds per step, from 3 to 20 steps in about `budget` seconds."""
     durations: list[float] = []
     begun = time.monotonic()
-    while len(durations) < 3 or (len(durations) < 20 and time.monotonic() - begun < budget):
+    while len(durations) < 3 or (
+        len(durations) < TIMED_STEPS and time.monotonic() - begun < budget
+    ):
         if should_stop() and durations:
             break
         before = time.monotonic()
         trainer.update()
         trainer.is_healthy()  # waits for the device
         durations.append(time.monotonic() - before)
-    return statistics.fmean(durations[2:] or durations)  # the first two prepare kernels and buffers
+    return statistics.fmean(durations[WARM_UP_STEPS:] or durations)
 
 
-def time_run(
-    corpus: Corpus,
-    model: ModelConfig,
-    config: TrainConfig,
-    split: Split,
-    windows: Windows,
-    should_stop: Callable[[], bool],
-    *,
-    threads_are_open: bool,
-) -> tuple[float, float]:
-    """Seconds of a step and of an evaluation, from a model of the same shape that is thrown away.
+def fastest_threads(
+    trainer: Trainer, seconds_per_step: float, budget: float, should_stop: Callable[[], bool]
+) -> float:
+    """Try one thread, keep it if it is much faster, and return the seconds per step.
 
-    Where the number of threads is open, one thread is tried too, and stays where it is much faster: threads that
-    wait for each other are slow while other programs run, and for tiny models.
+    Threads that wait for each other are slow while other programs run, and for tiny models.
     """
-    dropout = 0.25 if config.dropout is None else config.dropout
-    trainer = Trainer(
-        model, dataclasses.replace(config, dropout=dropout), windows, total_steps=1000
-    )
-    budget = 2.0 if config.max_time is None else min(4.0, config.max_time / 20)
-    seconds_per_step = time_steps(trainer, budget, should_stop)
     threads = torch.get_num_threads()
-    if threads_are_open and threads > 1 and seconds_per_step < LONG_STEP:
-        torch.set_num_threads(1)
-        alone = time_steps(trainer, budget / 8, should_stop)
-        if SPEEDUP_TO_USE_ONE_THREAD * alone < seconds_per_step:
-            seconds_per_step = alone
-        else:
-            torch.set_num_threads(threads)
-    if not split.val:
-        return seconds_per_step, 0.0
-    some = split.val[:MAX_ROWS]
-    length = min(
-        max(stop - start for start, stop in some), window_length(len(some), model.vocabulary_size)
-    )
+    if threads == 1 or seconds_per_step >= LONG_STEP:
+        return seconds_per_step
+    torch.set_num_threads(1)
+    alone = time_steps(trainer, budget, should_stop)
+    if SPEEDUP_TO_USE_ONE_THREAD * alone < seconds_per_step:
+        return alone
+    torch.set_num_threads(threads)
+    return seconds_per_step
+
+
+def time_evaluation(job: TrainingJob, trainer: Trainer) -> float:
+    """Return the seconds of an evaluation on validation and training text, from a part of it."""
+    val = job.split.val
+    some = val[:MAX_ROWS]
+    longest = max(stop - start for start, stop in some)
+    length = min(longest, window_length(len(some), job.model.vocabulary_size))
     rows = [(start, min(stop, start + length)) for start, stop in some]
+    seconds = 0.0
     for _ in range(2):  # the first prepares kernels for these shapes
         before = time.monotonic()
-        evaluate(trainer.model, corpus, rows, config.precision)
+        evaluate(trainer.model, job.corpus, rows, trainer.decisions.precision)
         seconds = time.monotonic() - before
-    share = sum(stop - start for start, stop in rows) / split.val_characters
-    return seconds_per_step, seconds / share * (1 + 1 / GAP_STRIDE)
+    fraction = sum(stop - start for start, stop in rows) / job.split.val_characters
+    return seconds / fraction * (1 + 1 / GAP_STRIDE)

@@ -1,4 +1,4 @@
-"""Which device and precision this machine offers."""
+"""Devices, and what torch offers on them: precision, threads, generators, memory."""
 
 import contextlib
 import functools
@@ -16,7 +16,7 @@ _BF16_CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 and Arm names in /p
 
 
 def available_devices() -> list[str]:
-    """Every device that training can use, the best first."""
+    """Return the devices that training can use, the best first."""
     devices = (
         [f"cuda:{index}" for index in range(torch.cuda.device_count())]
         if torch.cuda.is_available()
@@ -28,7 +28,7 @@ def available_devices() -> list[str]:
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` takes the best there is. Raises DeviceError."""
+    """Return the named device; `auto` is the best one. Raises DeviceError."""
     devices = available_devices()
     if name == "auto":
         return torch.device(devices[0])
@@ -36,13 +36,16 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda:0")
     if name not in devices:
         raise DeviceError(
-            f"no device {name!r} here; there is {', '.join(devices)}", hint="use --device auto"
+            f"no device {name!r} on this machine", hint=f"use {', '.join(devices)} or auto"
         )
     return torch.device(name)
 
 
 def choose_precision(name: str, device: torch.device) -> Literal["fp32", "bf16"]:
-    """`auto` is bf16 where the hardware multiplies it faster than float32. Raises DeviceError."""
+    """Return the precision; `auto` is bf16 where the hardware multiplies it natively.
+
+    Raises DeviceError.
+    """
     if name == "fp32":
         return "fp32"
     if name == "bf16":
@@ -55,25 +58,35 @@ def choose_precision(name: str, device: torch.device) -> Literal["fp32", "bf16"]
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
-    """Products in bfloat16 when that is the precision; weights and the loss stay float32."""
+    """Compute products in bfloat16 if that is the precision; weights and loss stay float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def torch_generator(device: torch.device, words: list[int]) -> torch.Generator:
-    """A generator on `device` that is seeded by `derive_seed`'s words."""
+    """Return a generator on `device`, seeded with the words of `derive_seed`."""
     seed = int(np.random.PCG64(words).random_raw()) >> 1  # torch takes 63 bits
     return torch.Generator(device).manual_seed(seed)
 
 
 @contextlib.contextmanager
-def translate_memory_errors(advice: str) -> Iterator[None]:
-    """Turn torch's errors of short memory into MemoryShortageError, with what to change as its hint."""
+def restored_threads() -> Iterator[None]:
+    """Give torch its number of threads back at the end of the block."""
+    threads = torch.get_num_threads()
     try:
         yield
-    except RuntimeError as error:  # the CPU's allocator has no class of its own
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def translate_memory_errors(hint: str) -> Iterator[None]:
+    """Turn torch's out-of-memory errors into MemoryShortageError, with a hint what to change."""
+    try:
+        yield
+    except RuntimeError as error:  # the CPU's allocator raises no class of its own
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise MemoryShortageError(
-                "the model and its batch do not fit into the memory", hint=advice
+                "the model and its batch do not fit into the memory", hint=hint
             ) from error
         raise
 

@@ -1,4 +1,4 @@
-"""Dropout whose masks are a function of (seed, step, layer), so that a resumed run draws the same ones."""
+"""Dropout masks as a function of (seed, step, layer), so that a resumed run repeats them."""
 
 import math
 
@@ -10,11 +10,13 @@ from charrnn_cli.seeds import derive_seed
 from charrnn_cli.training.device import torch_generator
 from charrnn_cli.training.recipe import DROPOUT_LEVELS
 
+# T time · B batch rows · H hidden size
+
 
 class DropoutMasks:
-    """Zeroes a share of a layer's output and scales the rest, so that its mean stays.
+    """Inverted dropout (Srivastava et al. 2014): zero some units, and scale the others up.
 
-    The share is rounded to a multiple of 1/256.
+    The dropped fraction is rounded to a multiple of 1/256.
     """
 
     def __init__(self, dropout: float, seed: int, batch_size: int) -> None:
@@ -24,16 +26,16 @@ class DropoutMasks:
         self._batch_size = batch_size
         self.step = 0
         self.rows = slice(None)
-        """The rows of the batch that the output holds; a part of them has its part of the whole batch's mask."""
+        """The batch's rows in the next output; each row's mask is the same in any part."""
 
     def __bool__(self) -> bool:
         return self._threshold > 0
 
     def __call__(self, layer: int, output_TBH: Tensor) -> Tensor:
+        """Apply a layer's mask of this step to its output (T, B, H)."""
         length, _, size = output_TBH.shape
-        kept_TBH = self._kept(layer, (length, self._batch_size, size), output_TBH.device)[
-            :, self.rows
-        ]
+        shape = (length, self._batch_size, size)
+        kept_TBH = self._kept(layer, shape, output_TBH.device)[:, self.rows]
         return output_TBH * kept_TBH.to(output_TBH.dtype).mul_(self._scale)
 
     def _kept(self, layer: int, shape: tuple[int, int, int], device: torch.device) -> Tensor:
@@ -42,7 +44,7 @@ class DropoutMasks:
             number = math.prod(shape)
             raw = np.random.PCG64(words).random_raw((number + 7) // 8)
             return torch.from_numpy(raw.view(np.uint8)[:number]).view(shape) >= self._threshold
-        # On an accelerator the bytes are drawn where they are used; they differ from the CPU's.
+        # An accelerator draws its own bytes, which differ from the CPU's.
         generator = torch_generator(device, words)
         drawn = torch.empty(shape, dtype=torch.uint8, device=device).random_(generator=generator)
         return drawn >= self._threshold

@@ -1,4 +1,4 @@
-"""The loss of a model on held-out text, by the one definition that every figure uses."""
+"""The loss of a torch model on rows of text, by the one definition that every figure uses."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,18 +13,18 @@ from charrnn_cli.text.rows import IGNORED, Span, row_windows
 from charrnn_cli.training.device import autocast
 from charrnn_cli.training.network import CharRNN, RecurrentState
 
-LOGITS = 1 << 24  # elements at a time, 64 MB: bounds the memory, not the result
-MAX_WINDOW = 500  # characters a row at a time
-MAX_ROWS = 128  # at a time
+MAX_LOGITS = 1 << 24  # elements at a time, 64 MB: bounds the memory, not the result
+MAX_WINDOW = 500  # characters per row at a time
+MAX_ROWS = 128  # rows at a time
 
 
 def window_length(num_rows: int, vocabulary_size: int) -> int:
-    """Characters a row that are evaluated at a time."""
-    return max(1, min(MAX_WINDOW, LOGITS // (num_rows * vocabulary_size)))
+    """Return the characters per row that are evaluated at a time."""
+    return max(1, min(MAX_WINDOW, MAX_LOGITS // (num_rows * vocabulary_size)))
 
 
 class TorchPredictor:
-    """A model at work on several rows of text, as `scoring` has them; float32, for many characters."""
+    """A `scoring.Predictor` in torch, for long texts; float32."""
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
         self._model, self._device = CharRNN(checkpoint.model), device
@@ -74,11 +74,12 @@ def evaluate(
     precision: str,
     should_stop: Callable[[], bool] = never_stop,
 ) -> float | None:
-    """Mean nats a character over all rows: each starts from the zero state, dropout off, every character once.
+    """Return the mean nats per character over all rows, or None once `should_stop` returns True.
 
-    None when `should_stop` said so in between.
+    Each row is a span of the corpus and starts from the zero state; dropout is off, and every
+    character is scored once.
     """
-    # Many rows, as of many documents, go in groups of like lengths: a row's end is waited for by its whole group.
+    # Group rows of similar length, because a group takes as long as its longest row.
     if len(rows) > MAX_ROWS:
         rows = sorted(rows, key=lambda row: row[1] - row[0])
     total = 0.0

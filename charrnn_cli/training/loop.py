@@ -1,14 +1,10 @@
-"""The training loop as a producer of events: when to step, evaluate, save, go back and end."""
+"""The training loop as a producer of events: asks what is due next, and does it."""
 
 import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
 
-import torch
-
-from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.errors import DivergedError, RunBusyError, StorageError
 from charrnn_cli.events import (
     BatchSplit,
@@ -19,223 +15,221 @@ from charrnn_cli.events import (
     TrainEvent,
     TrainingFinished,
 )
-from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.sampling import generate
 from charrnn_cli.storage.atomic import sweep_temporaries
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.metrics_log import record
-from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.tensorfile import read_header
-from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import Span
 from charrnn_cli.text.splits import GAP_STRIDE, matching_rows, symbol_frequencies
-from charrnn_cli.training.device import translate_memory_errors
+from charrnn_cli.training.actions import (
+    ENDINGS,
+    Action,
+    LoopCounters,
+    is_out_of_patience,
+    next_action,
+)
+from charrnn_cli.training.calibration import calibrate
+from charrnn_cli.training.device import restored_threads, translate_memory_errors
 from charrnn_cli.training.evaluation import evaluate, never_stop
-from charrnn_cli.training.plan import Plan, ending_seconds, make_plan
+from charrnn_cli.training.job import TrainingJob
+from charrnn_cli.training.plan import Plan, make_plan
 from charrnn_cli.training.run_state import RunState
-from charrnn_cli.training.saver import SaveEvent, Saver
-from charrnn_cli.training.snapshot import TrainingSnapshot
+from charrnn_cli.training.saver import Saver
 from charrnn_cli.training.trainer import Trainer
 
-LOG_INTERVAL = 1.0  # seconds
 MAX_DIVERGENCES = 3
 SAMPLE_LENGTH = 200  # characters, a twentieth of a second
 
-EndReason = Literal["complete", "time", "patience", "stopped"]
-
 
 def train(
-    corpus: Corpus,
-    model: ModelConfig,
-    config: TrainConfig | None = None,
+    job: TrainingJob,
     *,
-    run: Run,
-    resume: TrainingSnapshot | None = None,
-    initial: Checkpoint | None = None,
     should_stop: Callable[[], bool] = never_stop,
     started: float | None = None,
-    source: dict[str, Any] | None = None,
 ) -> Iterator[TrainEvent]:
-    """Train in `run`, or go on from `resume`, and tell what happens as events; nothing is printed.
+    """Train a job, and report what happens as events; nothing is printed.
 
-    A new run begins with the weights of `initial`, whose vocabulary the model's begins with, or with fresh ones.
-    `should_stop` is asked between steps: the run is then saved and ended. `max_time` counts from `started`, a moment
-    on `time.monotonic`'s clock. `source` is kept in the resume file for whoever resumes.
-    Raises ConfigError, TextError, UnknownCharacterError, DeviceError, FileFormatError, RunBusyError, StorageError,
-    DivergedError.
+    The generator is lazy: work is done only while events are taken from it. A `break` loses the
+    steps since the last save, about a minute at most; `should_stop` is polled between steps and
+    saves before the run ends. `max_time` counts from `started`, on `time.monotonic`'s clock, by
+    default from the first event.
+    Raises ConfigError, TextError, DeviceError, FileFormatError, RunBusyError, StorageError,
+    MemoryShortageError, DivergedError.
     """
     started = time.monotonic() if started is None else started
-    threads = torch.get_num_threads()
-    with hold_lock(run.path):
-        sweep_temporaries(run.path)
+    with hold_lock(job.run.path), restored_threads():
+        sweep_temporaries(job.run.path)
         try:
-            config = config or TrainConfig()
-            saver = Saver(run, config.keep)
-            first_step = 0 if resume is None else resume.checkpoint.step
-            _check_not_moved(run, first_step)
-            if config.sample_prime is not None:
-                corpus.vocab.encode(config.sample_prime)  # raises UnknownCharacterError
+            _check_not_moved(job)
+            saver = Saver(job.run, job.config.keep)
             with translate_memory_errors(
                 "use a smaller --batch-size, --seq-len, --size or --layers"
             ):
-                plan = make_plan(
-                    corpus,
-                    model,
-                    config,
-                    started=started,
-                    first_step=first_step,
-                    should_stop=should_stop,
+                calibration = calibrate(job, should_stop)
+                plan = make_plan(job, calibration, started=started, now=time.monotonic())
+                is_fresh = job.snapshot is None and job.initial is None
+                frequencies_V = symbol_frequencies(job.corpus, job.split) if is_fresh else None
+                trainer = Trainer(
+                    job.model, job.config, plan.decisions, plan.windows, frequencies_V
                 )
-                fresh = resume is None and initial is None
-                frequencies_V = symbol_frequencies(corpus, plan.split) if fresh else None
-                trainer = Trainer(model, plan.config, plan.windows, plan.steps, frequencies_V)
-                state = RunState(trainer, corpus, plan.config, run.name, source or {}, started)
-                if resume is not None:
-                    state.resume(resume)
-                elif initial is not None:
-                    state.load_initial_weights(initial)
-                loop = _Loop(corpus, plan, run, saver, state, should_stop)
-                yield from record(loop.events(), run.metrics_path)
+                state = RunState(job, plan.decisions, trainer, started)
+                yield from record(
+                    _Loop(job, plan, saver, state, should_stop).events(), job.run.metrics_path
+                )
         finally:
-            torch.set_num_threads(threads)  # the plan's number is for this run alone
-            run.discard_if_empty()
+            job.run.discard_if_empty()
 
 
-def _check_not_moved(run: Run, step: int) -> None:
-    """With the lock held: raises RunBusyError when another process has trained the run since its state was read."""
-    if not run.resume_path.exists():
+def _check_not_moved(job: TrainingJob) -> None:
+    """With the lock held: raise RunBusyError if the run has moved on since the job was prepared."""
+    if not job.run.resume_path.exists():
         return
-    reached = read_header(run.resume_path).metadata.get("step")
-    if reached != step:
+    reached = read_header(job.run.resume_path).metadata.get("step")
+    if reached != job.first_step:
         raise RunBusyError(
-            f"run {run.name!r} was trained on to step {reached} meanwhile",
-            hint=f"charrnn train --resume {run.name}",
+            f"another process has trained run {job.run.name!r} to step {reached}",
+            hint=f"charrnn train --resume {job.run.name}",
         )
 
 
 class _Loop:
+    """Performs the actions that `next_action` names."""
+
     def __init__(
         self,
-        corpus: Corpus,
+        job: TrainingJob,
         plan: Plan,
-        run: Run,
         saver: Saver,
         state: RunState,
         should_stop: Callable[[], bool],
     ) -> None:
-        self.corpus, self.plan, self.run, self.saver, self.should_stop = (
-            corpus,
-            plan,
-            run,
-            saver,
-            should_stop,
-        )
-        self.state, self.trainer, self.progress = state, state.trainer, state.progress
+        self.job, self.plan, self.saver, self.should_stop = job, plan, saver, should_stop
+        self.state, self.trainer, self.run = state, state.trainer, state.counters
+        self.counters = LoopCounters.at(self.trainer.step, self.run, time.monotonic())
         self.val_loss: float | None = None
-        self.last_good = state.capture()  # where to go back to when the loss diverges
+        self.last_good = state.capture()  # where to go back to after a divergence
+        self._logged_characters = 0
+        self._perform: dict[Action, Callable[[], Iterator[TrainEvent]]] = {
+            Action.UPDATE: self._update,
+            Action.SAMPLE: self._sample,
+            Action.LOG: self._log,
+            Action.EVALUATE: self._evaluate,
+            Action.SAVE: self._save,
+            Action.SAVE_RESUME: self._save_resume,
+            Action.GO_BACK: self._go_back,
+        }
 
     def events(self) -> Iterator[TrainEvent]:
-        yield self.plan.started(self.run.name, self.trainer.model.config, self.trainer.step)
+        """Yield the run's events to its end."""
+        yield self.plan.started(self.job.run.name, self.job.model, self.trainer.step)
         if self.state.init_from and not self.trainer.step and self.plan.split.val:
-            beginning = self._measure()  # of the given weights; no step file can be its best
+            beginning = self._measure()  # the initial weights; no step file can be its best
             if beginning is not None:
                 yield beginning
-        reason: EndReason = "complete"
-        first_step = self.trainer.step
-        logged_at, logged = time.monotonic(), 0
-        log_now = True  # the first step at once: a sign of life
-        healthy = True
-        while True:
-            if not healthy:
-                yield self._go_back()
-                logged_at, logged = time.monotonic(), self.trainer.characters
-            step = self.trainer.step
-            late = step > first_step and self._is_late()
-            last = late or step >= self.plan.steps
-            if step > self.progress.last_saved_step and (last or self._is_due(step)):
-                healthy = self.trainer.is_healthy()
-                if not healthy:
-                    continue
-                if self.plan.split.val and (last or not step % self._eval_every):
-                    evaluated = self._evaluate()
-                    if evaluated is None:
-                        reason = "stopped"
-                        break
-                    healthy = math.isfinite(evaluated.val_loss)
-                    if not healthy:
-                        continue
-                    yield evaluated
-                    patient = self.progress.evaluations_since_best < (
-                        self.plan.config.patience or math.inf
-                    )
-                    yield from self._save(evaluated.val_loss, finished=last or not patient)
-                    if not patient:
-                        reason = "patience"
-                        break
-                else:
-                    yield from self._save(None, finished=last)
-            if last:
-                reason = "time" if step < self.plan.steps else "complete"
-                break
-            if self.should_stop():
-                reason = "stopped"
-                break
-            parts = self.trainer.parts
-            healthy = self.trainer.update()
-            if not healthy:
-                continue
-            if self.trainer.parts > parts:
-                yield BatchSplit(
-                    step=self.trainer.step, parts=self.trainer.parts, seconds=self.state.seconds
-                )
-            sample_every = self.plan.config.sample_every
-            if sample_every and self.trainer.step % sample_every == 0 and self.trainer.is_healthy():
-                yield self._sampled()
-            now = time.monotonic()
-            if log_now or self._log_is_due(now - logged_at):
-                healthy = self.trainer.is_healthy()
-                if not healthy:
-                    continue
-                yield self._logged(self.trainer.characters - logged, now - logged_at)
-                logged_at, logged, log_now = time.monotonic(), self.trainer.characters, False
-            if self.saver.resume_is_due and self.trainer.is_healthy():
-                yield from self.saver.save_resume(self.state.capture(), self.state.seconds)
-        yield from self._end(reason)
+        while (action := self._next()) not in ENDINGS:
+            yield from self._perform[action]()
+        yield from self._end(action)
 
-    # ---- what is due
+    def _next(self) -> Action:
+        self.counters.stop_requested |= self.should_stop()
+        return next_action(time.monotonic(), self.plan, self.counters)
 
-    def _is_late(self) -> bool:
-        if self.plan.deadline is None:
-            return False
-        ending = ending_seconds(self.plan.evaluation_seconds)
-        return time.monotonic() + self.plan.seconds_per_step + ending > self.plan.deadline
+    # ---- actions
 
-    @property
-    def _eval_every(self) -> int:
-        return self.plan.config.eval_every or self.plan.steps
+    def _update(self) -> Iterator[TrainEvent]:
+        parts = self.trainer.parts
+        self.counters.healthy = self.trainer.update()
+        self.counters.step = self.trainer.step
+        if self.trainer.parts > parts:
+            yield BatchSplit(
+                step=self.trainer.step, parts=self.trainer.parts, seconds=self.state.seconds
+            )
 
-    def _is_due(self, step: int) -> bool:
-        """Whether the step is to be evaluated or saved."""
-        save_every = self.plan.config.save_every
-        return bool(
-            (self.plan.split.val and not step % self._eval_every)
-            or (save_every and not step % save_every)
+    def _sample(self) -> Iterator[TrainEvent]:
+        self.counters.sampled_step = self.counters.step
+        if not self._is_healthy():
+            return
+        checkpoint = self.state.checkpoint()
+        prime = self.job.config.sample_prime or checkpoint.default_prime
+        seed = self.plan.decisions.seed
+        text = "".join(generate(checkpoint, prime, length=SAMPLE_LENGTH, seed=seed))
+        yield Sampled(step=self.trainer.step, prime=prime, text=text, seconds=self.state.seconds)
+
+    def _log(self) -> Iterator[TrainEvent]:
+        if not self._is_healthy():
+            return
+        characters, now = self.trainer.characters, time.monotonic()
+        elapsed = max(now - self.counters.logged_at, 1e-9)
+        yield StepLogged(
+            step=self.trainer.step,
+            epoch=self.trainer.epoch,
+            train_loss=self.trainer.train_loss,
+            learning_rate=self.trainer.learning_rate,
+            chars_per_second=(characters - self._logged_characters) / elapsed,
+            seconds=self.state.seconds,
+        )
+        self._restart_log()
+
+    def _evaluate(self) -> Iterator[TrainEvent]:
+        evaluated = self._measure() if self._is_healthy() else None
+        if evaluated is None:  # something asked to stop, or the loss has diverged
+            self.counters.stop_requested |= self.counters.healthy
+            return
+        self.counters.healthy = math.isfinite(evaluated.val_loss)
+        if not self.counters.healthy:
+            return
+        self.counters.evaluated_step, self.val_loss = evaluated.step, evaluated.val_loss
+        best = self.run.record_evaluation(evaluated.step, evaluated.val_loss)
+        yield dataclasses.replace(evaluated, best=best)
+
+    def _save(self) -> Iterator[TrainEvent]:
+        if not self._is_healthy():
+            return
+        evaluated = self.counters.evaluated_step == self.counters.step
+        last = self.counters.step >= self.plan.decisions.steps or self.plan.is_late(
+            time.monotonic()
+        )
+        self.run.last_saved_step = self.counters.step
+        self.run.finished = last or (evaluated and is_out_of_patience(self.plan, self.run))
+        self.last_good = self.state.capture(self.val_loss if evaluated else None)
+        yield from self.saver.save(self.last_good, self.state.seconds)
+        self.counters.resume_saved_at = time.monotonic()
+
+    def _save_resume(self) -> Iterator[TrainEvent]:
+        if self._is_healthy():
+            yield from self.saver.save_resume(self.state.capture(), self.state.seconds)
+            self.counters.resume_saved_at = time.monotonic()
+
+    def _go_back(self) -> Iterator[TrainEvent]:
+        step, rate = self.trainer.step, self.job.config.lr
+        self.run.divergences += 1
+        if self.run.divergences > MAX_DIVERGENCES:
+            raise DivergedError(
+                f"the loss diverged at step {step}, after {MAX_DIVERGENCES} retries at lower rates",
+                hint=f"use an --lr below {rate * self.trainer.lr_scale:g}",
+            )
+        lr_scale = self.trainer.lr_scale / 2
+        self.state.restore(self.last_good, lr_scale)
+        back_to = self.trainer.step
+        self.counters.step = self.counters.sampled_step = back_to
+        self.counters.evaluated_step = min(self.counters.evaluated_step, back_to)
+        self.counters.healthy = True
+        self._restart_log()
+        yield Diverged(
+            step=step, back_to=back_to, learning_rate=rate * lr_scale, seconds=self.state.seconds
         )
 
-    def _log_is_due(self, seconds: float) -> bool:
-        every = self.plan.config.log_every
-        return seconds >= LOG_INTERVAL if every is None else self.trainer.step % every == 0
+    # ---- what the actions share
 
-    # ---- evaluating, saving, going back
+    def _is_healthy(self) -> bool:
+        """Ask the trainer, which may wait for the device, and remember the answer."""
+        self.counters.healthy = self.trainer.is_healthy()
+        return self.counters.healthy
 
-    def _evaluate(self) -> Evaluated | None:
-        evaluated = self._measure()
-        if evaluated is None:
-            return None
-        self.val_loss = evaluated.val_loss
-        return dataclasses.replace(
-            evaluated, best=self.progress.record_evaluation(evaluated.step, evaluated.val_loss)
-        )
+    def _restart_log(self) -> None:
+        self.counters.logged_step, self.counters.logged_at = self.trainer.step, time.monotonic()
+        self._logged_characters = self.trainer.characters
 
     def _measure(self) -> Evaluated | None:
         """Both losses without dropout; None when something asked to stop."""
@@ -254,82 +248,43 @@ class _Loop:
         )
 
     def _loss_on(self, rows: Sequence[Span]) -> float | None:
-        return evaluate(
-            self.trainer.evaluated, self.corpus, rows, self.plan.config.precision, self.should_stop
-        )
+        precision = self.plan.decisions.precision
+        return evaluate(self.trainer.evaluated, self.job.corpus, rows, precision, self.should_stop)
 
-    def _save(self, val_loss: float | None, *, finished: bool) -> Iterator[SaveEvent]:
-        self.progress.last_saved_step, self.progress.finished = self.trainer.step, finished
-        self.last_good = self.state.capture(val_loss)
-        yield from self.saver.save(self.last_good, self.state.seconds)
+    # ---- the end
 
-    def _go_back(self) -> Diverged:
-        step = self.trainer.step
-        self.progress.divergences += 1
-        if self.progress.divergences > MAX_DIVERGENCES:
-            raise DivergedError(
-                f"the loss blew up at step {step}, also after {MAX_DIVERGENCES} attempts at lower rates",
-                hint=f"train with a lower --lr than {self.trainer.config.lr * self.trainer.lr_scale:g}",
-            )
-        lr_scale = self.trainer.lr_scale / 2
-        self.state.restore(self.last_good)
-        self.trainer.lr_scale = lr_scale
-        return Diverged(
-            step=step,
-            back_to=self.trainer.step,
-            learning_rate=self.trainer.config.lr * lr_scale,
-            seconds=self.state.seconds,
-        )
-
-    # ---- telling
-
-    def _logged(self, characters: int, seconds: float) -> StepLogged:
-        return StepLogged(
-            step=self.trainer.step,
-            epoch=self.trainer.epoch,
-            train_loss=self.trainer.train_loss,
-            learning_rate=self.trainer.learning_rate,
-            chars_per_second=characters / max(seconds, 1e-9),
-            seconds=self.state.seconds,
-        )
-
-    def _sampled(self) -> Sampled:
-        checkpoint = self.state.checkpoint()
-        prime = self.plan.config.sample_prime or checkpoint.default_prime
-        text = "".join(
-            generate(checkpoint, prime, length=SAMPLE_LENGTH, seed=self.plan.config.seed)
-        )
-        return Sampled(step=self.trainer.step, prime=prime, text=text, seconds=self.state.seconds)
-
-    def _end(self, reason: EndReason) -> Iterator[TrainEvent]:
-        step, progress, plan = self.trainer.step, self.progress, self.plan
+    def _end(self, reason: Action) -> Iterator[TrainEvent]:
+        step, stopped = self.trainer.step, reason is Action.STOPPED
         train_loss = None
-        if reason != "stopped" and plan.split.val:
-            train_loss = self._loss_on(matching_rows(plan.split))
-        if reason == "stopped" and step > progress.last_saved_step and self.trainer.is_healthy():
-            yield from self.saver.save(self.state.capture(interrupted=True), self.state.seconds)
-        elif (
-            reason != "stopped" and not progress.finished
-        ):  # nothing was left to do when it was resumed
-            progress.finished = True
+        if self.plan.split.val and not stopped:
+            train_loss = self._loss_on(matching_rows(self.plan.split))
+        if stopped and step > self.run.last_saved_step and self.trainer.is_healthy():
+            snapshot = self.state.capture(interrupted=True)
+            yield from self.saver.save(snapshot, self.state.seconds)
+        elif not stopped and not self.run.finished:  # resumed when nothing was left to do
+            self.run.finished = True
             yield from self.saver.save_resume(self.state.capture(self.val_loss), self.state.seconds)
-        if self.saver.error is not None:
-            saved = [entry for entry in self.run.checkpoints() if entry.metadata]
-            last = (
-                f"; the last good checkpoint is {self.run.reference(saved[-1].step)}"
-                if saved
-                else ""
-            )
-            raise StorageError(f"{self.saver.error.message}{last}", hint=self.saver.error.hint)
+        self._check_saved()
         yield TrainingFinished(
-            run=self.run.name,
+            run=self.job.run.name,
             step=step,
-            total_steps=plan.steps,
+            total_steps=self.plan.decisions.steps,
             epoch=self.trainer.epoch,
             train_loss=train_loss,
             val_loss=self.val_loss,
-            best_step=progress.best_step,
-            best_val_loss=progress.best_val_loss,
-            reason=reason,
+            best_step=self.run.best_step,
+            best_val_loss=self.run.best_val_loss,
+            reason=reason.value,
             seconds=self.state.seconds,
         )
+
+    def _check_saved(self) -> None:
+        """Raise StorageError if the last state could not be written."""
+        error = self.saver.error
+        if error is not None:
+            saved = [entry for entry in self.job.run.checkpoints() if entry.metadata]
+            last = ""
+            if saved:
+                reference = self.job.run.reference(saved[-1].step)
+                last = f"; the last good checkpoint is {reference}"
+            raise StorageError(f"{error.message}{last}", hint=error.hint)

@@ -1,7 +1,7 @@
 """AdamW (Loshchilov and Hutter 2019) with clipping by global norm, its state as named tensors.
 
-torch.optim's would do the same arithmetic, but the first optimizer in a process imports torch's compiler: 2 s of
-every start. A test holds the two equal.
+torch.optim does the same arithmetic, but the first optimizer in a process imports torch's compiler,
+which takes 2 s of every start. A test holds the two equal.
 """
 
 import math
@@ -15,14 +15,14 @@ from charrnn_cli.config import TrainConfig
 
 EPSILON = 1e-8
 
-# torch.optim's own kernel: one pass over each tensor instead of ten, a third of the time. It is not public, so there
-# is the plain arithmetic for a torch without it.
+# torch.optim's own kernel makes one pass over each tensor instead of ten, in a third of the time.
+# It is not public; a torch without it gets the plain arithmetic.
 _FUSED = getattr(torch, "_fused_adamw_", None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Parameters that decay alike, in one order: w, and their moments m and v."""
+    """Parameters w of equal weight decay, and in the same order their moments m and v."""
 
     names: list[str]
     w: list[Tensor]
@@ -32,7 +32,7 @@ class _Group:
 
 
 class AdamW:
-    """Moments m and v of each parameter; weight decay on matrices only."""
+    """AdamW over a model's parameters; weight decay applies to matrices only."""
 
     def __init__(self, model: nn.Module, config: TrainConfig) -> None:
         self._config = config
@@ -52,7 +52,10 @@ class AdamW:
     def step(
         self, gradients: tuple[Tensor, ...], norm: Tensor, step: int, learning_rate: float
     ) -> None:
-        """One update, number `step` from 0, with gradients of this global norm; they are scaled in place."""
+        """Make update number `step`, counted from 0, from gradients with the global norm `norm`.
+
+        The gradients are in the order of `parameters`, and are scaled in place.
+        """
         if self._config.clip:
             torch._foreach_mul_(gradients, (self._config.clip / (norm + 1e-6)).clamp_(max=1.0))
         by_name = dict(zip(self.parameters, gradients, strict=True))
@@ -63,7 +66,7 @@ class AdamW:
             )
 
     def state(self) -> dict[str, Tensor]:
-        """The moments by name, the live tensors."""
+        """Return the live moments by name."""
         return {
             f"{kind}.{name}": tensor
             for group in self._groups
@@ -72,19 +75,23 @@ class AdamW:
         }
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take the moments of a snapshot."""
+        """Copy the moments of a snapshot."""
         for name, tensor in self.state().items():
             tensor.copy_(state[name])
 
 
 def global_norm(gradients: tuple[Tensor, ...]) -> Tensor:
-    """The Euclidean norm of all elements; not finite where one of them is not."""
+    """Return the Euclidean norm of all elements; not finite if one of them is not."""
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     return norm
 
 
 def learning_rate(config: TrainConfig, step: int, total_steps: int) -> float:
-    """Rises over the warm-up, then falls to 0 at `total_steps` (linear, cosine) or stays (constant)."""
+    """Return the learning rate of a step, counted from 0.
+
+    It rises linearly over the warm-up, then falls to 0 at `total_steps` (linear; cosine after
+    Loshchilov and Hutter 2017) or stays (constant).
+    """
     warmup = round(config.warmup * total_steps)
     if step < warmup:
         return config.lr * (step + 1) / warmup

@@ -1,74 +1,107 @@
-"""A run's plan: every open setting decided, once, so that the same plan gives the same run."""
+"""What a run will do: every open setting decided."""
 
 import dataclasses
 import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-
-import torch
+from typing import Literal
 
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.events import TrainingStarted
 from charrnn_cli.seeds import random_seed
-from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.splits import Split, split_corpus
-from charrnn_cli.training.calibration import time_run
-from charrnn_cli.training.device import choose_device, choose_precision
+from charrnn_cli.text.splits import Split
+from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.recipe import automatic_dropout
 from charrnn_cli.training.windows import Windows, make_windows
 
-EVALUATIONS = 20
-EVALUATION_INTERVAL = 30.0  # seconds between evaluations, or less where they cost less than
-EVALUATION_SHARE = 0.02  # of the time
-EXIT_RESERVE = 1.5  # seconds from the last save to the process's exit
+EVALUATIONS = 20  # per run
+EVALUATION_INTERVAL = 30.0  # seconds between evaluations; less where evaluations are cheap
+EVALUATION_SHARE = 0.02  # of the time, below which an evaluation is cheap
+EXIT_RESERVE = 1.5  # seconds from the last save to the end of the process
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What will be done. `config` holds no open setting: `max_steps` is the plan's length."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Calibration:
+    """What this machine trains with, and the seconds it needs, measured before the run."""
 
-    config: TrainConfig
-    split: Split
-    windows: Windows
-    steps: int
+    device: str
+    precision: Literal["fp32", "bf16"]
+    threads: int
     seconds_per_step: float
     evaluation_seconds: float
-    """What one evaluation takes."""
+    """Of one evaluation on validation and training text; 0 without validation."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decisions:
+    """The settings that a configuration may leave open, decided."""
+
+    seed: int
+    device: str
+    precision: Literal["fp32", "bf16"]
+    threads: int
+    steps: int
+    dropout: float
+    eval_every: int
+    """Steps between evaluations; 0 without validation."""
+
+    def recorded(self, config: TrainConfig) -> TrainConfig:
+        """Return the configuration with nothing left open, as checkpoints record it."""
+        return dataclasses.replace(
+            config,
+            seed=self.seed,
+            device=self.device,
+            precision=self.precision,
+            threads=self.threads,
+            epochs=None,
+            max_steps=self.steps,
+            max_time=None,
+            dropout=self.dropout,
+            eval_every=self.eval_every,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What will be done, and how long it takes."""
+
+    config: TrainConfig
+    decisions: Decisions
+    split: Split
+    windows: Windows
+    seconds_per_step: float
+    evaluation_seconds: float
     deadline: float | None
-    """On `time.monotonic`'s clock: the moment when the run must have ended."""
+    """The moment by which the process must have ended, on `time.monotonic`'s clock."""
 
     def started(self, run: str, model: ModelConfig, first_step: int) -> TrainingStarted:
-        """The plan as the event that opens a run."""
-        config = self.config
-        assert config.seed is not None
-        assert config.dropout is not None
-        assert config.threads is not None
+        """Return the event that opens a run."""
+        decisions = self.decisions
         return TrainingStarted(
             run=run,
             first_step=first_step,
-            total_steps=self.steps,
+            total_steps=decisions.steps,
             steps_per_epoch=self.windows.per_epoch,
             parameters=model.num_parameters,
             train_characters=self.split.train_characters,
             val_characters=self.split.val_characters,
-            batch_size=config.batch_size,
-            seq_len=config.seq_len,
-            dropout=config.dropout,
-            device=config.device,
-            precision=config.precision,
-            threads=config.threads,
-            seed=config.seed,
-            eval_every=config.eval_every or 0,
+            batch_size=self.config.batch_size,
+            seq_len=self.config.seq_len,
+            dropout=decisions.dropout,
+            device=decisions.device,
+            precision=decisions.precision,
+            threads=decisions.threads,
+            seed=decisions.seed,
+            eval_every=decisions.eval_every,
             seconds_per_step=self.seconds_per_step,
             seconds_planned=self.seconds_from(first_step),
         )
 
     def seconds_from(self, step: int) -> float:
-        """About what is to come after a step will take."""
-        left = self.steps - step
-        evaluations = left // self.config.eval_every if self.config.eval_every else 0
+        """Estimate the seconds from a step to the end of the process."""
+        left = self.decisions.steps - step
+        every = self.decisions.eval_every
+        evaluations = left // every if every else 0
         return (
             left * self.seconds_per_step
             + evaluations * self.evaluation_seconds
@@ -76,104 +109,89 @@ class Plan:
         )
 
     def disk_bytes(self, model: ModelConfig) -> int:
-        """About what the run will take at most: step files of weights, and two resume files of three times as much."""
-        every = [number for number in (self.config.eval_every, self.config.save_every) if number]
-        checkpoints = min(self.config.keep, sum(self.steps // number for number in every) + 1)
+        """Estimate the most bytes on disk, with two resume files of three times a step file's."""
+        every = [number for number in (self.decisions.eval_every, self.config.save_every) if number]
+        step_files = sum(self.decisions.steps // number for number in every) + 1
         copies = 3 + (1 if self.config.ema else 0)
-        return 4 * model.num_parameters * (checkpoints + 2 * copies)
+        return 4 * model.num_parameters * (min(self.config.keep, step_files) + 2 * copies)
+
+    def is_late(self, now: float) -> bool:
+        """Whether one more step would leave too little time for the ending."""
+        if self.deadline is None:
+            return False
+        needed = self.seconds_per_step + ending_seconds(self.evaluation_seconds)
+        return now + needed > self.deadline
 
 
-def make_plan(
-    corpus: Corpus,
-    model: ModelConfig,
-    config: TrainConfig,
-    *,
-    started: float,
-    first_step: int,
-    should_stop: Callable[[], bool],
-) -> Plan:
-    """Decide the seed, device, precision, steps, dropout and evaluations. Times a few steps, which are thrown away.
+def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now: float) -> Plan:
+    """Decide what the configuration leaves open.
 
-    `started` is the moment, on `time.monotonic`'s clock, from which `max_time` counts; the steps that it allows
-    come on top of `first_step`.
-    Raises ConfigError, TextError, DeviceError.
+    `max_time` counts from `started`; both times are on `time.monotonic`'s clock. The steps that
+    `max_time` allows come on top of those that a resumed run has done.
+    Raises ConfigError for a `max_time` too short for one step, TextError for a short text.
     """
-    if model.vocabulary_size != len(corpus.vocab):
-        raise ConfigError(
-            f"the model has {model.vocabulary_size:,} symbols and the text {len(corpus.vocab):,}",
-            hint="build it with vocabulary_size=len(corpus.vocab)",
-        )
-    device = choose_device(config.device)
-    # Another number of threads rounds otherwise, so who names a seed gets the same one every time.
-    threads_are_open = config.threads is None and config.seed is None and device.type == "cpu"
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    config = dataclasses.replace(
-        config,
-        seed=random_seed() if config.seed is None else config.seed,
-        device=str(device),
-        precision=choose_precision(config.precision, device),
-    )
-    split = split_corpus(corpus, config)
-    windows = make_windows(corpus, split, config)
-    seconds_per_step, evaluation_seconds = time_run(
-        corpus, model, config, split, windows, should_stop, threads_are_open=threads_are_open
-    )
-    config = dataclasses.replace(config, threads=torch.get_num_threads())
-
+    config = job.config
+    seed = random_seed() if config.seed is None else config.seed
+    windows = make_windows(job.corpus, job.split, config, seed)
+    deadline = None if config.max_time is None else started + config.max_time
     limits = []
     if config.max_steps is not None:
         limits.append(config.max_steps)
     if config.epochs is not None:
         limits.append(config.epochs * windows.per_epoch)
-    deadline = None
-    if config.max_time is not None:
-        deadline = started + config.max_time
-        left = deadline - time.monotonic() - ending_seconds(evaluation_seconds)
-        evaluations = (
-            min(EVALUATIONS, left / max(_apart(evaluation_seconds), 1e-6)) * evaluation_seconds
-        )
-        if left < seconds_per_step:
-            raise ConfigError(
-                f"max time {config.max_time:g} s is too short: the start took {time.monotonic() - started:.1f} s here, "
-                f"and the end will take {ending_seconds(evaluation_seconds):.1f} s",
-                hint=f"give it at least {2 * (config.max_time - left + seconds_per_step):.0f}s",
-            )
-        limits.append(first_step + max(1, int((left - evaluations) / seconds_per_step)))
+    if deadline is not None:
+        limits.append(job.first_step + _steps_until(deadline, calibration, started, now))
     steps = min(limits)
-    dropout = (
-        automatic_dropout(steps / windows.per_epoch) if config.dropout is None else config.dropout
+    passes = steps / windows.per_epoch
+    decisions = Decisions(
+        seed=seed,
+        device=calibration.device,
+        precision=calibration.precision,
+        threads=calibration.threads,
+        steps=steps,
+        dropout=automatic_dropout(passes) if config.dropout is None else config.dropout,
+        eval_every=_steps_between_evaluations(job, calibration, steps),
     )
-    config = dataclasses.replace(
-        config,
-        epochs=None,
-        max_steps=steps,
-        max_time=None,
-        dropout=dropout,
-        eval_every=_evaluation_steps(config, split, steps, seconds_per_step, evaluation_seconds),
+    return Plan(
+        config=config,
+        decisions=decisions,
+        split=job.split,
+        windows=windows,
+        seconds_per_step=calibration.seconds_per_step,
+        evaluation_seconds=calibration.evaluation_seconds,
+        deadline=deadline,
     )
-    return Plan(config, split, windows, steps, seconds_per_step, evaluation_seconds, deadline)
 
 
 def ending_seconds(evaluation_seconds: float) -> float:
-    """Kept for the last evaluations, on validation and on training text, the saves and the exit."""
+    """Estimate the last evaluations, on validation and on training text, the saves and the exit."""
     return EXIT_RESERVE + 2.5 * evaluation_seconds
 
 
-def _apart(evaluation_seconds: float) -> float:
+def _steps_until(deadline: float, calibration: Calibration, started: float, now: float) -> int:
+    per_step, per_evaluation = calibration.seconds_per_step, calibration.evaluation_seconds
+    ending = ending_seconds(per_evaluation)
+    left = deadline - now - ending
+    if left < per_step:
+        needed = 2 * (deadline - started - left + per_step)
+        raise ConfigError(
+            f"max time {deadline - started:g} s is too short: the start took {now - started:.1f} s, "
+            f"and the end will take {ending:.1f} s",
+            hint=f"use at least --max-time {needed:.0f}s",
+        )
+    evaluations = min(EVALUATIONS, left / max(_interval(per_evaluation), 1e-6))
+    return max(1, int((left - evaluations * per_evaluation) / per_step))
+
+
+def _interval(evaluation_seconds: float) -> float:
     return min(EVALUATION_INTERVAL, evaluation_seconds / EVALUATION_SHARE)
 
 
-def _evaluation_steps(
-    config: TrainConfig,
-    split: Split,
-    steps: int,
-    seconds_per_step: float,
-    evaluation_seconds: float,
-) -> int:
-    if not split.val:
+def _steps_between_evaluations(job: TrainingJob, calibration: Calibration, steps: int) -> int:
+    if not job.split.val:
         return 0
-    if config.eval_every is not None:
-        return config.eval_every or steps
-    apart = math.ceil(_apart(evaluation_seconds) / max(seconds_per_step, 1e-6))
+    if job.config.eval_every is not None:
+        return job.config.eval_every or steps
+    seconds = _interval(calibration.evaluation_seconds)
+    apart = math.ceil(seconds / max(calibration.seconds_per_step, 1e-6))
     return min(steps, max(apart, math.ceil(steps / EVALUATIONS)))

@@ -1,7 +1,8 @@
-"""What a run needs to go on: its state, its text, and settings that fit both."""
+"""Which state a run continues from, and what may change."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,125 +29,133 @@ CHANGEABLE = {
     "precision",
     "threads",
 }
-"""Settings that a resumed run may change; the others would make it another run."""
+"""Settings that may change when a run is resumed; any other change would make it another run."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Resumable:
-    """A run and the state to go on from; `note` tells of a damaged file that was passed over."""
+@dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """A run, and the snapshot that it continues from."""
 
     run: Run
-    state: TrainingSnapshot
-    note: str | None
+    snapshot: TrainingSnapshot
+    warning: str | None
+    """Why an older snapshot than the newest is used, if it is."""
 
     @property
     def model(self) -> ModelConfig:
-        return self.state.checkpoint.model
+        return self.snapshot.checkpoint.model
 
     @property
     def step(self) -> int:
-        return self.state.checkpoint.step
+        return self.snapshot.checkpoint.step
 
 
-def open_resumable(reference: str, registry: Registry) -> Resumable:
-    """The run that `RUN` or `latest` names. A damaged resume file gives way to the one before.
+def open_resume_point(reference: str, registry: Registry) -> ResumePoint:
+    """Open the run that `RUN` or `latest` names, for which the newest intact resume file counts.
 
     Raises NotFoundError, RunBusyError, FileFormatError, StorageError.
     """
     name, _, step = reference.partition("@")
-    run = registry.newest(resumable=True) if name == "latest" and not step else registry.run(name)
-    note = None
-    try:
-        state = load_resume(run.resume_path)
-    except CharrnnError as error:
-        try:
-            state = load_resume(run.previous_resume_path)
-        except CharrnnError:
-            if run.resume_path.exists():
-                raise error from None
-            check_unlocked(run.path)  # perhaps it has none yet
-            hint = f"--init-from {run.name}" if run.has_checkpoint() else f"--run {run.name}"
-            raise NotFoundError(
-                f"run {run.name!r} has no state to resume from",
-                hint=f"begin anew: charrnn train TEXT {hint}",
-            ) from error
-        if run.resume_path.exists():
-            note = f"{error.message}; going on from the state before it, at step {state.checkpoint.step}"
-    if step and step != "latest" and step != str(state.checkpoint.step):
+    is_latest = name == "latest" and not step
+    run = registry.newest(resumable=True) if is_latest else registry.run(name)
+    snapshot, warning = _newest_snapshot(run)
+    check_unlocked(run.path)
+    if step and step != "latest" and step != str(snapshot.checkpoint.step):
         raise NotFoundError(
-            f"run {run.name!r} can only go on from step {state.checkpoint.step}; "
-            f"the checkpoint of step {step} holds weights alone",
+            f"run {run.name!r} can only resume from step {snapshot.checkpoint.step}; "
+            f"the checkpoint of step {step} holds no optimizer state",
             hint=f"charrnn train --resume {run.name}",
         )
-    return Resumable(run, state, note)
+    return ResumePoint(run, snapshot, warning)
 
 
-def resumed_config(resumable: Resumable, given: Mapping[str, Any]) -> TrainConfig:
-    """The run's own settings with those replaced that may change. Raises MismatchError for a clash.
+def _newest_snapshot(run: Run) -> tuple[TrainingSnapshot, str | None]:
+    try:
+        return load_resume(run.resume_path), None
+    except CharrnnError as error:
+        exists = run.resume_path.exists()
+        try:
+            snapshot = load_resume(run.previous_resume_path)
+        except CharrnnError:
+            if exists:
+                raise error from None
+            check_unlocked(run.path)  # a run that has just begun has no resume file yet
+            hint = f"--init-from {run.name}" if run.has_checkpoint() else f"--run {run.name}"
+            raise NotFoundError(
+                f"run {run.name!r} has no resume file", hint=f"charrnn train TEXT {hint}"
+            ) from error
+        step = snapshot.checkpoint.step
+        warning = f"{error.message}; resuming from the previous state, at step {step}"
+        return snapshot, warning if exists else None
+
+
+def resumed_config(point: ResumePoint, settings: Mapping[str, Any]) -> TrainConfig:
+    """Return the run's configuration with changed settings.
 
     A new limit on epochs, steps or time replaces the planned number of steps.
+    Raises MismatchError for a setting that may not change.
     """
-    recorded = TrainConfig.from_record(resumable.state.checkpoint.train)
-    known = {**resumable.model.to_json(), **recorded.to_json()}
-    for name, value in given.items():
+    recorded = TrainConfig.from_json(point.snapshot.checkpoint.train)
+    known = {**point.model.to_json(), **recorded.to_json()}
+    for name, value in settings.items():
         if name not in CHANGEABLE and known[name] != value:
             raise MismatchError(
-                f"run {resumable.run.name!r} has {name.replace('_', ' ')} {known[name]}, not {value}",
+                f"run {point.run.name!r} has {name.replace('_', ' ')} {known[name]}, not {value}",
                 hint=f"leave out --{name.replace('_', '-')}, or train a new run with it",
             )
-    changes = {name: value for name, value in given.items() if name in CHANGEABLE}
+    changes = {name: value for name, value in settings.items() if name in CHANGEABLE}
     if any(name in changes for name in LIMITS):
         changes = {**dict.fromkeys(LIMITS), **changes}
     return dataclasses.replace(recorded, **changes)
 
 
-def is_complete(resumable: Resumable, config: TrainConfig, given: Mapping[str, Any]) -> bool:
-    """Whether nothing is left to do: the run ended, and no limit was given that lies behind its end."""
-    finished = bool(resumable.state.progress["finished"])
-    if config.max_steps is not None and config.max_steps <= resumable.step:
-        return (
-            finished or config.max_steps < resumable.step
-        )  # else its last evaluation is still to be done
-    return finished and not any(name in given for name in LIMITS)
+def is_complete(point: ResumePoint, settings: Mapping[str, Any]) -> bool:
+    """Whether the run has ended and `settings` hold no limit beyond its end."""
+    max_steps = resumed_config(point, settings).max_steps
+    finished = point.snapshot.counters.finished
+    if max_steps is not None and max_steps <= point.step:
+        return finished or max_steps < point.step  # at its last step an evaluation may be due
+    return finished and not any(name in settings for name in LIMITS)
 
 
-def source_of(
-    resumable: Resumable, texts: Sequence[Path] = (), options: TextOptions | None = None
+def resumed_source(
+    point: ResumePoint, texts: Sequence[Path] = (), options: TextOptions | None = None
 ) -> tuple[Source, Vocab | None]:
-    """The text to go on with, as given, else as the run has it; and the vocabulary to encode it by.
+    """Return the text to continue with, and the vocabulary to encode it by if that is not its own.
 
-    Raises TextError when the text is gone.
+    `texts` and `options` replace the recorded ones. Raises TextError for a text that is gone.
     """
-    name = resumable.run.name
-    hint = f"name it: charrnn train TEXT --resume {name}"
+    name = point.run.name
+    hint = f"charrnn train TEXT --resume {name}"
     try:
-        recorded = Source.from_json(resumable.state.source)
+        recorded = Source.from_json(point.snapshot.source)
     except ValueError as error:
         if not texts:
-            raise TextError(f"run {name!r} does not know its text's file", hint=hint) from error
+            raise TextError(f"run {name!r} does not record where its text is", hint=hint) from error
         return Source(tuple(texts), options or TextOptions()), None
     source = dataclasses.replace(
         recorded, paths=tuple(texts) or recorded.paths, options=options or recorded.options
     )
     if not texts and source.missing == STANDARD_INPUT:
-        raise TextError(f"the text of run {name!r} came through standard input", hint=hint)
+        raise TextError(f"the text of run {name!r} came from standard input", hint=hint)
     if not texts and source.missing is not None:
         raise TextError(f"the text of run {name!r} is gone: {source.missing}", hint=hint)
-    return source, resumable.state.checkpoint.vocab if source.init_from else None
+    return source, point.snapshot.checkpoint.vocab if source.init_from else None
 
 
-def check_text(resumable: Resumable, corpus: Corpus, *, allow_new_data: bool) -> None:
-    """Raises MismatchError when the text is not the run's, or, with `allow_new_data`, its vocabulary is not."""
-    checkpoint = resumable.state.checkpoint
+def check_text(point: ResumePoint, corpus: Corpus, *, allow_new_data: bool) -> None:
+    """Check that a corpus is the run's, or with `allow_new_data` that its vocabulary is.
+
+    Raises MismatchError.
+    """
+    checkpoint = point.snapshot.checkpoint
     if corpus.sha256 == checkpoint.data.get("sha256"):
         return
     same_vocabulary = corpus.vocab == checkpoint.vocab
     if same_vocabulary and allow_new_data:
         return
-    what = "this is another text" if same_vocabulary else "this is a text with other characters"
+    which = "a different text" if same_vocabulary else "a text with different characters"
     raise MismatchError(
-        f"run {resumable.run.name!r} was trained on {checkpoint.data.get('name')!r}, and {what}",
-        hint="go on with it by --allow-new-data"
-        if same_vocabulary
-        else "train a new run on it: charrnn train TEXT",
+        f"run {point.run.name!r} was trained on {checkpoint.data.get('name')!r}; this is {which}",
+        hint="add --allow-new-data" if same_vocabulary else "start a new run: charrnn train TEXT",
     )

@@ -1,76 +1,68 @@
-"""All that a run is at one step, taken down and taken up again: what resume files hold."""
+"""The live run: all that it is at one step, captured and restored."""
 
 import dataclasses
-import math
 import time
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 
-from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import FileFormatError
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.warm_start import grown_weights
-from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.training.job import TrainingJob
+from charrnn_cli.training.plan import Decisions
 from charrnn_cli.training.snapshot import RunCounters, TrainingSnapshot
-from charrnn_cli.training.trainer import Trainer, resume_tensor_shapes
+from charrnn_cli.training.trainer import Trainer, snapshot_shapes
 
 
 class RunState:
-    """The trainer, the run's progress, and who they are: `capture` and `restore` are each other's inverse."""
+    """A trainer and the run's counters; `capture` and `restore` are each other's inverse.
+
+    Begins where the job begins: from fresh or initial weights, or from its snapshot. `started` is
+    the moment when the work began, on `time.monotonic`'s clock.
+    Raises FileFormatError for a snapshot that does not fit the job.
+    """
 
     def __init__(
-        self,
-        trainer: Trainer,
-        corpus: Corpus,
-        config: TrainConfig,
-        run: str,
-        source: Mapping[str, Any],
-        started: float,
+        self, job: TrainingJob, decisions: Decisions, trainer: Trainer, started: float
     ) -> None:
-        self.trainer, self.progress = trainer, RunCounters()
-        self._corpus, self._config, self._run, self._source = corpus, config, run, source
-        self._started = started
+        self.trainer, self.counters = trainer, RunCounters()
         self.init_from: str | None = None
         """The checkpoint that the run began with."""
+        self._job, self._config = job, decisions.recorded(job.config)
+        self._source = {} if job.source is None else job.source.to_json()
+        self._started = started
+        if job.snapshot is not None:
+            self.restore(job.snapshot)
+            self.counters = dataclasses.replace(job.snapshot.counters, finished=False)
+            self._started -= self.counters.seconds
+            self.init_from = job.snapshot.checkpoint.data.get("init_from")
+        elif job.initial is not None:
+            trainer.load_initial_weights(grown_weights(job.initial, job.model))
+            self.init_from = f"{job.initial.run}@{job.initial.step}"
 
     @property
     def seconds(self) -> float:
-        """Of work, over all resumed parts."""
+        """Seconds of work, those of all resumed parts included."""
         return time.monotonic() - self._started
 
-    def load_initial_weights(self, initial: Checkpoint) -> None:
-        """Begin with a checkpoint's weights."""
-        self.trainer.load_initial_weights(grown_weights(initial, self.trainer.model.config))
-        self.init_from = f"{initial.run}@{initial.step}"
-
-    def resume(self, state: TrainingSnapshot) -> None:
-        """Go on from a saved state. Raises FileFormatError."""
-        self.restore(state)
-        self.progress = RunCounters.from_json(dict(state.progress))
-        self.progress.finished = False
-        self._started -= self.progress.seconds
-        self.init_from = state.checkpoint.data.get("init_from")
-
     def checkpoint(self, val_loss: float | None = None, *, interrupted: bool = False) -> Checkpoint:
-        """The model as it is evaluated and written out; copies."""
-        trainer = self.trainer
+        """Return the model as it is evaluated and saved; its arrays are copies."""
+        trainer, corpus = self.trainer, self._job.corpus
         return Checkpoint(
-            model=trainer.model.config,
-            vocab=self._corpus.vocab,
+            model=self._job.model,
+            vocab=corpus.vocab,
             weights=trainer.evaluated.export(),
-            run=self._run,
+            run=self._job.run.name,
             step=trainer.step,
             epoch=trainer.epoch,
             train_loss=trainer.train_loss if trainer.step else None,
             val_loss=val_loss,
             train=self._config.to_json(),
             data={
-                "name": self._corpus.name,
-                "sha256": self._corpus.sha256,
-                "characters": len(self._corpus),
-                "commonest": self._corpus.vocab.characters[int(self._corpus.counts_V.argmax())],
+                "name": corpus.name,
+                "sha256": corpus.sha256,
+                "characters": len(corpus),
+                "commonest": corpus.vocab.characters[int(corpus.counts_V.argmax())],
                 **({"init_from": self.init_from} if self.init_from else {}),
             },
             versions={"torch": torch.__version__},
@@ -80,26 +72,34 @@ class RunState:
     def capture(
         self, val_loss: float | None = None, *, interrupted: bool = False
     ) -> TrainingSnapshot:
-        """Everything, as a resume file holds it; copies."""
+        """Return everything that a resume file holds; its arrays are copies."""
         checkpoint = self.checkpoint(val_loss, interrupted=interrupted)
-        self.progress.train_loss = checkpoint.train_loss
-        self.progress.lr_scale = self.trainer.lr_scale
-        self.progress.seconds = self.seconds
+        self.counters.train_loss = checkpoint.train_loss
+        self.counters.lr_scale = self.trainer.lr_scale
+        self.counters.seconds = self.seconds
         return TrainingSnapshot(
             checkpoint=checkpoint,
             tensors=self.trainer.snapshot(),
-            progress=dataclasses.asdict(self.progress),
+            counters=dataclasses.replace(self.counters),
             source=self._source,
         )
 
-    def restore(self, state: TrainingSnapshot) -> None:
-        """Weights, optimizer, recurrent state and position; the progress stays. Raises FileFormatError."""
-        trainer, step = self.trainer, state.checkpoint.step
-        expected = resume_tensor_shapes(trainer.model.config, self._config) if step else {}
-        if step and {name: array.shape for name, array in state.tensors.items()} != expected:
-            raise FileFormatError(f"the state of run {self._run!r} does not fit its configuration")
-        trainer.restore(state.checkpoint.weights, state.tensors)
-        trainer.step = step
-        loss = state.checkpoint.train_loss
-        trainer.train_loss = math.nan if loss is None else loss
-        trainer.lr_scale = float(state.progress["lr_scale"])
+    def restore(self, snapshot: TrainingSnapshot, lr_scale: float | None = None) -> None:
+        """Go to the snapshot's step, with another `lr_scale` if it is given; the counters stay.
+
+        Raises FileFormatError for tensors that do not fit the configuration.
+        """
+        checkpoint = snapshot.checkpoint
+        shapes = snapshot_shapes(self._job.model, self._config) if checkpoint.step else {}
+        actual = {name: array.shape for name, array in snapshot.tensors.items()}
+        if checkpoint.step and actual != shapes:
+            raise FileFormatError(
+                f"the resume file of run {self._job.run.name!r} does not fit its configuration"
+            )
+        self.trainer.restore(
+            checkpoint.weights,
+            snapshot.tensors,
+            step=checkpoint.step,
+            train_loss=checkpoint.train_loss,
+            lr_scale=snapshot.counters.lr_scale if lr_scale is None else lr_scale,
+        )

@@ -1,6 +1,6 @@
 """What a resume file holds, read and written."""
 
-import math
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,31 +24,70 @@ from charrnn_cli.storage.tensor_writer import write_tensors
 from charrnn_cli.storage.tensorfile import TensorSpec, read_open_header, read_verified
 
 
+@dataclass(kw_only=True, slots=True)
+class RunCounters:
+    """Numbers that a run keeps from one process to the next."""
+
+    train_loss: float | None = None
+    """Nats per character, smoothed over about the last 50 steps, dropout on."""
+    lr_scale: float = 1.0
+    """Factor on the learning rate; halved after each divergence."""
+    last_saved_step: int = 0
+    """The last step whose evaluation and step file, where due, are done."""
+    best_step: int | None = None
+    best_val_loss: float | None = None
+    """Nats per character."""
+    evaluations_since_best: int = 0
+    divergences: int = 0
+    seconds: float = 0.0
+    """Seconds of work, those of all resumed parts included."""
+    finished: bool = False
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        """Raises FileFormatError for counters that are missing, unknown or of another type."""
+        defaults = dataclasses.asdict(cls())
+        if raw.keys() != defaults.keys():
+            names = ", ".join(sorted(raw.keys() ^ defaults.keys()))
+            raise FileFormatError(f"the resume file is damaged or of another version: {names}")
+        return cls(**raw)
+
+    def record_evaluation(self, step: int, val_loss: float) -> bool:
+        """Count an evaluation with a finite loss, and return whether it is the best so far."""
+        best = self.best_val_loss is None or val_loss < self.best_val_loss
+        if best:
+            self.best_step, self.best_val_loss = step, val_loss
+        self.evaluations_since_best = 0 if best else self.evaluations_since_best + 1
+        return best
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingSnapshot:
-    """A checkpoint, and all else that going on needs."""
+    """A run at one step: a checkpoint, and everything else that continuing needs."""
 
     checkpoint: Checkpoint
     tensors: Mapping[str, Array]
-    """Optimizer moments and the recurrent state, by names that the trainer chose."""
-    progress: Mapping[str, Any]
-    """Plain numbers: best, elapsed, averages, and whether the run is finished."""
+    """Optimizer moments and the recurrent state; see `trainer.snapshot_shapes`."""
+    counters: RunCounters
     source: Mapping[str, Any]
-    """Where the text is and how it was read, so that resuming needs no TEXT."""
+    """Where the text is and how it is read (`Source.to_json`), so that resuming needs no TEXT."""
 
 
-def save_resume(run: Run, state: TrainingSnapshot) -> None:
-    """Replace the run's resume file; the one before stays as `resume.previous`. Raises StorageError."""
-    specs, pieces = checkpoint_tensors(state.checkpoint, prefix="model.")
-    for name, array in state.tensors.items():
+def save_resume(run: Run, snapshot: TrainingSnapshot) -> None:
+    """Replace the run's resume file; the previous one stays as `resume.previous`.
+
+    Raises StorageError.
+    """
+    specs, pieces = checkpoint_tensors(snapshot.checkpoint, prefix="model.")
+    for name, array in snapshot.tensors.items():
         specs[name] = TensorSpec("F32", array.shape)
         pieces[name] = tensor_bytes(array)
     metadata = {
-        **checkpoint_metadata(state.checkpoint),
-        "progress": dict(state.progress),
-        "source": dict(state.source),
+        **checkpoint_metadata(snapshot.checkpoint),
+        "progress": dataclasses.asdict(snapshot.counters),
+        "source": dict(snapshot.source),
+        "finished": snapshot.counters.finished,
     }
-    metadata["finished"] = bool(state.progress["finished"])
     keep_previous(run.resume_path, run.previous_resume_path)
     with write_tensors(run.resume_path, RESUME_KIND, specs, metadata, replace=True) as tensors:
         for name in tensors.order:
@@ -72,42 +111,6 @@ def load_resume(path: Path) -> TrainingSnapshot:
         tensors={
             name: finite_array(tensors[name], header.tensors[name].shape, path) for name in others
         },
-        progress=header.metadata["progress"],
+        counters=RunCounters.from_json(header.metadata["progress"]),
         source=header.metadata["source"],
     )
-
-
-@dataclass(kw_only=True, slots=True)
-class RunCounters:
-    """What a run knows about itself besides its tensors; plain numbers, kept in the resume file."""
-
-    train_loss: float | None = None
-    lr_scale: float = 1.0
-    last_saved_step: int = 0
-    """The last step after which evaluation and saving, where due, were done."""
-    best_step: int | None = None
-    best_val_loss: float | None = None
-    evaluations_since_best: int = 0
-    """Evaluations since the best one."""
-    divergences: int = 0
-    seconds: float = 0.0
-    """Of work, over all resumed parts."""
-    finished: bool = False
-
-    @classmethod
-    def from_json(cls, raw: dict[str, Any]) -> Self:
-        """Raises FileFormatError."""
-        try:
-            return cls(**raw)
-        except TypeError as error:
-            raise FileFormatError(f"the resume file is damaged: {error}") from error
-
-    def record_evaluation(self, step: int, val_loss: float) -> bool:
-        """Take in an evaluation's loss; whether it is the best so far."""
-        best = math.isfinite(val_loss) and (
-            self.best_val_loss is None or val_loss < self.best_val_loss
-        )
-        if best:
-            self.best_step, self.best_val_loss = step, val_loss
-        self.evaluations_since_best = 0 if best else self.evaluations_since_best + 1
-        return best

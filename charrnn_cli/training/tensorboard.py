@@ -1,15 +1,15 @@
-"""Events of a run for TensorBoard, which is an extra."""
+"""Events of a run as TensorBoard figures; TensorBoard is an extra."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from charrnn_cli.errors import ConfigError
-from charrnn_cli.events import Evaluated, Sampled, StepLogged, TrainEvent
+from charrnn_cli.events import Evaluated, Sampled, StepLogged, TrainEvent, TrainingStarted
 from charrnn_cli.units import bits_per_character
 
 
 def check_tensorboard() -> None:
-    """Raises ConfigError where it is not installed: before anything is trained."""
+    """Raise ConfigError if TensorBoard is not installed. Call before training starts."""
     import importlib.util
 
     if importlib.util.find_spec("tensorboard") is None:
@@ -17,19 +17,25 @@ def check_tensorboard() -> None:
 
 
 def log_to_tensorboard(events: Iterable[TrainEvent], directory: Path) -> Iterator[TrainEvent]:
-    """Pass events on, their figures written to `directory`."""
+    """Yield the events, and write their figures to a folder of the run's name in `directory`."""
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(str(directory)) as writer:
+    writer: SummaryWriter | None = None
+    try:
         for event in events:
-            step = getattr(event, "step", 0)
-            for name, value in _figures(event).items():
-                writer.add_scalar(name, value, step)
-            if isinstance(event, Sampled):
-                writer.add_text(
-                    "sample", f"    {event.prime}{event.text}".replace("\n", "\n    "), step
-                )
+            if isinstance(event, TrainingStarted):
+                writer = SummaryWriter(str(directory / event.run))
+            elif writer is not None:
+                step = event.step
+                for name, value in _figures(event).items():
+                    writer.add_scalar(name, value, step)
+                if isinstance(event, Sampled):
+                    text = f"    {event.prime}{event.text}".replace("\n", "\n    ")
+                    writer.add_text("sample", text, step)
             yield event
+    finally:
+        if writer is not None:
+            writer.close()
 
 
 def _figures(event: TrainEvent) -> dict[str, float]:

@@ -1,7 +1,7 @@
-"""Model, optimizer and position: all that a training step changes, and one step."""
+"""One step of truncated BPTT, and all that it changes: model, optimizer, recurrent state."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,56 +12,59 @@ from torch.nn import functional
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.errors import MemoryShortageError
 from charrnn_cli.text.rows import IGNORED
-from charrnn_cli.training.batch_loader import BatchLoader, has_room
+from charrnn_cli.training.batch_loader import Batch, BatchLoader, has_room
 from charrnn_cli.training.device import autocast
 from charrnn_cli.training.dropout import DropoutMasks
 from charrnn_cli.training.network import CharRNN, RecurrentState
 from charrnn_cli.training.optimizer import AdamW, global_norm, learning_rate
+from charrnn_cli.training.plan import Decisions
 from charrnn_cli.training.windows import Windows
 
 # T time · B batch rows · V vocabulary
 
 Tensors = Mapping[str, npt.NDArray[np.float32]]
 
-SMOOTHING = 0.98  # the reported train loss is a mean over about the last 1 / (1 - 0.98) steps
-DIVERGENCE_FACTOR = 10.0  # times the loss of a guess among all characters
+SMOOTHING = 0.98  # the reported train loss averages about the last 1 / (1 - 0.98) steps
+DIVERGENCE_FACTOR = 10.0  # times the loss of guessing uniformly among all characters
+AVERAGE_WARMUP = 10  # steps in which the weight average still forgets the random beginning
 
-# Steps between looks at the loss: on an accelerator each look waits until all that was asked for is computed.
+# Steps between looks at the loss. On an accelerator a look waits for everything queued before it.
 CHECK_EVERY = {"cpu": 1, "cuda": 32, "mps": 32}
 
 
 class Trainer:
-    """Stateful truncated BPTT: the recurrent state goes from window to window, from zero where a window says so.
+    """Stateful truncated BPTT: the recurrent state is carried from window to window.
 
-    Everything random is a function of (seed, step), so `snapshot` and `restore` continue a run bit for bit.
+    Everything random is a function of (seed, step), so that `snapshot` and `restore` continue a run
+    bit for bit. `frequencies_V` are the symbols' fractions of the training text, (V,), for the
+    initial output bias; None for a model whose weights are loaded next.
     """
 
     def __init__(
         self,
         model: ModelConfig,
         config: TrainConfig,
+        decisions: Decisions,
         windows: Windows,
-        total_steps: int,
         frequencies_V: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        assert config.seed is not None
-        assert config.dropout is not None
         self.config = config
+        self.decisions = decisions
         self.windows = windows
-        self.total_steps = total_steps
-        self.device = torch.device(config.device)
+        self.device = torch.device(decisions.device)
         self.model = CharRNN(model)
-        self.model.initialize(config.seed, config.initialization, frequencies_V)
+        self.model.initialize(decisions.seed, config.initialization, frequencies_V)
         self.model.to(self.device)
         self.optimizer = AdamW(self.model, config)
-        self._masks = DropoutMasks(config.dropout, config.seed, config.batch_size)
+        self._masks = DropoutMasks(decisions.dropout, decisions.seed, config.batch_size)
         self._parameters = tuple(self.optimizer.parameters.values())
         self._average: CharRNN | None = None
         if config.ema:
             self._average = CharRNN(model)
             self._average.load(self.model.export())
             self._average.to(self.device)
-        self._batches = BatchLoader(windows, self.device, resident=has_room(windows, self.device))
+        resident = has_room(windows, self.device)
+        self._batches = BatchLoader(windows, self.device, resident=resident)
         self._state: RecurrentState | None = None
         self._smoothed = torch.tensor(math.nan, device=self.device)
         self._healthy = torch.tensor(True, device=self.device)
@@ -71,44 +74,44 @@ class Trainer:
         self.characters = 0
         """Targets trained on since this object was made."""
         self.lr_scale = 1.0
-        """Halved after each divergence."""
+        """Factor on the learning rate; halved after each divergence."""
         self.parts = 1
-        """The batch goes through the model in so many parts, one after the other; more where memory is short."""
+        """Parts in which the batch passes through the model; more where memory is short."""
 
     def load_initial_weights(self, weights: Tensors) -> None:
-        """Take these weights before the first step."""
+        """Replace the fresh weights before the first step."""
         self.model.load(weights)
         if self._average is not None:
             self._average.load(weights)
 
     @property
     def evaluated(self) -> CharRNN:
-        """The model to evaluate and to save: the average of the weights where there is one."""
+        """The model that is evaluated and saved: the weight average if there is one."""
         return self.model if self._average is None else self._average
 
     @property
     def train_loss(self) -> float:
-        """Smoothed, nats a character, dropout on; nan before the first step."""
+        """Nats per character, smoothed, dropout on; nan before the first step."""
         return self._smoothed.item()
-
-    @train_loss.setter
-    def train_loss(self, value: float) -> None:
-        self._smoothed = torch.tensor(value, device=self.device)
 
     @property
     def epoch(self) -> float:
+        """Passes over the training text so far."""
         return self.step / self.windows.per_epoch
 
     @property
     def learning_rate(self) -> float:
-        return self.lr_scale * learning_rate(self.config, self.step, self.total_steps)
+        """The learning rate of the next step."""
+        return self.lr_scale * learning_rate(self.config, self.step, self.decisions.steps)
 
     def update(self) -> bool:
-        """One step on the next window. False, with nothing changed, when it has blown up: see `is_healthy`.
+        """Train on the next window. Return False, with nothing changed, after a divergence.
 
-        On an accelerator that is looked at every 32 steps alone, so that it never waits: until then, what is not
-        finite spreads to every later loss, and `is_healthy` tells it before anything is evaluated or saved.
-        Where the device's memory does not suffice, the batch is halved into more parts, with the same result.
+        An accelerator is asked only every 32 steps, so that it never waits. In between, a value
+        that is not finite spreads to every later loss, so `is_healthy` still reports it before
+        anything is evaluated or saved. Where the device's memory is too small, the batch is split
+        into twice as many parts, with the same result.
+        Raises MemoryShortageError if not even one row fits.
         """
         while True:
             try:
@@ -122,7 +125,7 @@ class Trainer:
                     ) from None
                 self.parts *= 2
         norm = global_norm(gradients)
-        self._healthy = torch.isfinite(norm) & (loss < self._limit)  # which is false for nan
+        self._healthy = torch.isfinite(norm) & (loss < self._limit)  # a nan loss compares false
         if self.step % self._check_every == 0 and not self.is_healthy():
             return False
         self.optimizer.step(gradients, norm, self.step, self.learning_rate)
@@ -134,104 +137,131 @@ class Trainer:
         return True
 
     def is_healthy(self) -> bool:
-        """Whether the last step's loss and gradient were finite, and the loss not absurd: ten times a blind guess."""
+        """Whether the last loss and gradient were finite, and the loss below its limit."""
         return bool(self._healthy.item())
 
     def _gradients(self) -> tuple[Tensor, tuple[Tensor, ...], RecurrentState, int]:
-        """The mean loss of the next window, its gradients, the state after it, and its number of targets."""
+        """The next window's mean loss, gradients, state after it, and number of targets."""
         batch, batch_size = self._batches.batch(self.step), self.config.batch_size
         before = self._state_before(batch.reset_rows)
         self._masks.step = self.step
         total, sums, states = torch.zeros((), device=self.device), None, []
         for part in range(self.parts):
             rows = slice(batch_size * part // self.parts, batch_size * (part + 1) // self.parts)
-            self._masks.rows = rows
-            part_state = (
-                None
-                if before is None
-                else [tuple(tensor[:, rows] for tensor in layer) for layer in before]
-            )
-            with autocast(self.device, self.config.precision):
-                logits_TBV, state = self.model(
-                    batch.inputs[:, rows], part_state, self._masks or None
-                )
-            targets = batch.targets[:, rows].flatten()
-            logits = logits_TBV.flatten(0, 1).float()
-            loss = (
-                functional.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum")
-                / batch.count
-            )
+            loss, state = self._loss_of_rows(batch, before, rows)
             gradients = torch.autograd.grad(loss, self._parameters)
-            sums = (
-                gradients
-                if sums is None
-                else tuple(one.add_(other) for one, other in zip(sums, gradients, strict=True))
-            )
+            sums = gradients if sums is None else _added(sums, gradients)
             total = total + loss.detach()
-            # float32, so that what a resume file holds is exactly what an uninterrupted run goes on with
+            # float32, so that a resume file holds exactly what an uninterrupted run continues with
             states.append([tuple(tensor.detach().float() for tensor in layer) for layer in state])
         assert sums is not None
-        if self.parts == 1:
-            return total, sums, states[0], batch.count
-        joined = [
-            tuple(torch.cat(tensors, dim=1) for tensors in zip(*layers, strict=True))
-            for layers in zip(*states, strict=True)
-        ]
+        joined = states[0] if self.parts == 1 else _joined_rows(states)
         return total, sums, joined, batch.count
 
+    def _loss_of_rows(
+        self, batch: Batch, before: RecurrentState | None, rows: slice
+    ) -> tuple[Tensor, RecurrentState]:
+        """The sum of some rows' losses over the number of all the batch's targets."""
+        self._masks.rows = rows
+        state = before
+        if before is not None:
+            state = [tuple(tensor[:, rows] for tensor in layer) for layer in before]
+        with autocast(self.device, self.decisions.precision):
+            logits_TBV, state = self.model(batch.inputs[:, rows], state, self._masks or None)
+        loss = functional.cross_entropy(
+            logits_TBV.flatten(0, 1).float(),
+            batch.targets[:, rows].flatten(),
+            ignore_index=IGNORED,
+            reduction="sum",
+        )
+        return loss / batch.count, state
+
     def _state_before(self, reset_rows_B: Tensor | None) -> RecurrentState | None:
-        """The state that the last window left, zero in the rows that start afresh."""
+        """The state after the last window, zero in the rows that are reset."""
         if self._state is None or reset_rows_B is None:
             return self._state
-        gone_1B1 = reset_rows_B[None, :, None]
+        mask_1B1 = reset_rows_B[None, :, None]
         return [
-            tuple(tensor.masked_fill(gone_1B1, 0.0) for tensor in layer) for layer in self._state
+            tuple(tensor.masked_fill(mask_1B1, 0.0) for tensor in layer) for layer in self._state
         ]
 
     @torch.no_grad()
     def _update_average(self, average: CharRNN) -> None:
-        # In the first steps the decay is lower, so that the average forgets the random beginning.
-        decay = min(self.config.ema, self.step / (self.step + 10))
+        """Move the weight average; its decay rises from 0, so that it forgets the initial weights.
+
+        The warm-up follows TensorFlow's ExponentialMovingAverage, which bounds the decay by
+        (1 + step) / (10 + step).
+        """
+        decay = min(self.config.ema, self.step / (self.step + AVERAGE_WARMUP))
         for mean, parameter in zip(average.parameters(), self._parameters, strict=True):
             mean.lerp_(parameter, 1 - decay)
 
     def snapshot(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Copies of all that a step changes besides the weights of `evaluated`."""
+        """Return copies of the tensors that a step changes, apart from the weights of `evaluated`.
+
+        Names and shapes are those of `snapshot_shapes`.
+        """
         tensors = dict(self.optimizer.state())
         if self._average is not None:
-            tensors |= {f"raw.{name}": tensor for name, tensor in self.optimizer.parameters.items()}
+            raw = self.optimizer.parameters.items()
+            tensors |= {f"raw.{name}": tensor for name, tensor in raw}
         for layer, parts in enumerate(self._state or ()):
             for number, part in enumerate(parts):
                 tensors[f"state.{layer}.{number}"] = part
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
 
-    def restore(self, weights: Tensors, tensors: Tensors) -> None:
-        """Continue from the weights of `evaluated` and a `snapshot`; the caller sets step, train_loss and lr_scale."""
-        self._healthy = torch.tensor(True, device=self.device)
+    def restore(
+        self,
+        weights: Tensors,
+        tensors: Tensors,
+        *,
+        step: int,
+        train_loss: float | None,
+        lr_scale: float,
+    ) -> None:
+        """Continue from the weights of `evaluated`, a `snapshot` and a position."""
         self.evaluated.load(weights)
         if self._average is not None:
             self.model.load({name: tensors[f"raw.{name}"] for name in weights})
         moments = {name: torch.from_numpy(tensors[name].copy()) for name in self.optimizer.state()}
         self.optimizer.load(moments)
-        parts = 2 if self.model.config.cell == "lstm" else 1
         self._state = None
         if "state.0.0" in tensors:
             self._state = [
                 tuple(
                     torch.from_numpy(tensors[f"state.{layer}.{number}"].copy()).to(self.device)
-                    for number in range(parts)
+                    for number in range(_tensors_per_state(self.model.config))
                 )
                 for layer in range(self.model.config.layers)
             ]
+        self.step, self.lr_scale = step, lr_scale
+        loss = math.nan if train_loss is None else train_loss
+        self._smoothed = torch.tensor(loss, device=self.device)
+        self._healthy = torch.tensor(True, device=self.device)
 
 
-def resume_tensor_shapes(model: ModelConfig, config: TrainConfig) -> dict[str, tuple[int, ...]]:
-    """Every tensor of a `snapshot`, for checking a file before it is used."""
+def snapshot_shapes(model: ModelConfig, config: TrainConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of a `snapshot`, to check a file before it is used."""
     kinds = ["exp_avg", "exp_avg_sq", *(["raw"] if config.ema else [])]
-    shapes = {
-        f"{kind}.{name}": shape for kind in kinds for name, shape in model.tensor_shapes().items()
-    }
+    weights = model.tensor_shapes()
+    shapes = {f"{kind}.{name}": shape for kind in kinds for name, shape in weights.items()}
     for layer in range(model.layers):
-        for number in range(2 if model.cell == "lstm" else 1):
+        for number in range(_tensors_per_state(model)):
             shapes[f"state.{layer}.{number}"] = (1, config.batch_size, model.size)
     return shapes
+
+
+def _tensors_per_state(model: ModelConfig) -> int:
+    return 2 if model.cell == "lstm" else 1
+
+
+def _added(sums: Sequence[Tensor], gradients: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    return tuple(one.add_(other) for one, other in zip(sums, gradients, strict=True))
+
+
+def _joined_rows(states: Sequence[RecurrentState]) -> RecurrentState:
+    """The states of the parts of a batch, side by side."""
+    return [
+        tuple(torch.cat(tensors, dim=1) for tensors in zip(*layers, strict=True))
+        for layers in zip(*states, strict=True)
+    ]

@@ -1,4 +1,4 @@
-"""The training text as windows: what a step reads in each row, and where a row starts afresh."""
+"""What each step reads: the training text as windows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,47 +24,45 @@ class Window:
     inputs: npt.NDArray[np.int64]
     """Ids, (T, B)."""
     targets: npt.NDArray[np.int64]
-    """The character after each input, (T, B); IGNORED where a document has ended."""
+    """The character after each input, (T, B); IGNORED after the end of a document."""
     reset_rows: npt.NDArray[np.bool_] | None
-    """Rows whose state is zero before this window, (B,); None where there is none such."""
+    """Mask (B,) of rows whose state is reset before this window; None if no row is."""
     count: int
-    """Targets that count."""
+    """Targets that are not IGNORED."""
 
 
 class Windows(Protocol):
-    """Every step's window: a function of the step alone."""
+    """Every step's window, a function of the step alone."""
 
     per_epoch: int
+    """Windows in one pass over the text."""
     batch_size: int
     seq_len: int
 
     def at(self, step: int) -> Window:
-        """The window of a step, counted from 0 over all epochs."""
+        """Return the window of a step, counted from 0 over all epochs."""
 
 
 def make_windows(
-    corpus: Corpus, split: Split, config: TrainConfig
+    corpus: Corpus, split: Split, config: TrainConfig, seed: int
 ) -> "TrainWindows | DocumentWindows":
-    """Raises TextError for a text that is too short for the batch."""
-    apart = keeps_documents_apart(corpus, config)
-    return (
-        DocumentWindows(corpus, split.train, config)
-        if apart
-        else TrainWindows(corpus, split.train, config)
-    )
+    """Build the windows of a training text. Raises TextError for a text too short for the batch."""
+    if keeps_documents_apart(corpus, config):
+        return DocumentWindows(corpus, split.train, config, seed)
+    return TrainWindows(corpus, split.train, config, seed)
 
 
 def fitting_batch_size(corpus: Corpus, split: Split, config: TrainConfig) -> int:
-    """The configured batch, or the largest that leaves a window of text to each row.
+    """Return the configured batch size, or the largest that leaves each row one window of text.
 
-    Raises TextError for a text below seq len + 2 characters; documents that are kept apart may be shorter.
+    Raises TextError for a text below seq len + 2 characters, unless documents are kept apart.
     """
     if keeps_documents_apart(corpus, config):
-        windows = int(_windows_of(split.train, config.seq_len).sum())
+        windows = int(_windows_per_document(split.train, config.seq_len).sum())
         if not windows:
             raise TextError(
-                "no document has a second character to foretell",
-                hint="--separator '\\n' makes one text of them",
+                "every document is a single character, so there is nothing to predict",
+                hint="join the documents with --separator '\\n'",
             )
         return min(config.batch_size, windows)
     if split.train_characters < config.seq_len + 2:
@@ -77,14 +75,17 @@ def fitting_batch_size(corpus: Corpus, split: Split, config: TrainConfig) -> int
 
 
 class TrainWindows:
-    """The training text as B contiguous rows, cut into windows of T characters.
+    """A training text as B contiguous rows, cut into windows of T characters.
 
-    An epoch has (N - 1) // (B·T) windows. A target is the text's next character, also across a window's edge.
-    The state goes from window to window, and starts at zero each epoch and in a share of all windows: else the model
-    would hardly ever see how a text begins, and write nonsense after a short prime.
+    An epoch has (N - 1) // (B·T) windows. A target is the text's next character, also across the
+    edge of a window. The recurrent state is carried from window to window. It starts at zero in
+    every epoch, and in a fraction `reset` of all windows: without that the model hardly ever sees
+    how a text begins, and writes nonsense after a short prime.
     """
 
-    def __init__(self, corpus: Corpus, spans: Sequence[Span], config: TrainConfig) -> None:
+    def __init__(
+        self, corpus: Corpus, spans: Sequence[Span], config: TrainConfig, seed: int
+    ) -> None:
         self._corpus = corpus
         self._spans = spans
         self._starts = np.cumsum([0, *(stop - start for start, stop in spans)])
@@ -93,37 +94,43 @@ class TrainWindows:
         self.per_epoch = (num_characters - 1) // (self.batch_size * self.seq_len)
         if not self.per_epoch:
             needed = self.batch_size * self.seq_len + 1
+            fitting = max(1, (num_characters - 1) // self.seq_len)
             raise TextError(
-                f"batch size {self.batch_size:,} x seq len {self.seq_len:,} needs {needed:,} characters "
-                f"to train on, and this text leaves {num_characters:,}",
-                hint=f"use --batch-size {max(1, (num_characters - 1) // self.seq_len)} or a smaller --seq-len",
+                f"batch size {self.batch_size:,} x seq len {self.seq_len:,} needs {needed:,} "
+                f"characters of training text, and this text leaves {num_characters:,}",
+                hint=f"use --batch-size {fitting} or a smaller --seq-len",
             )
         self._row_length = num_characters // self.batch_size
-        self._reset, self._seed = config.reset, config.seed or 0
+        self._reset_probability, self._seed = config.reset, seed
 
     @property
     def num_symbols(self) -> int:
         return len(self._corpus.vocab)
 
     def at(self, step: int) -> Window:
-        """The window of a step."""
+        """Return the window of a step."""
         ids_TB = np.empty((self.seq_len + 1, self.batch_size), np.int64)
         for row, start in enumerate(self.starts(step % self.per_epoch)):
             self.read_into(ids_TB[:, row], int(start))
         return Window(ids_TB[:-1], ids_TB[1:], self.reset_rows(step), ids_TB[1:].size)
 
     def reset_rows(self, step: int) -> npt.NDArray[np.bool_] | None:
-        """Rows that start at the zero state, (B,): all at an epoch's first window, later a share by (seed, step)."""
+        """Return the mask (B,) of rows that start from the zero state; None if no row does.
+
+        All rows do in an epoch's first window, later a random fraction given by (seed, step).
+        """
         if step % self.per_epoch == 0:
             return np.ones(self.batch_size, bool)
-        if not self._reset:
+        if not self._reset_probability:
             return None
-        raw_B = np.random.PCG64(derive_seed("reset", self._seed, step)).random_raw(self.batch_size)
-        reset_rows_B: npt.NDArray[np.bool_] = (raw_B >> np.uint64(11)) * 2.0**-53 < self._reset
-        return reset_rows_B if reset_rows_B.any() else None
+        words = derive_seed("reset", self._seed, step)
+        raw_B = np.random.PCG64(words).random_raw(self.batch_size)
+        mask_B: npt.NDArray[np.bool_]
+        mask_B = (raw_B >> np.uint64(11)) * 2.0**-53 < self._reset_probability
+        return mask_B if mask_B.any() else None
 
     def starts(self, window: int) -> npt.NDArray[np.int64]:
-        """Where each row of a window starts in the training text, (B,)."""
+        """Return where each row of a window starts in the training text, (B,)."""
         return np.arange(self.batch_size) * self._row_length + window * self.seq_len
 
     def read_into(self, ids_T: npt.NDArray[Any], start: int) -> None:
@@ -140,64 +147,68 @@ class TrainWindows:
 
 
 class DocumentWindows:
-    """Documents kept apart: each is cut into windows of T characters, the last filled up with targets that are ignored.
+    """Documents kept apart, each cut into windows of T characters.
 
-    The windows of all documents, W, stand one behind the other; each of the B rows reads W // B of them, its state
-    zero where a document or the epoch starts. Documents are shuffled by (seed, epoch) where that is wanted.
+    The last window of a document is padded with IGNORED targets. The windows of all documents, W,
+    follow one another; each of the B rows reads W // B of them. The state is zero where a document
+    or the epoch starts. With `shuffle_documents` the order is a function of (seed, epoch).
     """
 
-    def __init__(self, corpus: Corpus, spans: Sequence[Span], config: TrainConfig) -> None:
+    def __init__(
+        self, corpus: Corpus, spans: Sequence[Span], config: TrainConfig, seed: int
+    ) -> None:
         self._corpus = corpus
         self._spans_D2 = np.array(spans, np.int64).reshape(-1, 2)
-        self._windows_D = _windows_of(spans, config.seq_len)
-        self._seed = config.seed if config.shuffle_documents else None
+        self._windows_D = _windows_per_document(spans, config.seq_len)
+        self._seed = seed if config.shuffle_documents else None
         self.batch_size, self.seq_len = config.batch_size, config.seq_len
         total = int(self._windows_D.sum())
         self.per_epoch = total // self.batch_size
         if not self.per_epoch:
             raise TextError(
-                f"batch size {self.batch_size:,} needs as many windows of {self.seq_len:,} characters, "
-                f"and these {len(spans):,} documents have {total:,}",
+                f"batch size {self.batch_size:,} needs as many windows of {self.seq_len:,} "
+                f"characters, and these {len(spans):,} documents have {total:,}",
                 hint=f"use --batch-size {max(1, total)}",
             )
-        self._epoch, self._order_D, self._ends_D = (
-            -1,
-            np.arange(len(spans)),
-            np.cumsum(self._windows_D),
-        )
+        self._epoch, self._order_D = -1, np.arange(len(spans))
+        self._ends_D = np.cumsum(self._windows_D)
 
     def at(self, step: int) -> Window:
-        """The window of a step."""
+        """Return the window of a step."""
         epoch, window = divmod(step, self.per_epoch)
-        self._arrange(epoch)
+        self._shuffle(epoch)
         inputs_TB = np.zeros((self.seq_len, self.batch_size), np.int64)
         targets_TB = np.full_like(inputs_TB, IGNORED)
         reset_rows_B, total = np.full(self.batch_size, window == 0), 0
         for row in range(self.batch_size):
-            place = row * self.per_epoch + window
-            rank = int(np.searchsorted(self._ends_D, place, side="right"))
-            document = self._order_D[rank]
-            number = place - int(self._ends_D[rank] - self._windows_D[document])
-            start = int(self._spans_D2[document, 0]) + number * self.seq_len
-            count = min(self.seq_len, int(self._spans_D2[document, 1]) - 1 - start)
-            ids = self._corpus.read(start, start + count + 1)
+            start, stop, is_first = self._place(row * self.per_epoch + window)
+            count = stop - start
+            ids = self._corpus.read(start, stop + 1)
             inputs_TB[:count, row], targets_TB[:count, row] = ids[:-1], ids[1:]
-            reset_rows_B[row] |= number == 0
+            reset_rows_B[row] |= is_first
             total += count
         return Window(inputs_TB, targets_TB, reset_rows_B if reset_rows_B.any() else None, total)
 
-    def _arrange(self, epoch: int) -> None:
+    def _place(self, window: int) -> tuple[int, int, bool]:
+        """The inputs of one of the W windows, (start, stop), and whether a document begins there."""
+        rank = int(np.searchsorted(self._ends_D, window, side="right"))
+        document = self._order_D[rank]
+        number = window - int(self._ends_D[rank] - self._windows_D[document])
+        first, last = (int(edge) for edge in self._spans_D2[document])
+        start = first + number * self.seq_len
+        return start, min(start + self.seq_len, last - 1), number == 0
+
+    def _shuffle(self, epoch: int) -> None:
         if self._seed is None or epoch == self._epoch:
             return
-        # Raw numbers sorted: the same for ever, as a library's shuffle is not.
-        raw = np.random.PCG64(derive_seed("shuffle", self._seed, epoch)).random_raw(
-            len(self._windows_D)
-        )
-        self._epoch, self._order_D = epoch, np.argsort(raw, kind="stable")
+        # Sorted raw numbers stay the same in every numpy; a library's shuffle may change.
+        words = derive_seed("shuffle", self._seed, epoch)
+        raw_D = np.random.PCG64(words).random_raw(len(self._windows_D))
+        self._epoch, self._order_D = epoch, np.argsort(raw_D, kind="stable")
         self._ends_D = np.cumsum(self._windows_D[self._order_D])
 
 
-def _windows_of(spans: Sequence[Span], seq_len: int) -> npt.NDArray[np.int64]:
-    """How many windows each document has, (D,): its characters but the last are inputs."""
+def _windows_per_document(spans: Sequence[Span], seq_len: int) -> npt.NDArray[np.int64]:
+    """Windows of each document, (D,); all its characters but the last are inputs."""
     lengths_D = np.array([stop - start for start, stop in spans], np.int64)
     return -((1 - lengths_D) // seq_len)

@@ -3,10 +3,8 @@
 from importlib import resources
 from pathlib import Path
 
-from charrnn_cli.cli.running import start_run
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.training_run import Session
-from charrnn_cli.config import from_preset
+from charrnn_cli.cli.training_run import TrainingRun
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 
@@ -21,9 +19,8 @@ def demo() -> None:
 
     Example: charrnn demo
     """
-    model, config = from_preset("default", SETTINGS)
     with resources.as_file(resources.files("charrnn_cli") / "data" / "alice.txt") as text:
-        run = start_run(Session(), Source((Path(text),)), model, config)
+        run = TrainingRun().new(Source((Path(text),)), SETTINGS)
 
     from charrnn_cli.model.checkpoint import load_checkpoint
     from charrnn_cli.model.sampling import generate

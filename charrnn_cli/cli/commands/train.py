@@ -15,9 +15,8 @@ from charrnn_cli.cli.options.completion import (
 from charrnn_cli.cli.options.config_file import load_config, to_toml
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.options.parsers import parse_dropout, parse_duration
-from charrnn_cli.cli.running import resume_run, start_run
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.training_run import Session
+from charrnn_cli.cli.training_run import TrainingRun
 from charrnn_cli.config import (
     PRESETS,
     Cell,
@@ -300,7 +299,7 @@ def train(
     Example: charrnn train book.txt --layers 2 --size 512 --max-time 20m
     """
     given = _given(context, resuming=resume is not None)
-    session = Session(quiet=quiet, as_json=as_json, tensorboard=tensorboard)
+    training = TrainingRun(quiet=quiet, as_json=as_json, tensorboard=tensorboard)
     options = text_options.text_options(context.params)
     if resume is not None:
         for name in ("preset", "run", "init_from", "unknown", "dry_run"):
@@ -311,12 +310,11 @@ def train(
                     hint=f"leave out {option}",
                 )
         typed = any(_is_typed(context, name) for name in options.to_json())
-        resume_run(
-            session,
+        training.resume(
             resume,
-            texts or [],
-            options if typed else None,
             given,
+            texts=texts or [],
+            options=options if typed else None,
             allow_new_data=allow_new_data,
         )
         return
@@ -333,17 +331,7 @@ def train(
         console.write(to_toml(_resolved(context.params, model, config, fixed_embed=fixed_embed)))
         return
     source = Source(tuple(texts), options, init_from, unknown)
-    start_run(
-        session,
-        source,
-        model,
-        config,
-        given,
-        run=run,
-        fixed_batch=batch_size is not None,
-        fixed_embed=fixed_embed,
-        dry_run=dry_run,
-    )
+    training.new(source, given, preset=preset, name=run, dry_run=dry_run)
 
 
 def _resolved(

@@ -1,0 +1,62 @@
+"""What is said about a run before and after it: labels and lines."""
+
+from typing import TYPE_CHECKING
+
+from charrnn_cli.cli.terminal.formats import duration
+from charrnn_cli.events import TrainingFinished, TrainingStarted
+from charrnn_cli.training.advice import advise_on_size, advise_on_validation, advise_on_vocabulary
+from charrnn_cli.units import bits_per_character
+
+if TYPE_CHECKING:
+    from charrnn_cli.training.job import TrainingJob
+
+Facts = list[tuple[str, str]]
+
+
+def job_facts(job: "TrainingJob") -> Facts:
+    """Describe the model, and how it compares with the text."""
+    model, split = job.model, job.split
+    embed = f"embed {model.embed}" if model.embed else "one-hot"
+    facts = [("model", f"{model}, {embed}, {model.num_parameters:,} parameters")]
+    for advice in (
+        advise_on_size(model.num_parameters, split.train_characters),
+        advise_on_validation(split.val_characters),
+        advise_on_vocabulary(model, job.corpus.counts_V.tolist()),
+    ):
+        if advice is not None:
+            facts.append(("advice", advice.message))
+    rows, requested = job.config.batch_size, job.requested_batch_size
+    if rows != requested:
+        facts.append(("batch", f"{rows} rows instead of {requested}, because the text is short"))
+    return facts
+
+
+def plan_facts(event: TrainingStarted) -> Facts:
+    """Describe the steps, their time, and what they run on."""
+    epochs = event.total_steps / event.steps_per_epoch
+    plan = (
+        f"{event.total_steps:,} steps of {event.batch_size} x {event.seq_len} characters, "
+        f"{epochs:.3g} epochs, about {duration(event.seconds_planned)}, "
+        f"{event.seconds_per_step:.2g} s per step"
+    )
+    threads = "1 thread" if event.threads == 1 else f"{event.threads} threads"
+    setup = (
+        f"{event.device}, {event.precision}, {threads}, "
+        f"dropout {event.dropout:.2g}, seed {event.seed}"
+    )
+    resume = [("resume", f"from step {event.first_step:,}")] if event.first_step else []
+    return [("plan", plan), *resume, ("setup", setup)]
+
+
+def end_facts(event: TrainingFinished) -> Facts:
+    """Describe how the run ended, and which checkpoint is the best."""
+    losses = ""
+    if event.val_loss is not None:
+        bits = bits_per_character(event.val_loss)
+        losses = f", val loss {event.val_loss:.3f} ({bits:.2f} bits per character)"
+    why = {"time": ", out of time", "patience": ", out of patience"}.get(event.reason, "")
+    facts = [("done", f"{event.step:,} steps in {duration(event.seconds)}{why}{losses}")]
+    best_step, best_loss = event.best_step, event.best_val_loss
+    if best_step is not None and best_step != event.step and best_loss is not None:
+        facts.append(("best", f"{event.run}@{best_step}, val loss {best_loss:.3f}"))
+    return facts

@@ -1,0 +1,120 @@
+"""What is due next in a training run: a value, decided by a pure function."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from charrnn_cli.training.plan import Plan
+from charrnn_cli.training.snapshot import RunCounters
+
+LOG_INTERVAL = 1.0  # seconds
+RESUME_INTERVAL = 60.0  # seconds of work that a killed process may lose
+
+
+class Action(Enum):
+    """What the training loop does next; the last four end it."""
+
+    UPDATE = "update"
+    SAMPLE = "sample"
+    LOG = "log"
+    EVALUATE = "evaluate"
+    SAVE = "save"
+    SAVE_RESUME = "save_resume"
+    GO_BACK = "go_back"
+    COMPLETE = "complete"
+    TIME = "time"
+    PATIENCE = "patience"
+    STOPPED = "stopped"
+
+
+ENDINGS = frozenset({Action.COMPLETE, Action.TIME, Action.PATIENCE, Action.STOPPED})
+
+
+@dataclass(kw_only=True, slots=True)
+class LoopCounters:
+    """What the loop has done since it began, and when; times are on `time.monotonic`'s clock."""
+
+    run: RunCounters
+    first_step: int
+    step: int
+    healthy: bool = True
+    """Whether the last loss was finite and no divergence."""
+    stop_requested: bool = False
+    evaluated_step: int = 0
+    sampled_step: int
+    logged_step: int | None = None
+    logged_at: float
+    resume_saved_at: float
+
+    @classmethod
+    def at(cls, step: int, run: RunCounters, now: float) -> "LoopCounters":
+        """Counters of a loop that begins at `step`."""
+        return cls(
+            run=run,
+            first_step=step,
+            step=step,
+            sampled_step=step,
+            logged_at=now,
+            resume_saved_at=now,
+        )
+
+
+def next_action(now: float, plan: Plan, counters: LoopCounters) -> Action:
+    """Return what is due at this moment, a function of its arguments alone.
+
+    After each update: a sample, a line of metrics, an evaluation, a checkpoint, the resume file,
+    the end; and where none of these is due, the next update.
+    """
+    step, run = counters.step, counters.run
+    complete = step >= plan.decisions.steps
+    last = complete or (step > counters.first_step and plan.is_late(now))
+    if not counters.healthy:
+        return Action.GO_BACK
+    if _sample_is_due(plan, counters):
+        return Action.SAMPLE
+    if _log_is_due(now, plan, counters):
+        return Action.LOG
+    if step > run.last_saved_step and (last or is_saved(plan, step)):
+        if not is_evaluated(plan, step, last=last) or counters.evaluated_step == step:
+            return Action.SAVE
+        if not counters.stop_requested:
+            return Action.EVALUATE
+    elif counters.evaluated_step == step and is_out_of_patience(plan, run):
+        return Action.PATIENCE
+    elif last:
+        return Action.COMPLETE if complete else Action.TIME
+    if counters.stop_requested:
+        return Action.STOPPED
+    if now - counters.resume_saved_at > RESUME_INTERVAL:
+        return Action.SAVE_RESUME
+    return Action.UPDATE
+
+
+def is_evaluated(plan: Plan, step: int, *, last: bool) -> bool:
+    """Whether this step ends with an evaluation."""
+    return bool(plan.split.val) and (last or step % plan.decisions.eval_every == 0)
+
+
+def is_saved(plan: Plan, step: int) -> bool:
+    """Whether this step, if it is not the last, leaves a step file."""
+    every = plan.config.save_every
+    return is_evaluated(plan, step, last=False) or bool(every and step % every == 0)
+
+
+def is_out_of_patience(plan: Plan, run: RunCounters) -> bool:
+    """Whether the last `patience` evaluations brought no improvement."""
+    patience = plan.config.patience
+    return patience is not None and run.evaluations_since_best >= patience
+
+
+def _sample_is_due(plan: Plan, counters: LoopCounters) -> bool:
+    every = plan.config.sample_every
+    return bool(every and counters.step > counters.sampled_step and counters.step % every == 0)
+
+
+def _log_is_due(now: float, plan: Plan, counters: LoopCounters) -> bool:
+    if counters.step == (counters.logged_step or counters.first_step):
+        return False
+    if counters.logged_step is None:
+        return True  # the first step at once: a sign of life
+    every = plan.config.log_every
+    return now - counters.logged_at >= LOG_INTERVAL if every is None else counters.step % every == 0

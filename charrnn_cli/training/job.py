@@ -1,0 +1,156 @@
+"""All that a run needs before its first step; free of torch, so that errors appear at once."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, cast
+
+from charrnn_cli.config import PRESETS, ModelConfig, TextOptions, TrainConfig, Unknown, from_preset
+from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
+from charrnn_cli.model.warm_start import check_architecture, grown_model
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.runs import Run, check_run_name
+from charrnn_cli.storage.source import Source
+from charrnn_cli.text.cache import cached_corpus
+from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
+from charrnn_cli.text.splits import Split, split_corpus
+from charrnn_cli.text.vocab import Vocab
+from charrnn_cli.training.recipe import automatic_embed
+from charrnn_cli.training.resume import (
+    ResumePoint,
+    check_text,
+    open_resume_point,
+    resumed_config,
+    resumed_source,
+)
+from charrnn_cli.training.snapshot import TrainingSnapshot
+from charrnn_cli.training.windows import fitting_batch_size
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingJob:
+    """A run that can begin: `train(job)` trains it. Made by `new` or by `resumed`."""
+
+    run: Run
+    corpus: Corpus
+    split: Split
+    model: ModelConfig
+    config: TrainConfig
+    requested_batch_size: int
+    """`config.batch_size` is smaller where the text is short."""
+    source: Source | None
+    """Where the text is, so that resuming needs no TEXT; None for a corpus in memory."""
+    initial: Checkpoint | None = None
+    """The weights that a new run begins with; None for fresh ones."""
+    snapshot: TrainingSnapshot | None = None
+    """The state that a resumed run continues from."""
+
+    @property
+    def first_step(self) -> int:
+        """Steps done already; above 0 only after a resume."""
+        return 0 if self.snapshot is None else self.snapshot.checkpoint.step
+
+    @classmethod
+    def new(
+        cls,
+        text: Source | Path | Corpus,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        preset: str = "default",
+        name: str | None = None,
+        initial: Checkpoint | None = None,
+        registry: Registry | None = None,
+        progress: ProgressCallback = no_progress,
+    ) -> Self:
+        """Prepare a new run, and create its directory.
+
+        `settings` are those of ModelConfig and TrainConfig by their names; the others are the
+        preset's. The embedding's width is chosen where no setting fixes it, and the batch shrinks
+        to a short text unless its size is a setting. `name` defaults to the text and the model.
+        `initial`, or the checkpoint that the source names, gives weights and vocabulary.
+        Raises ConfigError, TextError, NotFoundError, MismatchError, UnknownCharacterError,
+        FileFormatError, StorageError.
+        """
+        settings, registry = settings or {}, registry or Registry()
+        model, config = from_preset(preset, settings)
+        if name is not None:
+            check_run_name(name)
+        source = Source((text,)) if isinstance(text, Path) else text
+        if isinstance(source, Source) and source.init_from is not None:
+            initial = load_checkpoint(registry.resolve(source.init_from))
+        if initial is not None:
+            check_architecture(initial, settings)
+        corpus = _read(source, None if initial is None else initial.vocab, progress)
+        if initial is not None:
+            model = grown_model(initial, corpus.vocab)
+        else:
+            is_fixed = "embed" in {**PRESETS[preset], **settings}
+            embed = model.embed if is_fixed else automatic_embed(len(corpus.vocab))
+            model = dataclasses.replace(model, vocabulary_size=len(corpus.vocab), embed=embed)
+        if config.sample_prime is not None:
+            corpus.vocab.encode(config.sample_prime)  # raises UnknownCharacterError
+        whole = Split(((0, len(corpus)),), ())
+        fitting_batch_size(corpus, whole, config)  # raises for a text too short to split
+        split = split_corpus(corpus, config)
+        requested, fitting = config.batch_size, fitting_batch_size(corpus, split, config)
+        if "batch_size" not in settings:
+            config = dataclasses.replace(config, batch_size=fitting)
+        default_name = f"{corpus.name}-{model.cell}-{model.layers}x{model.size}"
+        return cls(
+            run=registry.create_like(default_name) if name is None else registry.create(name),
+            corpus=corpus,
+            split=split,
+            model=model,
+            config=config,
+            requested_batch_size=requested,
+            source=source if isinstance(source, Source) else None,
+            initial=initial,
+        )
+
+    @classmethod
+    def resumed(
+        cls,
+        run: str | ResumePoint,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        texts: Sequence[Path] | Corpus = (),
+        options: TextOptions | None = None,
+        allow_new_data: bool = False,
+        registry: Registry | None = None,
+        progress: ProgressCallback = no_progress,
+    ) -> Self:
+        """Prepare to continue a run: one that is named, or one opened by `open_resume_point`.
+
+        `texts` and `options` replace the recorded ones. Of the settings only those in
+        `resume.CHANGEABLE` may differ from the run's.
+        Raises NotFoundError, RunBusyError, MismatchError, TextError, FileFormatError, StorageError.
+        """
+        point = open_resume_point(run, registry or Registry()) if isinstance(run, str) else run
+        config = resumed_config(point, settings or {})
+        source: Source | Corpus
+        if isinstance(texts, Corpus):
+            source = corpus = texts
+        else:
+            source, vocab = resumed_source(point, texts, options)
+            corpus = _read(source, vocab, progress)
+        check_text(point, corpus, allow_new_data=allow_new_data)
+        return cls(
+            run=point.run,
+            corpus=corpus,
+            split=split_corpus(corpus, config),
+            model=point.model,
+            config=config,
+            requested_batch_size=config.batch_size,
+            source=source if isinstance(source, Source) else None,
+            snapshot=point.snapshot,
+        )
+
+
+def _read(source: Source | Corpus, vocab: Vocab | None, progress: ProgressCallback) -> Corpus:
+    if isinstance(source, Corpus):
+        return source
+    unknown = cast("Unknown", source.unknown)
+    return cached_corpus(
+        source.paths, source.options, vocab=vocab, unknown=unknown, progress=progress
+    )
