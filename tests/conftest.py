@@ -7,27 +7,21 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import settings
 
-from charrnn_cli.config import ModelConfig
-from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.vocab import Vocab
+from tests.helpers import STORY, Charrnn, Inside, make_checkpoint, save
 
 settings.register_profile("shared", deadline=None)  # a machine may be busy with other work
 settings.load_profile("shared")
 
-STORY = "the cat sat on the mat, and the rat sat on the cat.\n" * 80
 TIMEOUT = 120
-
-Charrnn = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(autouse=True)
@@ -73,9 +67,6 @@ def charrnn(tmp_path: Path) -> Charrnn:
     return run
 
 
-Inside = Callable[..., tuple[int, str, str]]
-
-
 @pytest.fixture
 def inside(
     monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path
@@ -93,51 +84,6 @@ def inside(
         return int(end.value.code or 0), out, err
 
     return run
-
-
-def make_checkpoint(
-    config: ModelConfig | None = None,
-    *,
-    characters: str = "\n abcdefgh",
-    run: str = "tiny",
-    step: int = 100,
-    val_loss: float | None = 1.5,
-    seed: int = 0,
-    scale: float = 0.5,
-    interrupted: bool = False,
-) -> Checkpoint:
-    """A checkpoint of random weights; small enough to be made in a millisecond."""
-    config = config or ModelConfig(vocabulary_size=len(characters), layers=1, size=4, embed=3)
-    generator = np.random.Generator(np.random.PCG64(seed))
-    return Checkpoint(
-        model=config,
-        vocab=Vocab(characters),
-        weights={
-            name: (scale * generator.standard_normal(shape)).astype(np.float32)
-            for name, shape in config.tensor_shapes().items()
-        },
-        run=run,
-        step=step,
-        epoch=step / 50,
-        train_loss=1.25,
-        val_loss=val_loss,
-        train={"seed": 1, "max_steps": 1000},
-        data={"name": "story", "sha256": "0" * 64, "characters": 1000, "commonest": " "},
-        versions={},
-        interrupted=interrupted,
-    )
-
-
-def save(checkpoint: Checkpoint, registry: Registry | None = None) -> Path:
-    """Publish a checkpoint in its run, which is made when it is missing."""
-    from charrnn_cli.model.checkpoint import save_checkpoint
-
-    registry = registry or Registry()
-    run = Run(checkpoint.run, registry.root / checkpoint.run)
-    run.path.mkdir(parents=True, exist_ok=True)
-    path = run.step_path(checkpoint.step)
-    save_checkpoint(path, checkpoint)
-    return path
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def seconds(*arguments: str) -> float:
 def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         os.environ["CHARRNN_HOME"] = home
-        from tests.conftest import make_checkpoint, save
+        from tests.helpers import make_checkpoint, save
 
         for run in range(RUNS):
             for step in range(1, STEPS + 1):

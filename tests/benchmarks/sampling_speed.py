@@ -105,7 +105,7 @@ def worker(threads: int, rounds: int) -> None:
 
 def _checkpoint() -> Any:
     from charrnn_cli.config import ModelConfig
-    from tests.conftest import make_checkpoint
+    from tests.helpers import make_checkpoint
 
     config = ModelConfig(vocabulary_size=83, layers=2, size=512, embed=64)
     return make_checkpoint(
@@ -145,7 +145,7 @@ def whole_commands(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "CHARRNN_HOME": home}
         os.environ["CHARRNN_HOME"] = home
-        from tests.conftest import save
+        from tests.helpers import save
 
         path = save(_checkpoint())
         ours = [sys.executable, "-m", "charrnn_cli", "sample", "--prime", "A", "-n", "2000"]

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from charrnn_cli.storage.runs import Run
-from tests.conftest import Charrnn, make_checkpoint, save
+from tests.helpers import Charrnn, make_checkpoint, save
 from tests.terminal import Terminal, on_screen
 
 

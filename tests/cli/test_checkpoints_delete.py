@@ -14,7 +14,7 @@ from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
-from tests.conftest import Charrnn, make_checkpoint, save
+from tests.helpers import Charrnn, make_checkpoint, save
 
 FAST = (
     "--layers",

@@ -3,7 +3,7 @@
 import json
 from importlib import resources
 
-from tests.conftest import Charrnn
+from tests.helpers import Charrnn
 
 
 def test_doctor(charrnn: Charrnn) -> None:

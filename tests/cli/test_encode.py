@@ -5,7 +5,7 @@ from pathlib import Path
 
 from safetensors.numpy import load_file
 
-from tests.conftest import STORY, Charrnn
+from tests.helpers import STORY, Charrnn
 
 
 def test_the_summary(charrnn: Charrnn, tmp_path: Path) -> None:

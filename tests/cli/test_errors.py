@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Charrnn, Inside
+from tests.helpers import Charrnn, Inside
 
 BAD_TEXTS = {
     "empty.txt": b"",

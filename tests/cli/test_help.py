@@ -11,7 +11,7 @@ import pytest
 from typer.main import get_command
 
 from charrnn_cli.cli.main import app
-from tests.conftest import Inside
+from tests.helpers import Inside
 
 TESTS = Path(__file__).parent.parent
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Charrnn, Inside
+from tests.helpers import Charrnn, Inside
 
 # What is written, with the options typed, and what the program must say: the number of characters and of different
 # ones, or words of the error.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.config import ModelConfig
-from tests.conftest import Charrnn, make_checkpoint, save
+from tests.helpers import Charrnn, make_checkpoint, save
 from tests.terminal import Terminal
 
 pytestmark = pytest.mark.usefixtures("tiny_run")

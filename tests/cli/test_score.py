@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Charrnn
+from tests.helpers import Charrnn
 from tests.terminal import Terminal
 
 pytestmark = pytest.mark.usefixtures("tiny_run")

@@ -14,7 +14,7 @@ import pytest
 
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.tensorfile import read_header
-from tests.conftest import Charrnn
+from tests.helpers import Charrnn
 from tests.terminal import Terminal, on_screen
 
 FAST = (

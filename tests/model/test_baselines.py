@@ -7,7 +7,7 @@ import pytest
 
 from charrnn_cli.model.baselines import baselines, measure_baselines, ngram_bits
 from charrnn_cli.text.corpus import Corpus
-from tests.conftest import STORY
+from tests.helpers import STORY
 
 
 def by_hand(text: str, split: int, order: int, size: int) -> float:

@@ -12,17 +12,8 @@ from charrnn_cli.model.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.tensorfile import read_header
-from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
-from tests.conftest import make_checkpoint, save
-
-
-def resume_state(step: int = 100, *, finished: bool = False) -> TrainingSnapshot:
-    return TrainingSnapshot(
-        checkpoint=make_checkpoint(step=step),
-        tensors={"exp_avg.output.bias": np.arange(10, dtype=np.float32)},
-        progress={"finished": finished, "best_step": 3},
-        source={"text": "/somewhere/story.txt"},
-    )
+from charrnn_cli.training.snapshot import load_resume, save_resume
+from tests.helpers import forge, make_checkpoint, resume_state, save
 
 
 def test_what_is_saved_is_loaded() -> None:
@@ -126,8 +117,6 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
 )
 def test_tensors_must_be_those_of_the_configuration(model: dict[str, object]) -> None:
     """A header with a valid digest and another configuration is refused before anything is allocated."""
-    from tests.storage.test_tensorfile import forge
-
     path = save(make_checkpoint())
     forge(path, model={**read_header(path).metadata["model"], **model})
     with pytest.raises(FileFormatError):
@@ -138,8 +127,6 @@ def test_tensors_must_be_those_of_the_configuration(model: dict[str, object]) ->
     "field", ["run", "step", "epoch", "train_loss", "val_loss", "train", "data", "versions"]
 )
 def test_fields_must_have_their_types(field: str) -> None:
-    from tests.storage.test_tensorfile import forge
-
     path = save(make_checkpoint())
     forge(path, None, **{field: [1]})
     with pytest.raises(FileFormatError):

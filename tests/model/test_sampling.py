@@ -9,7 +9,7 @@ from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.filters import log_softmax
 from charrnn_cli.model.sampling import Writer, generate, uniforms
 from charrnn_cli.seeds import derive_seed
-from tests.conftest import make_checkpoint
+from tests.helpers import make_checkpoint
 
 
 def test_uniforms_are_pcg64s() -> None:

@@ -17,7 +17,7 @@ from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training import evaluation
 from charrnn_cli.training.evaluation import TorchPredictor
-from tests.conftest import make_checkpoint
+from tests.helpers import make_checkpoint
 
 CHARACTERS = "\n abcdefgh"
 TEXT = "".join(CHARACTERS[(index * index + index // 7) % len(CHARACTERS)] for index in range(1234))

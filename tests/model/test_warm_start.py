@@ -17,7 +17,7 @@ from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.loop import train
-from tests.conftest import STORY, make_checkpoint
+from tests.helpers import STORY, make_checkpoint
 
 TINY = TrainConfig(
     batch_size=4, seq_len=16, epochs=None, max_steps=20, seed=1, threads=1, precision="fp32"

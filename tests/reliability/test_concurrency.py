@@ -18,7 +18,7 @@ from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run, prunable
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
-from tests.conftest import Charrnn, make_checkpoint, save
+from tests.helpers import Charrnn, make_checkpoint, save
 
 SECONDS = 4.0
 KEEP = 8

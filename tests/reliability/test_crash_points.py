@@ -22,7 +22,7 @@ from charrnn_cli.storage.atomic import TEMPORARY_SUFFIX, sweep_temporaries
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
-from tests.conftest import make_checkpoint
+from tests.helpers import make_checkpoint
 
 # An exception between `os.open` and the first `with` leaves a descriptor to the garbage collector, and nothing else.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -216,7 +216,7 @@ def test_the_order_of_system_calls(home: Path, tmp_path: Path) -> None:
     """Write, fsync, link, fsync of the directory: no name before its content is durable, no report before its name."""
     log = tmp_path / "strace.log"
     script = (
-        "from tests.conftest import make_checkpoint, save\n"
+        "from tests.helpers import make_checkpoint, save\n"
         "import os\n"
         "save(make_checkpoint())\n"
         "os.path.exists('/reported')\n"

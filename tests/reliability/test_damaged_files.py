@@ -20,7 +20,7 @@ from charrnn_cli.errors import FileFormatError
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.encoding import encode_text
-from tests.conftest import make_checkpoint, save
+from tests.helpers import make_checkpoint, save
 
 MUTATIONS = 100_000
 

@@ -16,7 +16,7 @@ from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.snapshot import load_resume
-from tests.conftest import Charrnn, make_checkpoint, save
+from tests.helpers import Charrnn, make_checkpoint, save
 
 TINY = (
     "--layers",

@@ -19,7 +19,7 @@ from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
-from tests.conftest import make_checkpoint
+from tests.helpers import make_checkpoint
 
 TINY = (
     "--layers",

@@ -25,7 +25,7 @@ from charrnn_cli.storage.paths import (
 )
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.text.cache import cached_corpus
-from tests.conftest import make_checkpoint, save
+from tests.helpers import make_checkpoint, save
 
 
 def refusing(number: int) -> Callable[..., NoReturn]:
@@ -204,7 +204,7 @@ def test_a_system_without_locks_at_all(home: Path) -> None:
     """Where Python has no fcntl, as on Windows, everything else works."""
     script = (
         "import sys\nsys.modules['fcntl'] = None\n"
-        "from tests.conftest import make_checkpoint, save\n"
+        "from tests.helpers import make_checkpoint, save\n"
         "from charrnn_cli.storage.lock import check_unlocked, hold_lock\n"
         "path = save(make_checkpoint())\n"
         "with hold_lock(path.parent):\n    check_unlocked(path.parent)\n"

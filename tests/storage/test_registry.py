@@ -12,7 +12,7 @@ from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run, best, check_run_name, latest, prunable, reference_of, slug
 from charrnn_cli.training.snapshot import save_resume
-from tests.conftest import make_checkpoint, save
+from tests.helpers import forge, make_checkpoint, resume_state, save
 
 
 def step_of(path: Path) -> int:
@@ -102,8 +102,6 @@ def test_a_mistyped_run_is_suggested() -> None:
 
 def test_a_run_without_a_checkpoint_is_not_sampled(tiny_run: Run) -> None:
     """A younger run that has only a resume file yet does not hide the older one that can write."""
-    from tests.model.test_checkpoint import resume_state
-
     young = Registry().create("young")
     save_resume(young, resume_state())
     assert Registry().newest().name == "tiny"
@@ -235,8 +233,6 @@ def test_an_empty_run_can_be_discarded(home: Path, tiny_run: Run) -> None:
 
 def test_losses_come_from_the_header(tiny_run: Run) -> None:
     """A loss that is none, or no number, is none."""
-    from tests.storage.test_tensorfile import forge
-
     entry = tiny_run.checkpoints()[0]
     assert (entry.train_loss, entry.val_loss) == (1.25, 2.0)
     forge(entry.path, train_loss="1.25", val_loss=True)
@@ -247,8 +243,6 @@ def test_losses_come_from_the_header(tiny_run: Run) -> None:
 
 def test_whether_a_run_is_finished(tiny_run: Run) -> None:
     """Its resume file says so; without one, whether the planned steps were reached."""
-    from tests.model.test_checkpoint import resume_state
-
     entries = tiny_run.checkpoints()
     assert not tiny_run.is_finished(latest(entries))
     assert not tiny_run.is_finished(None)

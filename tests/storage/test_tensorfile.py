@@ -4,9 +4,7 @@ import io
 import json
 import os
 import socket
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +21,7 @@ from charrnn_cli.storage.tensorfile import (
     read_tensors,
     read_verified,
 )
+from tests.helpers import forge
 
 SPECS = {
     "bytes": TensorSpec("U8", (3,)),
@@ -141,24 +140,6 @@ def test_only_regular_files(tmp_path: Path) -> None:
     server.close()
     with pytest.raises(NotFoundError, match="no file named"):
         read_header(tmp_path / "missing")
-
-
-def forge(
-    path: Path, tensors: Callable[[dict[str, Any]], None] | None = None, **changes: object
-) -> None:
-    """Rewrite a header with a correct digest, as a program of ours gone wrong would."""
-    from charrnn_cli.storage.tensor_writer import sign_header
-
-    raw = path.read_bytes()
-    length = int.from_bytes(raw[:8], "little")
-    header = json.loads(raw[8 : 8 + length])
-    inner = {**json.loads(header["__metadata__"]["charrnn"]), **changes, "header_sha256": "0" * 64}
-    header["__metadata__"]["charrnn"] = json.dumps(inner, sort_keys=True, separators=(",", ":"))
-    if tensors is not None:
-        tensors(header)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(sign_header(len(text).to_bytes(8, "little") + text) + raw[8 + length :])
 
 
 def test_a_later_format_asks_for_an_upgrade(tmp_path: Path) -> None:

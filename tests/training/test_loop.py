@@ -31,31 +31,9 @@ from charrnn_cli.training.loop import train
 from charrnn_cli.training.network import CharRNN
 from charrnn_cli.training.snapshot import load_resume
 from charrnn_cli.training.trainer import CHECK_EVERY
+from tests.helpers import TINY, run_training, tiny_model
 
 Event = TypeVar("Event")
-
-TINY = TrainConfig(
-    batch_size=4,
-    seq_len=16,
-    epochs=None,
-    max_steps=30,
-    eval_every=10,
-    seed=5,
-    precision="fp32",
-    dropout=0.25,
-    threads=1,
-)
-
-
-def tiny_model(corpus: Corpus, cell: Cell = "lstm") -> ModelConfig:
-    return ModelConfig(vocabulary_size=len(corpus.vocab), cell=cell, layers=2, size=12, embed=6)
-
-
-def run_training(
-    corpus: Corpus, config: TrainConfig = TINY, name: str = "run", **options: object
-) -> list[TrainEvent]:
-    run = Registry().create(name)
-    return list(train(corpus, tiny_model(corpus), config, run=run, **options))  # type: ignore[arg-type]
 
 
 def of_type(events: list[TrainEvent], kind: type[Event]) -> list[Event]:

@@ -22,9 +22,7 @@ from charrnn_cli.training.resume import (
     source_of,
 )
 from charrnn_cli.training.snapshot import load_resume, save_resume
-from tests.conftest import STORY, make_checkpoint, save
-from tests.model.test_checkpoint import resume_state
-from tests.training.test_loop import TINY, run_training, tiny_model
+from tests.helpers import STORY, TINY, make_checkpoint, resume_state, run_training, save, tiny_model
 
 
 def test_an_interruption_in_the_last_evaluation_can_be_finished(corpus: Corpus) -> None:

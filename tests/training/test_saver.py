@@ -10,8 +10,7 @@ from charrnn_cli.events import CheckpointSaved, SaveFailed
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.training.saver import Saver
 from charrnn_cli.training.snapshot import load_resume, save_resume
-from tests.conftest import make_checkpoint
-from tests.model.test_checkpoint import resume_state
+from tests.helpers import make_checkpoint, resume_state
 
 
 def test_a_damaged_resume_file_never_pushes_out_the_good_one(

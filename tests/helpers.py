@@ -1,0 +1,120 @@
+"""What tests build and call: tiny real objects, a small text, and the types of fixtures."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn_cli.config import Cell, ModelConfig, TrainConfig
+from charrnn_cli.events import TrainEvent
+from charrnn_cli.model.checkpoint import Checkpoint, save_checkpoint
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.runs import Run
+from charrnn_cli.storage.tensor_writer import sign_header
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.vocab import Vocab
+from charrnn_cli.training.snapshot import TrainingSnapshot
+
+STORY = "the cat sat on the mat, and the rat sat on the cat.\n" * 80
+
+TINY = TrainConfig(
+    batch_size=4,
+    seq_len=16,
+    epochs=None,
+    max_steps=30,
+    eval_every=10,
+    seed=5,
+    precision="fp32",
+    dropout=0.25,
+    threads=1,
+)
+
+Charrnn = Callable[..., subprocess.CompletedProcess[str]]
+Inside = Callable[..., tuple[int, str, str]]
+
+
+def make_checkpoint(
+    config: ModelConfig | None = None,
+    *,
+    characters: str = "\n abcdefgh",
+    run: str = "tiny",
+    step: int = 100,
+    val_loss: float | None = 1.5,
+    seed: int = 0,
+    scale: float = 0.5,
+    interrupted: bool = False,
+) -> Checkpoint:
+    """A checkpoint of random weights; small enough to be made in a millisecond."""
+    config = config or ModelConfig(vocabulary_size=len(characters), layers=1, size=4, embed=3)
+    generator = np.random.Generator(np.random.PCG64(seed))
+    return Checkpoint(
+        model=config,
+        vocab=Vocab(characters),
+        weights={
+            name: (scale * generator.standard_normal(shape)).astype(np.float32)
+            for name, shape in config.tensor_shapes().items()
+        },
+        run=run,
+        step=step,
+        epoch=step / 50,
+        train_loss=1.25,
+        val_loss=val_loss,
+        train={"seed": 1, "max_steps": 1000},
+        data={"name": "story", "sha256": "0" * 64, "characters": 1000, "commonest": " "},
+        versions={},
+        interrupted=interrupted,
+    )
+
+
+def save(checkpoint: Checkpoint, registry: Registry | None = None) -> Path:
+    """Publish a checkpoint in its run, which is made when it is missing."""
+    registry = registry or Registry()
+    run = Run(checkpoint.run, registry.root / checkpoint.run)
+    run.path.mkdir(parents=True, exist_ok=True)
+    path = run.step_path(checkpoint.step)
+    save_checkpoint(path, checkpoint)
+    return path
+
+
+def resume_state(step: int = 100, *, finished: bool = False) -> TrainingSnapshot:
+    """Make a small training snapshot around a checkpoint of random weights."""
+    return TrainingSnapshot(
+        checkpoint=make_checkpoint(step=step),
+        tensors={"exp_avg.output.bias": np.arange(10, dtype=np.float32)},
+        progress={"finished": finished, "best_step": 3},
+        source={"text": "/somewhere/story.txt"},
+    )
+
+
+def forge(
+    path: Path, tensors: Callable[[dict[str, Any]], None] | None = None, **changes: object
+) -> None:
+    """Rewrite a header with a correct digest, as a program of ours gone wrong would."""
+    raw = path.read_bytes()
+    length = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + length])
+    inner = {**json.loads(header["__metadata__"]["charrnn"]), **changes, "header_sha256": "0" * 64}
+    header["__metadata__"]["charrnn"] = json.dumps(inner, sort_keys=True, separators=(",", ":"))
+    if tensors is not None:
+        tensors(header)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(sign_header(len(text).to_bytes(8, "little") + text) + raw[8 + length :])
+
+
+def tiny_model(corpus: Corpus, cell: Cell = "lstm") -> ModelConfig:
+    """Return the configuration of a tiny model for this text."""
+    return ModelConfig(vocabulary_size=len(corpus.vocab), cell=cell, layers=2, size=12, embed=6)
+
+
+def run_training(
+    corpus: Corpus, config: TrainConfig = TINY, name: str = "run", **options: Any
+) -> list[TrainEvent]:
+    """Train a tiny model in a new run and return all events."""
+    from charrnn_cli.training.loop import train  # imports torch, which most tests do without
+
+    run = Registry().create(name)
+    return list(train(corpus, tiny_model(corpus), config, run=run, **options))
