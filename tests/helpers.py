@@ -3,20 +3,25 @@
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from charrnn_cli.config import Cell, ModelConfig, TrainConfig
-from charrnn_cli.events import TrainEvent
+from charrnn_cli.events import StepLogged, TrainEvent, TrainingFinished
 from charrnn_cli.model.checkpoint import Checkpoint, save_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
+from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensor_writer import sign_header
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.vocab import Vocab
-from charrnn_cli.training.snapshot import TrainingSnapshot
+from charrnn_cli.training.snapshot import RunCounters, TrainingSnapshot
+
+if TYPE_CHECKING:
+    from charrnn_cli.training.job import TrainingJob
 
 STORY = "the cat sat on the mat, and the rat sat on the cat.\n" * 80
 
@@ -84,8 +89,8 @@ def resume_state(step: int = 100, *, finished: bool = False) -> TrainingSnapshot
     return TrainingSnapshot(
         checkpoint=make_checkpoint(step=step),
         tensors={"exp_avg.output.bias": np.arange(10, dtype=np.float32)},
-        progress={"finished": finished, "best_step": 3},
-        source={"text": "/somewhere/story.txt"},
+        counters=RunCounters(finished=finished, best_step=3),
+        source=Source((Path("/somewhere/story.txt"),)).to_json(),
     )
 
 
@@ -110,11 +115,47 @@ def tiny_model(corpus: Corpus, cell: Cell = "lstm") -> ModelConfig:
     return ModelConfig(vocabulary_size=len(corpus.vocab), cell=cell, layers=2, size=12, embed=6)
 
 
+def tiny_job(
+    corpus: Corpus,
+    config: TrainConfig = TINY,
+    name: str = "run",
+    cell: Cell = "lstm",
+    **options: Any,
+) -> "TrainingJob":
+    """Prepare a new run of a tiny model."""
+    from charrnn_cli.training.job import TrainingJob
+
+    model = {"cell": cell, "layers": 2, "size": 12, "embed": 6}
+    return TrainingJob.new(corpus, {**model, **config.to_json()}, name=name, **options)
+
+
 def run_training(
     corpus: Corpus, config: TrainConfig = TINY, name: str = "run", **options: Any
 ) -> list[TrainEvent]:
     """Train a tiny model in a new run and return all events."""
     from charrnn_cli.training.loop import train  # imports torch, which most tests do without
 
-    run = Registry().create(name)
-    return list(train(corpus, tiny_model(corpus), config, run=run, **options))
+    return list(train(tiny_job(corpus, config, name, **options)))
+
+
+def resume_training(
+    corpus: Corpus, name: str, settings: dict[str, Any] | None = None
+) -> list[TrainEvent]:
+    """Resume a run on its corpus and return all events."""
+    from charrnn_cli.training.job import TrainingJob
+    from charrnn_cli.training.loop import train
+
+    return list(train(TrainingJob.resumed(name, settings, texts=corpus)))
+
+
+def train_until(corpus: Corpus, step: int, config: TrainConfig = TINY, name: str = "run") -> None:
+    """Train a tiny model in a new run that is asked to stop at a step."""
+    from charrnn_cli.training.loop import train
+
+    reached = 0
+    config = replace(config, log_every=1)
+    for event in train(tiny_job(corpus, config, name), should_stop=lambda: reached >= step):
+        if isinstance(event, StepLogged):
+            reached = event.step
+    assert isinstance(event, TrainingFinished)
+    assert (event.reason, event.step) == ("stopped", step)

@@ -175,8 +175,8 @@ def _steps_until(deadline: float, calibration: Calibration, started: float, now:
     if left < per_step:
         needed = 2 * (deadline - started - left + per_step)
         raise ConfigError(
-            f"max time {deadline - started:g} s is too short: the start took {now - started:.1f} s, "
-            f"and the end will take {ending:.1f} s",
+            f"max time {deadline - started:g} s is too short: "
+            f"the start took {now - started:.1f} s, and the end will take {ending:.1f} s",
             hint=f"use at least --max-time {needed:.0f}s",
         )
     evaluations = min(EVALUATIONS, left / max(_interval(per_evaluation), 1e-6))

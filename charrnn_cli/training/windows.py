@@ -190,7 +190,7 @@ class DocumentWindows:
         return Window(inputs_TB, targets_TB, reset_rows_B if reset_rows_B.any() else None, total)
 
     def _place(self, window: int) -> tuple[int, int, bool]:
-        """The inputs of one of the W windows, (start, stop), and whether a document begins there."""
+        """Return a window's inputs as (start, stop), and whether a document begins there."""
         rank = int(np.searchsorted(self._ends_D, window, side="right"))
         document = self._order_D[rank]
         number = window - int(self._ends_D[rank] - self._windows_D[document])

@@ -1,8 +1,8 @@
-"""Characters a second and GFLOP/s of our training step, against the plain port and the machine's matrix peak.
+"""Characters per second and GFLOP/s of a training step, against a plain port and the matrix peak.
 
     python -m tests.benchmarks.throughput [--rounds 7]
 
-All in one process, taking turns, so that a busy machine disturbs every side alike; medians and ratios.
+All run in one process and take turns, so that a busy machine disturbs every side alike.
 """
 
 import argparse
@@ -10,22 +10,30 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Literal
 
 import torch
 
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training.device import available_devices
+from charrnn_cli.training.plan import Decisions
 from charrnn_cli.training.trainer import Trainer
 from charrnn_cli.training.windows import TrainWindows
 from tests.benchmarks.port import PlainPort
 
 SYMBOLS = 83
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+DTYPES: dict[Literal["fp32", "bf16"], torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+}
 
 
 def useful_flops(model: ModelConfig, characters: int) -> float:
-    """Of a step's products: 2 a multiply-add, forward once and backward twice; a one-hot product counts as none."""
+    """Return the FLOPs of a step: 2 per multiply-add, once forward and twice backward.
+
+    A one-hot input is a row of a matrix and counts as none.
+    """
     products = sum(rows * columns for rows, columns in _matrices(model))
     return 3 * 2 * products * characters
 
@@ -44,12 +52,10 @@ def random_corpus(characters: int) -> Corpus:
     return Corpus.from_text(alphabet + "".join(alphabet[index] for index in ids))
 
 
-def our_step(model: ModelConfig, config: TrainConfig) -> Callable[[], object]:
+def our_step(model: ModelConfig, config: TrainConfig, decisions: Decisions) -> Callable[[], object]:
     corpus = random_corpus(config.batch_size * config.seq_len * 4)
-    trainer = Trainer(
-        model, config, TrainWindows(corpus, [(0, len(corpus))], config), total_steps=10_000
-    )
-    return trainer.update
+    windows = TrainWindows(corpus, [(0, len(corpus))], config, decisions.seed)
+    return Trainer(model, config, decisions, windows).update
 
 
 def port_step(
@@ -66,7 +72,7 @@ def port_step(
 
 
 def peak(dtype: torch.dtype, device: str) -> float:
-    """FLOP/s of the best of some large products."""
+    """Return the FLOP/s of the fastest of some large products."""
     best = 0.0
     for rows, inner, columns in ((2048, 2048, 2048), (4096, 4096, 4096), (10_000, 512, 2048)):
         scale = 1 if device == "cpu" else 2
@@ -82,7 +88,7 @@ def peak(dtype: torch.dtype, device: str) -> float:
 
 
 def median_seconds(steps: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Of each step, taking turns; two rounds go before to prepare kernels and buffers."""
+    """Time steps that take turns; two rounds before prepare kernels and buffers."""
     times: dict[str, list[float]] = {name: [] for name in steps}
     for round_number in range(rounds + 2):
         for name, step in steps.items():
@@ -98,8 +104,15 @@ def median_seconds(steps: Mapping[str, Callable[[], object]], rounds: int) -> di
 def compare(shape: tuple[int, int, int, int, int], device: str, rounds: int) -> None:
     layers, size, embed, batch_size, seq_len = shape
     model = ModelConfig(vocabulary_size=SYMBOLS, layers=layers, size=size, embed=embed)
-    config = TrainConfig(
-        batch_size=batch_size, seq_len=seq_len, dropout=0.5, seed=1, device=device, clip=5.0
+    config = TrainConfig(batch_size=batch_size, seq_len=seq_len, clip=5.0)
+    decisions = Decisions(
+        seed=1,
+        device=device,
+        precision="fp32",
+        threads=torch.get_num_threads(),
+        steps=10_000,
+        dropout=0.5,
+        eval_every=0,
     )
     steps: dict[str, Callable[[], object]] = {}
     if not embed:
@@ -107,16 +120,16 @@ def compare(shape: tuple[int, int, int, int, int], device: str, rounds: int) -> 
             batch_size, seq_len, device=device, layers=layers, size=size
         )
     for precision in DTYPES:
-        steps[precision] = our_step(model, replace(config, precision=precision))  # type: ignore[arg-type]
+        steps[precision] = our_step(model, config, replace(decisions, precision=precision))
     times = median_seconds(steps, rounds)
     characters = batch_size * seq_len
     flops = useful_flops(model, characters)
     base = next(iter(times.values()))
     print(
-        f"\n{layers}x{size}, embed {embed}, {batch_size} x {seq_len} on {device}: {flops / 1e9:.1f} GFLOP a step"
+        f"\n{layers}x{size}, embed {embed}, {batch_size} x {seq_len} on {device}: {flops / 1e9:.1f} GFLOP per step"
     )
     for name, seconds in times.items():
-        share = flops / seconds / peak(DTYPES.get(name, torch.float32), device)
+        share = flops / seconds / peak(torch.bfloat16 if name == "bf16" else torch.float32, device)
         speed = f"{characters / seconds:10,.0f} chars/s   {flops / seconds / 1e9:8.1f} GFLOP/s"
         print(
             f"  {name:<12} {seconds:8.4f} s   {speed}   {100 * share:3.0f} % of the peak   {base / seconds:.2f} x"

@@ -1,76 +1,60 @@
-"""How much sooner our training reaches a val loss than the plain port, training time for training time.
+"""How much sooner training reaches a val loss than the plain port does, in seconds of training.
 
     python -m tests.benchmarks.time_to_loss anna.txt --val-split spread --target 1.243:1780 --target 1.119:3560
     python -m tests.benchmarks.time_to_loss tinyshakespeare.txt --layers 1 --lr 4e-3 --dropout 0 --max-steps 2500
 
-A target is a val loss and the steps of 100 x 100 that the port needs for it. Seconds a step are medians of steps that
-take turns in one process; evaluations are left out on both sides.
+A target is a val loss and the steps of 100 x 100 that the port needs for it. Seconds per step are
+medians of steps that take turns in one process; evaluations are left out on both sides.
 """
 
 import argparse
-import dataclasses
 import os
 import tempfile
 import time
 from pathlib import Path
 
-from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
+from charrnn_cli.config import TrainConfig
 from charrnn_cli.events import Evaluated
 from charrnn_cli.model.checkpoint import load_checkpoint
-from charrnn_cli.storage.registry import Registry
-from charrnn_cli.text.cache import cached_corpus
-from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.splits import split_text
-from charrnn_cli.training.device import choose_device, choose_precision
-from charrnn_cli.training.evaluation import evaluate
+from charrnn_cli.training.calibration import calibrate
+from charrnn_cli.training.evaluation import evaluate, never_stop
+from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
 from charrnn_cli.training.network import CharRNN
+from charrnn_cli.training.plan import make_plan
 from charrnn_cli.training.trainer import Trainer
-from charrnn_cli.training.windows import TrainWindows
 from tests.benchmarks.throughput import median_seconds, port_step
 
-FRESH_WINDOW = (
-    256  # characters, each window from the zero state, as fixed-context models are measured
-)
+# Characters per window, each from the zero state, as models of fixed context are measured.
+FRESH_WINDOW = 256
 
 
-def seconds_per_step(
-    corpus: Corpus, model: ModelConfig, config: TrainConfig, rounds: int
-) -> dict[str, float]:
-    device = choose_device("auto")
-    precision = choose_precision("auto", device)
-    config = dataclasses.replace(
-        config, device=str(device), precision=precision, seed=1, dropout=config.dropout or 0.1
-    )
-    spans = split_text(len(corpus), config.val_fraction, config.val_split).train
-    trainer = Trainer(model, config, TrainWindows(corpus, spans, config), total_steps=10_000)
-    return median_seconds(
-        {"port": port_step(100, 100, len(corpus.vocab)), "ours": trainer.update}, rounds
-    )
+def seconds_per_step(job: TrainingJob, rounds: int) -> dict[str, float]:
+    """Time steps of the port and of the job's trainer."""
+    calibration = calibrate(job, never_stop)
+    plan = make_plan(job, calibration, started=0.0, now=0.0)
+    trainer = Trainer(job.model, job.config, plan.decisions, plan.windows)
+    port = port_step(100, 100, len(job.corpus.vocab))
+    return median_seconds({"port": port, "ours": trainer.update}, rounds)
 
 
-def reached(
-    corpus: Corpus, model: ModelConfig, config: TrainConfig
-) -> tuple[list[Evaluated], float]:
-    """Every evaluation of a run, and its end's loss on fresh windows."""
-    run = Registry().create("benchmark")
+def reached(job: TrainingJob) -> tuple[list[Evaluated], float]:
+    """Train the job; return its evaluations, and its end's loss on fresh windows."""
     evaluations = []
-    for event in train(corpus, model, config, run=run):
+    for event in train(job):
         if isinstance(event, Evaluated):
             evaluations.append(event)
-            print(
-                f"  step {event.step:>6,}   val {event.val_loss:.4f}   {event.seconds:5.0f} s",
-                flush=True,
-            )
-    checkpoint = load_checkpoint(run.checkpoints()[-1].path)
+            losses = f"step {event.step:>6,}   val {event.val_loss:.4f}"
+            print(f"  {losses}   {event.seconds:5.0f} s", flush=True)
+    checkpoint = load_checkpoint(job.run.checkpoints()[-1].path)
     network = CharRNN(checkpoint.model)
     network.load(checkpoint.weights)
     rows = [
         (start, min(start + FRESH_WINDOW, stop))
-        for first, stop in split_text(len(corpus), config.val_fraction, config.val_split).val
+        for first, stop in job.split.val
         for start in range(first, stop, FRESH_WINDOW)
     ]
-    fresh = evaluate(network, corpus, rows, "fp32")
+    fresh = evaluate(network, job.corpus, rows, "fp32")
     assert fresh is not None
     return evaluations, fresh
 
@@ -93,41 +77,28 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["CHARRNN_HOME"] = home
-        corpus = cached_corpus(arguments.text, TextOptions())
-        model = ModelConfig(
-            vocabulary_size=len(corpus.vocab),
-            layers=arguments.layers,
-            size=arguments.size,
-            embed=arguments.embed,
-        )
-        names = ("val_split", "lr", "dropout", "ema", "batch_size", "seq_len", "max_steps")
-        config = TrainConfig(
-            **{name: getattr(arguments, name) for name in names}, epochs=None, seed=1
-        )
-        seconds = seconds_per_step(corpus, model, config, arguments.rounds)
+        given = vars(arguments)
+        names = set(given) - {"text", "target", "rounds"}
+        settings = {name: given[name] for name in names if given[name] is not None}
+        job = TrainingJob.new(arguments.text, {**settings, "seed": 1}, name="benchmark")
+        seconds = seconds_per_step(job, arguments.rounds)
         started = time.monotonic()
-        evaluations, fresh = reached(corpus, model, config)
-        last = evaluations[-1]
-        print(
-            f"{arguments.text.name}, {model}, {arguments.batch_size} x {arguments.seq_len}, lr {arguments.lr:g}:"
-        )
-        print(
-            f"{seconds['ours']:.4f} s a step, the port {seconds['port']:.3f} s a step of 100 x 100"
-        )
-        print(f"{last.step:,} steps, {last.step * seconds['ours']:.0f} s of steps, ", end="")
-        print(
-            f"{time.monotonic() - started:.0f} s in all: val {last.val_loss:.4f}, fresh windows {fresh:.4f}"
-        )
+        evaluations, fresh = reached(job)
+        last, per_step = evaluations[-1], seconds["ours"]
+        print(f"{job.model}, {job.corpus.name}, batch {arguments.batch_size}, lr {arguments.lr:g}:")
+        print(f"{per_step:.4f} s per step; the port {seconds['port']:.3f} s per step of 100 x 100")
+        print(f"{last.step:,} steps, {last.step * per_step:.0f} s of steps", end=", ")
+        print(f"{time.monotonic() - started:.0f} s in all", end=": ")
+        print(f"val {last.val_loss:.4f}, fresh windows {fresh:.4f}")
         for target in arguments.target:
             loss, port_steps = (float(part) for part in target.split(":"))
             sooner = [event.step for event in evaluations if event.val_loss <= loss]
             if not sooner:
                 print(f"val {loss}: not reached")
                 continue
-            ours, port = sooner[0] * seconds["ours"], port_steps * seconds["port"]
-            print(
-                f"val {loss}: {sooner[0]:,} steps, {ours:.0f} s; the port {port:,.0f} s: {port / ours:.1f} x sooner"
-            )
+            ours, port = sooner[0] * per_step, port_steps * seconds["port"]
+            ratio = f"the port {port:,.0f} s: {port / ours:.1f} x sooner"
+            print(f"val {loss}: {sooner[0]:,} steps, {ours:.0f} s; {ratio}")
 
 
 if __name__ == "__main__":

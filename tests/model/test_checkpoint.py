@@ -67,8 +67,8 @@ def test_resume_keeps_the_state_before_it(home: Path) -> None:
     assert load_resume(run.previous_resume_path).checkpoint.step == 200
     state = load_resume(run.resume_path)
     assert state.tensors["exp_avg.output.bias"].tolist() == list(range(10))
-    assert state.progress["best_step"] == 3
-    assert state.source["text"] == "/somewhere/story.txt"
+    assert state.counters.best_step == 3
+    assert state.source["texts"] == ["file:///somewhere/story.txt"]
     assert sorted(path.name for path in run.path.iterdir()) == [
         "resume.previous.safetensors",
         "resume.safetensors",

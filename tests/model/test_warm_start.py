@@ -1,27 +1,31 @@
 """A model that goes on with another text."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from charrnn_cli.config import Cell, ModelConfig, TrainConfig
+from charrnn_cli.config import Cell, ModelConfig
 from charrnn_cli.errors import MismatchError
 from charrnn_cli.events import Evaluated
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.warm_start import check_architecture, grown_model, grown_weights
-from charrnn_cli.storage.registry import Registry
 from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.vocab import Vocab
+from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
 from tests.helpers import STORY, make_checkpoint
 
-TINY = TrainConfig(
-    batch_size=4, seq_len=16, epochs=None, max_steps=20, seed=1, threads=1, precision="fp32"
-)
+TINY = {
+    "batch_size": 4,
+    "seq_len": 16,
+    "max_steps": 20,
+    "seed": 1,
+    "threads": 1,
+    "precision": "fp32",
+}
 
 
 @pytest.mark.parametrize("embed", [0, 3])
@@ -61,12 +65,9 @@ def test_what_does_not_fit() -> None:
 def trained(
     corpus: Corpus, name: str, initial: Checkpoint | None = None, **changes: object
 ) -> list[Evaluated]:
-    model = ModelConfig(vocabulary_size=len(corpus.vocab), layers=1, size=12, embed=4)
-    if initial is not None:
-        model = grown_model(initial, corpus.vocab)
-    config = replace(TINY, **changes)  # type: ignore[arg-type]
-    events = train(corpus, model, config, run=Registry().create(name), initial=initial)
-    return [event for event in events if isinstance(event, Evaluated)]
+    settings = {"layers": 1, "size": 12, "embed": 4, **TINY, **changes}
+    job = TrainingJob.new(corpus, settings, name=name, initial=initial)
+    return [event for event in train(job) if isinstance(event, Evaluated)]
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])

@@ -17,7 +17,7 @@ from charrnn_cli.storage import lock
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run, prunable
-from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
+from charrnn_cli.training.snapshot import RunCounters, TrainingSnapshot, load_resume, save_resume
 from tests.helpers import Charrnn, make_checkpoint, save
 
 SECONDS = 4.0
@@ -59,9 +59,7 @@ def test_writers_readers_and_a_pruner(home: Path) -> None:
             save_checkpoint(run.step_path(step), checkpoint)
         save_resume(
             run,
-            TrainingSnapshot(
-                checkpoint=checkpoint, tensors={}, progress={"finished": False}, source={}
-            ),
+            TrainingSnapshot(checkpoint=checkpoint, tensors={}, counters=RunCounters(), source={}),
         )
 
     def read(choose: random.Random) -> None:

@@ -21,7 +21,7 @@ from charrnn_cli.model.checkpoint import load_checkpoint, save_checkpoint
 from charrnn_cli.storage.atomic import TEMPORARY_SUFFIX, sweep_temporaries
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
-from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
+from charrnn_cli.training.snapshot import RunCounters, TrainingSnapshot, load_resume, save_resume
 from tests.helpers import make_checkpoint
 
 # An exception between `os.open` and the first `with` leaves a descriptor to the garbage collector, and nothing else.
@@ -35,7 +35,7 @@ def state(step: int) -> TrainingSnapshot:
     return TrainingSnapshot(
         checkpoint=OLD if step == 1 else NEW,
         tensors={"x": np.full(3, step, np.float32)},
-        progress={"finished": False},
+        counters=RunCounters(),
         source={},
     )
 

@@ -18,7 +18,7 @@ from charrnn_cli.storage.atomic import sweep_temporaries
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.tensorfile import read_header
-from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
+from charrnn_cli.training.snapshot import RunCounters, TrainingSnapshot, load_resume, save_resume
 from tests.helpers import make_checkpoint
 
 TINY = (
@@ -61,7 +61,7 @@ def test_the_writer(home: Path) -> None:
             checkpoint = make_checkpoint(step=step, seed=step)
             save_checkpoint(run.step_path(step), checkpoint)
             state = TrainingSnapshot(
-                checkpoint=checkpoint, tensors={}, progress={"finished": False}, source={}
+                checkpoint=checkpoint, tensors={}, counters=RunCounters(), source={}
             )
             save_resume(run, state)
             report.write_text(str(step))

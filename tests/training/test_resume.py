@@ -1,4 +1,4 @@
-"""What a run needs to go on."""
+"""Which state a run continues from, and what may change."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,140 +6,196 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.config import TextOptions, TrainConfig
-from charrnn_cli.errors import MismatchError, NotFoundError, RunBusyError, TextError
-from charrnn_cli.events import StepLogged, TrainingFinished
+from charrnn_cli.errors import (
+    FileFormatError,
+    MismatchError,
+    NotFoundError,
+    RunBusyError,
+    TextError,
+)
 from charrnn_cli.storage.lock import hold_lock
-from charrnn_cli.storage.paths import path_from_uri, path_to_uri
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
 from charrnn_cli.training.resume import (
     check_text,
     is_complete,
-    open_resumable,
+    open_resume_point,
     resumed_config,
-    source_of,
+    resumed_source,
 )
 from charrnn_cli.training.snapshot import load_resume, save_resume
-from tests.helpers import STORY, TINY, make_checkpoint, resume_state, run_training, save, tiny_model
+from tests.helpers import (
+    STORY,
+    TINY,
+    forge,
+    make_checkpoint,
+    resume_state,
+    resume_training,
+    run_training,
+    save,
+    train_until,
+)
 
 
 def test_an_interruption_in_the_last_evaluation_can_be_finished(corpus: Corpus) -> None:
-    """All steps are done, but not what comes after the last one."""
-    run = Registry().create("one")
-    reached = [0]
-    config = replace(TINY, log_every=1)
-    for event in train(
-        corpus, tiny_model(corpus), config, run=run, should_stop=lambda: reached[-1] >= 30
-    ):
-        if isinstance(event, StepLogged):
-            reached.append(event.step)
-    assert isinstance(event, TrainingFinished)
-    assert (event.step, event.reason) == (30, "stopped")
-    resumable = open_resumable("one", Registry())
-    assert not is_complete(resumable, resumed_config(resumable, {}), {})
-    list(
-        train(
-            corpus, resumable.model, resumed_config(resumable, {}), run=run, resume=resumable.state
-        )
-    )
+    """A run that stopped after its last step still owes that step's evaluation."""
+    train_until(corpus, 30, TINY, "one")
+    assert not is_complete(open_resume_point("one", Registry()), {})
+    resume_training(corpus, "one")
     run_training(corpus, TINY, "whole")
-    whole = Registry().run("whole").checkpoints()
-    assert [(entry.step, entry.val_loss) for entry in run.checkpoints()] == [
-        (e.step, e.val_loss) for e in whole
-    ]
-    resumable = open_resumable("one", Registry())
-    assert is_complete(resumable, resumed_config(resumable, {}), {})
+    one, whole = (
+        [(entry.step, entry.val_loss) for entry in Registry().run(name).checkpoints()]
+        for name in ("one", "whole")
+    )
+    assert one == whole
+    assert is_complete(open_resume_point("one", Registry()), {})
 
 
-def test_a_run_that_moved_on_meanwhile_is_not_thrown_back(corpus: Corpus) -> None:
-    """A state that was read before another process went on is refused under the lock."""
-    run_training(corpus, TINY, "one")
-    run = Registry().run("one")
-    old = load_resume(run.previous_resume_path)
-    with pytest.raises(RunBusyError, match="trained on to step 30"):
-        next(train(corpus, old.checkpoint.model, TINY, run=run, resume=old))
+def test_a_run_that_moved_on_is_not_thrown_back(corpus: Corpus) -> None:
+    """A job prepared before another process trained the run is refused under the lock."""
+    train_until(corpus, 10, TINY, "one")
+    late = TrainingJob.resumed("one", texts=corpus)
+    resume_training(corpus, "one")
+    with pytest.raises(RunBusyError) as caught:
+        next(train(late))
+    assert caught.value.message == "another process has trained run 'one' to step 30"
+    assert caught.value.hint == "charrnn train --resume one"
 
 
 def test_only_limits_and_the_machine_may_change(corpus: Corpus) -> None:
-    """Equal values are no change; the rest is a clash that is named."""
+    """A setting of equal value is no change; any other change is a clash that names the option."""
     run_training(corpus, TINY, "one")
-    resumable = open_resumable("one", Registry())
-    assert resumed_config(resumable, {"max_steps": 90, "threads": 2, "layers": 2}).max_steps == 90
-    assert resumed_config(resumable, {"epochs": 3}).max_steps is None
-    with pytest.raises(MismatchError, match=r"dropout 0\.25, not 0\.5"):
-        resumed_config(resumable, {"dropout": 0.5})
+    point = open_resume_point("one", Registry())
+    assert resumed_config(point, {"max_steps": 90, "threads": 2, "layers": 2}).max_steps == 90
+    assert resumed_config(point, {"epochs": 3}).max_steps is None
+    with pytest.raises(MismatchError) as caught:
+        resumed_config(point, {"dropout": 0.5})
+    assert caught.value.message == "run 'one' has dropout 0.25, not 0.5"
+    assert caught.value.hint == "leave out --dropout, or train a new run with it"
     with pytest.raises(MismatchError, match="layers 2, not 3"):
-        resumed_config(resumable, {"layers": 3})
+        resumed_config(point, {"layers": 3})
+
+
+def test_a_new_limit_beyond_the_end_continues_a_finished_run(corpus: Corpus) -> None:
+    """A finished run is complete unless a limit beyond its end is set."""
+    run_training(corpus, TINY, "one")
+    point = open_resume_point("one", Registry())
+    complete = {
+        "nothing": is_complete(point, {}),
+        "log_every": is_complete(point, {"log_every": 3}),
+        "fewer": is_complete(point, {"max_steps": 20}),
+        "equal": is_complete(point, {"max_steps": 30}),
+        "more": is_complete(point, {"max_steps": 31}),
+        "time": is_complete(point, {"max_time": 10.0}),
+    }
+    assert complete == {
+        "nothing": True,
+        "log_every": True,
+        "fewer": True,
+        "equal": True,
+        "more": False,
+        "time": False,
+    }
 
 
 def test_the_text_must_be_the_runs(corpus: Corpus) -> None:
+    """Equal text under another name is the run's; new text needs consent and an equal vocabulary."""
     run_training(corpus, TINY, "one")
-    resumable = open_resumable("one", Registry())
-    check_text(resumable, Corpus.from_text(STORY, "another name"), allow_new_data=False)
+    point = open_resume_point("one", Registry())
+    check_text(point, Corpus.from_text(STORY, "another name"), allow_new_data=False)
     longer = Corpus.from_text(STORY * 2)
-    with pytest.raises(MismatchError, match="another text"):
-        check_text(resumable, longer, allow_new_data=False)
-    check_text(resumable, longer, allow_new_data=True)
-    with pytest.raises(MismatchError, match="other characters"):
-        check_text(resumable, Corpus.from_text(STORY + "X"), allow_new_data=True)
+    with pytest.raises(MismatchError) as caught:
+        check_text(point, longer, allow_new_data=False)
+    message = "run 'one' was trained on 'story'; this is a different text"
+    assert (caught.value.message, caught.value.hint) == (message, "add --allow-new-data")
+    check_text(point, longer, allow_new_data=True)
+    with pytest.raises(MismatchError) as caught:
+        check_text(point, Corpus.from_text(STORY + "X"), allow_new_data=True)
+    message = "run 'one' was trained on 'story'; this is a text with different characters"
+    hint = "start a new run: charrnn train TEXT"
+    assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
 def test_what_can_be_resumed() -> None:
-    """A step that has a state; the newest run that has one, whatever was imported since."""
+    """A run resumes from its resume file's step alone; `latest` is the newest run that has one."""
     run = Registry().create("one")
     save_resume(run, resume_state(100))
     save(make_checkpoint(run="imported"))
-    assert open_resumable("latest", Registry()).run.name == "one"
-    assert open_resumable("one@100", Registry()).step == 100
-    with pytest.raises(NotFoundError, match="only go on from step 100"):
-        open_resumable("one@50", Registry())
-    with pytest.raises(NotFoundError, match="no state to resume from") as caught:
-        open_resumable("imported", Registry())
-    assert caught.value.hint == "begin anew: charrnn train TEXT --init-from imported"
+    assert open_resume_point("latest", Registry()).run.name == "one"
+    assert open_resume_point("one@100", Registry()).step == 100
+    with pytest.raises(NotFoundError, match="can only resume from step 100"):
+        open_resume_point("one@50", Registry())
+    with pytest.raises(NotFoundError) as caught:
+        open_resume_point("imported", Registry())
+    assert caught.value.message == "run 'imported' has no resume file"
+    assert caught.value.hint == "charrnn train TEXT --init-from imported"
     young = Registry().create("young")
     with hold_lock(young.path), pytest.raises(RunBusyError):
-        open_resumable("young", Registry())
-    with pytest.raises(NotFoundError, match="no state") as caught:
-        open_resumable("young", Registry())
-    assert caught.value.hint == "begin anew: charrnn train TEXT --run young"
+        open_resume_point("young", Registry())
+    with pytest.raises(NotFoundError, match="has no resume file") as caught:
+        open_resume_point("young", Registry())
+    assert caught.value.hint == "charrnn train TEXT --run young"
 
 
-def test_a_source_of_any_bytes(tmp_path: Path) -> None:
-    """A path that is no UTF-8 survives; so do spaces and percent signs."""
-    for name in (b"caf\xe9.txt", b"a b%20c#?.txt", "漢字.txt".encode()):
-        path = tmp_path / name.decode("utf-8", "surrogateescape")
-        assert path_to_uri(path).isascii()
-        assert path_from_uri(path_to_uri(path)) == path
-    with pytest.raises(ValueError, match="no file"):
-        path_from_uri("https://example.org/x")
+def test_a_damaged_resume_file_gives_way_to_the_previous_one() -> None:
+    """The previous state is used with a warning; without it the damage is an error."""
+    run = Registry().create("one")
+    for step in (100, 200):
+        save_resume(run, resume_state(step))
+    raw = bytearray(run.resume_path.read_bytes())
+    raw[-1] ^= 1
+    run.resume_path.write_bytes(raw)
+    point = open_resume_point("one", Registry())
+    assert point.step == 100
+    assert point.warning is not None
+    assert point.warning.endswith("resuming from the previous state, at step 100")
+    run.previous_resume_path.unlink()
+    with pytest.raises(FileFormatError, match="checksum"):
+        open_resume_point("one", Registry())
+
+
+def test_counters_must_be_the_known_ones() -> None:
+    """A resume file whose counters are missing or unknown is refused, with their names."""
+    run = Registry().create("one")
+    save_resume(run, resume_state(100))
+    forge(run.resume_path, progress={"best_step": 3})
+    with pytest.raises(FileFormatError, match="damaged or of another version: best_val_loss, "):
+        load_resume(run.resume_path)
 
 
 def test_where_the_text_is(corpus: Corpus, tmp_path: Path) -> None:
-    """As recorded, with the options it was read by, unless either is given."""
+    """The recorded text and options count, unless others are given; a text that is gone is an error."""
     text = tmp_path / "story.txt"
-    source = {"text": path_to_uri(text), "options": TextOptions(encoding="latin-1").to_json()}
-    run_training(corpus, TINY, "one", source=source)
-    resumable = open_resumable("one", Registry())
-    with pytest.raises(TextError, match="is gone"):
-        source_of(resumable)
     text.write_text(STORY)
-    assert source_of(resumable) == (Source((text,), TextOptions(encoding="latin-1")), None)
+    latin = TextOptions(encoding="latin-1")
+    job = TrainingJob.new(Source((text,), latin), {"max_steps": 2, "size": 4}, name="one")
+    list(train(job))
+    point = open_resume_point("one", Registry())
+    assert resumed_source(point) == (Source((text,), latin), None)
+    text.unlink()
+    with pytest.raises(TextError) as caught:
+        resumed_source(point)
+    assert caught.value.message == f"the text of run 'one' is gone: {text}"
+    assert caught.value.hint == "charrnn train TEXT --resume one"
     other = tmp_path / "other.txt"
-    assert source_of(resumable, [other])[0] == Source((other,), TextOptions(encoding="latin-1"))
-    assert source_of(resumable, [other], TextOptions())[0] == Source((other,))
+    assert resumed_source(point, [other])[0] == Source((other,), latin)
+    assert resumed_source(point, [other], TextOptions())[0] == Source((other,))
     run_training(corpus, TINY, "two")
-    with pytest.raises(TextError, match="does not know"):
-        source_of(open_resumable("two", Registry()))
-    assert source_of(open_resumable("two", Registry()), [text]) == (Source((text,)), None)
+    point = open_resume_point("two", Registry())
+    with pytest.raises(TextError, match="run 'two' does not record where its text is"):
+        resumed_source(point)
+    assert resumed_source(point, [text]) == (Source((text,)), None)
 
 
-def test_the_recorded_recipe_is_complete(corpus: Corpus) -> None:
-    run_training(
-        corpus, replace(TINY, seed=None, device="auto", precision="auto", threads=None), "one"
-    )
-    recorded = TrainConfig.from_json(open_resumable("one", Registry()).state.checkpoint.train)
+def test_the_recorded_configuration_is_complete(corpus: Corpus) -> None:
+    """A checkpoint records what was decided: no setting is open, no device or precision is `auto`."""
+    config = replace(TINY, seed=None, device="auto", precision="auto", threads=None)
+    run_training(corpus, config, "one")
+    point = open_resume_point("one", Registry())
+    recorded = TrainConfig.from_json(point.snapshot.checkpoint.train)
     assert None not in (
         recorded.seed,
         recorded.threads,

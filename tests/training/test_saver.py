@@ -1,4 +1,4 @@
-"""A run's files as it goes."""
+"""Saving a run on a disk that refuses, and on a run that was resumed."""
 
 import dataclasses
 import errno
@@ -16,7 +16,7 @@ from tests.helpers import make_checkpoint, resume_state
 def test_a_damaged_resume_file_never_pushes_out_the_good_one(
     home: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The state before takes its place at once, so that a save that fails leaves it where it is."""
+    """The previous state replaces a damaged resume file at once, so a failed save leaves it there."""
     run = Registry().create("one")
     for step in (100, 200):
         save_resume(run, resume_state(step))
@@ -36,7 +36,7 @@ def test_a_damaged_resume_file_never_pushes_out_the_good_one(
 def test_a_step_file_that_failed_is_tried_again(
     home: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the next save of any kind; until then the saver knows that something is missing."""
+    """A step file that failed is written with the next save; until then the saver has an error."""
     run = Registry().create("one")
     saver = Saver(run, keep=100)
 
@@ -57,15 +57,8 @@ def test_a_step_file_that_failed_is_tried_again(
     assert load_resume(run.resume_path).checkpoint.step == 210
 
 
-def test_resume_files_are_due_after_a_minute(home: object) -> None:
-    saver = Saver(Registry().create("one"), keep=100)
-    assert not saver.resume_is_due
-    saver._resume_saved -= 61
-    assert saver.resume_is_due
-
-
 def test_a_step_of_another_plan_stays(home: object) -> None:
-    """A run that went back and goes on by another plan says so at such a step, and goes on."""
+    """A step file of an earlier plan is never overwritten; the run reports it and continues."""
     run = Registry().create("one")
     saver = Saver(run, keep=100)
     list(saver.save(resume_state(100), 0.0))

@@ -10,23 +10,39 @@ import torch
 from charrnn_cli.config import Cell, ModelConfig, TrainConfig
 from charrnn_cli.errors import MemoryShortageError
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.training import batch_loader as feed
+from charrnn_cli.training import batch_loader
 from charrnn_cli.training.batch_loader import BatchLoader
-from charrnn_cli.training.trainer import CHECK_EVERY, Trainer, resume_tensor_shapes
+from charrnn_cli.training.plan import Decisions
+from charrnn_cli.training.trainer import CHECK_EVERY, Trainer, snapshot_shapes
 from charrnn_cli.training.windows import DocumentWindows, TrainWindows
 
-CONFIG = TrainConfig(batch_size=6, seq_len=8, seed=1, dropout=0.25, precision="fp32", device="cpu")
+CONFIG = TrainConfig(batch_size=6, seq_len=8)
+DECISIONS = Decisions(
+    seed=1, device="cpu", precision="fp32", threads=1, steps=100, dropout=0.25, eval_every=0
+)
 
 
 def make_trainer(corpus: Corpus, cell: Cell = "lstm", config: TrainConfig = CONFIG) -> Trainer:
     model = ModelConfig(vocabulary_size=len(corpus.vocab), cell=cell, layers=2, size=8, embed=4)
-    return Trainer(model, config, TrainWindows(corpus, [(0, len(corpus))], config), total_steps=100)
+    windows = TrainWindows(corpus, [(0, len(corpus))], config, seed=1)
+    return Trainer(model, config, DECISIONS, windows)
+
+
+def restore(trainer: Trainer, weights_of: Trainer, tensors: dict[str, np.ndarray]) -> None:
+    """Restore a trainer to another one's weights, and these tensors, at its own position."""
+    trainer.restore(
+        weights_of.model.export(),
+        tensors,
+        step=trainer.step,
+        train_loss=trainer.train_loss,
+        lr_scale=1.0,
+    )
 
 
 @pytest.mark.parametrize("parts", [2, 4, 6])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_a_batch_in_parts_is_the_same_batch(corpus: Corpus, cell: Cell, parts: int) -> None:
-    """Weights, state and loss after ten steps, dropout included, but for rounding."""
+    """A batch in parts gives the same weights, state and loss up to rounding, dropout included."""
     whole, divided = make_trainer(corpus, cell), make_trainer(corpus, cell)
     divided.parts = parts
     for _ in range(10):
@@ -40,7 +56,7 @@ def test_a_batch_in_parts_is_the_same_batch(corpus: Corpus, cell: Cell, parts: i
 
 
 def test_short_memory_divides_the_batch(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until it fits; the step is then done, and later ones stay divided. One row that does not fit is the end."""
+    """A batch too large for the memory is split until it fits; a single row that does not fit is an error."""
     trainer = make_trainer(corpus)
     forward = type(trainer.model).forward
     limit = [2]
@@ -61,22 +77,22 @@ def test_short_memory_divides_the_batch(corpus: Corpus, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("ema", [0.0, 0.99])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_a_snapshot_has_its_documented_tensors(corpus: Corpus, cell: Cell, ema: float) -> None:
+    """A snapshot holds exactly the tensors of `snapshot_shapes`."""
     config = replace(CONFIG, ema=ema)
     trainer = make_trainer(corpus, cell, config)
     trainer.update()
     shapes = {name: array.shape for name, array in trainer.snapshot().items()}
-    assert shapes == resume_tensor_shapes(trainer.model.config, config)
+    assert shapes == snapshot_shapes(trainer.model.config, config)
 
 
 def test_the_state_starts_at_zero_each_epoch(corpus: Corpus) -> None:
-    """The first step of an epoch does not know the end of the one before."""
+    """An epoch's first step does not depend on the state at the end of the previous epoch."""
     trainer, other = make_trainer(corpus), make_trainer(corpus)
     for _ in range(trainer.windows.per_epoch):
         trainer.update()
         other.update()
-    other.restore(
-        other.model.export(), {**other.snapshot(), "state.0.0": other.snapshot()["state.0.0"] + 1}
-    )
+    tensors = other.snapshot()
+    restore(other, other, {**tensors, "state.0.0": tensors["state.0.0"] + 1})
     trainer.update()
     other.update()
     assert all(
@@ -89,9 +105,9 @@ def test_the_state_starts_at_zero_each_epoch(corpus: Corpus) -> None:
 def test_a_resident_text_gives_the_same_windows(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch, spans: list[tuple[int, int]]
 ) -> None:
-    """Whether a window is read from the file or picked on the device, its ids are the same."""
-    monkeypatch.setattr(feed, "CHUNK", 700)
-    windows = TrainWindows(corpus, spans, CONFIG)
+    """A window has the same ids whether it is copied or read from a text on the device."""
+    monkeypatch.setattr(batch_loader, "CHARACTERS_PER_COPY", 700)
+    windows = TrainWindows(corpus, spans, CONFIG, seed=1)
     device = torch.device("cpu")
     copied, resident = (
         BatchLoader(windows, device, resident=False),
@@ -114,7 +130,7 @@ def test_a_resident_text_gives_the_same_windows(
 def test_what_is_not_finite_is_seen_at_once_or_later_but_never_missed(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch, bad: str
 ) -> None:
-    """The CPU refuses the update; an accelerator, which looks seldom, shows it at any later look."""
+    """A CPU refuses the update at once; an accelerator, which checks rarely, sees it at any later check."""
     trainer = make_trainer(corpus)
     monkeypatch.setitem(CHECK_EVERY, "cpu", 5)
     later = make_trainer(corpus)
@@ -139,18 +155,19 @@ def test_what_is_not_finite_is_seen_at_once_or_later_but_never_missed(
     while later.update():
         assert not later.is_healthy()
     assert later.step == 5
-    later.restore(make_trainer(corpus).model.export(), trainer.snapshot())
+    restore(later, make_trainer(corpus), trainer.snapshot())
     assert later.is_healthy()
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_a_document_does_not_know_the_one_before(cell: Cell) -> None:
-    """Its losses are what they would be alone; and one that is ignored where it has ended counts for nothing."""
+    """A document's losses are those it has alone, and padding after its end does not count."""
     corpus = Corpus.from_text("abcabcabc" + "cbacba" + "aabbccaab")
     spans = [(0, 9), (9, 15), (15, 24)]
-    config = replace(CONFIG, batch_size=1, seq_len=4, dropout=0.0, lr=1e-9, weight_decay=0.0)
+    config = replace(CONFIG, batch_size=1, seq_len=4, lr=1e-9, weight_decay=0.0)
     model = ModelConfig(vocabulary_size=3, cell=cell, layers=2, size=8, embed=4)
-    trainer = Trainer(model, config, DocumentWindows(corpus, spans, config), total_steps=100)
+    windows = DocumentWindows(corpus, spans, config, seed=1)
+    trainer = Trainer(model, config, replace(DECISIONS, dropout=0.0), windows)
     losses = []
     for _ in range(trainer.windows.per_epoch):
         losses.append(trainer._gradients()[0].item())

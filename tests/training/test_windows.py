@@ -1,4 +1,4 @@
-"""What a step trains on."""
+"""What each step reads."""
 
 import itertools
 
@@ -22,7 +22,7 @@ SPLITS = st.sampled_from(["tail", "spread"])
 def test_targets_are_the_next_characters(
     num_characters: int, batch_size: int, seq_len: int, split: ValSplit
 ) -> None:
-    """Also across the edge of a window; windows follow one another, and rows cover equal stretches."""
+    """A target is the next character, also across windows; rows cover equal stretches of text."""
     text = "".join(chr(0x4E00 + index) for index in range(num_characters))
     corpus = Corpus.from_text(text)
     spans = split_text(num_characters, 0.1, split).train
@@ -30,9 +30,9 @@ def test_targets_are_the_next_characters(
     config = TrainConfig(batch_size=batch_size, seq_len=seq_len, reset=0.0)
     if len(flat) - 1 < batch_size * seq_len:
         with pytest.raises(TextError, match="batch size"):
-            TrainWindows(corpus, spans, config)
+            TrainWindows(corpus, spans, config, seed=1)
         return
-    windows = TrainWindows(corpus, spans, config)
+    windows = TrainWindows(corpus, spans, config, seed=1)
     assert windows.per_epoch == (len(flat) - 1) // (batch_size * seq_len)
     for row in range(batch_size):
         start = row * (len(flat) // batch_size)
@@ -45,18 +45,18 @@ def test_targets_are_the_next_characters(
 
 
 def test_the_notebooks_windows() -> None:
-    """1,985,223 characters are 198 windows of 100 x 100."""
+    """1,985,223 characters make 198 windows of 100 x 100."""
     facts = {"characters": 1_985_223}
     counts_V = np.zeros(1, np.uint64)
     corpus = Corpus(
         Vocab("a"), counts_V, lambda start, stop: np.zeros(stop - start, np.uint8), facts
     )
     config = TrainConfig(batch_size=100, seq_len=100)
-    assert TrainWindows(corpus, [(0, 1_985_223)], config).per_epoch == 198
+    assert TrainWindows(corpus, [(0, 1_985_223)], config, seed=1).per_epoch == 198
 
 
 def test_a_short_text_shrinks_the_batch() -> None:
-    """To the largest that gives every row a window; below seq len + 2 characters there is none."""
+    """A short text gets the largest batch with a window per row; under seq len + 2 it is refused."""
     config = TrainConfig(batch_size=32, seq_len=10)
     corpus = Corpus.from_text("ab")
 
@@ -72,7 +72,7 @@ LENGTHS = st.lists(st.integers(2, 40), min_size=1, max_size=12)
 
 
 def documents(lengths: list[int]) -> tuple[Corpus, list[tuple[int, int]]]:
-    """A text in which every character stands once, and its documents."""
+    """Return a text of distinct characters, and the spans of its documents."""
     text = "".join(chr(0x4E00 + index) for index in range(sum(lengths)))
     edges = [0, *itertools.accumulate(lengths)]
     return Corpus.from_text(text), list(itertools.pairwise(edges))
@@ -82,15 +82,15 @@ def documents(lengths: list[int]) -> tuple[Corpus, list[tuple[int, int]]]:
 def test_documents_are_kept_apart(
     lengths: list[int], batch_size: int, seq_len: int, shuffle: bool
 ) -> None:
-    """A row goes on where it was, or starts afresh with a document; no window has two, nothing comes twice."""
+    """A row continues or begins a document with a reset; no window has two, nothing comes twice."""
     corpus, spans = documents(lengths)
-    config = TrainConfig(batch_size=batch_size, seq_len=seq_len, seed=1, shuffle_documents=shuffle)
+    config = TrainConfig(batch_size=batch_size, seq_len=seq_len, shuffle_documents=shuffle)
     total = sum(-((1 - length) // seq_len) for length in lengths)
     if total < batch_size:
         with pytest.raises(TextError, match="batch size"):
-            DocumentWindows(corpus, spans, config)
+            DocumentWindows(corpus, spans, config, seed=1)
         return
-    windows = DocumentWindows(corpus, spans, config)
+    windows = DocumentWindows(corpus, spans, config, seed=1)
     assert windows.per_epoch == total // batch_size
     starts = {start for start, _ in spans}
     for epoch in range(2):
@@ -99,27 +99,27 @@ def test_documents_are_kept_apart(
         for window in range(windows.per_epoch):
             got = windows.at(epoch * windows.per_epoch + window)
             assert got.count == (got.targets != IGNORED).sum()
-            fresh = np.zeros(batch_size, bool) if got.reset_rows is None else got.reset_rows
+            reset = np.zeros(batch_size, bool) if got.reset_rows is None else got.reset_rows
             for row in range(batch_size):
                 targets = got.targets[:, row]
                 targets = targets[targets != IGNORED]
                 inputs = got.inputs[: len(targets), row]
                 assert (targets == inputs + 1).all()
                 assert not starts & set(targets.tolist())
-                assert fresh[row] == (window == 0 or inputs[0] in starts)
-                assert fresh[row] or inputs[0] == last[row]
+                assert reset[row] == (window == 0 or inputs[0] in starts)
+                assert reset[row] or inputs[0] == last[row]
                 last[row] = int(targets[-1])
                 seen += targets.tolist()
         assert len(seen) == len(set(seen))
 
 
 def test_shuffled_documents_come_in_another_order_each_epoch() -> None:
-    """A function of (seed, epoch); without shuffling, always the same."""
+    """The order of shuffled documents is a function of (seed, epoch); else it is always the same."""
     corpus, spans = documents([10] * 20)
 
     def order(seed: int, epoch: int, shuffle: bool = True) -> list[int]:
-        config = TrainConfig(batch_size=1, seq_len=16, seed=seed, shuffle_documents=shuffle)
-        windows = DocumentWindows(corpus, spans, config)
+        config = TrainConfig(batch_size=1, seq_len=16, shuffle_documents=shuffle)
+        windows = DocumentWindows(corpus, spans, config, seed)
         steps = range(epoch * windows.per_epoch, (epoch + 1) * windows.per_epoch)
         return [int(windows.at(step).inputs[0, 0]) for step in steps]
 
@@ -133,18 +133,19 @@ def test_shuffled_documents_come_in_another_order_each_epoch() -> None:
     )
 
 
-def test_a_share_of_the_windows_starts_afresh() -> None:
-    """By (seed, step) alone, and all rows at the start of an epoch."""
+def test_a_fraction_of_the_windows_is_reset() -> None:
+    """Rows are reset by (seed, step) alone, and all of them at the start of an epoch."""
     corpus = Corpus.from_text("ab" * 5000)
 
-    def fresh(seed: int, reset: float) -> list[list[bool]]:
-        config = TrainConfig(batch_size=20, seq_len=5, seed=seed, reset=reset)
-        windows = TrainWindows(corpus, [(0, len(corpus))], config)
+    def resets(seed: int, reset: float) -> list[list[bool]]:
+        config = TrainConfig(batch_size=20, seq_len=5, reset=reset)
+        windows = TrainWindows(corpus, [(0, len(corpus))], config, seed)
         found = [windows.at(step).reset_rows for step in range(2 * windows.per_epoch)]
-        assert all(found[epoch * windows.per_epoch].all() for epoch in range(2))  # type: ignore[union-attr]
-        return [[False] * 20 if rows is None else rows.tolist() for rows in found]
+        masks = [[False] * 20 if rows is None else rows.tolist() for rows in found]
+        assert all(all(masks[epoch * windows.per_epoch]) for epoch in range(2))
+        return masks
 
-    assert fresh(1, 0.1) == fresh(1, 0.1) != fresh(2, 0.1)
-    assert np.mean(fresh(1, 0.1)) == pytest.approx(0.1, abs=0.03)
-    assert np.mean(fresh(1, 0.0)) < 0.03
-    assert np.mean(fresh(1, 1.0)) == 1.0
+    assert resets(1, 0.1) == resets(1, 0.1) != resets(2, 0.1)
+    assert np.mean(resets(1, 0.1)) == pytest.approx(0.1, abs=0.03)
+    assert np.mean(resets(1, 0.0)) < 0.03
+    assert np.mean(resets(1, 1.0)) == 1.0
