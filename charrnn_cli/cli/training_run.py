@@ -15,7 +15,7 @@ from charrnn_cli.cli.options.text_options import describe_corpus
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
-from charrnn_cli.cli.terminal.formats import duration, size
+from charrnn_cli.cli.terminal.formats import format_duration, format_size
 from charrnn_cli.cli.terminal.training_display import show
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
@@ -183,16 +183,17 @@ class Session:
                 1 if sys.platform == "darwin" else 1024
             )
             self.say(
-                "memory", f"{size(peak)} at the most so far, after a few steps and an evaluation"
+                "memory",
+                f"{format_size(peak)} at the most so far, after a few steps and an evaluation",
             )
-        self.say("disk", f"up to {size(plan.disk_bytes(model))}")
+        self.say("disk", f"up to {format_size(plan.disk_bytes(model))}")
 
     def _show_plan(self, event: TrainingStarted) -> None:
         epochs = event.total_steps / event.steps_per_epoch
         self.say(
             "plan",
             f"{event.total_steps:,} steps of {event.batch_size} x {event.seq_len} characters, {epochs:.3g} epochs, "
-            f"about {duration(event.seconds_planned)} and {event.seconds_per_step:.2g} s a step",
+            f"about {format_duration(event.seconds_planned)} and {event.seconds_per_step:.2g} s a step",
         )
         if event.first_step:
             self.say("resume", f"from step {event.first_step:,}")
@@ -209,7 +210,7 @@ class Session:
         why = {"time": ", at the end of its time", "patience": ", out of patience"}.get(
             event.reason, ""
         )
-        self.say("done", f"{event.step:,} steps in {duration(event.seconds)}{why}{losses}")
+        self.say("done", f"{event.step:,} steps in {format_duration(event.seconds)}{why}{losses}")
         if (
             event.best_step is not None
             and event.best_step != event.step

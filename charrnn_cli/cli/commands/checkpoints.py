@@ -160,11 +160,11 @@ def _print_table(rows: list[dict[str, Any]], *, one_run: bool) -> None:
             [
                 row["reference"],
                 "–" if row["epoch"] is None else f"{row['epoch']:.2f}",
-                loss(row["train_loss"]),
-                loss(row["val_loss"]),
-                loss(row["val_bpc"]),
-                size(row["bytes"]),
-                ago(now - row["updated"]),
+                format_loss(row["train_loss"]),
+                format_loss(row["val_loss"]),
+                format_loss(row["val_bpc"]),
+                format_size(row["bytes"]),
+                format_age(now - row["updated"]),
                 _marks(row),
             ]
             for row in rows
@@ -188,10 +188,10 @@ def _print_table(rows: list[dict[str, Any]], *, one_run: bool) -> None:
                 row["model"] or "?",
                 "–" if row["parameters"] is None else f"{row['parameters']:,}",
                 "–" if row["step"] is None else str(row["step"]),
-                loss(row["val_loss"]),
-                loss(row["val_bpc"]),
-                size(row["bytes"]),
-                ago(now - row["updated"]),
+                format_loss(row["val_loss"]),
+                format_loss(row["val_bpc"]),
+                format_size(row["bytes"]),
+                format_age(now - row["updated"]),
                 f"{row['status']}, {row['damaged']} damaged" if row["damaged"] else row["status"],
             ]
             for row in rows

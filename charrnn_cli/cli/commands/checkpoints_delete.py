@@ -80,7 +80,7 @@ def _delete(paths: list[Path], *, yes: bool, dry_run: bool) -> None:
         with contextlib.suppress(FileNotFoundError):
             total += path.lstat().st_size
         console.say("delete", f"{path.parent.name}/{path.name}")
-    console.say("total", f"{len(paths)} file{'s' if len(paths) != 1 else ''}, {size(total)}")
+    console.say("total", f"{len(paths)} file{'s' if len(paths) != 1 else ''}, {format_size(total)}")
     if dry_run:
         return
     with (

@@ -124,7 +124,7 @@ def _source(run: Run) -> str:
 def _lines(fields: dict[str, Any], evaluations: list[dict[str, Any]]) -> list[tuple[str, str]]:
     model, train, data = fields["model"], fields["train"], fields["data"]
     lines = [
-        ("checkpoint", f"{fields['reference']}, {size(fields['bytes'])}"),
+        ("checkpoint", f"{fields['reference']}, {format_size(fields['bytes'])}"),
         (
             "model",
             f"{ModelConfig.from_json(model)}, embed {model['embed']}, {fields['parameters']:,} parameters",
@@ -134,8 +134,11 @@ def _lines(fields: dict[str, Any], evaluations: list[dict[str, Any]]) -> list[tu
             f"{data['name']}: {data['characters']:,} characters, {model['vocabulary_size']:,} different",
         ),
         ("trained", f"{fields['step']:,} steps, {fields['epoch']:.2f} epochs"),
-        ("train loss", loss(fields["train_loss"])),
-        ("val loss", f"{loss(fields['val_loss'])}, {loss(fields['val_bpc'])} bits a character"),
+        ("train loss", format_loss(fields["train_loss"])),
+        (
+            "val loss",
+            f"{format_loss(fields['val_loss'])}, {format_loss(fields['val_bpc'])} bits a character",
+        ),
     ]
     for name, label in (("train_loss", "train"), ("val_loss", "val")):
         found = [row.get(name) for row in evaluations]
@@ -151,7 +154,7 @@ def _lines(fields: dict[str, Any], evaluations: list[dict[str, Any]]) -> list[tu
         if isinstance(step, int) and isinstance(seconds, float)
     ]
     if known:
-        lines.append(("time", f"{duration(known[-1][1])} to step {known[-1][0]:,}"))
+        lines.append(("time", f"{format_duration(known[-1][1])} to step {known[-1][0]:,}"))
     settings = TrainConfig.from_record(train).to_json()
     named = [
         f"{name.replace('_', ' ')} {value}"

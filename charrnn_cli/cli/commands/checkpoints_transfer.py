@@ -54,7 +54,7 @@ def export(
         return
     with atomic_write(Path(output), num_bytes=len(data)) as file:
         file.write(data)
-    console.say("wrote", f"{output}, {size(len(data))}")
+    console.say("wrote", f"{output}, {format_size(len(data))}")
     named = output if is_path(output) else f"./{output}"
     console.say("next", f"charrnn sample {shlex.quote(named)}")
 

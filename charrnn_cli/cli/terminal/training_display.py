@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn_cli.cli.terminal.console import is_fancy, safe, say, stderr_console
-from charrnn_cli.cli.terminal.formats import duration, loss, sparkline
+from charrnn_cli.cli.terminal.formats import format_duration, format_loss, sparkline
 from charrnn_cli.events import (
     BatchSplit,
     CheckpointSaved,
@@ -90,9 +90,9 @@ class TrainingDisplay:
 
     def losses(self) -> list[str]:
         """The losses, in the order of their worth, so that a narrow line loses the least."""
-        losses = [f"train {loss(self.train_loss)}"]
+        losses = [f"train {format_loss(self.train_loss)}"]
         if self.val_loss is not None:
-            losses.append(f"val {loss(self.val_loss)}")
+            losses.append(f"val {format_loss(self.val_loss)}")
         known = self.train_loss if self.val_loss is None else self.val_loss
         if known is not None:
             losses.append(f"{bits_per_character(known):.2f} bpc")
@@ -104,7 +104,7 @@ class TrainingDisplay:
         seconds = self.seconds_left
         return [
             f"{self.chars_per_second:,.0f} chars/s",
-            *([] if seconds is None else [f"{duration(seconds)} left"]),
+            *([] if seconds is None else [f"{format_duration(seconds)} left"]),
         ]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
