@@ -38,8 +38,8 @@ def show(
         list[str] | None,
         typer.Argument(
             metavar="[REF]...",
-            help="RUN, RUN@best, RUN@STEP, latest or a file.  [default: the newest run's best]",
-            show_default=False,
+            help="RUN, RUN@best, RUN@STEP, latest or a file.",
+            show_default="the newest run's best",
             autocompletion=complete_reference,
         ),
     ] = None,

@@ -68,8 +68,8 @@ def import_file(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Name of the new run.  [default: its original name]",
-            show_default=False,
+            help="Name of the new run.",
+            show_default="its original name",
         ),
     ] = None,
 ) -> None:
@@ -100,13 +100,13 @@ def verify(
         list[str] | None,
         typer.Argument(
             metavar="[REF...]",
-            help="Runs or checkpoints to verify.  [default: all]",
-            show_default=False,
+            help="Runs or checkpoints to verify.",
+            show_default="all",
             autocompletion=complete_reference,
         ),
     ] = None,
 ) -> None:
-    """Verify the digests, shapes and numbers of whole files.
+    """Verify the digests, shapes and numbers in checkpoint files.
 
     The exit code is 1 if any file is damaged.
 
