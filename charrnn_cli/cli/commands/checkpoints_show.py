@@ -18,7 +18,6 @@ from charrnn_cli.cli.terminal.formats import (
 from charrnn_cli.cli.terminal.table import write_fields
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.errors import CharrnnError, FileFormatError
-from charrnn_cli.export.plot import curves_of, render_plot
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.metrics_log import read_metrics
 from charrnn_cli.storage.registry import Registry
@@ -82,6 +81,8 @@ def _run_of(file: Path) -> Run:
 
 
 def _plot(target: Path, files: list[Path]) -> None:
+    from charrnn_cli.export.plot import curves_of, render_plot
+
     runs = {run.name: run for run in map(_run_of, files)}
     metrics = [(name, read_metrics(run.metrics_path)) for name, run in runs.items()]
     picture = render_plot(target, ", ".join(runs), curves_of(metrics))
