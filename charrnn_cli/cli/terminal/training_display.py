@@ -102,8 +102,8 @@ class TrainingDisplay:
         width = options.max_width - ECHO_WIDTH
         yield ""  # separates the display from the messages above it
         yield self._position()
-        yield _line(SEPARATOR.join(self._losses()), "bold", width)
-        yield _line(SEPARATOR.join(self._facts()), "dim", width)
+        yield _line(_leading(self._losses(), width), "bold", width)
+        yield _line(_leading(self._facts(), width), "dim", width)
         yield from self._curves(width)
         if self.baselines and self.val_loss is not None:
             yield _line(self._comparison(bits_per_character(self.val_loss), width), "dim", width)
@@ -126,7 +126,7 @@ class TrainingDisplay:
         return grid
 
     def _losses(self) -> list[str]:
-        """Losses, the most important first, because a narrow line is cut at its end."""
+        """Losses, the most important first, because a narrow line drops the last ones."""
         losses = [f"train {format_loss(self.train_loss)}"]
         if self.val_loss is not None:
             losses.append(f"val {format_loss(self.val_loss)}")
@@ -178,6 +178,13 @@ class TrainingDisplay:
         while marked and len(SEPARATOR.join(marked)) > width:
             del marked[0]
         return SEPARATOR.join(marked)
+
+
+def _leading(facts: list[str], width: int) -> str:
+    """Join as many of the first facts as fit, at least one; a cut number would be misread."""
+    while len(facts) > 1 and len(SEPARATOR.join(facts)) > width:
+        facts = facts[:-1]
+    return SEPARATOR.join(facts)
 
 
 def _sample_lines(sample: Sampled, width: int) -> Iterator[Text]:
