@@ -117,6 +117,7 @@ def test_the_live_display_fits_any_width(width: int) -> None:
     lines = capture.get().splitlines()
     assert all(cell_len(line) <= width for line in lines)
     if width < 60:
+        assert "· 3-gram 2.00" in lines
         return
     blank, position, losses, facts, train, val, comparison, label, *sample = lines
     assert blank == ""
