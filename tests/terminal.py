@@ -1,4 +1,4 @@
-"""A real pseudo-terminal with the program in it."""
+"""A pseudo-terminal that runs the program."""
 
 import fcntl
 import os
@@ -13,17 +13,18 @@ import time
 from collections.abc import Mapping
 from typing import Self
 
-TIMEOUT = 60.0
+TIMEOUT = 60.0  # seconds
+LINES = 40
 
 
 class Terminal:
-    """`charrnn` on a terminal of its own: what it writes is gather_documents, what is typed it reads."""
+    """`charrnn` on a terminal of its own: `written` is its output so far, `type` sends it input."""
 
     def __init__(
         self, *arguments: str, columns: int = 80, env: Mapping[str, str] | None = None
     ) -> None:
         self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
         environment = {
             **os.environ,
             "TERM": "xterm-256color",
@@ -51,10 +52,11 @@ class Terminal:
         os.close(self.master)
 
     def type(self, text: str) -> None:
+        """Send the text as if it was typed."""
         os.write(self.master, text.encode())
 
     def wait_for(self, text: str, after: int = 0) -> int:
-        """Read until `text` stands behind the first `after` bytes; where it ends."""
+        """Read until the text appears after that many bytes of output; return where it ends."""
         deadline = time.monotonic() + TIMEOUT
         while (found := self.written.find(text.encode(), after)) < 0:
             assert time.monotonic() < deadline, self.written
@@ -62,7 +64,7 @@ class Terminal:
         return found + len(text.encode())
 
     def wait(self) -> int:
-        """Read to the end; the exit code."""
+        """Read to the end; return the exit code."""
         while self._read():
             pass
         return self.process.wait(TIMEOUT)
@@ -71,13 +73,13 @@ class Terminal:
         try:
             ready, _, _ = select.select([self.master], [], [], 0.2)
             piece = os.read(self.master, 1 << 16) if ready else b""
-        except OSError:  # the last process has left the terminal
+        except OSError:  # the last process on this terminal has ended
             return False
         self.written += piece
         return bool(piece) or self.process.poll() is None
 
 
 def on_screen(written: bytes) -> list[str]:
-    """What stood in each line, its escape sequences taken out."""
+    """Split the output into lines and remove its escape sequences."""
     plain = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", written).decode()
     return re.split(r"[\r\n]+", plain)

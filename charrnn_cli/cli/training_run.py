@@ -16,7 +16,7 @@ from charrnn_cli.cli.options.text_options import title
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
-from charrnn_cli.cli.terminal.formats import size
+from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.cli.terminal.run_facts import end_facts, job_facts, plan_facts
 from charrnn_cli.cli.terminal.training_display import show
 from charrnn_cli.config import TextOptions
@@ -170,8 +170,8 @@ class TrainingRun:
 
             unit = 1 if sys.platform == "darwin" else 1024
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-            self.say("memory", f"peak {size(peak)}, after a few steps and an evaluation")
-        self.say("disk", f"up to {size(disk_bytes)}")
+            self.say("memory", f"peak {format_size(peak)}, after a few steps and an evaluation")
+        self.say("disk", f"up to {format_size(disk_bytes)}")
 
     # ---- training
 

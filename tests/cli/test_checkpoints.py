@@ -1,8 +1,7 @@
-"""`charrnn checkpoints`, as a user sees it."""
+"""`charrnn checkpoints list` and `path`."""
 
 import json
-import shlex
-import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -11,50 +10,70 @@ from tests.helpers import Charrnn, make_checkpoint, save
 from tests.terminal import Terminal, on_screen
 
 
-def test_an_empty_home_says_what_to_do(charrnn: Charrnn) -> None:
+def test_an_empty_home_suggests_what_to_do(charrnn: Charrnn, home: Path) -> None:
+    """Without any run, the list is empty and a hint names the commands that train one."""
     result = charrnn("checkpoints", "list")
     assert (result.returncode, result.stdout) == (0, "")
-    assert "charrnn train" in result.stderr
-    assert json.loads(charrnn("checkpoints", "list", "--json").stdout) == []
+    assert result.stderr == (
+        f"no checkpoints in {home / 'runs'}\n"
+        "next    train a model with `charrnn train TEXT` or `charrnn demo`\n"
+    )
+    assert charrnn("checkpoints", "list", "--json").stdout == "[]\n"
     assert charrnn("checkpoints", "list", "-q").stdout == ""
 
 
 @pytest.mark.usefixtures("tiny_run")
-def test_a_row_a_run(charrnn: Charrnn) -> None:
-    """Piped, tab-separated and never cut; JSON with the documented names."""
+def test_runs_are_listed_one_per_row(charrnn: Charrnn) -> None:
+    """A pipe gets a header and whole tab-separated rows; JSON has the documented names."""
     header, row = charrnn("checkpoints", "list").stdout.splitlines()
-    assert header.split("\t")[:5] == ["run", "model", "parameters", "step", "val"]
-    assert row.split("\t")[:6] == ["tiny", "lstm 1x4", "224", "300", "1.000", "1.443"]
+    assert header == "run\tmodel\tparameters\tstep\tval\tbpc\tsize\tupdated\tstatus"
+    cells = row.split("\t")
+    assert cells[:6] == ["tiny", "lstm 1x4", "224", "300", "1.000", "1.443"]
+    assert cells[8] == "interrupted"
     (fields,) = json.loads(charrnn("checkpoints", "ls", "--json").stdout)
-    assert (fields["run"], fields["step"], fields["val_loss"], fields["best"]) == (
-        "tiny",
-        300,
-        1.0,
-        200,
-    )
-    assert fields["status"] == "interrupted"
+    assert fields.pop("bytes") > 0
+    assert fields.pop("updated") > 0
+    assert fields == {
+        "run": "tiny",
+        "model": "lstm 1x4",
+        "parameters": 224,
+        "step": 300,
+        "epoch": 6.0,
+        "train_loss": 1.25,
+        "val_loss": 1.0,
+        "val_bpc": pytest.approx(1.4427, abs=1e-4),
+        "best": 200,
+        "checkpoints": 3,
+        "damaged": 0,
+        "status": "interrupted",
+    }
     assert charrnn("checkpoints", "list", "-q").stdout == "tiny\n"
 
 
 @pytest.mark.usefixtures("tiny_run")
-def test_a_row_a_checkpoint(charrnn: Charrnn) -> None:
+def test_checkpoints_of_a_run_are_listed_one_per_row(charrnn: Charrnn) -> None:
+    """With --run, rows are checkpoints in step order, with the best and the latest marked."""
     rows = json.loads(charrnn("checkpoints", "list", "--run", "tiny", "--json").stdout)
     assert [(row["step"], row["val_loss"], row["best"], row["latest"]) for row in rows] == [
         (100, 2.0, False, False),
         (200, 1.0, True, False),
         (300, 1.5, False, True),
     ]
-    assert (
-        charrnn("checkpoints", "list", "--run", "tiny", "-q").stdout
-        == "tiny@100\ntiny@200\ntiny@300\n"
-    )
+    assert set(rows[0]) == {
+        *("run", "reference", "checkpoint", "step", "epoch", "train_loss", "val_loss", "val_bpc"),
+        *("best", "latest", "bytes", "updated", "problem"),
+    }
+    references = charrnn("checkpoints", "list", "--run", "tiny", "-q").stdout
+    assert references == "tiny@100\ntiny@200\ntiny@300\n"
     table = charrnn("checkpoints", "list", "--run", "tiny").stdout.splitlines()
-    assert table[2].endswith("best")
-    assert table[3].endswith("latest")
+    assert table[0] == "checkpoint\tepoch\ttrain\tval\tbpc\tsize\tupdated\t"
+    assert table[2].startswith("tiny@200\t4.00\t1.250\t1.000\t1.443\t")
+    assert [line.rpartition("\t")[2] for line in table[1:]] == ["", "best", "latest"]
 
 
 @pytest.mark.usefixtures("tiny_run")
-def test_sorting_and_choosing(charrnn: Charrnn) -> None:
+def test_rows_are_sorted_and_limited(charrnn: Charrnn) -> None:
+    """--sort orders the rows, --limit keeps the first ones, and a prefix selects runs by name."""
     save(make_checkpoint(run="other", val_loss=0.5))
     save(make_checkpoint(run="zero", val_loss=None))
 
@@ -67,10 +86,27 @@ def test_sorting_and_choosing(charrnn: Charrnn) -> None:
     assert names("--sort", "size")[0] == "tiny"
     assert names("ot") == ["other"]
     assert names("--sort", "updated")[0] == "zero"
+    assert names("--run", "tiny", "--sort", "val") == ["tiny@200", "tiny@300", "tiny@100"]
 
 
-def test_damage_is_a_row(charrnn: Charrnn, tiny_run: Run) -> None:
-    """A flipped digit of a loss in a header is never listed, nor best; cut and foreign files are rows as well."""
+@pytest.mark.usefixtures("tiny_run")
+def test_what_cannot_be_listed_is_explained(charrnn: Charrnn, home: Path) -> None:
+    """An unknown order is an error; a prefix that no run has is not."""
+    result = charrnn("checkpoints", "list", "--sort", "beauty")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        "error: cannot sort by 'beauty'\nhint: use one of updated, val, size, name\n"
+    )
+    result = charrnn("checkpoints", "list", "zz")
+    assert (result.returncode, result.stdout) == (0, "")
+    assert result.stderr == (
+        f"no run in {home / 'runs'} has a name that starts with 'zz'\n"
+        "next    charrnn checkpoints list\n"
+    )
+
+
+def test_a_damaged_file_is_a_row(charrnn: Charrnn, tiny_run: Run) -> None:
+    """A damaged header is listed with its problem, and neither its loss nor its step counts."""
     best = tiny_run.step_path(200)
     raw = best.read_bytes()
     assert raw.count(b'val_loss\\":1.0') == 1
@@ -85,13 +121,15 @@ def test_damage_is_a_row(charrnn: Charrnn, tiny_run: Run) -> None:
     assert [step for step, row in rows.items() if row["best"]] == [300]
     (run,) = json.loads(charrnn("checkpoints", "list", "--json").stdout)
     assert (run["damaged"], run["best"]) == (3, 300)
-    assert "3 damaged" in charrnn("checkpoints", "list").stdout
+    assert charrnn("checkpoints", "list").stdout.endswith("\tinterrupted, 3 damaged\n")
+    table = charrnn("checkpoints", "list", "--run", "tiny").stdout
+    assert table.count("\tdamaged: ") == 3
 
 
 @pytest.mark.usefixtures("tiny_run")
 @pytest.mark.parametrize(("columns", "missing"), [(120, 0), (60, 3), (40, 5)])
 def test_a_narrow_terminal_leaves_columns_out(columns: int, missing: int) -> None:
-    """Rather than fold names and numbers; which ones is said."""
+    """Columns that do not fit are left out in a fixed order and named below; no row is folded."""
     save(make_checkpoint(run="a-longer-name"))
     with Terminal("checkpoints", "list", columns=columns) as terminal:
         assert terminal.wait() == 0
@@ -100,25 +138,14 @@ def test_a_narrow_terminal_leaves_columns_out(columns: int, missing: int) -> Non
     ]
     assert all(len(line) <= columns for line in (header, first, second))
     assert (first.split()[0], second.split()[0]) == ("a-longer-name", "tiny")
-    names = ["size", "bpc", "parameters", "updated", "model"][:missing]
-    assert len(header.split()) == 9 - missing
-    assert " ".join(rest).split() == (f"no room for {', '.join(names)}".split() if missing else [])
+    left_out = ["size", "bpc", "parameters", "updated", "model"][:missing]
+    names = ["run", "model", "parameters", "step", "val", "bpc", "size", "updated", "status"]
+    assert header.split() == [name for name in names if name not in left_out]
+    note = f"columns that do not fit: {', '.join(left_out)}" if left_out else ""
+    assert " ".join(rest).split() == note.split()
 
 
-@pytest.mark.usefixtures("tiny_run")
-def test_a_command_to_type_can_be_copied(charrnn: Charrnn) -> None:
-    """Over several lines it is still one to the shell."""
-    with Terminal("checkpoints", "show", "tiny", columns=50) as terminal:
-        assert terminal.wait() == 0
-    lines = [line for line in on_screen(terminal.written) if line.strip()]
-    assert all(len(line) <= 50 for line in lines)
-    (start,) = [number for number, line in enumerate(lines) if line.startswith("again")]
-    folded = "\n".join(line[12:].rstrip() for line in lines[start:])
-    assert folded.count("\n") > 0
-    words = subprocess.run(
-        ["bash", "-c", f"printf '%s\\n' {folded}"], capture_output=True, text=True, check=True
-    )
-    assert words.stdout.split()[:2] == ["charrnn", "train"]
-    assert words.stdout.split() == shlex.split(
-        json.loads(charrnn("checkpoints", "show", "tiny", "--json").stdout)["command"]
-    )
+def test_path_prints_the_file_of_a_reference(charrnn: Charrnn, tiny_run: Run) -> None:
+    """Without a reference, it is the newest run's best checkpoint."""
+    assert charrnn("checkpoints", "path").stdout == f"{tiny_run.step_path(200)}\n"
+    assert charrnn("checkpoints", "path", "tiny@latest").stdout == f"{tiny_run.step_path(300)}\n"

@@ -162,7 +162,6 @@ def texts(tmp_path: Path, story: Path) -> Path:
         ("checkpoints prune tiny", "--keep"),
         ("checkpoints prune nowhere --keep 1", "nowhere"),
         ("checkpoints export tiny", "--output"),
-        ("checkpoints export tiny -o x --format onnx", "onnx"),
         ("checkpoints import missing.safetensors", "missing.safetensors"),
         ("checkpoints import x --run ../x", "../x"),
         ("checkpoints verify nowhere", "nowhere"),

@@ -394,7 +394,7 @@ def test_samples_while_training(charrnn: Charrnn, story: Path) -> None:
         (3, "the ", 200),
         (6, "the ", 200),
     ]
-    assert "writes  the " in charrnn(*small, "--sample-every", "6", "--sample-prime", "the ").stderr
+    assert "sample  the " in charrnn(*small, "--sample-every", "6", "--sample-prime", "the ").stderr
     unknown = charrnn(*small, "--sample-every", "3", "--sample-prime", "Ω")
     assert (unknown.returncode, "'Ω'" in unknown.stderr) == (2, True)
 

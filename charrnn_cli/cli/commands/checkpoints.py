@@ -1,41 +1,46 @@
-"""`charrnn checkpoints`: what there is. Reads names and headers alone, so it answers at once."""
+"""`charrnn checkpoints`: its commands, and `list` and `path`, which read names and headers only."""
 
 import time
 from typing import Annotated, Any
 
 import typer
 
-from charrnn_cli.cli.commands import checkpoints_delete as manage
-from charrnn_cli.cli.commands import checkpoints_show as show
-from charrnn_cli.cli.commands import checkpoints_transfer as transfer
-from charrnn_cli.cli.options.completion import complete_run
+from charrnn_cli.cli.commands import checkpoints_delete, checkpoints_show, checkpoints_transfer
+from charrnn_cli.cli.options.completion import ReferenceArgument, complete_run
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.terminal.formats import ago, loss, size
+from charrnn_cli.cli.terminal.formats import (
+    UNKNOWN,
+    format_age,
+    format_loss,
+    format_number,
+    format_size,
+)
+from charrnn_cli.cli.terminal.table import Column, write_table
 from charrnn_cli.config import ModelConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import CheckpointEntry, Run, best, latest
+from charrnn_cli.storage.runs import Run, best, latest
 from charrnn_cli.units import bits_per_character
-
-app = typer.Typer(help="List, show, copy, check and delete checkpoints.", no_args_is_help=True)
 
 SORTS = ("updated", "val", "size", "name")
 
+Row = dict[str, Any]
 
-@app.command("ls", hidden=True)
-@app.command("list")
+
 def list_checkpoints(
     prefix: Annotated[
         str,
         typer.Argument(
-            metavar="[PREFIX]", help="Only runs whose name starts so.", show_default=False
+            metavar="[PREFIX]",
+            help="List only runs whose name starts with this.",
+            show_default=False,
         ),
     ] = "",
     run: Annotated[
         str | None,
         typer.Option(
             metavar="RUN",
-            help="A row a checkpoint of this run.",
+            help="List this run's checkpoints, one per row.",
             show_default=False,
             autocompletion=complete_run,
         ),
@@ -44,59 +49,78 @@ def list_checkpoints(
         str, typer.Option(metavar="|".join(SORTS), help="Order of the rows.")
     ] = "updated",
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Show so many rows.", show_default=False)
+        int | None, typer.Option(min=1, help="Maximum number of rows.", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON list of objects.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="References alone, a line each.")
+        bool, typer.Option("--quiet", "-q", help="Print references only, one per line.")
     ] = False,
 ) -> None:
-    """List runs, or with --run the checkpoints of one.
+    """List runs, or the checkpoints of one run.
 
     Example: charrnn checkpoints list --sort val
     """
     if sort not in SORTS:
-        raise ConfigError(f"cannot sort by {sort!r}", hint=f"use {', '.join(SORTS)}")
+        raise ConfigError(f"cannot sort by {sort!r}", hint=f"use one of {', '.join(SORTS)}")
     registry = Registry()
     if run is None:
-        rows = [_describe_run(each) for each in registry.runs() if each.name.startswith(prefix)]
-        shown = [
-            row
-            for row in rows
-            if row["step"] is not None or row["checkpoints"] or row["status"] == "training"
-        ]
-        rows = _sorted(shown, sort)[:limit]
+        rows = _sorted(_run_rows(registry, prefix), sort)
+        columns, reference = RUN_COLUMNS, "run"
     else:
-        rows = _describe_checkpoints(registry.run(run))
-        rows = (rows if sort == "updated" else _sorted(rows, sort))[:limit]
+        rows = _checkpoint_rows(registry.run(run))
+        if sort != "updated":  # the default order is that of the steps
+            rows = _sorted(rows, sort)
+        columns, reference = CHECKPOINT_COLUMNS, "reference"
+    rows = rows[:limit]
     if as_json:
         console.write_json(rows)
     elif quiet:
-        for row in rows:
-            console.write_line(row["run"] if run is None else row["reference"])
+        console.write("".join(f"{row[reference]}\n" for row in rows))
     elif rows:
-        _print_table(rows, one_run=run is not None)
+        write_table(columns, rows)
     elif prefix:
-        console.say("", f"no run begins with {prefix!r} in {registry.root}")
+        console.say("", f"no run in {registry.root} has a name that starts with {prefix!r}")
         console.say("next", "charrnn checkpoints list")
     else:
         console.say("", f"no checkpoints in {registry.root}")
-        console.say("next", "charrnn train TEXT, or charrnn demo")
+        console.say("next", "train a model with `charrnn train TEXT` or `charrnn demo`")
 
 
-app.command("show")(show.show)
-app.command("path")(show.path)
-app.command("rm")(manage.remove)
-app.command("prune")(manage.prune)
-app.command("export")(transfer.export)
-app.command("import")(transfer.import_file)
-app.command("verify")(transfer.verify)
+def path(reference: ReferenceArgument = None) -> None:
+    """Print the absolute path of a checkpoint file.
+
+    Example: charrnn checkpoints path best
+    """
+    console.write_line(str(Registry().resolve(reference).absolute()))
 
 
-def _describe_run(run: Run) -> dict[str, Any]:
+app = typer.Typer(help="List, show, copy, verify and delete checkpoints.", no_args_is_help=True)
+app.command("ls", hidden=True)(list_checkpoints)
+app.command("list")(list_checkpoints)
+app.command("show")(checkpoints_show.show)
+app.command("path")(path)
+app.command("rm")(checkpoints_delete.remove)
+app.command("prune")(checkpoints_delete.prune)
+app.command("export")(checkpoints_transfer.export)
+app.command("import")(checkpoints_transfer.import_file)
+app.command("verify")(checkpoints_transfer.verify)
+
+
+def _run_rows(registry: Registry, prefix: str) -> list[Row]:
+    """Describe every run that holds something or is being trained."""
+    rows = [_describe_run(run) for run in registry.runs() if run.name.startswith(prefix)]
+    return [
+        row
+        for row in rows
+        if row["step"] is not None or row["checkpoints"] or row["status"] == "training"
+    ]
+
+
+def _describe_run(run: Run) -> Row:
     entries = run.checkpoints()
     newest, lowest = latest(entries), best(entries)
-    chosen = lowest or newest
+    evaluated = lowest or newest
+    val_loss = evaluated.val_loss if evaluated else None
     metadata = (newest.metadata if newest else run.resume_metadata()) or {}
     ended = "finished" if run.is_finished(newest) else "interrupted"
     return {
@@ -106,8 +130,8 @@ def _describe_run(run: Run) -> dict[str, Any]:
         "step": metadata.get("step"),
         "epoch": metadata.get("epoch"),
         "train_loss": newest.train_loss if newest else None,
-        "val_loss": chosen.val_loss if chosen else None,
-        "val_bpc": _bpc(chosen.val_loss if chosen else None),
+        "val_loss": val_loss,
+        "val_bpc": _bpc(val_loss),
         "best": lowest.step if lowest else None,
         "checkpoints": len(entries),
         "damaged": sum(entry.metadata is None for entry in entries),
@@ -117,7 +141,8 @@ def _describe_run(run: Run) -> dict[str, Any]:
     }
 
 
-def _describe_checkpoints(run: Run) -> list[dict[str, Any]]:
+def _checkpoint_rows(run: Run) -> list[Row]:
+    """Describe every checkpoint of a run, in the order of their steps."""
     entries = run.checkpoints()
     lowest, newest = best(entries), latest(entries)
     return [
@@ -140,7 +165,7 @@ def _describe_checkpoints(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _sorted(rows: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
+def _sorted(rows: list[Row], sort: str) -> list[Row]:
     match sort:
         case "val":
             return sorted(rows, key=lambda row: (row["val_loss"] is None, row["val_loss"] or 0.0))
@@ -151,60 +176,6 @@ def _sorted(rows: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -row["updated"])
 
 
-def _print_table(rows: list[dict[str, Any]], *, one_run: bool) -> None:
-    now = time.time()
-    if one_run:
-        spare = ["size", "bpc", "epoch", "updated", "train"]
-        columns = ["checkpoint", "epoch>", "train>", "val>", "bpc>", "size>", "updated>", ""]
-        cells = [
-            [
-                row["reference"],
-                "–" if row["epoch"] is None else f"{row['epoch']:.2f}",
-                loss(row["train_loss"]),
-                loss(row["val_loss"]),
-                loss(row["val_bpc"]),
-                size(row["bytes"]),
-                ago(now - row["updated"]),
-                _marks(row),
-            ]
-            for row in rows
-        ]
-    else:
-        spare = ["size", "bpc", "parameters", "updated", "model"]
-        columns = [
-            "run",
-            "model",
-            "parameters>",
-            "step>",
-            "val>",
-            "bpc>",
-            "size>",
-            "updated>",
-            "status",
-        ]
-        cells = [
-            [
-                row["run"],
-                row["model"] or "?",
-                "–" if row["parameters"] is None else f"{row['parameters']:,}",
-                "–" if row["step"] is None else str(row["step"]),
-                loss(row["val_loss"]),
-                loss(row["val_bpc"]),
-                size(row["bytes"]),
-                ago(now - row["updated"]),
-                f"{row['status']}, {row['damaged']} damaged" if row["damaged"] else row["status"],
-            ]
-            for row in rows
-        ]
-    console.write_table(columns, cells, spare)
-
-
-def _marks(row: dict[str, Any]) -> str:
-    if row["problem"]:
-        return f"damaged: {row['problem']}"
-    return " ".join(name for name in ("best", "latest") if row[name])
-
-
 def _model(metadata: dict[str, Any]) -> str | None:
     try:
         return str(ModelConfig.from_json(metadata["model"]))
@@ -212,5 +183,44 @@ def _model(metadata: dict[str, Any]) -> str | None:
         return None
 
 
-def _bpc(value: CheckpointEntry | float | None) -> float | None:
-    return bits_per_character(value) if isinstance(value, float) else None
+def _bpc(val_loss: float | None) -> float | None:
+    return None if val_loss is None else bits_per_character(val_loss)
+
+
+def _age(row: Row) -> str:
+    return format_age(time.time() - row["updated"])
+
+
+def _status(row: Row) -> str:
+    return f"{row['status']}, {row['damaged']} damaged" if row["damaged"] else row["status"]
+
+
+def _marks(row: Row) -> str:
+    if row["problem"]:
+        return f"damaged: {row['problem']}"
+    return " ".join(name for name in ("best", "latest") if row[name])
+
+
+_LOSS_AND_SIZE = [
+    Column("val", lambda row: format_loss(row["val_loss"]), number=True),
+    Column("bpc", lambda row: format_loss(row["val_bpc"]), number=True, drop_order=2),
+    Column("size", lambda row: format_size(row["bytes"]), number=True, drop_order=1),
+    Column("updated", _age, number=True, drop_order=4),
+]
+
+RUN_COLUMNS = [
+    Column("run", lambda row: row["run"]),
+    Column("model", lambda row: row["model"] or UNKNOWN, drop_order=5),
+    Column("parameters", lambda row: format_number(row["parameters"], ","), True, drop_order=3),
+    Column("step", lambda row: format_number(row["step"], ""), number=True),
+    *_LOSS_AND_SIZE,
+    Column("status", _status),
+]
+
+CHECKPOINT_COLUMNS = [
+    Column("checkpoint", lambda row: row["reference"]),
+    Column("epoch", lambda row: format_number(row["epoch"], ".2f"), number=True, drop_order=3),
+    Column("train", lambda row: format_loss(row["train_loss"]), number=True, drop_order=5),
+    *_LOSS_AND_SIZE,
+    Column("", _marks),
+]

@@ -1,4 +1,4 @@
-"""`charrnn checkpoints rm`, `prune`, `export`, `import` and `verify`: what changes or checks the files."""
+"""`charrnn checkpoints rm` and `prune`: delete checkpoints and runs."""
 
 import contextlib
 import sys
@@ -9,14 +9,16 @@ import typer
 
 from charrnn_cli.cli.options.completion import complete_reference, complete_run
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.terminal.formats import size
+from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.errors import ConfigError, StorageError
 from charrnn_cli.storage.lock import check_unlocked, hold_lock
 from charrnn_cli.storage.registry import Registry, is_path
 from charrnn_cli.storage.runs import Run, prunable
 
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and leave it.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="List the files without deleting them.")
+]
 
 
 def remove(
@@ -24,28 +26,24 @@ def remove(
         list[str],
         typer.Argument(
             metavar="REF...",
-            help="RUN is all of a run; RUN@STEP one checkpoint.",
+            help="RUN for a whole run, RUN@STEP for one checkpoint.",
             autocompletion=complete_reference,
         ),
     ],
     yes: YesOption = False,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Delete checkpoints or whole runs. Says what goes, and asks.
+    """Delete checkpoints or whole runs, after confirmation.
 
     Example: charrnn checkpoints rm anna-lstm-2x512@1200
     """
     registry = Registry()
-    paths: dict[Path, None] = {}
+    paths: dict[Path, None] = {}  # a set in the order of the references
     for reference in references:
         if is_path(reference):
-            raise ConfigError(
-                f"{reference} is a path",
-                hint="rm deletes from the registry alone: name RUN or RUN@STEP",
-            )
+            raise ConfigError(f"rm does not accept paths: {reference}", hint="use RUN or RUN@STEP")
         if "@" in reference or reference in ("best", "latest"):
-            path = registry.resolve(reference)
-            paths[path] = None
+            paths[registry.resolve(reference)] = None
         else:
             paths.update(dict.fromkeys(registry.run(reference).files()))
     _delete(list(paths), yes=yes, dry_run=dry_run)
@@ -53,16 +51,13 @@ def remove(
 
 def prune(
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="The run.", autocompletion=complete_run)
+        str, typer.Argument(metavar="RUN", help="Run to prune.", autocompletion=complete_run)
     ],
-    keep: Annotated[
-        int,
-        typer.Option(min=1, help="The newest checkpoints that stay; best and latest always do."),
-    ],
+    keep: Annotated[int, typer.Option(min=1, help="Number of newest checkpoints to keep.")],
     yes: YesOption = False,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Delete a run's older checkpoints; the best and the latest stay.
+    """Delete a run's older checkpoints, but never the best or the latest.
 
     Example: charrnn checkpoints prune anna-lstm-2x512 --keep 5
     """
@@ -72,21 +67,16 @@ def prune(
 
 
 def _delete(paths: list[Path], *, yes: bool, dry_run: bool) -> None:
+    """List the files, ask, and delete them. Raises ConfigError, RunBusyError, StorageError."""
     if not paths:
         console.say("", "nothing to delete")
         return
-    total = 0
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError):
-            total += path.lstat().st_size
-        console.say("delete", f"{path.parent.name}/{path.name}")
-    console.say("total", f"{len(paths)} file{'s' if len(paths) != 1 else ''}, {size(total)}")
+    _list(paths)
     if dry_run:
         return
-    with (
-        contextlib.ExitStack() as locks
-    ):  # also while it asks: nobody shall begin to train meanwhile
-        directories = sorted({path.parent for path in paths})
+    directories = sorted({path.parent for path in paths})
+    with contextlib.ExitStack() as locks:
+        # Lock before asking, so that no training starts while the question waits.
         for directory in directories:
             locks.enter_context(hold_lock(directory))
         if not yes and not _confirmed():
@@ -100,12 +90,22 @@ def _delete(paths: list[Path], *, yes: bool, dry_run: bool) -> None:
             Run(directory.name, directory).discard_if_empty()
 
 
+def _list(paths: list[Path]) -> None:
+    total = 0
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            total += path.lstat().st_size
+        console.say("delete", f"{path.parent.name}/{path.name}")
+    console.say("total", f"{len(paths)} file{'s' if len(paths) != 1 else ''}, {format_size(total)}")
+
+
 def _confirmed() -> bool:
     if not sys.stdin.isatty():
         raise ConfigError(
-            "nobody is there to confirm", hint="add --yes, or look first with --dry-run"
+            "cannot ask for confirmation because standard input is not a terminal",
+            hint="add --yes to delete the files",
         )
-    if typer.confirm("Delete them?", err=True):
+    if typer.confirm("Delete these files?", err=True):
         return True
     console.say("", "nothing was deleted")
     return False

@@ -1,4 +1,4 @@
-"""`charrnn checkpoints show` and `path`: one checkpoint, from its header alone."""
+"""`charrnn checkpoints show`: describe checkpoints from their headers and recorded losses."""
 
 import math
 from pathlib import Path
@@ -7,12 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from charrnn_cli.cli.options.command_line import source_words, train_command
-from charrnn_cli.cli.options.completion import ReferenceArgument, complete_reference
+from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.terminal.formats import duration, loss, size, sparkline
-from charrnn_cli.config import BEFORE_IT_EXISTED, ModelConfig, TrainConfig
+from charrnn_cli.cli.terminal.formats import (
+    format_duration,
+    format_loss,
+    format_size,
+    sparkline,
+)
+from charrnn_cli.cli.terminal.table import write_fields
+from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.errors import CharrnnError, FileFormatError
-from charrnn_cli.export.plot import curves_of, render_plot
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.metrics_log import read_metrics
 from charrnn_cli.storage.registry import Registry
@@ -23,13 +28,8 @@ from charrnn_cli.units import bits_per_character
 
 LABEL_WIDTH = 12
 
-
-def path(reference: ReferenceArgument = None) -> None:
-    """Print the absolute path of a checkpoint's file.
-
-    Example: charrnn checkpoints path best
-    """
-    console.write_line(str(Registry().resolve(reference).absolute()))
+Fields = dict[str, Any]
+Line = tuple[str, str]  # a label and its text
 
 
 def show(
@@ -37,53 +37,62 @@ def show(
         list[str] | None,
         typer.Argument(
             metavar="[REF]...",
-            help="RUN, RUN@best, RUN@STEP, latest or a file; several for one plot. Default: the newest run's best.",
-            show_default=False,
+            help="RUN, RUN@best, RUN@STEP, latest or a file.",
+            show_default="the newest run's best",
             autocompletion=complete_reference,
         ),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE.svg|.png", help="Draw the losses as a picture, of several runs in one."
-        ),
+        typer.Option(metavar="FILE.svg|.png", help="Plot the losses of all given runs."),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="The header and the losses as one JSON object.")
+        bool, typer.Option("--json", help="Print the header and the losses as JSON.")
     ] = False,
 ) -> None:
-    """Show a checkpoint: its configuration, data, losses, and the command that trains it again.
+    """Show a checkpoint's configuration, data, losses and training command.
 
     Example: charrnn checkpoints show anna-lstm-2x512 --plot losses.svg
     """
+    registry = Registry()
     wanted: list[str | None] = [*references] if references else [None]
-    files = [Registry().resolve(reference) for reference in wanted]
-    shown = [_fields(file) for file in files]
+    files = [registry.resolve(reference) for reference in wanted]
+    described = [(_fields(file), _evaluations(_run_of(file))) for file in files]
     if plot is not None:
         _plot(plot, files)
     if as_json:
-        whole = [
-            {**fields, "evaluations": _evaluations(file)}
-            for file, fields in zip(files, shown, strict=True)
+        objects = [{**fields, "evaluations": evaluations} for fields, evaluations in described]
+        console.write_json(objects[0] if len(objects) == 1 else objects)
+        return
+    for number, (fields, evaluations) in enumerate(described):
+        if number:
+            console.write_line()
+        lines = [
+            *_result_lines(fields),
+            *_curve_lines(evaluations),
+            *_time_lines(evaluations),
+            *_recipe_lines(fields),
         ]
-        console.write_json(whole[0] if len(whole) == 1 else whole)
-    else:
-        for number, (file, fields) in enumerate(zip(files, shown, strict=True)):
-            if number:
-                console.write_line()
-            console.write_fields(_lines(fields, _evaluations(file)), LABEL_WIDTH)
+        write_fields(lines, LABEL_WIDTH)
+
+
+def _run_of(file: Path) -> Run:
+    return Run(file.parent.name, file.parent)
 
 
 def _plot(target: Path, files: list[Path]) -> None:
-    runs = {file.parent.name: file.parent for file in files}
-    metrics = [(name, read_metrics(Run(name, path).metrics_path)) for name, path in runs.items()]
+    from charrnn_cli.export.plot import curves_of, render_plot
+
+    runs = {run.name: run for run in map(_run_of, files)}
+    metrics = [(name, read_metrics(run.metrics_path)) for name, run in runs.items()]
     picture = render_plot(target, ", ".join(runs), curves_of(metrics))
     with atomic_write(target) as file:
         file.write(picture)
     console.say("wrote", str(target))
 
 
-def _fields(file: Path) -> dict[str, Any]:
+def _fields(file: Path) -> Fields:
+    """The header without its digests, and what follows from it. Raises FileFormatError."""
     header = read_header(file)
     if header.kind != CHECKPOINT_KIND:
         raise FileFormatError(f"{file} is a charrnn {header.kind} file, not a {CHECKPOINT_KIND}")
@@ -91,29 +100,22 @@ def _fields(file: Path) -> dict[str, Any]:
         name: value for name, value in header.metadata.items() if not name.endswith("_sha256")
     }
     val_loss = fields["val_loss"]
+    train = TrainConfig.from_record(fields["train"])
     return fields | {
         "checkpoint": file.name,
         "reference": reference_of(file, fields["step"]),
         "val_bpc": None if val_loss is None else bits_per_character(val_loss),
         "bytes": header.file_bytes,
-        "command": train_command(
-            fields["model"],
-            {**BEFORE_IT_EXISTED, **fields["train"]},
-            _source(Run(file.parent.name, file.parent)),
-        ),
+        "command": train_command(fields["model"], train.to_json(), _source(_run_of(file))),
     }
 
 
-def _evaluations(file: Path) -> list[dict[str, Any]]:
-    return [
-        row
-        for row in read_metrics(Run(file.parent.name, file.parent).metrics_path)
-        if row["event"] == "Evaluated"
-    ]
+def _evaluations(run: Run) -> list[Fields]:
+    return [row for row in read_metrics(run.metrics_path) if row["event"] == "Evaluated"]
 
 
 def _source(run: Run) -> str:
-    """The text's path and options where this machine's resume file knows them."""
+    """The text's path and options if the resume file records them and the text still exists."""
     try:
         source = Source.from_json((run.resume_metadata() or {}).get("source") or {})
     except (CharrnnError, ValueError):
@@ -121,46 +123,55 @@ def _source(run: Run) -> str:
     return "TEXT" if source.missing else source_words(source)
 
 
-def _lines(fields: dict[str, Any], evaluations: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    model, train, data = fields["model"], fields["train"], fields["data"]
-    lines = [
-        ("checkpoint", f"{fields['reference']}, {size(fields['bytes'])}"),
-        (
-            "model",
-            f"{ModelConfig.from_json(model)}, embed {model['embed']}, {fields['parameters']:,} parameters",
-        ),
-        (
-            "data",
-            f"{data['name']}: {data['characters']:,} characters, {model['vocabulary_size']:,} different",
-        ),
+def _result_lines(fields: Fields) -> list[Line]:
+    model, data = fields["model"], fields["data"]
+    sizes = f"embed {model['embed']}, {fields['parameters']:,} parameters"
+    characters = f"{data['characters']:,} characters, {model['vocabulary_size']:,} distinct"
+    return [
+        ("checkpoint", f"{fields['reference']}, {format_size(fields['bytes'])}"),
+        ("model", f"{ModelConfig.from_json(model)}, {sizes}"),
+        ("data", f"{data['name']}: {characters}"),
         ("trained", f"{fields['step']:,} steps, {fields['epoch']:.2f} epochs"),
-        ("train loss", loss(fields["train_loss"])),
-        ("val loss", f"{loss(fields['val_loss'])}, {loss(fields['val_bpc'])} bits a character"),
+        ("train loss", format_loss(fields["train_loss"])),
+        ("val loss", _val_loss(fields)),
     ]
-    for name, label in (("train_loss", "train"), ("val_loss", "val")):
+
+
+def _val_loss(fields: Fields) -> str:
+    if fields["val_loss"] is None:
+        return "not evaluated"
+    return f"{format_loss(fields['val_loss'])}, {format_loss(fields['val_bpc'])} bits per character"
+
+
+def _curve_lines(evaluations: list[Fields]) -> list[Line]:
+    lines = []
+    for name, label in (("train_loss", "train curve"), ("val_loss", "val curve")):
         found = [row.get(name) for row in evaluations]
-        values = [value for value in found if isinstance(value, float) and math.isfinite(value)]
-        if len(values) > 1:
-            lines.append(
-                (f"{label} curve", f"{values[0]:.3f} {sparkline(values)} {values[-1]:.3f}")
-            )
-    times = [(row.get("step"), row.get("seconds")) for row in evaluations]
-    known = [
-        (step, seconds)
-        for step, seconds in times
-        if isinstance(step, int) and isinstance(seconds, float)
-    ]
-    if known:
-        lines.append(("time", f"{duration(known[-1][1])} to step {known[-1][0]:,}"))
-    settings = TrainConfig.from_record(train).to_json()
-    named = [
+        losses = [loss for loss in found if isinstance(loss, float) and math.isfinite(loss)]
+        if len(losses) > 1:
+            first, last = format_loss(losses[0]), format_loss(losses[-1])
+            lines.append((label, f"{first} {sparkline(losses)} {last}"))
+    return lines
+
+
+def _time_lines(evaluations: list[Fields]) -> list[Line]:
+    for row in reversed(evaluations):
+        step, seconds = row.get("step"), row.get("seconds")
+        if isinstance(step, int) and isinstance(seconds, float):
+            return [("time", f"{format_duration(seconds)} to step {step:,}")]
+    return []
+
+
+def _recipe_lines(fields: Fields) -> list[Line]:
+    settings = TrainConfig.from_record(fields["train"]).to_json()
+    recipe = [
         f"{name.replace('_', ' ')} {value}"
         for name, value in settings.items()
         if value not in (None, False)
     ]
-    lines.append(("recipe", ", ".join(named)))
-    lines.append(
-        ("versions", ", ".join(f"{name} {version}" for name, version in fields["versions"].items()))
-    )
-    lines.append(("again", fields["command"]))
-    return lines
+    versions = [f"{name} {version}" for name, version in fields["versions"].items()]
+    return [
+        ("settings", ", ".join(recipe)),
+        ("versions", ", ".join(versions)),
+        ("command", fields["command"]),
+    ]

@@ -1,4 +1,4 @@
-"""`charrnn checkpoints export`, `import` and `verify`."""
+"""`charrnn checkpoints export`, `import` and `verify`: copy checkpoints and check them."""
 
 import contextlib
 import shlex
@@ -13,36 +13,36 @@ import typer
 
 from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.terminal.formats import size
-from charrnn_cli.errors import CharrnnError, ConfigError, FileFormatError, UsageError
+from charrnn_cli.cli.terminal.formats import format_size
+from charrnn_cli.errors import CharrnnError, FileFormatError, UsageError
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.registry import Registry, is_path
-from charrnn_cli.storage.runs import RESUME_KIND, check_run_name, slug
+from charrnn_cli.storage.runs import RESUME_KIND, SUFFIX, check_run_name, slug
 from charrnn_cli.storage.tensorfile import read_header
 
 
 class _DamagedError(FileFormatError):
-    """Some of the verified files are damaged."""
+    """At least one verified file is damaged."""
 
 
 def export(
     reference: Annotated[
         str,
-        typer.Argument(metavar="REF", help="The checkpoint.", autocompletion=complete_reference),
+        typer.Argument(
+            metavar="REF", help="Checkpoint to export.", autocompletion=complete_reference
+        ),
     ],
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write; - is stdout.")
+        str,
+        typer.Option(
+            "--output", "-o", metavar="FILE|-", help="Output file, or - for standard output."
+        ),
     ],
-    format_name: Annotated[
-        str, typer.Option("--format", metavar="safetensors", help="The format.")
-    ] = "safetensors",
 ) -> None:
-    """Copy a checkpoint, verified, into one file that can be mailed and sampled anywhere.
+    """Verify a checkpoint and copy it to a single file.
 
     Example: charrnn checkpoints export best -o model.safetensors
     """
-    if format_name != "safetensors":
-        raise ConfigError(f"no format {format_name!r}", hint="use --format safetensors")
     path = Registry().resolve(reference)
 
     from charrnn_cli.model.checkpoint import load_checkpoint
@@ -54,23 +54,26 @@ def export(
         return
     with atomic_write(Path(output), num_bytes=len(data)) as file:
         file.write(data)
-    console.say("wrote", f"{output}, {size(len(data))}")
-    named = output if is_path(output) else f"./{output}"
-    console.say("next", f"charrnn sample {shlex.quote(named)}")
+    console.say("wrote", f"{output}, {format_size(len(data))}")
+    exported = output if is_path(output) else f"./{output}"
+    console.say("next", f"charrnn sample {shlex.quote(exported)}")
 
 
 def import_file(
     file: Annotated[
-        str, typer.Argument(metavar="FILE|-", help="An exported checkpoint; - is stdin.")
+        str,
+        typer.Argument(metavar="FILE|-", help="Exported checkpoint, or - for standard input."),
     ],
     run: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Name of the new run.  [default: as it was]", show_default=False
+            metavar="NAME",
+            help="Name of the new run.",
+            show_default="its original name",
         ),
     ] = None,
 ) -> None:
-    """Copy a checkpoint, verified, into a new run of the registry.
+    """Verify an exported checkpoint and copy it into a new run.
 
     Example: charrnn checkpoints import model.safetensors --run gift
     """
@@ -97,34 +100,24 @@ def verify(
         list[str] | None,
         typer.Argument(
             metavar="[REF...]",
-            help="RUN is all of a run. Default: everything.",
-            show_default=False,
+            help="Runs or checkpoints to verify.",
+            show_default="all",
             autocompletion=complete_reference,
         ),
     ] = None,
 ) -> None:
-    """Read files whole and check digests, shapes and numbers. Exit code 1 when one is damaged.
+    """Verify the digests, shapes and numbers in checkpoint files.
+
+    The exit code is 1 if any file is damaged.
 
     Example: charrnn checkpoints verify
     """
-    from charrnn_cli.model.checkpoint import load_checkpoint
-    from charrnn_cli.training.snapshot import load_resume
-
-    registry = Registry()
-    paths: list[Path] = []
-    for reference in references or [run.name for run in registry.runs()]:
-        if is_path(reference) or "@" in reference or reference in ("best", "latest"):
-            paths.append(registry.resolve(reference))
-        else:
-            paths += [
-                path for path in registry.run(reference).files() if path.suffix == ".safetensors"
-            ]
+    paths = _files_to_verify(references)
     damaged = 0
     for path in paths:
         try:
-            load = load_resume if read_header(path).kind == RESUME_KIND else load_checkpoint
-            load(path)
-        except UsageError:  # gone since it was listed
+            _load(path)
+        except UsageError:  # deleted since it was listed
             continue
         except CharrnnError as error:
             damaged += 1
@@ -133,17 +126,42 @@ def verify(
             console.write_line(f"ok\t{console.safe(str(path))}")
     if damaged:
         raise _DamagedError(
-            f"{damaged} of {len(paths)} files are damaged",
-            hint="resuming passes over a damaged resume file; `charrnn checkpoints rm RUN@STEP` removes a checkpoint",
+            f"{damaged} of {len(paths)} files {'is' if damaged == 1 else 'are'} damaged",
+            hint="delete a damaged checkpoint with `charrnn checkpoints rm RUN@STEP`;"
+            " training skips a damaged resume file",
         )
+
+
+def _files_to_verify(references: list[str] | None) -> list[Path]:
+    """List the named checkpoints and all files of the named runs; by default, of every run."""
+    registry = Registry()
+    paths: list[Path] = []
+    for reference in references or [run.name for run in registry.runs()]:
+        if is_path(reference) or "@" in reference or reference in ("best", "latest"):
+            paths.append(registry.resolve(reference))
+        else:
+            paths += [path for path in registry.run(reference).files() if path.suffix == SUFFIX]
+    return paths
+
+
+def _load(path: Path) -> None:
+    """Read and check a checkpoint or a resume file. Raises CharrnnError."""
+    from charrnn_cli.model.checkpoint import load_checkpoint
+    from charrnn_cli.training.snapshot import load_resume
+
+    if read_header(path).kind == RESUME_KIND:
+        load_resume(path)
+    else:
+        load_checkpoint(path)
 
 
 @contextlib.contextmanager
 def _local_file(file: str) -> Iterator[Path]:
+    """The path of the file, or of a temporary copy of standard input for `-`."""
     if file != "-":
         yield Path(file)
         return
-    with tempfile.NamedTemporaryFile(suffix=".safetensors") as copy:
+    with tempfile.NamedTemporaryFile(suffix=SUFFIX) as copy:
         shutil.copyfileobj(sys.stdin.buffer, copy)
         copy.flush()
         yield Path(copy.name)

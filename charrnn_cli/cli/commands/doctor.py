@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal.table import write_fields
 from charrnn_cli.config import Cell
 from charrnn_cli.errors import CharrnnError
 from charrnn_cli.storage.paths import corpora_directory, runs_directory
@@ -94,4 +95,4 @@ def _show(report: dict[str, Any]) -> None:
         good = value is True or value < TOLERANCE
         detail = "" if value is True else f", largest difference {value:.1e}"
         lines.append(("check", f"{name.replace('_', ' ')}: {'ok' if good else 'FAILED'}{detail}"))
-    console.write_fields(lines, LABEL_WIDTH)
+    write_fields(lines, LABEL_WIDTH)

@@ -12,6 +12,7 @@ from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
+from charrnn_cli.cli.terminal.table import write_fields
 from charrnn_cli.config import ModelConfig, TextOptions
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.source import STANDARD_INPUT
@@ -119,7 +120,7 @@ def encode(
         rows = _rows(corpus, summary)
         if with_baselines:
             rows.append(("scale", str(scale)))
-        console.write_fields(rows, console.LABEL_WIDTH)
+        write_fields(rows, console.LABEL_WIDTH)
         named = f"./{output}" if str(output).startswith("-") else str(output)
         console.say("next", f"charrnn train {shlex.quote(named)}")
 

@@ -13,7 +13,9 @@ from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
+from charrnn_cli.cli.terminal.formats import format_number
 from charrnn_cli.cli.terminal.sample_output import shaded
+from charrnn_cli.cli.terminal.table import Column, write_table
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.registry import Registry
@@ -171,27 +173,21 @@ class _Tally:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    console.write_table(
-        ["checkpoint", "characters>", "bpc>", "loss>", "perplexity>"],
-        [
-            [
-                row["checkpoint"],
-                f"{row['characters']:,}",
-                f"{row['bpc']:.4f}",
-                f"{row['loss']:.4f}",
-                f"{row['perplexity']:.3f}",
-            ]
-            for row in rows
-        ],
-    )
+    columns = [
+        Column("checkpoint", lambda row: row["checkpoint"]),
+        Column("characters", lambda row: f"{row['characters']:,}", number=True),
+        Column("bpc", lambda row: f"{row['bpc']:.4f}", number=True),
+        Column("loss", lambda row: f"{row['loss']:.4f}", number=True),
+        Column("perplexity", lambda row: f"{row['perplexity']:.3f}", number=True),
+    ]
+    write_table(columns, rows)
 
 
 def _show_lines(row: dict[str, Any]) -> None:
     console.say("score", f"{row['checkpoint']}: {row['bpc']:.4f} bits a character")
-    console.write_table(
-        ["line>", "bpc>", "text"],
-        [
-            [str(line["line"]), "–" if line["bpc"] is None else f"{line['bpc']:.2f}", line["text"]]
-            for line in row["lines"]
-        ],
-    )
+    columns = [
+        Column("line", lambda line: str(line["line"]), number=True),
+        Column("bpc", lambda line: format_number(line["bpc"], ".2f"), number=True),
+        Column("text", lambda line: line["text"]),
+    ]
+    write_table(columns, row["lines"])

@@ -1,4 +1,4 @@
-"""A bar for work on a file whose size is known."""
+"""A progress bar for work on a known number of bytes."""
 
 import contextlib
 import sys
@@ -10,7 +10,10 @@ from charrnn_cli.cli.terminal.console import is_fancy, stderr_console
 
 @contextlib.contextmanager
 def bytes_progress(title: str, stop: StopRequest) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function of bytes done and bytes in all; it ends the work when a signal came. Drawn on a terminal."""
+    """Yield a callback that takes the bytes done and the bytes in total; a terminal shows a bar.
+
+    The callback raises InterruptionError once a signal has arrived.
+    """
     if not is_fancy(sys.stderr):
         yield lambda done, total: stop.check()
         return

@@ -1,6 +1,6 @@
-"""What reaches a terminal: standard output is the product, standard error the conversation.
+"""Standard output carries results, standard error carries messages.
 
-Every string from outside passes `safe` first and is never parsed as markup.
+Text from files and users goes through `safe` before it is printed, and is never parsed as markup.
 """
 
 import contextlib
@@ -12,7 +12,6 @@ import os
 import shlex
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
@@ -22,19 +21,18 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LABEL_WIDTH = 8
-GAP = 2  # between the columns of a table
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LINE_BREAKS = frozenset("\u2028\u2029")
 
 
 class ReaderGoneError(CharrnnError):
-    """Whoever read standard output went away, as `| head` does; nothing to tell."""
+    """The reader of standard output closed the pipe, as `| head` does; nothing is reported."""
 
     exit_code = 141
 
 
 def safe(text: str, keep: str = "") -> str:
-    """Make control characters, escapes, bidi overrides and surrogates visible, but for those in `keep`."""
+    """Escape control characters, bidi overrides, line separators and surrogates not in `keep`."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -55,11 +53,11 @@ def _visible(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-# ---- standard output: the product
+# ---- standard output: results
 
 
 def write(text: str) -> None:
-    """Write and flush; UTF-8 exactly where a program reads. Raises ReaderGoneError, StorageError."""
+    """Write text and flush; a program reads exact UTF-8. Raises ReaderGoneError, StorageError."""
     try:
         if sys.stdout.isatty():
             sys.stdout.write(text)
@@ -71,7 +69,7 @@ def write(text: str) -> None:
 
 
 def write_bytes(data: bytes) -> None:
-    """Write a binary product and flush. Raises ReaderGoneError, StorageError."""
+    """Write bytes and flush. Raises ReaderGoneError, StorageError."""
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
@@ -87,74 +85,30 @@ def write_json(value: Any) -> None:
     write_line(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def write_fields(fields: Iterable[tuple[str, str]], label_width: int) -> None:
-    """Labels and what they say: folded in their column on a terminal, a line each for a program."""
-    if is_fancy(sys.stdout):
-        console = _stdout_console()
-        for label, text in fields:
-            _print_labelled(console, label, text, label_width)
-    else:
-        write("".join(f"{label:<{label_width}}{safe(text)}\n" for label, text in fields))
-
-
-def write_table(columns: list[str], rows: list[list[str]], spare: Sequence[str] = ()) -> None:
-    """A table on a terminal; tab-separated lines, never cut, for a program. Columns ending in `>` are numbers.
-
-    On a narrow terminal the columns named in `spare` are left out, in this order, until the rest fits.
-    """
-    names = [column.rstrip(">") for column in columns]
-    if not is_fancy(sys.stdout):
-        write("".join("\t".join(safe(cell) for cell in row) + "\n" for row in [names, *rows]))
-        return
-    from rich.cells import cell_len
-    from rich.table import Table
-    from rich.text import Text
-
-    console = _stdout_console()
-    cells = [[safe(cell) for cell in row] for row in rows]
-    widths = {
-        name: GAP + max(1, *(cell_len(text) for text in (name, *(row[column] for row in cells))))
-        for column, name in enumerate(names)
-    }
-    left_out: list[str] = []
-    while sum(widths.values()) - GAP > console.width and len(left_out) < len(spare):
-        left_out.append(spare[len(left_out)])
-        del widths[left_out[-1]]
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for column, name in zip(columns, names, strict=True):
-        if name in widths:
-            table.add_column(
-                Text(name), justify="right" if column.endswith(">") else "left", overflow="fold"
-            )
-    for row in cells:
-        table.add_row(
-            *(Text(cell) for name, cell in zip(names, row, strict=True) if name in widths)
-        )
-    console.print(table)
-    if left_out:
-        say("", f"no room for {', '.join(left_out)}")
-
-
 @functools.cache
-def _stdout_console() -> "Console":
+def stdout_console() -> "Console":
+    """The console on standard output."""
     from rich.console import Console
 
     return Console(highlight=False, markup=False, emoji=False)
 
 
 def _standard_output_failed(error: OSError) -> NoReturn:
-    # What is still buffered would fail again when the interpreter ends, and say so.
+    # Otherwise the interpreter flushes the buffer at exit, fails again and prints an error.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if error.errno in (errno.EPIPE, errno.EIO):
         raise ReaderGoneError("standard output was closed") from error
     raise StorageError(f"cannot write to standard output: {error.strerror}") from error
 
 
-# ---- standard error: the conversation
+# ---- standard error: messages
 
 
 def open_closed_streams() -> None:
-    """Give closed standard streams to the null device: else the next file to be opened would get their output."""
+    """Open the null device for closed standard streams.
+
+    Otherwise the next opened file would get their descriptor, and with it their output.
+    """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -163,22 +117,21 @@ def open_closed_streams() -> None:
     sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="backslashreplace"
-        )  # a terminal of few characters shows the others' numbers
+        # A terminal with a small character set shows escapes instead of failing.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
 
 def is_fancy(stream: TextIO) -> bool:
-    """Whether a person looks at this stream through a terminal that may be drawn on."""
+    """Whether the stream is a terminal on which colours and live output are welcome."""
     return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
 
 @functools.cache
 def stderr_console() -> "Console":
-    """The one console on standard error, so that a line does not run into what is drawn live.
+    """The console on standard error, shared so that messages and the live display do not collide.
 
-    A terminal that goes away is no error.
+    Write errors are ignored.
     """
     from rich.console import Console
 
@@ -186,7 +139,7 @@ def stderr_console() -> "Console":
 
 
 class _Tolerant:
-    """Standard error, whose loss nobody notices: whoever works for hours must not end with the terminal."""
+    """Standard error that ignores write errors, so that training survives a closed terminal."""
 
     def write(self, text: str) -> int:
         with contextlib.suppress(OSError, ValueError):
@@ -202,14 +155,15 @@ class _Tolerant:
 
 
 def say(label: str, text: str) -> None:
-    """One line of conversation, its label in a column; folded on a terminal, never in a pipe."""
+    """Print a message, its label in a column of its own; folded on a terminal, never in a pipe."""
     if is_fancy(sys.stderr):
-        _print_labelled(stderr_console(), label, text, LABEL_WIDTH)
+        print_labelled(stderr_console(), label, text, LABEL_WIDTH)
     else:
         _write_error(f"{label:<{LABEL_WIDTH}}{safe(text)}\n" if label else safe(text) + "\n")
 
 
-def _print_labelled(console: "Console", label: str, text: str, label_width: int) -> None:
+def print_labelled(console: "Console", label: str, text: str, label_width: int) -> None:
+    """Print a label and its text, folded in a column of its own; commands stay copyable."""
     from rich.table import Table
     from rich.text import Text
 
@@ -218,7 +172,7 @@ def _print_labelled(console: "Console", label: str, text: str, label_width: int)
         lines = _continued(text, console.width - label_width)
         for number, line in enumerate(lines):
             shown = "" if number else label
-            # What has no option to be cut at is left to the terminal, whose own break is none when it is copied.
+            # A part that is still too long is wrapped by the terminal, which copies it as one line.
             console.print(Text.assemble((shown.ljust(label_width), style), line), soft_wrap=True)
         return
     grid = Table.grid()
@@ -229,12 +183,12 @@ def _print_labelled(console: "Console", label: str, text: str, label_width: int)
 
 
 def _continued(command: str, width: int) -> list[str]:
-    """A command in lines that the shell reads as one, cut before options."""
+    """Split a command before its options into lines that a shell reads as one command."""
     try:
         words = [shlex.quote(word) for word in shlex.split(command)]
     except ValueError:
         words = []
-    if " ".join(words) != command:  # a sentence that begins like one
+    if " ".join(words) != command:  # a sentence, not a command
         return [command]
     parts: list[str] = []
     for word in words:
@@ -252,7 +206,7 @@ def _continued(command: str, width: int) -> list[str]:
 
 
 def print_error(message: str, hint: str | None) -> None:
-    """`error:` and, where there is one, `hint:`; a line each."""
+    """Print an `error:` line and, if there is a hint, a `hint:` line."""
     lines = [("error:", _one_line(message), "bold red")]
     if hint:
         lines.append(("hint:", _one_line(hint), "bold cyan"))
@@ -261,7 +215,7 @@ def print_error(message: str, hint: str | None) -> None:
         return
     from rich.text import Text
 
-    for label, text, style in lines:  # a hint may be a command to copy
+    for label, text, style in lines:  # a hint may hold a command to copy
         stderr_console().print(
             Text.assemble((label, style), " ", text), soft_wrap=label == "hint:", overflow="fold"
         )

@@ -1,11 +1,22 @@
-"""Numbers and durations as people read and type them."""
+"""Numbers and durations as people read them."""
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-CURVE_WIDTH = 32  # beside a label and two losses on 60 columns
+CURVE_WIDTH = 32  # leaves room for a label and two losses on 60 columns
+UNKNOWN = "–"
 
 
-def duration(seconds: float) -> str:
-    """`42 s`, `9:31`, `2:05:00`."""
+def format_number(value: float | None, spec: str) -> str:
+    """The number in the given format; a dash for None."""
+    return UNKNOWN if value is None else f"{value:{spec}}"
+
+
+def format_loss(value: float | None) -> str:
+    """Three decimals; a dash for None."""
+    return format_number(value, ".3f")
+
+
+def format_duration(seconds: float) -> str:
+    """Like `42 s`, `9:31` or `2:05:00`."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -13,8 +24,8 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
-def size(num_bytes: float) -> str:
-    """Decimal units, as disks are sold."""
+def format_size(num_bytes: float) -> str:
+    """Decimal units, as disks are labelled: `1.2 MB` is 1,200,000 bytes."""
     units = ["B", "kB", "MB", "GB", "TB"]
     while num_bytes >= 1000 and len(units) > 1:
         num_bytes /= 1000
@@ -22,8 +33,8 @@ def size(num_bytes: float) -> str:
     return f"{num_bytes:.{0 if num_bytes >= 100 or units[0] == 'B' else 1}f} {units[0]}"
 
 
-def ago(seconds: float) -> str:
-    """How long since; `now` also for a clock that went backwards."""
+def format_age(seconds: float) -> str:
+    """Like `now`, `5 min ago` or `3 d ago`; `now` also if the clock was set back."""
     if seconds < 1:
         return "now"
     for limit, unit_seconds, unit in ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h")):
@@ -32,12 +43,11 @@ def ago(seconds: float) -> str:
     return f"{seconds / 86_400:.0f} d ago"
 
 
-def loss(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
 def sparkline(values: list[float], width: int = CURVE_WIDTH) -> str:
-    """The values as `width` blocks, lowest to highest: thinned out or drawn out, the first and the last kept."""
+    """Draw the values as `width` block characters, lowest to highest.
+
+    Values are skipped or repeated to fill the width; the first and the last are always drawn.
+    """
     values = [values[round(index * (len(values) - 1) / (width - 1))] for index in range(width)]
     low, high = min(values), max(values)
     scale = (len(BLOCKS) - 1) / (high - low) if high > low else 0.0

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from charrnn_cli.cli.terminal.formats import duration
+from charrnn_cli.cli.terminal.formats import format_duration
 from charrnn_cli.events import TrainingFinished, TrainingStarted
 from charrnn_cli.training.advice import advise_on_size, advise_on_validation, advise_on_vocabulary
 from charrnn_cli.units import bits_per_character
@@ -36,7 +36,7 @@ def plan_facts(event: TrainingStarted) -> Facts:
     epochs = event.total_steps / event.steps_per_epoch
     plan = (
         f"{event.total_steps:,} steps of {event.batch_size} x {event.seq_len} characters, "
-        f"{epochs:.3g} epochs, about {duration(event.seconds_planned)}, "
+        f"{epochs:.3g} epochs, about {format_duration(event.seconds_planned)}, "
         f"{event.seconds_per_step:.2g} s per step"
     )
     threads = "1 thread" if event.threads == 1 else f"{event.threads} threads"
@@ -55,7 +55,7 @@ def end_facts(event: TrainingFinished) -> Facts:
         bits = bits_per_character(event.val_loss)
         losses = f", val loss {event.val_loss:.3f} ({bits:.2f} bits per character)"
     why = {"time": ", out of time", "patience": ", out of patience"}.get(event.reason, "")
-    facts = [("done", f"{event.step:,} steps in {duration(event.seconds)}{why}{losses}")]
+    facts = [("done", f"{event.step:,} steps in {format_duration(event.seconds)}{why}{losses}")]
     best_step, best_loss = event.best_step, event.best_val_loss
     if best_step is not None and best_step != event.step and best_loss is not None:
         facts.append(("best", f"{event.run}@{best_step}, val loss {best_loss:.3f}"))

@@ -1,9 +1,11 @@
-"""The training display: events in, a calm live block or plain lines out."""
+"""The training display: a live block on a terminal, plain lines elsewhere."""
 
+import contextlib
+import itertools
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -13,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn_cli.cli.terminal.console import is_fancy, safe, say, stderr_console
-from charrnn_cli.cli.terminal.formats import duration, loss, sparkline
+from charrnn_cli.cli.terminal.formats import format_duration, format_loss, sparkline
 from charrnn_cli.events import (
     BatchSplit,
     CheckpointSaved,
@@ -28,71 +30,106 @@ from charrnn_cli.events import (
 )
 from charrnn_cli.units import bits_per_character
 
-PLAIN_INTERVAL = 10.0  # seconds between lines where nobody watches
-CURVE_WIDTH = 60
+PLAIN_INTERVAL = 10.0  # seconds between plain lines
+MAX_CURVE_WIDTH = 60
 SAMPLE_LINES = 6
-ECHO = 2  # columns that a terminal's own ^C takes at the end of a line
+ECHO_WIDTH = 2  # columns that a terminal's own ^C takes at the end of a line
+SEPARATOR = "   "  # between facts on one line
+
+NO_BASELINES: Mapping[str, float] = MappingProxyType({})
 
 
 class TrainingDisplay:
-    """Where a run stands, as the events told it; drawn at any width without wrapping."""
+    """The state of a run as its events report it, drawn at any width without wrapping."""
 
     def __init__(
-        self, started: TrainingStarted, scale: Mapping[str, float] = MappingProxyType({})
+        self, started: TrainingStarted, baselines: Mapping[str, float] = NO_BASELINES
     ) -> None:
-        self.total, self.step, self.first_step = (
-            started.total_steps,
-            started.first_step,
-            started.first_step,
-        )
-        self.per_epoch = started.steps_per_epoch
-        self.steps_per_character = 1 / (started.batch_size * started.seq_len)
-        self.begun = time.monotonic()
-        self.scale = scale
+        """`baselines` are the bits per character that simple models reach, easiest first."""
+        self.total_steps = started.total_steps
+        self.first_step = started.first_step
+        self.step = started.first_step
+        self.steps_per_epoch = started.steps_per_epoch
+        self.characters_per_step = started.batch_size * started.seq_len
+        self.started = time.monotonic()
+        self.baselines = baselines
         self.train_loss: float | None = None
         self.val_loss: float | None = None
         self.gap = 0.0  # between val loss and train loss, both without dropout
-        self.best: tuple[int, float] | None = None
-        self.saved: int | None = None
+        self.best_step: int | None = None
+        self.saved_step: int | None = None
         self.sample: Sampled | None = None
         self.chars_per_second = 0.0
         self.train_curve: list[float] = []
         self.val_curve: list[float] = []
 
     def update(self, event: TrainEvent) -> None:
-        """Take in what changes the picture; other events pass."""
+        """Record an event; events that change nothing on the display are ignored."""
         match event:
             case StepLogged():
-                self.step, self.train_loss, self.chars_per_second = (
-                    event.step,
-                    event.train_loss,
-                    event.chars_per_second,
-                )
+                self.step = event.step
+                self.train_loss = event.train_loss
+                self.chars_per_second = event.chars_per_second
                 self.train_curve.append(event.train_loss)
             case Evaluated():
-                self.step, self.train_loss = event.step, event.train_loss
-                self.val_loss, self.gap = event.val_loss, event.val_loss - event.clean_train_loss
+                self.step = event.step
+                self.train_loss = event.train_loss
+                self.val_loss = event.val_loss
+                self.gap = event.val_loss - event.clean_train_loss
                 self.val_curve.append(event.val_loss)
                 if event.best:
-                    self.best = event.step, event.val_loss
+                    self.best_step = event.step
             case CheckpointSaved():
-                self.saved = event.step
+                self.saved_step = event.step
             case Sampled():
                 self.sample = event
 
     @property
     def seconds_left(self) -> float | None:
-        """From the whole run so far, evaluations and saves included."""
+        """Estimate from the average over this session, evaluations and saves included."""
         done = self.step - self.first_step
         if done < 2:
             return None
-        return (time.monotonic() - self.begun) / done * (self.total - self.step)
+        return (time.monotonic() - self.started) / done * (self.total_steps - self.step)
 
-    def losses(self) -> list[str]:
-        """The losses, in the order of their worth, so that a narrow line loses the least."""
-        losses = [f"train {loss(self.train_loss)}"]
+    def plain(self) -> str:
+        """The run's state as one line."""
+        epoch = f"epoch {self.step / self.steps_per_epoch:.2f}"
+        facts = [*self._losses(), f"{self.chars_per_second:,.0f} chars/s", *self._time_left()]
+        return "  ".join([f"step {self.step}/{self.total_steps}", epoch, *facts])
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width - ECHO_WIDTH
+        yield ""  # separates the display from the messages above it
+        yield self._position()
+        yield _line(_leading(self._losses(), width), "bold", width)
+        yield _line(_leading(self._facts(), width), "dim", width)
+        yield from self._curves(width)
+        if self.baselines and self.val_loss is not None:
+            yield _line(self._comparison(bits_per_character(self.val_loss), width), "dim", width)
+        if self.sample is not None:
+            yield from _sample_lines(self.sample, width)
+
+    def _position(self) -> Table:
+        """A bar, then the step and the epoch."""
+        grid = Table.grid(expand=True, padding=(0, 1))
+        grid.add_column(ratio=1)
+        grid.add_column(justify="right", no_wrap=True)
+        bar = ProgressBar(
+            total=self.total_steps,
+            completed=self.step,
+            complete_style="cyan",
+            finished_style="cyan",
+        )
+        epoch = f"epoch {self.step / self.steps_per_epoch:.1f}"
+        grid.add_row(bar, Text(f"{self.step:,}/{self.total_steps:,}  {epoch}"))
+        return grid
+
+    def _losses(self) -> list[str]:
+        """Losses, the most important first, because a narrow line drops the last ones."""
+        losses = [f"train {format_loss(self.train_loss)}"]
         if self.val_loss is not None:
-            losses.append(f"val {loss(self.val_loss)}")
+            losses.append(f"val {format_loss(self.val_loss)}")
         known = self.train_loss if self.val_loss is None else self.val_loss
         if known is not None:
             losses.append(f"{bits_per_character(known):.2f} bpc")
@@ -100,68 +137,61 @@ class TrainingDisplay:
             losses.append(f"gap {round(self.gap, 2) + 0:.2f}")  # + 0: never -0.00
         return losses
 
-    def speed(self) -> list[str]:
-        seconds = self.seconds_left
-        return [
-            f"{self.chars_per_second:,.0f} chars/s",
-            *([] if seconds is None else [f"{duration(seconds)} left"]),
-        ]
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        room = options.max_width - ECHO
-        grid = Table.grid(expand=True, padding=(0, 1))
-        grid.add_column(ratio=1)
-        grid.add_column(justify="right", no_wrap=True)
-        place = f"{self.step:,}/{self.total:,}  epoch {self.step / self.per_epoch:.1f}"
-        bar = ProgressBar(
-            total=self.total, completed=self.step, complete_style="cyan", finished_style="cyan"
-        )
-        grid.add_row(bar, Text(place))
-        yield ""  # set apart from what was said before
-        yield grid
-        yield _line("   ".join(self.losses()), "bold", room)
+    def _facts(self) -> list[str]:
+        """Speed, time left, and the steps of the best and of the newest checkpoint."""
         seconds_per_step = (
-            1 / (self.chars_per_second * self.steps_per_character) if self.chars_per_second else 0.0
+            self.characters_per_step / self.chars_per_second if self.chars_per_second else 0.0
         )
-        speed = self.speed()
-        facts = [speed[0], f"{seconds_per_step:.2g} s/step", *speed[1:]]
-        if self.best:
-            facts.append(f"best @{self.best[0]}")
-        if self.saved and (self.best is None or self.saved != self.best[0]):
-            facts.append(f"saved @{self.saved}")
-        yield _line("   ".join(facts), "dim", room)
-        width = min(CURVE_WIDTH, max(8, room - len("train 00.000  00.000")))
-        for name, curve, style in (
+        facts = [
+            f"{self.chars_per_second:,.0f} chars/s",
+            f"{seconds_per_step:.2g} s/step",
+            *self._time_left(),
+        ]
+        if self.best_step is not None:
+            facts.append(f"best @{self.best_step}")
+        if self.saved_step is not None and self.saved_step != self.best_step:
+            facts.append(f"saved @{self.saved_step}")
+        return facts
+
+    def _time_left(self) -> list[str]:
+        seconds = self.seconds_left
+        return [] if seconds is None else [f"{format_duration(seconds)} left"]
+
+    def _curves(self, width: int) -> Iterator[Text]:
+        """Both losses over time, from their first to their newest value."""
+        curve_width = min(MAX_CURVE_WIDTH, max(8, width - len("train 00.000  00.000")))
+        for label, curve, style in (
             ("train", self.train_curve, "dim"),
             ("val", self.val_curve, "cyan"),
         ):
             if len(curve) > 1:
-                yield _line(
-                    f"{name:<6}{curve[0]:.3f} {sparkline(curve, width)} {curve[-1]:.3f}",
-                    style,
-                    room,
-                )
-        if self.scale and self.val_loss is not None:
-            yield _line(self._beaten(bits_per_character(self.val_loss), room), "dim", room)
-        if self.sample is not None:
-            yield _line(f"@{self.sample.step} writes:", "dim", room)
-            text = safe(self.sample.prime + self.sample.text, keep="\n\t").expandtabs(4).strip("\n")
-            for line in text.split("\n")[:SAMPLE_LINES]:
-                yield _line(line, "italic", room)
+                first, last = format_loss(curve[0]), format_loss(curve[-1])
+                blocks = sparkline(curve, curve_width)
+                yield _line(f"{label:<6}{first} {blocks} {last}", style, width)
 
-    def _beaten(self, bits: float, room: int) -> str:
-        """The baselines in their order, those that the model beats marked; the easiest go where room is short."""
+    def _comparison(self, bits: float, width: int) -> str:
+        """Mark the baselines that the model beats; drop the easiest where they do not fit."""
         marked = [
             f"{'✓' if bits < value else '·'} {name} {value:.2f}"
-            for name, value in self.scale.items()
+            for name, value in self.baselines.items()
         ]
-        while marked and len("   ".join(marked)) > room:
+        while marked and len(SEPARATOR.join(marked)) > width:
             del marked[0]
-        return "   ".join(marked)
+        return SEPARATOR.join(marked)
 
-    def plain(self) -> str:
-        fields = "  ".join([*self.losses(), *self.speed()])
-        return f"step {self.step}/{self.total}  epoch {self.step / self.per_epoch:.2f}  {fields}"
+
+def _leading(facts: list[str], width: int) -> str:
+    """Join as many of the first facts as fit, at least one; a cut number would be misread."""
+    while len(facts) > 1 and len(SEPARATOR.join(facts)) > width:
+        facts = facts[:-1]
+    return SEPARATOR.join(facts)
+
+
+def _sample_lines(sample: Sampled, width: int) -> Iterator[Text]:
+    yield _line(f"sample @{sample.step}:", "dim", width)
+    text = safe(sample.prime + sample.text, keep="\n\t").expandtabs(4).strip("\n")
+    for line in text.split("\n")[:SAMPLE_LINES]:
+        yield _line(line, "italic", width)
 
 
 def _line(text: str, style: str, width: int) -> Text:
@@ -171,54 +201,67 @@ def _line(text: str, style: str, width: int) -> Text:
 
 
 def show(
-    events: Iterable[TrainEvent], scale: Mapping[str, float] = MappingProxyType({})
+    events: Iterable[TrainEvent], baselines: Mapping[str, float] = NO_BASELINES
 ) -> Iterator[TrainEvent]:
-    """Draw the events as they pass: live on a terminal, else a line at intervals.
+    """Yield the events and show them: live on a terminal, as lines elsewhere.
 
-    `scale` are bits a character that simple models reach.
+    The first event is TrainingStarted. `baselines` are the bits per character of simple models.
     """
-    live: Live | None = None
-    display: TrainingDisplay | None = None
-    last_line = -math.inf
-    try:
-        for event in events:
-            if isinstance(event, TrainingStarted):
-                display = TrainingDisplay(event, scale)
-                if is_fancy(sys.stderr):
-                    live = Live(
-                        display,
-                        console=stderr_console(),
-                        refresh_per_second=4,
-                        redirect_stdout=False,
-                    )
-                    live.start()
-            assert display is not None
+    remaining = iter(events)
+    started = next(remaining)
+    assert isinstance(started, TrainingStarted)
+    display = TrainingDisplay(started, baselines)
+    with _live(display) if is_fancy(sys.stderr) else _plain(display) as draw:
+        for event in itertools.chain([started], remaining):
             display.update(event)
-            match event:
-                case SaveFailed(message=message):
-                    say("warning", f"{message}; training goes on and will try again")
-                case Diverged(step=step, back_to=back_to, learning_rate=rate):
-                    say(
-                        "warning",
-                        f"the loss blew up at step {step}: back to step {back_to} at lr {rate:g}",
-                    )
-                case BatchSplit(parts=parts):
-                    say(
-                        "memory",
-                        f"too little for the batch at once: it goes in {parts} parts from now on",
-                    )
-                case StepLogged() | Evaluated() if live is None:
-                    if (
-                        isinstance(event, Evaluated)
-                        or time.monotonic() - last_line >= PLAIN_INTERVAL
-                    ):
-                        say("", display.plain())
-                        last_line = time.monotonic()
-                case Sampled(prime=prime, text=text) if live is None:
-                    say("writes", f"{prime}{text}".replace("\n", "⏎"))
-                case CheckpointSaved() | TrainingFinished() if live is not None:
-                    live.refresh()
+            _say_warning(event)
+            draw(event)
             yield event
+
+
+@contextlib.contextmanager
+def _live(display: TrainingDisplay) -> Iterator[Callable[[TrainEvent], None]]:
+    """Keep the display drawn at the bottom of the terminal."""
+    live = Live(display, console=stderr_console(), refresh_per_second=4, redirect_stdout=False)
+
+    def draw(event: TrainEvent) -> None:
+        if isinstance(event, CheckpointSaved | TrainingFinished):
+            live.refresh()
+
+    live.start()
+    try:
+        yield draw
     finally:
-        if live is not None:
-            live.stop()
+        live.stop()
+
+
+@contextlib.contextmanager
+def _plain(display: TrainingDisplay) -> Iterator[Callable[[TrainEvent], None]]:
+    """Print a line per evaluation and sample, and now and then the current step."""
+    last_line = -math.inf
+
+    def draw(event: TrainEvent) -> None:
+        nonlocal last_line
+        match event:
+            case StepLogged() if time.monotonic() - last_line < PLAIN_INTERVAL:
+                pass
+            case StepLogged() | Evaluated():
+                say("", display.plain())
+                last_line = time.monotonic()
+            case Sampled(prime=prime, text=text):
+                say("sample", f"{prime}{text}".replace("\n", "⏎"))
+
+    yield draw
+
+
+def _say_warning(event: TrainEvent) -> None:
+    match event:
+        case SaveFailed(message=message):
+            say("warning", f"{message}; training continues and will try again")
+        case Diverged(step=step, back_to=back_to, learning_rate=rate):
+            say(
+                "warning",
+                f"the loss diverged at step {step}; continuing from step {back_to} at lr {rate:g}",
+            )
+        case BatchSplit(parts=parts):
+            say("memory", f"not enough for the whole batch; splitting it into {parts} parts")

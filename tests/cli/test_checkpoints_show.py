@@ -1,0 +1,125 @@
+"""`charrnn checkpoints show`."""
+
+import json
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from charrnn_cli.model.checkpoint import load_checkpoint
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.runs import Run
+from tests.helpers import Charrnn, make_checkpoint, save
+from tests.terminal import Terminal, on_screen
+
+
+def test_the_command_shown_trains_the_same_weights(charrnn: Charrnn, story: Path) -> None:
+    """The command that `show` prints trains a second run whose weights equal the first run's."""
+    options = "--layers 1 --size 16 --embed 8 --batch-size 4 --seq-len 16 --seed 3 --max-steps 30"
+    options += " --eval-every 10 --keep-prob 0.75 --run one"
+    charrnn("train", story, *options.split())
+    lines = charrnn("checkpoints", "show", "one").stdout.splitlines()
+    shown = {line[:12].rstrip(): line[12:] for line in lines}
+    assert list(shown) == [
+        *("checkpoint", "model", "data", "trained", "train loss", "val loss"),
+        *("train curve", "val curve", "time", "settings", "versions", "command"),
+    ]
+    assert shown["checkpoint"].startswith("one@30, ")
+    assert shown["model"].startswith("lstm 1x16, embed 8, ")
+    assert shown["data"].startswith("story: 4,160 characters, ")
+    assert ", seed 3, " in shown["settings"]
+    assert "torch 2." in shown["versions"]
+    facts = json.loads(charrnn("checkpoints", "show", "one@30", "--json").stdout)
+    assert facts["val_bpc"] == pytest.approx(facts["val_loss"] / 0.6931, rel=1e-3)
+    assert [row["step"] for row in facts["evaluations"]] == [10, 20, 30]
+    assert facts["command"] == shown["command"]
+    program, *arguments = facts["command"].split()
+    assert program == "charrnn"
+    assert charrnn(*arguments, "--run", "two").returncode == 0
+    one, two = load_checkpoint("one@30"), load_checkpoint("two@30")
+    assert all((one.weights[name] == two.weights[name]).all() for name in one.weights)
+
+
+def test_the_command_uses_the_preset_that_needs_the_fewest_options(
+    charrnn: Charrnn, story: Path
+) -> None:
+    """A run trained with the notebook preset is shown with that preset."""
+    options = "--preset notebook --size 8 --batch-size 2 --max-steps 1 --seed 1"
+    charrnn("train", story, *options.split())
+    command = json.loads(charrnn("checkpoints", "show", "--json").stdout)["command"]
+    assert command.startswith(f"charrnn train {story} --preset notebook")
+    assert "--lr" not in command
+
+
+def test_a_checkpoint_without_validation(charrnn: Charrnn) -> None:
+    """Without a validation loss, `show` says so, and JSON has null."""
+    save(make_checkpoint(val_loss=None))
+    assert "val loss    not evaluated\n" in charrnn("checkpoints", "show").stdout
+    facts = json.loads(charrnn("checkpoints", "show", "--json").stdout)
+    assert (facts["val_loss"], facts["val_bpc"]) == (None, None)
+
+
+@pytest.mark.usefixtures("tiny_run")
+def test_a_folded_command_can_be_copied(charrnn: Charrnn) -> None:
+    """A command that is shown on several lines is a single command to the shell."""
+    with Terminal("checkpoints", "show", "tiny", columns=50) as terminal:
+        assert terminal.wait() == 0
+    lines = [line for line in on_screen(terminal.written) if line.strip()]
+    assert all(len(line) <= 50 for line in lines)
+    (start,) = [number for number, line in enumerate(lines) if line.startswith("command ")]
+    folded = "\n".join(line[12:].rstrip() for line in lines[start:])
+    assert folded.count("\n") > 0
+    words = subprocess.run(
+        ["bash", "-c", f"printf '%s\\n' {folded}"], capture_output=True, text=True, check=True
+    )
+    assert words.stdout.split()[:2] == ["charrnn", "train"]
+    assert words.stdout.split() == shlex.split(
+        json.loads(charrnn("checkpoints", "show", "tiny", "--json").stdout)["command"]
+    )
+
+
+def test_several_runs_are_shown_and_plotted(
+    charrnn: Charrnn, tiny_run: Run, tmp_path: Path
+) -> None:
+    """Several references give several blocks, a JSON list, and one picture with all losses."""
+    record_losses(tiny_run)
+    save(make_checkpoint(run="two"))
+    record_losses(Registry().run("two"))
+    result = charrnn("checkpoints", "show", "tiny", "two", "--plot", "losses.svg")
+    assert (result.returncode, result.stderr) == (0, "wrote   losses.svg\n")
+    first, second = result.stdout.split("\n\n")
+    assert first.startswith("checkpoint  tiny@200, ")
+    assert second.startswith("checkpoint  two@100, ")
+    picture = (tmp_path / "losses.svg").read_text()
+    assert "tiny val" in picture
+    assert "two val" in picture
+    objects = json.loads(charrnn("checkpoints", "show", "tiny", "two", "--json").stdout)
+    assert [facts["reference"] for facts in objects] == ["tiny@200", "two@100"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "target", "code"),
+    [("tiny", "taken.svg", 1), ("tiny", "losses.gif", 2), ("bare", "losses.svg", 2)],
+    ids=["taken", "format", "no losses"],
+)
+def test_a_plot_that_cannot_be_drawn(
+    charrnn: Charrnn, tiny_run: Run, tmp_path: Path, reference: str, target: str, code: int
+) -> None:
+    """A plot overwrites no file, has a known format, and needs recorded losses."""
+    record_losses(tiny_run)
+    save(make_checkpoint(run="bare"))
+    (tmp_path / "taken.svg").write_text("mine")
+    result = charrnn("checkpoints", "show", reference, "--plot", target)
+    assert (result.returncode, result.stdout) == (code, "")
+    assert result.stderr.startswith("error: ")
+    assert [path.name for path in tmp_path.glob("*.*")] == ["taken.svg"]
+    assert (tmp_path / "taken.svg").read_text() == "mine"
+
+
+def record_losses(run: Run) -> None:
+    rows = [
+        {"event": "Evaluated", "step": step, "val_loss": 3 / step, "train_loss": 2 / step}
+        for step in (1, 2, 3)
+    ]
+    run.metrics_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
