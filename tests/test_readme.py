@@ -1,100 +1,179 @@
-"""README.md says what is so."""
+"""README.md describes the program as it is."""
 
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
-from tests.readme import README, with_options
+from charrnn_cli.cli.main import app
+from tests.conftest import Charrnn, Inside
 
+README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text("utf-8")
-# What makes a command of README's small enough for a test; the words that stand in README are run as well.
+MAX_LINES = 260
+PROSE = re.sub(r"^```.*?^```", "", TEXT, flags=re.S | re.M)
+
+# A small model and a short time, so that the commands of README.md finish within a test.
 SMALL = ["--layers", "1", "--size", "16", "--batch-size", "4", "--seq-len", "16"]
-SLOW = {"--max-time": "8s"}
 
 
-def commands() -> list[str]:
-    """Every `charrnn ...` line of the shell blocks, in their order."""
-    blocks = re.findall(r"```sh\n(.*?)```", TEXT, re.S)
-    return [line for block in blocks for line in block.splitlines() if line.startswith("charrnn ")]
+def shell_commands() -> list[str]:
+    """The `charrnn` lines of the shell and console blocks, in order."""
+    blocks = re.findall(r"^```(?:sh|console)\n(.*?)^```", TEXT, re.S | re.M)
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("charrnn ")]
+
+
+def mentioned_commands() -> list[str]:
+    """Every `charrnn` command line of README.md: in blocks, code spans and indented lines."""
+    spans = re.findall(r"`(charrnn [^`]+)`", PROSE)
+    indented = re.findall(r"^ {4}(charrnn .+)", TEXT, re.M)
+    return [*shell_commands(), *spans, *indented]
 
 
 def shortened(words: list[str]) -> list[str]:
-    """The same command with a small model and little time."""
-    words = [SLOW.get(before, word) for before, word in zip(["", *words], words, strict=False)]
+    """The same command with a small model and few steps."""
     words = [word.replace("2x512", "1x16") for word in words]
     if words[1] != "train" or "--config" in words:
         return words
-    own = "--resume" in words or "--init-from" in words
-    return [
-        *words,
-        *([] if own else SMALL),
-        *([] if "--max-time" in words else ["--max-steps", "30"]),
-    ]
+    has_own_model = "--resume" in words or "--init-from" in words
+    return [*words, *([] if has_own_model else SMALL), "--max-steps", "30"]
 
 
-def test_the_options_are_the_programs() -> None:
-    """`python -m tests.readme` was run after the last change."""
-    assert with_options(TEXT) == TEXT
-
-
-def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In their order, on a text of the name that they use."""
-    story = "".join(
-        f"Far from the {word}, Levin said. “No,” said Anna.\n"
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    """A directory with small texts under the names that README.md uses."""
+    lines = (
+        f'Far from the {word}, Levin said. "No," said Anna.\n'
         for word in ("cat", "rat", "mat") * 400
     )
-    (tmp_path / "anna.txt").write_text(story.replace("“", '"').replace("”", '"'))
-    (tmp_path / "chapter.txt").write_text(
-        "Levin said: No. Far!\n".replace("!", ".").replace(":", ",") * 300
-    )
-    program = f"{shlex.quote(sys.executable)} -m charrnn_cli"
+    (tmp_path / "anna.txt").write_text("".join(lines), "utf-8")
+    (tmp_path / "chapter.txt").write_text("Levin said. No, Far.\n" * 300, "utf-8")
+    return tmp_path
+
+
+def test_readme_is_short() -> None:
+    """README.md has at most 260 lines."""
+    assert len(TEXT.splitlines()) <= MAX_LINES
+
+
+def test_every_command_runs(texts: Path) -> None:
+    """The commands of README.md succeed, one after the other, on a small text."""
     script = ["set -e"]
-    for command in commands():
-        words, redirect = command, ""
-        if " > " in command:
-            words, _, redirect = command.rpartition(" > ")
-        line = shlex.join(shortened(shlex.split(words))[1:])
-        script.append(f"{program} {line}" + (f" > {redirect}" if redirect else ""))
-    assert len(script) > 20
+    for command in shell_commands():
+        line, _, redirect = command.partition(" > ")
+        words = shortened(shlex.split(line))
+        program = shlex.join([sys.executable, "-m", "charrnn_cli", *words[1:]])
+        script.append(f"{program} > {redirect}" if redirect else program)
+    assert len(script) > 15
     result = subprocess.run(
         ["bash", "-c", "\n".join(script)],
-        cwd=tmp_path,
+        cwd=texts,
         capture_output=True,
         text=True,
         timeout=280,
         check=False,
     )
     assert result.returncode == 0, result.stderr[-2000:]
-    assert (tmp_path / "losses.svg").exists()
-    assert (tmp_path / "back.txt").read_text() == (tmp_path / "anna.txt").read_text()
+    assert (texts / "losses.svg").exists()
+    assert (texts / "back.txt").read_text() == (texts / "anna.txt").read_text()
 
 
-def test_files_that_are_named_exist() -> None:
-    """Links and pictures of the project itself."""
+def test_every_command_parses(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each `charrnn` command line in README.md names a command, and options and values it takes."""
+    monkeypatch.chdir(texts)
+    (texts / "run.toml").touch()
+    commands = mentioned_commands()
+    assert len(commands) > 25
+    for line in commands:
+        parse(shlex.split(line.partition(" > ")[0])[1:])
+
+
+def parse(words: list[str]) -> None:
+    """Parse a command line without running it. Raises an exception for one that is wrong."""
+    command: Any = get_command(app)
+    context = command.make_context("charrnn", [], resilient_parsing=True)
+    while hasattr(command, "get_command"):
+        if words[0].startswith("-"):  # parsing --install-completion would install it
+            assert any(words[0] in parameter.opts for parameter in command.params), words
+            return
+        command = command.get_command(context, words[0])
+        assert command is not None, words
+        words = words[1:]
+    command.make_context("charrnn", words)
+
+
+def test_every_option_exists(inside: Inside) -> None:
+    """Every option that README.md names appears in the help of a command."""
+    known: set[str] = set()
+    for words in command_words():
+        known.update(re.findall(r"--[a-z-]+", inside(*words, "--help")[1]))
+    code = [*re.findall(r"`([^`\n]+)`", PROSE), *shell_commands()]
+    named = {option for text in code for option in re.findall(r"(?<!\S)--[a-z-]+", text)}
+    assert len(named) > 40
+    assert named <= known, named - known
+
+
+def command_words() -> Iterator[tuple[str, ...]]:
+    """The words of every command and group of the program."""
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), get_command(app))]
+    while waiting:
+        words, command = waiting.pop()
+        yield words
+        if hasattr(command, "get_command"):
+            context = command.make_context("charrnn", [], resilient_parsing=True)
+            waiting += [
+                ((*words, name), command.get_command(context, name))
+                for name in command.list_commands(context)
+            ]
+
+
+def test_the_output_of_train_is_shown_as_it_is(texts: Path, charrnn: Charrnn) -> None:
+    """README.md shows the output of `charrnn train`, except for numbers, setup and advice."""
+    block = re.search(r"^```console\n(.*?)^```", TEXT, re.S | re.M)
+    assert block is not None
+    command, *shown = block[1].splitlines()
+    result = charrnn(*shortened(shlex.split(command.removeprefix("$ ")))[1:])
+    printed = {without_numbers(line) for line in result.stderr.splitlines()}
+    varying = ("advice ", "setup ", "try ")  # with the model, the machine and the losses
+    for line in shown:
+        assert line.startswith(varying) or without_numbers(line) in printed, line
+
+
+def without_numbers(line: str) -> str:
+    """The line with a placeholder for every number, duration and directory."""
+    line = re.sub(r" in [~/].*", " in DIRECTORY", line)
+    return re.sub(r"-?\d([\d,.:]*\d)?( s\b)?", "N", line)
+
+
+def test_the_python_example_runs(texts: Path) -> None:
+    """The Python example trains a model and prints a sample; a small model is enough."""
+    block = re.search(r"^```python\n(.*?)^```", TEXT, re.S | re.M)
+    assert block is not None
+    code = block[1]
+    for name, value in (("size", 16), ("epochs", 1), ("length", 40)):
+        code, count = re.subn(rf"\b{name}=\d+", f"{name}={value}", code)
+        assert count == 1, name
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=texts,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "TrainingFinished(" in result.stdout
+    assert len(result.stdout.rpartition(")\n")[2].rstrip("\n")) > 30
+
+
+def test_linked_files_exist() -> None:
+    """The project's own files that README.md links to exist."""
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", TEXT):
         assert (README.parent / target).exists(), target
-
-
-def test_only_real_options_are_named() -> None:
-    """Every --option in README's prose is one of the program's, or of another tool's table."""
-    from typer.main import get_command
-
-    from charrnn_cli.cli.main import app
-
-    known = {"--install-completion"}
-
-    def walk(command: object) -> None:
-        for parameter in getattr(command, "params", []):
-            known.update(getattr(parameter, "opts", []))
-            known.update(getattr(parameter, "secondary_opts", []))
-        for child in getattr(command, "commands", {}).values():
-            walk(child)
-
-    walk(get_command(app))
-    prose = re.sub(r"```.*?```", "", TEXT, flags=re.S)
-    named = set(re.findall(r"`(--[a-z-]+)", prose))
-    assert named <= known, named - known
