@@ -27,7 +27,7 @@ def modules() -> list[tuple[str, ast.Module]]:
 
 
 def imported(tree: ast.AST) -> set[str]:
-    """Full names of the modules that a module imports anywhere, and of what it imports from them."""
+    """Return the full names of all modules and members that a module imports anywhere."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -98,7 +98,7 @@ def test_only_the_command_line_prints() -> None:
 
 
 def test_randomness_has_one_door() -> None:
-    """A generator is seeded by `derive_seed`, whose words arrive as such or in a parameter of that name."""
+    """A generator is seeded by `derive_seed`, directly or through a parameter `words`."""
     for path, tree in modules():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):

@@ -32,14 +32,14 @@ def test_streams_do_not_meet() -> None:
 
 
 def test_a_sample_can_be_repeated_without_numpy() -> None:
-    """PCG64 seeded as numpy seeds it, written out in plain integers, gives the numbers of a sample."""
+    """Plain integers that follow numpy's seeding and PCG64 give the numbers of a sample."""
     for seed, row in ((1, 0), (7, 3), (2**40 + 5, 2)):
         assert list(islice(uniforms(seed, row), 50)) == list(islice(plain_uniforms(seed, row), 50))
 
 
 def plain_uniforms(seed: int, row: int):  # type: ignore[no-untyped-def]
-    """Numpy's SeedSequence and PCG64 (O'Neill 2014), in a few lines that any language can follow."""
-    entropy = [0, seed & MASK, seed >> 32, row & MASK, row >> 32]
+    """Yield what `uniforms` yields, by numpy's SeedSequence and PCG64 (O'Neill 2014)."""
+    entropy = [0, seed & MASK, seed >> 32, row & MASK, row >> 32]  # 0 is the purpose
     multiplier = 0x43B0D7E5
 
     def hashed(value: int) -> int:

@@ -7,7 +7,11 @@ DROPOUT_LEVELS = 256
 
 
 def automatic_embed(vocabulary_size: int) -> int:
-    """Return the width of the embedding: 64 up to 512 symbols, then about 4·√V, at most 512."""
+    """Return the width of the embedding: 64 up to 512 symbols, then about 4·√V, at most 512.
+
+    The square root is a choice of this project; its factor gives 64 at 256 symbols. Widths are
+    multiples of 64, which matrix products prefer.
+    """
     if vocabulary_size <= 512:
         return 64
     return min(512, 64 * round(4 * math.sqrt(vocabulary_size) / 64))

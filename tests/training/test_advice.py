@@ -1,4 +1,4 @@
-"""The tips, executed."""
+"""Advice on sizes and losses."""
 
 import math
 
@@ -18,7 +18,7 @@ from charrnn_cli.units import bits_per_character
     ],
 )
 def test_size_advice(parameters: int, characters: int, kind: str) -> None:
-    """Between a tenth and ten parameters a character is the same order of magnitude."""
+    """From a tenth to ten parameters per character, model and text match."""
     advice = advise_on_size(parameters, characters)
     assert advice.kind == kind
     assert f"{parameters:,} parameters" in advice.message
@@ -29,13 +29,14 @@ def test_size_advice(parameters: int, characters: int, kind: str) -> None:
     [(1.0, 1.04, "underfitting"), (1.0, 1.15, "fine"), (1.0, 1.3, "overfitting")],
 )
 def test_loss_advice(train: float, val: float, kind: str) -> None:
+    """The gap between the losses decides the verdict, which always names a change."""
     advice = advise_on_losses(train, val, dropout=0.25, size=512)
     assert advice.kind == kind
     assert advice.change
 
 
 def test_what_to_change_next() -> None:
-    """More dropout against overfitting, up to a point; a larger model, or less dropout, against underfitting."""
+    """Overfitting asks for more dropout, then a smaller model; underfitting for the opposite."""
     assert advise_on_losses(1.0, 1.5, 0.25, 512).change == {"dropout": 0.45}
     assert advise_on_losses(1.0, 1.5, 0.7, 512).change == {"size": 256}
     assert advise_on_losses(1.0, 1.0, 0.0, 512).change == {"size": 1024}
@@ -44,11 +45,12 @@ def test_what_to_change_next() -> None:
 
 
 def test_small_validation_texts_are_noisy() -> None:
+    """A validation text under 20,000 characters gets a warning; none does not."""
     assert advise_on_validation(19_999) is not None
     assert advise_on_validation(20_000) is None
     assert advise_on_validation(0) is None
 
 
 def test_bits() -> None:
-    """ln 2 nats are one bit."""
+    """A loss of ln 2 nats is one bit."""
     assert bits_per_character(math.log(2)) == 1.0

@@ -1,4 +1,4 @@
-"""The model in torch: its shapes, its beginning, its loss."""
+"""The model in torch: shapes, initial weights, loss."""
 
 import math
 
@@ -18,7 +18,7 @@ from charrnn_cli.training.network import CharRNN
 def test_a_fresh_model_knows_nothing(
     cell: Cell, embed: int, initialization: Initialization
 ) -> None:
-    """Its loss is ln V within 5 %."""
+    """The loss of a fresh model is ln V within 5 %."""
     config = ModelConfig(vocabulary_size=83, cell=cell, layers=2, size=256, embed=embed)
     model = CharRNN(config)
     model.initialize(3, initialization)
@@ -31,7 +31,7 @@ def test_a_fresh_model_knows_nothing(
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_a_fresh_model_of_a_text_knows_its_symbols(cell: Cell) -> None:
-    """Its loss is the entropy of the symbols' shares within 5 %."""
+    """With the symbols' frequencies, the loss of a fresh model is their entropy within 5 %."""
     frequencies_V: npt.NDArray[np.float64] = 1 / np.arange(1, 84)
     frequencies_V /= frequencies_V.sum()
     model = CharRNN(ModelConfig(vocabulary_size=83, cell=cell, layers=2, size=256))
@@ -47,7 +47,7 @@ def test_a_fresh_model_of_a_text_knows_its_symbols(cell: Cell) -> None:
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_the_state_carries_everything(cell: Cell) -> None:
-    """Two windows one after the other give the logits of both at once."""
+    """Two windows that share their state give the logits of one window of both."""
     model = CharRNN(ModelConfig(vocabulary_size=11, cell=cell, layers=2, size=16, embed=0))
     model.initialize(1, "orthogonal")
     ids_TB = torch.randint(11, (20, 3), generator=torch.Generator().manual_seed(0))
@@ -59,6 +59,7 @@ def test_the_state_carries_everything(cell: Cell) -> None:
 
 
 def test_tensors_have_their_documented_names_and_shapes() -> None:
+    """The model's parameters are those of `tensor_shapes`, with and without an embedding."""
     for embed in (0, 5):
         config = ModelConfig(vocabulary_size=7, cell="gru", layers=3, size=4, embed=embed)
         shapes = {name: tuple(tensor.shape) for name, tensor in CharRNN(config).named_parameters()}
@@ -66,7 +67,7 @@ def test_tensors_have_their_documented_names_and_shapes() -> None:
 
 
 def test_weights_are_a_function_of_the_seed() -> None:
-    """Whatever was drawn before from torch's global generator."""
+    """Weights depend on the seed alone, not on draws from torch's global generator."""
 
     def weights(seed: int) -> np.ndarray:
         model = CharRNN(ModelConfig(vocabulary_size=7, size=8, embed=3))
@@ -79,8 +80,8 @@ def test_weights_are_a_function_of_the_seed() -> None:
     assert not (weights(2) == first).all()
 
 
-def test_the_beginning() -> None:
-    """Forget gates open, recurrent matrices orthogonal, every other bias zero."""
+def test_initial_weights() -> None:
+    """Forget gates start at bias 1, other biases at 0, and recurrent matrices are orthogonal."""
     model = CharRNN(ModelConfig(vocabulary_size=7, layers=2, size=8, embed=3))
     model.initialize(1, "orthogonal")
     weights = model.export()
@@ -92,6 +93,7 @@ def test_the_beginning() -> None:
 
 
 def test_load_is_the_inverse_of_export() -> None:
+    """A model that loads another's export has its tensors."""
     config = ModelConfig(vocabulary_size=7, size=8, embed=3)
     one, other = CharRNN(config), CharRNN(config)
     one.initialize(1, "glorot")

@@ -1,4 +1,4 @@
-"""Our AdamW is torch's."""
+"""AdamW, the gradient norm, and schedules."""
 
 import math
 
@@ -14,7 +14,7 @@ from charrnn_cli.training.optimizer import AdamW, global_norm, learning_rate
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("clip", [0.0, 1.0])
 def test_it_equals_torchs(monkeypatch: pytest.MonkeyPatch, clip: float, fused: bool) -> None:
-    """Over 20 steps, decay on matrices alone, gradients clipped by their global norm; also without torch's kernel."""
+    """Over 20 steps, with and without torch's kernel, AdamW equals torch's own."""
     assert optimizer_module._FUSED is not None, "torch has renamed its kernel: use the new name"
     if not fused:
         monkeypatch.setattr(optimizer_module, "_FUSED", None)
@@ -51,12 +51,13 @@ def test_it_equals_torchs(monkeypatch: pytest.MonkeyPatch, clip: float, fused: b
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_one_bad_element_shows_in_the_norm(value: float) -> None:
+    """The norm is not finite if one element is not."""
     assert not global_norm((torch.zeros(2, 2), torch.tensor([0.0, value]))).isfinite()
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
 def test_schedules(schedule: str) -> None:
-    """Up to the peak in the warm-up; then to nothing at the end, or level."""
+    """The rate rises to its peak in the warm-up, then falls to 0 or stays."""
     config = TrainConfig.from_json({"lr": 0.1, "schedule": schedule, "warmup": 0.1})
     rates = [learning_rate(config, step, 100) for step in range(101)]
     assert rates[0] == pytest.approx(0.01)

@@ -22,7 +22,7 @@ def planned(corpus: Corpus, config: TrainConfig, **times: Any) -> Plan:
 
 
 def test_every_open_setting_is_decided(corpus: Corpus) -> None:
-    """A plan decides what a configuration leaves open, and records it as a complete configuration."""
+    """A plan decides what a configuration leaves open, and records a complete configuration."""
     plan = planned(corpus, replace(OPEN, max_steps=500))
     decisions = plan.decisions
     assert (decisions.device, decisions.precision, decisions.threads) == ("cpu", "bf16", 2)

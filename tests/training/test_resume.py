@@ -102,7 +102,7 @@ def test_a_new_limit_beyond_the_end_continues_a_finished_run(corpus: Corpus) -> 
 
 
 def test_the_text_must_be_the_runs(corpus: Corpus) -> None:
-    """Equal text under another name is the run's; new text needs consent and an equal vocabulary."""
+    """A run takes equal text under any name, and new text of its vocabulary if allowed."""
     run_training(corpus, TINY, "one")
     point = open_resume_point("one", Registry())
     check_text(point, Corpus.from_text(STORY, "another name"), allow_new_data=False)
@@ -167,7 +167,7 @@ def test_counters_must_be_the_known_ones() -> None:
 
 
 def test_where_the_text_is(corpus: Corpus, tmp_path: Path) -> None:
-    """The recorded text and options count, unless others are given; a text that is gone is an error."""
+    """The recorded text and options count unless others are given; a missing text is an error."""
     text = tmp_path / "story.txt"
     text.write_text(STORY)
     latin = TextOptions(encoding="latin-1")
@@ -191,7 +191,7 @@ def test_where_the_text_is(corpus: Corpus, tmp_path: Path) -> None:
 
 
 def test_the_recorded_configuration_is_complete(corpus: Corpus) -> None:
-    """A checkpoint records what was decided: no setting is open, no device or precision is `auto`."""
+    """A checkpoint records what was decided: no setting is open, and none is `auto`."""
     config = replace(TINY, seed=None, device="auto", precision="auto", threads=None)
     run_training(corpus, config, "one")
     point = open_resume_point("one", Registry())

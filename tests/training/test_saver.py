@@ -16,7 +16,7 @@ from tests.helpers import make_checkpoint, resume_state
 def test_a_damaged_resume_file_never_pushes_out_the_good_one(
     home: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The previous state replaces a damaged resume file at once, so a failed save leaves it there."""
+    """The previous state replaces a damaged resume file at once, before any save."""
     run = Registry().create("one")
     for step in (100, 200):
         save_resume(run, resume_state(step))

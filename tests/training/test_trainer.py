@@ -56,7 +56,7 @@ def test_a_batch_in_parts_is_the_same_batch(corpus: Corpus, cell: Cell, parts: i
 
 
 def test_short_memory_divides_the_batch(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A batch too large for the memory is split until it fits; a single row that does not fit is an error."""
+    """A batch too large for the memory is split until it fits; a row too large is an error."""
     trainer = make_trainer(corpus)
     forward = type(trainer.model).forward
     limit = [2]
@@ -130,7 +130,7 @@ def test_a_resident_text_gives_the_same_windows(
 def test_what_is_not_finite_is_seen_at_once_or_later_but_never_missed(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch, bad: str
 ) -> None:
-    """A CPU refuses the update at once; an accelerator, which checks rarely, sees it at any later check."""
+    """A CPU refuses the update at once; rare checks, as on a GPU, see it at any later check."""
     trainer = make_trainer(corpus)
     monkeypatch.setitem(CHECK_EVERY, "cpu", 5)
     later = make_trainer(corpus)

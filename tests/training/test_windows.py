@@ -56,7 +56,7 @@ def test_the_notebooks_windows() -> None:
 
 
 def test_a_short_text_shrinks_the_batch() -> None:
-    """A short text gets the largest batch with a window per row; under seq len + 2 it is refused."""
+    """A short text gets the largest batch with a window per row, or is refused."""
     config = TrainConfig(batch_size=32, seq_len=10)
     corpus = Corpus.from_text("ab")
 
@@ -82,7 +82,7 @@ def documents(lengths: list[int]) -> tuple[Corpus, list[tuple[int, int]]]:
 def test_documents_are_kept_apart(
     lengths: list[int], batch_size: int, seq_len: int, shuffle: bool
 ) -> None:
-    """A row continues or begins a document with a reset; no window has two, nothing comes twice."""
+    """A window holds one document, a reset marks its begin, and no target comes twice."""
     corpus, spans = documents(lengths)
     config = TrainConfig(batch_size=batch_size, seq_len=seq_len, shuffle_documents=shuffle)
     total = sum(-((1 - length) // seq_len) for length in lengths)
@@ -114,7 +114,7 @@ def test_documents_are_kept_apart(
 
 
 def test_shuffled_documents_come_in_another_order_each_epoch() -> None:
-    """The order of shuffled documents is a function of (seed, epoch); else it is always the same."""
+    """The order of shuffled documents is a function of (seed, epoch); else it never changes."""
     corpus, spans = documents([10] * 20)
 
     def order(seed: int, epoch: int, shuffle: bool = True) -> list[int]:
