@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from charrnn_cli.cli import STARTED
-from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal.corpus_output import describe_texts
 from charrnn_cli.cli.training_run import Session
 from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
 from charrnn_cli.storage.lock import check_unlocked
@@ -33,7 +33,7 @@ def start_run(
     dry_run: bool = False,
 ) -> str:
     """Train a new run and show it; its name. A dry run shows its plan alone."""
-    session.say("charrnn", f"reading {text_options.title(list(source.paths))}")
+    session.say("charrnn", f"reading {describe_texts(list(source.paths))}")
     with session.stop.listening():
         initial = _initial(source, given)
         corpus = session.read(source, None if initial is None else initial.vocab)
@@ -113,7 +113,7 @@ def resume_run(
             console.write_line(f"{name}@{resumable.state.progress.get('best_step') or step}")
         return
     source, vocab = source_of(resumable, texts, options)
-    session.say("charrnn", f"reading {text_options.title(list(source.paths))}")
+    session.say("charrnn", f"reading {describe_texts(list(source.paths))}")
     with session.stop.listening():
         corpus = session.read(source, vocab)
         check_text(resumable, corpus, allow_new_data=allow_new_data)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, cast
 
 from charrnn_cli.cli import STARTED
 from charrnn_cli.cli.options.command_line import source_words, train_command
-from charrnn_cli.cli.options.text_options import describe_corpus
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
+from charrnn_cli.cli.terminal.corpus_output import describe_corpus
 from charrnn_cli.cli.terminal.formats import duration, size
 from charrnn_cli.cli.terminal.training_display import show
 from charrnn_cli.config import ModelConfig, TrainConfig
