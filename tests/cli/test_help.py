@@ -159,6 +159,7 @@ SHOWN = {
     "sample --echo": "cli/test_sample.py::test_options_change_the_text",
     "sample --unknown": "cli/test_sample.py::test_unknown_characters",
     "sample --encoding": "cli/test_sample.py::test_a_prime_from_a_file",
+    "score --unknown": "cli/test_score.py::test_unknown_characters_are_skipped",
     "score --encoding": "cli/test_score.py::test_another_encoding",
     "sample --color": "cli/test_sample.py::test_surprise_is_a_colour",
     "sample --interactive": "cli/test_sample.py::test_a_conversation_on_a_terminal",

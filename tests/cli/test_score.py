@@ -69,12 +69,45 @@ def test_both_engines(charrnn: Charrnn, tmp_path: Path) -> None:
     assert "loading torch" in charrnn("score", "latest", "long.txt").stderr
 
 
+def test_unknown_characters_are_skipped(charrnn: Charrnn, tmp_path: Path) -> None:
+    """With --unknown skip, a text scores as if it had no unknown characters; they are counted."""
+    (tmp_path / "mixed.txt").write_text("Ωhead\n\nbad漢 cab\nΩfade")
+    (expected,) = json.loads(charrnn("score", "tiny", "text.txt", "--per-line", "--json").stdout)
+    for text in ("mixed.txt", "mixed.encoded.safetensors"):
+        base = ("score", "tiny", text, "--unknown", "skip")
+        result = charrnn(*base, "--per-line", "--json")
+        assert result.returncode == 0
+        assert result.stderr == "skipped 3 characters that tiny@200 never saw\n"
+        assert json.loads(result.stdout) == [{**expected, "skipped": 3}]
+        charrnn("encode", "mixed.txt")
+    table = charrnn("score", "tiny@100", "tiny@200", "mixed.txt", "--unknown", "skip")
+    assert table.stdout == charrnn("score", "tiny@100", "tiny@200", "text.txt").stdout
+    assert table.stderr == (
+        "skipped 3 characters that tiny@100 never saw\n"
+        "skipped 3 characters that tiny@200 never saw\n"
+    )
+    assert expected["skipped"] == 0
+    assert charrnn("score", "tiny", "text.txt", "--unknown", "skip").stderr == ""
+
+
+@pytest.mark.parametrize(("text", "known"), [("ΩΩ漢", "none"), ("ΩaΩ", "one")])
+def test_nothing_is_left_to_score(charrnn: Charrnn, tmp_path: Path, text: str, known: str) -> None:
+    """A text of which the model knows fewer than two characters is an error."""
+    (tmp_path / "strange.txt").write_text(text)
+    result = charrnn("score", "tiny", "strange.txt", "--unknown", "skip")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"error: scoring needs at least two characters; tiny@200 knows {known} of this text\n"
+        "hint: `charrnn score --help` lists the options\n"
+    )
+
+
 def test_what_is_wrong(charrnn: Charrnn, tmp_path: Path) -> None:
     (tmp_path / "one.txt").write_text("a")
     (tmp_path / "other.txt").write_text("aΩb")
     for arguments, said in (
         (("tiny",), "at least one model"),
-        (("tiny", "one.txt"), "first character"),
+        (("tiny", "one.txt"), "scoring needs at least two characters; this text has one"),
         (("tiny", "other.txt"), "'Ω' (U+03A9)"),
         (("tiny", "missing.txt"), "missing.txt"),
         (("nothing", "text.txt"), "nothing"),
