@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn_cli.cli.commands.copy_check import CopyCheck
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import ReferenceArgument
 from charrnn_cli.cli.options.prime import known_prime, read_prime
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.sample_output import (
     PieceConsumer,
     SampleStatistics,
@@ -25,7 +25,6 @@ from charrnn_cli.cli.terminal.sample_output import (
     WholeSamples,
     describe_settings,
     sample_to_json,
-    show_memorized,
     to_file,
     to_standard_output,
 )
@@ -39,10 +38,18 @@ from charrnn_cli.storage.source import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from charrnn_cli.model.sampling import Writer
-    from charrnn_cli.text.corpus import Corpus
 
 _DEFAULT = SampleConfig()
 _SETTINGS = tuple(_DEFAULT.to_json())
+_CONFLICTS = (
+    ("--prime", "--prime-file"),
+    ("--json", "--color"),
+    ("--output", "--color"),
+    *(
+        ("--interactive", f"--{name}")
+        for name in ("json", "output", "check-copy", "stats", "count")
+    ),
+)
 # One row is a matrix-vector product: a second BLAS thread waits more than it helps, and stalls when
 # cores are busy.
 THREADED_ROWS = 16
@@ -133,7 +140,7 @@ def sample(
     output = None if output == STANDARD_INPUT else output
     if output is not None:
         check_absent(output)
-    original = None if check_copy is None else _read_original(check_copy, options)
+    copy_check = None if check_copy is None else CopyCheck(check_copy, options)
 
     os.environ.setdefault(
         "OPENBLAS_NUM_THREADS", "1" if count < THREADED_ROWS else str(os.cpu_count() or 1)
@@ -149,61 +156,42 @@ def sample(
         converse(job.writer, config.length, job.stops, choice, color=color)
         return
     statistics = SampleStatistics()
-    copies: list[Sample] = []
     consumers: list[PieceConsumer] = [statistics]
-    if original is not None:
-        consumers.append(WholeSamples(copies.append))
+    if copy_check is not None:
+        consumers.append(copy_check)
     seconds = _draw(job, consumers, output, color=color, as_json=as_json)
     if output is not None and not quiet:
         console.say("wrote", str(output))
     if stats:
         statistics.show(seconds, time.monotonic() - started)
-    if original is not None:
-        _check_copies(copies, original)
+    if copy_check is not None:
+        copy_check.show()
 
 
 def _check_combinations(params: dict[str, Any]) -> None:
     """Raises ConfigError for options that contradict each other."""
-    if params["prime"] is not None and params["prime_file"] is not None:
-        raise ConfigError(
-            "--prime cannot be combined with --prime-file", hint="leave out one of them"
-        )
-    if "" in (params["stop"] or []):
-        raise ConfigError("--stop needs a text that is not empty", hint="leave out --stop")
-    if params["as_json"] and params["color"]:
-        raise ConfigError(
-            "--json cannot be combined with --color",
-            hint="leave out --color; JSON has the log-probabilities",
-        )
-    if params["color"] and (params["output"] is not None or not sys.stdout.isatty()):
-        raise ConfigError(
-            "--color needs a terminal", hint="use --json to get log-probabilities instead"
-        )
-    if params["interactive"]:
-        _check_interactive(params)
-
-
-def _check_interactive(params: dict[str, Any]) -> None:
-    refused = {
+    given = {
+        "--prime": params["prime"] is not None,
+        "--prime-file": params["prime_file"] is not None,
         "--json": params["as_json"],
+        "--color": params["color"],
+        "--interactive": params["interactive"],
         "--output": params["output"] is not None,
         "--check-copy": params["check_copy"] is not None,
         "--stats": params["stats"],
         "--count": params["count"] > 1,
     }
-    for option, is_given in refused.items():
-        if is_given:
+    for first, second in _CONFLICTS:
+        if given[first] and given[second]:
             raise ConfigError(
-                f"--interactive cannot be combined with {option}", hint=f"leave out {option}"
+                f"{first} cannot be combined with {second}", hint=f"leave out {second}"
             )
-
-
-def _read_original(text: Path, options: TextOptions) -> "Corpus":
-    from charrnn_cli.text.cache import cached_corpus
-
-    stop = StopRequest(lambda: console.say("", "stopping"))
-    with stop.listening(), bytes_progress("encoding", stop) as progress:
-        return cached_corpus(text, options, progress=progress)
+    if "" in (params["stop"] or []):
+        raise ConfigError("--stop needs a text that is not empty", hint="leave out --stop")
+    if params["color"] and not sys.stdout.isatty():
+        raise ConfigError(
+            "--color needs a terminal", hint="use --json to get log-probabilities instead"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -290,14 +278,3 @@ def _json_samples(job: _Job, stream: TextStream) -> WholeSamples:
         stream.write(line + "\n")
 
     return WholeSamples(write)
-
-
-def _check_copies(samples: list[Sample], original: "Corpus") -> None:
-    """Compare each sample with the text, and print what it shares."""
-    from charrnn_cli.model.memorization import find_memorized
-
-    stop = StopRequest(lambda: console.say("", "stopping"))
-    with stop.listening():
-        for sample in samples:
-            found = find_memorized(sample.text, original, stop.check)
-            show_memorized(sample, found, original.name, several=len(samples) > 1)

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.config import SampleConfig
@@ -14,12 +14,8 @@ from charrnn_cli.model.samples import Piece, Sample
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.units import bits_per_character
 
-if TYPE_CHECKING:
-    from charrnn_cli.model.memorization import Memorized
-
 FLUSH_INTERVAL = 0.02  # seconds; looks continuous, and saves most writes to a pipe
 SEPARATOR = "---"  # the line between samples
-MAX_SPAN_SHOWN = 60  # characters of a memorized span
 # 256-color codes from expected to surprising characters, one bit each.
 SHADES = (244, 250, 255, 229, 222, 215, 208, 202, 196)
 
@@ -169,18 +165,6 @@ def describe_settings(config: SampleConfig, stops: list[str], count: int) -> str
     if count > 1:
         parts.append(f"{count:,} samples")
     return ", ".join(parts)
-
-
-def show_memorized(sample: Sample, found: "Memorized", text: str, *, several: bool) -> None:
-    """Print how much of a sample stands in `text`, the name of a text; number it if `several`."""
-    from charrnn_cli.model.memorization import SPAN
-
-    which = f"sample {sample.number}: " if several else ""
-    span = sample.text[found.sample_start : found.sample_start + found.longest]
-    shown = repr(span if len(span) <= MAX_SPAN_SHOWN else span[: MAX_SPAN_SHOWN - 3] + "...")
-    where = f" at character {found.text_start:,} of {text}: {shown}" if found.longest else ""
-    console.say("copied", f"{which}{found.share:.1%} in spans of {SPAN} or more characters")
-    console.say("longest", f"{which}{found.longest:,} characters{where}")
 
 
 @contextlib.contextmanager
