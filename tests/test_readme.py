@@ -12,7 +12,7 @@ import pytest
 from typer.main import get_command
 
 from charrnn_cli.cli.main import app
-from tests.conftest import Charrnn, Inside
+from tests.helpers import Charrnn, Inside
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text("utf-8")

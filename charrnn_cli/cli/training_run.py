@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from charrnn_cli.cli import STARTED
 from charrnn_cli.cli.options.command_line import source_words, train_command
-from charrnn_cli.cli.options.text_options import describe_corpus as corpus_facts
-from charrnn_cli.cli.options.text_options import title
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
+from charrnn_cli.cli.terminal.corpus_output import describe_corpus, describe_texts
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.cli.terminal.run_facts import end_facts, job_facts, plan_facts
 from charrnn_cli.cli.terminal.training_display import show
@@ -77,13 +76,13 @@ class TrainingRun:
         dry_run: bool = False,
     ) -> str:
         """Train a new run, or with `dry_run` only show its plan. Return its name."""
-        self.say("charrnn", f"reading {title(list(source.paths))}")
+        self.say("charrnn", f"reading {describe_texts(list(source.paths))}")
         from charrnn_cli.training.job import TrainingJob
 
         with self.stop.listening():
             with bytes_progress("encoding", self.stop) as progress:
                 job = TrainingJob.new(source, settings, preset=preset, name=name, progress=progress)
-            self._say_all([*corpus_facts(job.corpus), *job_facts(job)])
+            self._say_all([*describe_corpus(job.corpus), *job_facts(job)])
             self._dry_run(job) if dry_run else self._train(job)
         return job.run.name
 
@@ -107,7 +106,7 @@ class TrainingRun:
             self._show_complete(point, settings)
             return
         source, _ = resumed_source(point, texts, options)
-        self.say("charrnn", f"reading {title(list(source.paths))}")
+        self.say("charrnn", f"reading {describe_texts(list(source.paths))}")
         with self.stop.listening():
             with bytes_progress("encoding", self.stop) as progress:
                 job = TrainingJob.resumed(
@@ -118,7 +117,7 @@ class TrainingRun:
                     allow_new_data=allow_new_data,
                     progress=progress,
                 )
-            self._say_all(corpus_facts(job.corpus))
+            self._say_all(describe_corpus(job.corpus))
             self._train(job)
 
     def _show_complete(self, point: "ResumePoint", settings: Mapping[str, Any]) -> None:

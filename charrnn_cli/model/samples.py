@@ -1,112 +1,140 @@
-"""Several samples as they grow."""
+"""Several samples of one model, drawn side by side and yielded in pieces."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Self
 
-from charrnn_cli.config import SampleConfig
 from charrnn_cli.model.stop_strings import StopMatcher
 
 if TYPE_CHECKING:
-    from charrnn_cli.model.sampling import Drawn, Writer
+    from charrnn_cli.model.sampling import Writer
 
 
-ROWS = 64  # samples drawn at a time
+ROWS = 64  # samples per batch
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class SampleEnd:
+    """How a sample ended."""
+
+    drawn: int
+    """Characters that were drawn, including those of the stop string."""
+    stopped: bool
+    """Whether a stop string ended the sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The next part of a sample; later characters do not change it."""
+
+    sample: int
+    """Number of the sample, from 0."""
+    text: str
+    log_probabilities: Sequence[float]
+    """Natural logarithms, one per character of `text`, before temperature and filters; empty if
+    the writer computes none."""
+    end: SampleEnd | None = None
+    """Set in the last piece of each sample."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """One text as it grows."""
+    """A whole sample."""
 
     number: int
-    matcher: StopMatcher
-    kept: bool
-    """Whether the text is held; else it only passes."""
-    text: str = ""
-    log_probabilities: list[float] = field(default_factory=list)
-    """In nats, under the model itself, of the characters of `text`; empty when they were not asked for."""
-    drawn: int = 0
-    _pieces: list[str] = field(default_factory=list)
-    _waiting: list[float] = field(default_factory=list)
+    text: str
+    log_probabilities: list[float]
+    """One per character of `text`; see Piece."""
+    end: SampleEnd
 
-    def update(self, drawn: "Drawn", row: int) -> tuple[str, Sequence[float]]:
-        """Take this row's character; what may be shown now, with its log-probabilities."""
-        if self.matcher.stopped:
-            return "", ()
-        self.drawn += 1
-        if drawn.log_probabilities is not None:
-            self._waiting.append(drawn.log_probabilities[row])
-        return self._release(self.matcher.push(drawn.characters[row]))
-
-    def end(self) -> tuple[str, Sequence[float]]:
-        """Nothing follows: what was held back in case a stop string came."""
-        last = self._release(self.matcher.rest())
-        self.text = "".join(self._pieces)
-        return last
-
-    def _release(self, text: str) -> tuple[str, Sequence[float]]:
-        if not text:
-            return "", ()
-        scores, self._waiting = self._waiting[: len(text)], self._waiting[len(text) :]
-        if self.kept:
-            self._pieces.append(text)
-            self.log_probabilities += scores
-        return text, scores
+    @classmethod
+    def from_pieces(cls, pieces: Sequence[Piece]) -> Self:
+        """Join all pieces of one sample, the last one included."""
+        end = pieces[-1].end
+        assert end is not None
+        return cls(
+            number=pieces[-1].sample,
+            text="".join(piece.text for piece in pieces),
+            log_probabilities=[score for piece in pieces for score in piece.log_probabilities],
+            end=end,
+        )
 
 
-class Sink(Protocol):
-    """Takes the text of samples as it comes."""
+def draw_samples(
+    writer: "Writer",
+    length: int,
+    count: int = 1,
+    stops: Iterable[str] = (),
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Piece]:
+    """Continue the text that `writer` has read in `count` ways, up to `length` characters each.
 
-    def begin(self, number: int, prime: str) -> None: ...
+    Pieces come in the order of the samples. Samples are drawn in batches of 64: the first sample
+    of a batch is yielded as it is drawn, the others when the batch is complete. A sample ends
+    before the first of the strings `stops`. `should_stop` is called once per character; when it
+    returns true, the samples of the current batch end there and no other batch begins.
 
-    def write(self, text: str, log_probabilities: Sequence[float] = ()) -> None: ...
+    A single sample moves `writer` on, so that the next call continues after it; several samples
+    leave `writer` where it was.
+    """
+    stops = list(stops)
+    for first in range(0, count, ROWS):
+        numbers = range(first, min(first + ROWS, count))
+        rows = [_Row(number, StopMatcher(stops)) for number in numbers]
+        interrupted = False
+        for drawn in (writer if count == 1 else writer.repeat(numbers)).write(length):
+            scores: Sequence[float | None] = drawn.log_probabilities or [None] * len(rows)
+            for row, character, score in zip(rows, drawn.characters, scores, strict=True):
+                row.add(character, score)
+            if rows[0].has_text:
+                yield rows[0].take()
+            interrupted = should_stop()
+            if interrupted or all(row.stopped for row in rows):
+                break
+        for row in rows:
+            yield row.take_last()
+        if interrupted:
+            return
 
 
 @dataclass(slots=True)
-class SampleJob:
-    """So many samples, one live and the others of its batch beside it."""
+class _Row:
+    """A sample that is being drawn: text and log-probabilities that were not yielded yet."""
 
-    writer: "Writer"
-    config: SampleConfig
-    count: int
-    stops: list[str]
-    stopped: Callable[[], bool]
-    kept: bool
-    """Whether a sample is needed whole; else only what waits for its turn is held."""
-    seconds: float = 0.0
-    """That drawing took."""
+    number: int
+    _matcher: StopMatcher
+    _drawn: int = 0
+    _texts: list[str] = field(default_factory=list)
+    _scores: list[float] = field(default_factory=list)
+    """Of `_texts` and of the characters that the matcher holds back."""
 
-    def samples(self, sink: Sink | None, shown: str) -> Iterator[Sample]:
-        """Every sample when it is whole; the first of a batch goes to the sink as it is drawn."""
-        for first in range(0, self.count, ROWS):
-            numbers = range(first, min(first + ROWS, self.count))
-            samples = [
-                Sample(number, StopMatcher(self.stops), kept=self.kept or number > first)
-                for number in numbers
-            ]
-            if sink is not None:
-                sink.begin(first, shown)
-            begun = time.monotonic()
-            for drawn in self._drawn(numbers):
-                for row, sample_ in enumerate(samples):
-                    released = sample_.update(drawn, row)
-                    if sink is not None and row == 0:
-                        sink.write(*released)
-                if self.stopped() or all(sample_.matcher.stopped for sample_ in samples):
-                    break
-            self.seconds += time.monotonic() - begun
-            for row, sample_ in enumerate(samples):
-                released = sample_.end()
-                if sink is not None and row == 0:
-                    sink.write(*released)
-                elif sink is not None:
-                    sink.begin(first + row, shown)
-                    sink.write(sample_.text, sample_.log_probabilities)
-                yield sample_
-            if self.stopped():
-                return
+    @property
+    def stopped(self) -> bool:
+        return self._matcher.stopped
 
-    def _drawn(self, numbers: range) -> "Iterator[Drawn]":
-        alone = self.count == 1
-        return (self.writer if alone else self.writer.repeat(numbers)).write(self.config.length)
+    @property
+    def has_text(self) -> bool:
+        return bool(self._texts)
+
+    def add(self, character: str, score: float | None) -> None:
+        """Append a character, unless a stop string has ended the sample."""
+        if self.stopped:
+            return
+        self._drawn += 1
+        if score is not None:
+            self._scores.append(score)
+        if certain := self._matcher.push(character):
+            self._texts.append(certain)
+
+    def take(self, end: SampleEnd | None = None) -> Piece:
+        """Remove and return the text that cannot become part of a stop string."""
+        text = "".join(self._texts)
+        scores, self._scores = self._scores[: len(text)], self._scores[len(text) :]
+        self._texts.clear()
+        return Piece(self.number, text, scores, end)
+
+    def take_last(self) -> Piece:
+        """End the sample, and return what is left of it."""
+        if held := self._matcher.rest():
+            self._texts.append(held)
+        return self.take(SampleEnd(self._drawn, self.stopped))

@@ -113,7 +113,7 @@ def in_vocabulary(corpus: Corpus, vocab: Vocab) -> Corpus:
         more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
         raise UnknownCharacterError(
             f"{where}: {named}{more}",
-            hint="score a model that was trained on them, or take them out of the text",
+            hint="use --unknown skip to leave them out, or a model that was trained on them",
         )
     table_V = np.array(vocab.encode(corpus.vocab.characters), np.uint32)
     counts_V = np.zeros(len(vocab), np.uint64)

@@ -4,6 +4,7 @@ import codecs
 import contextlib
 import functools
 import gzip
+import io
 import os
 import unicodedata
 import zlib
@@ -40,8 +41,17 @@ Piece = str | bytes
 
 
 def read_text(path: Path, options: TextOptions) -> str:
-    """The whole of a text file. Raises TextError."""
-    pieces = read_pieces(path, options, TextFacts())
+    """Read a whole text file. Raises TextError."""
+    return _joined(read_pieces(path, options, TextFacts()))
+
+
+def decode_bytes(data: bytes, options: TextOptions, name: str) -> str:
+    """Decode the bytes of a text file. `name` is what messages call them. Raises TextError."""
+    with _translated_errors(name):
+        return _joined(_pieces(name, io.BytesIO(data), options, TextFacts()))
+
+
+def _joined(pieces: Iterator[Piece]) -> str:
     return "".join(piece if isinstance(piece, str) else piece.decode("ascii") for piece in pieces)
 
 
@@ -53,12 +63,16 @@ def read_pieces(
     `name` is what messages call the file.
     """
     with open_text(path) as raw:
-        pieces = _decoded(name or str(path), raw, options, facts)
-        if options.newlines == "normalize":
-            pieces = _with_plain_newlines(pieces, facts)
-        if options.normalize != "none":
-            pieces = _normalized(pieces, cast("Any", options.normalize.upper()))
-        yield from pieces
+        yield from _pieces(name or str(path), raw, options, facts)
+
+
+def _pieces(name: str, raw: BinaryIO, options: TextOptions, facts: TextFacts) -> Iterator[Piece]:
+    pieces = _decoded(name, raw, options, facts)
+    if options.newlines == "normalize":
+        pieces = _with_plain_newlines(pieces, facts)
+    if options.normalize != "none":
+        pieces = _normalized(pieces, cast("Any", options.normalize.upper()))
+    return pieces
 
 
 def open_text(path: Path) -> contextlib.AbstractContextManager[BinaryIO]:
@@ -77,16 +91,22 @@ def _translated(path: Path) -> Iterator[BinaryIO]:
             file = stack.enter_context(open_regular(path))
         except CharrnnError as error:
             raise TextError(error.message, hint="name a text file that you can read") from error
-        try:
+        with _translated_errors(str(path)):
             yield file
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise TextError(
-                f"{path} is a damaged gzip file: {error}", hint="copy or make it again"
-            ) from error
-        except OSError as error:
-            raise TextError(
-                f"cannot read {path}: {error.strerror}", hint="try again, or copy it first"
-            ) from error
+
+
+@contextlib.contextmanager
+def _translated_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise TextError(
+            f"{name} is a damaged gzip file: {error}", hint="copy or make it again"
+        ) from error
+    except OSError as error:
+        raise TextError(
+            f"cannot read {name}: {error.strerror}", hint="try again, or copy it first"
+        ) from error
 
 
 def decompressed(raw: BinaryIO) -> BinaryIO:

@@ -66,7 +66,7 @@ def symbol_table(
         if unseen and unknown == "error":
             raise UnknownCharacterError(
                 f"the text has {described_characters(unseen)} that the model never saw",
-                hint="--unknown skip leaves them out, --unknown extend makes the model learn them",
+                hint="--unknown skip leaves them out; `train --unknown extend` learns them",
             )
         dropped = None
         if unknown == "skip" and np.isin(separator, strange).any():

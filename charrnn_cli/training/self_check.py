@@ -1,15 +1,60 @@
-"""Whether the engines agree and files can be read."""
+"""What this machine offers, and whether the engines agree and files can be read."""
 
+import os
+import platform
 import tempfile
+from importlib import metadata
 from pathlib import Path
+from typing import Any, get_args
 
 from charrnn_cli.config import Cell, ModelConfig
+from charrnn_cli.storage.paths import corpora_directory, runs_directory
 from charrnn_cli.storage.tensor_writer import write_tensors
 from charrnn_cli.storage.tensorfile import TensorSpec
+from charrnn_cli.version import __version__
+
+PACKAGES = ("torch", "numpy", "safetensors", "typer", "rich", "platformdirs")
+TOLERANCE = 1e-4  # largest difference between the logits of the two engines
+
+
+def check_machine() -> dict[str, Any]:
+    """Collect versions, devices and directories, and run the checks; an object for JSON."""
+    import torch
+
+    from charrnn_cli.training.device import available_devices, choose_device, choose_precision
+
+    devices = available_devices()
+    directories = {"runs": runs_directory(), "corpora": corpora_directory()}
+    return {
+        "charrnn": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "devices": devices,
+        "precision_auto": {name: choose_precision("auto", choose_device(name)) for name in devices},
+        "directories": {name: describe_directory(path) for name, path in directories.items()},
+        "checks": {
+            **{f"engines_{cell}": engine_difference(cell) for cell in get_args(Cell)},
+            "file": file_check(),
+        },
+    }
+
+
+def is_passed(result: float | bool) -> bool:
+    """Judge the result of a check: a truth value, or a difference between the engines."""
+    return result if isinstance(result, bool) else result < TOLERANCE
+
+
+def describe_directory(path: Path) -> dict[str, Any]:
+    """Report whether a directory exists, and whether it can be written or made."""
+    existing = next(parent for parent in (path, *path.parents) if parent.exists())
+    return {"path": str(path), "exists": existing == path, "writable": os.access(existing, os.W_OK)}
 
 
 def engine_difference(cell: Cell) -> float:
-    """The largest difference between the logits of numpy and torch over 100 characters of a fresh model."""
+    """Largest difference between the logits of numpy and torch: 100 characters, a fresh model."""
     import torch
 
     from charrnn_cli.model.engine import Engine
@@ -29,7 +74,7 @@ def engine_difference(cell: Cell) -> float:
 
 
 def file_check() -> bool:
-    """Whether the safetensors library reads what this program writes."""
+    """Check that the safetensors library reads what this program writes."""
     import numpy as np
     from safetensors.numpy import load_file
 

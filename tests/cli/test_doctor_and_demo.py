@@ -1,13 +1,14 @@
-"""`charrnn doctor`, and the text that `charrnn demo` learns."""
+"""`charrnn doctor`, and the text that `charrnn demo` trains on."""
 
 import json
+import re
 from importlib import resources
 
 from tests.helpers import Charrnn
 
 
 def test_doctor(charrnn: Charrnn) -> None:
-    """Finds this machine in order, and says where everything is."""
+    """The report has devices and directories, and all checks pass."""
     result = charrnn("doctor", "--json")
     assert result.returncode == 0
     report = json.loads(result.stdout)
@@ -16,11 +17,13 @@ def test_doctor(charrnn: Charrnn) -> None:
     assert report["directories"]["runs"]["writable"]
     assert report["checks"]["file"] is True
     assert all(report["checks"][f"engines_{cell}"] < 1e-4 for cell in ("lstm", "gru", "rnn"))
-    assert "check" in charrnn("doctor").stdout
+    checks = re.findall(r"^check +(\w+ ?\w*): (\w+)", charrnn("doctor").stdout, re.MULTILINE)
+    expected = ["engines lstm", "engines gru", "engines rnn", "file"]
+    assert checks == [(name, "ok") for name in expected]
 
 
 def test_the_shipped_text_is_a_book() -> None:
-    """In the package, plain, between 100 and 300 kB."""
+    """The package has a book of 100 to 300 kB with plain line ends."""
     text = (resources.files("charrnn_cli") / "data" / "alice.txt").read_text("utf-8")
     assert 100_000 < len(text) < 300_000
     assert "Rabbit" in text

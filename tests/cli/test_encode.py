@@ -1,27 +1,29 @@
-"""`charrnn encode`, as a user sees it."""
+"""`charrnn encode`: what a user types and sees."""
 
 import json
 from pathlib import Path
 
+import pytest
 from safetensors.numpy import load_file
 
 from tests.helpers import STORY, Charrnn
 
 
 def test_the_summary(charrnn: Charrnn, tmp_path: Path) -> None:
-    """Characters, symbols, newlines, windows, advice, and what to type next."""
+    """The summary counts characters, new lines and windows, and suggests the next command."""
     (tmp_path / "book.txt").write_bytes(b"Hello, world!\r\n" * 2000)
     result = charrnn("encode", "book.txt")
     assert result.returncode == 0
     assert "28,000 characters, 11 different, read as utf-8" in result.stdout
-    assert "2,000 CRLF normalised to LF" in result.stdout
-    assert "2 of 100 x 100 characters an epoch" in result.stdout
+    assert "2,000 CRLF converted to LF" in result.stdout
+    assert "2 of 100 x 100 characters per epoch" in result.stdout
     assert "parameters for 28,000 characters" in result.stdout
     assert "charrnn train book.encoded.safetensors" in result.stderr
     assert load_file(tmp_path / "book.encoded.safetensors")["ids"].shape == (28_000,)
 
 
 def test_json(charrnn: Charrnn, story: Path) -> None:
+    """The JSON summary has the vocabulary and its counts."""
     result = charrnn("encode", story, "--json", "-o", "x.safetensors")
     facts = json.loads(result.stdout)
     assert (facts["characters"], facts["vocabulary"]) == (len(STORY), "".join(sorted(set(STORY))))
@@ -29,7 +31,7 @@ def test_json(charrnn: Charrnn, story: Path) -> None:
 
 
 def test_decode_is_byte_exact(charrnn: Charrnn, tmp_path: Path) -> None:
-    """To standard output and to a file; also with newlines kept."""
+    """Decoding gives back the text, and with --newlines keep its exact bytes."""
     (tmp_path / "book.txt").write_bytes("Año\r\nñ 漢\n".encode())
     charrnn("encode", "book.txt")
     assert charrnn("encode", "--decode", "book.encoded.safetensors").stdout == "Año\nñ 漢\n"
@@ -38,12 +40,14 @@ def test_decode_is_byte_exact(charrnn: Charrnn, tmp_path: Path) -> None:
     assert (tmp_path / "back.txt").read_bytes() == (tmp_path / "book.txt").read_bytes()
 
 
-def test_a_byte_order_mark_is_told(charrnn: Charrnn, tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_reported(charrnn: Charrnn, tmp_path: Path) -> None:
+    """The summary names the encoding that a byte order mark decided."""
     (tmp_path / "book.txt").write_bytes("hello".encode("utf-16"))
-    assert "read as utf-16-le (its byte order mark says so)" in charrnn("encode", "book.txt").stdout
+    assert "read as utf-16-le (from its byte order mark)" in charrnn("encode", "book.txt").stdout
 
 
 def test_control_characters_are_shown_not_sent(charrnn: Charrnn, tmp_path: Path) -> None:
+    """Control characters of a text appear as escapes in the summary."""
     (tmp_path / "book.txt").write_bytes(b"a\x1b[31mb\x07\xc2\x9bc" * 10)
     result = charrnn("encode", "book.txt")
     assert result.returncode == 0
@@ -52,7 +56,7 @@ def test_control_characters_are_shown_not_sent(charrnn: Charrnn, tmp_path: Path)
 
 
 def test_baselines(charrnn: Charrnn, story: Path) -> None:
-    """The scale of losses, in the summary and in its JSON."""
+    """The costs of simple models are in the summary and in its JSON."""
     assert "scale   uniform 3.91, unigram " in charrnn("encode", story, "--baselines").stdout
     facts = json.loads(
         charrnn("encode", story, "--baselines", "--json", "-o", "x.safetensors").stdout
@@ -60,8 +64,8 @@ def test_baselines(charrnn: Charrnn, story: Path) -> None:
     assert facts["baselines"]["uniform"] > facts["baselines"]["fivegram"]
 
 
-def test_directories_and_vocabularies(charrnn: Charrnn, tmp_path: Path) -> None:
-    """Which files, what stands between them, whose ids, and what is done with the rest."""
+def test_directories(charrnn: Charrnn, tmp_path: Path) -> None:
+    """A directory gives the files that match, with the separator between them."""
     (tmp_path / "books").mkdir()
     for name in ("a.txt", "b.txt", "c.md"):
         (tmp_path / "books" / name).write_text(f"<{name}>")
@@ -69,22 +73,50 @@ def test_directories_and_vocabularies(charrnn: Charrnn, tmp_path: Path) -> None:
         "encode", "books", "--include", "*.txt", "--separator", "\\n", "-o", "books.safetensors"
     )
     assert charrnn("encode", "--decode", "books.safetensors").stdout == "<a.txt>\n<b.txt>"
+
+
+@pytest.fixture
+def vocabulary(charrnn: Charrnn, tmp_path: Path) -> str:
+    """The name of an encoded text of the letters a and b; other.txt has others."""
+    (tmp_path / "letters.txt").write_text("abba")
     (tmp_path / "other.txt").write_text("ab Ω")
-    result = charrnn("encode", "other.txt", "--vocab", "books.safetensors")
+    assert charrnn("encode", "letters.txt").returncode == 0
+    return "letters.encoded.safetensors"
+
+
+@pytest.mark.usefixtures("tiny_run")
+def test_a_given_vocabulary(charrnn: Charrnn, vocabulary: str) -> None:
+    """Ids follow the vocabulary of an encoded text or of a checkpoint; skipped characters count."""
+    base = ("encode", "other.txt", "--unknown", "skip", "--json", "-o")
+    facts = json.loads(charrnn(*base, "x.safetensors", "--vocab", vocabulary).stdout)
+    assert (facts["characters"], facts["vocabulary"]) == (2, "ab")
+    assert facts["unseen"] == {" ": 1, "Ω": 1}
+    facts = json.loads(charrnn(*base, "y.safetensors", "--vocab", "tiny").stdout)
+    assert (facts["characters"], facts["vocabulary"]) == (3, "\n abcdefgh")
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ("--vocab {}", "the text has 2 characters, "),
+        ("--vocab {} --unknown extend", "--unknown must be one of error, skip; got 'extend'\n"),
+        ("--unknown skip", "--unknown skip needs a vocabulary\n"),
+        ("--vocab nowhere", "no run named 'nowhere'"),
+        ("-o -", "cannot write an encoded file to standard output\n"),
+        ("--decode {}", "name either TEXT to encode or one FILE with --decode\n"),
+    ],
+)
+def test_errors(charrnn: Charrnn, vocabulary: str, options: str, error: str) -> None:
+    """A command that cannot be done ends with code 2, one error and one hint."""
+    result = charrnn("encode", "other.txt", *options.format(vocabulary).split())
     assert (result.returncode, result.stdout) == (2, "")
-    assert "'Ω' (U+03A9) 1x" in result.stderr
-    base = ("encode", "other.txt", "--vocab", "books.safetensors", "--json", "-o")
-    dropped = json.loads(charrnn(*base, "x.safetensors", "--unknown", "skip").stdout)
-    assert (dropped["characters"], dropped["unseen"]) == (2, {" ": 1, "Ω": 1})
-    extended = charrnn(*base, "y.safetensors", "--unknown", "extend")
-    assert json.loads(extended.stdout)["vocabulary"].endswith(" Ω")
-    assert "not in the vocabulary before" in extended.stderr
-    assert charrnn("encode", "other.txt", "--unknown", "skip").returncode == 2
-    assert charrnn("encode", "other.txt", "--vocab", "nowhere").returncode == 2
+    message, hint = result.stderr.splitlines(keepends=True)
+    assert message.startswith(f"error: {error}")
+    assert hint.startswith("hint: ")
 
 
 def test_the_next_command_can_be_typed(charrnn: Charrnn, tmp_path: Path) -> None:
-    """Also for a name with a space in it."""
+    """The next command quotes a name with a space."""
     (tmp_path / "my book.txt").write_text("abc")
     assert charrnn("encode", "my book.txt").stderr.endswith(
         "charrnn train 'my book.encoded.safetensors'\n"

@@ -73,7 +73,7 @@ def texts(tmp_path: Path, story: Path) -> Path:
         ("encode story.txt -o story.txt", "story.txt"),
         ("encode --decode missing.safetensors", "missing.safetensors"),
         ("encode --decode story.txt", "story.txt"),
-        ("encode story.txt --decode story.txt", "one TEXT"),
+        ("encode story.txt --decode story.txt", "either TEXT"),
         ("sample nowhere", "nowhere"),
         ("sample tinny", "tinny"),
         ("sample tiny@7", "7"),

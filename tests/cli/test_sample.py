@@ -1,5 +1,6 @@
-"""`charrnn sample`, as a user sees it."""
+"""`charrnn sample`: what a user types and sees."""
 
+import gzip
 import json
 import re
 import subprocess
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("tiny_run")
 
 
 def test_stdout_is_the_text(charrnn: Charrnn) -> None:
-    """The prime and exactly n characters, no newline added; how it was drawn is on stderr."""
+    """Standard output is the prime and exactly n characters; the settings are on standard error."""
     result = charrnn("sample", "--prime", "abc", "-n", "200", "--seed", "7")
     assert result.returncode == 0
     assert result.stdout.startswith("abc")
@@ -27,6 +28,7 @@ def test_stdout_is_the_text(charrnn: Charrnn) -> None:
 
 
 def test_a_printed_seed_draws_it_again(charrnn: Charrnn) -> None:
+    """The seed on standard error draws the same text, as an option or from the environment."""
     first = charrnn("sample", "-n", "100")
     seed = first.stderr.split()[-1]
     assert charrnn("sample", "-n", "100", "--seed", seed).stdout == first.stdout
@@ -34,7 +36,7 @@ def test_a_printed_seed_draws_it_again(charrnn: Charrnn) -> None:
 
 
 def test_options_change_the_text(charrnn: Charrnn) -> None:
-    """Each of them."""
+    """Every option that decides the text changes it; --no-echo and -q only leave things out."""
     base = ("sample", "-n", "300", "--seed", "1")
     plain = charrnn(*base).stdout
     for option in (
@@ -56,7 +58,7 @@ def test_options_change_the_text(charrnn: Charrnn) -> None:
 
 
 def test_utf8_whatever_the_locale(charrnn: Charrnn) -> None:
-    """A pipe gets exact UTF-8."""
+    """A pipe gets exact UTF-8, whatever the locale and Python's settings."""
     save(
         make_checkpoint(
             ModelConfig(vocabulary_size=3, layers=1, size=4, embed=0), characters="漢é😀", run="cjk"
@@ -74,9 +76,10 @@ def test_utf8_whatever_the_locale(charrnn: Charrnn) -> None:
     assert set(result.stdout) <= set("漢é😀")
 
 
-def test_a_reader_that_leaves_is_no_error(home: Path) -> None:
-    """`| head -c 10` ends with 141, quietly."""
-    command = f"{sys.executable} -m charrnn_cli sample -q -n 1000000 | head -c 10; exit ${{PIPESTATUS[0]}}"
+def test_a_reader_that_leaves_is_not_reported(home: Path) -> None:
+    """A pipe that its reader closes ends the program with code 141 and no message."""
+    sample = f"{sys.executable} -m charrnn_cli sample -q -n 1000000"
+    command = f"{sample} | head -c 10; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60, check=False)
     assert result.returncode == 141
     assert result.stderr == b""
@@ -84,6 +87,7 @@ def test_a_reader_that_leaves_is_no_error(home: Path) -> None:
 
 
 def test_a_full_disk_is_one_line(home: Path) -> None:
+    """A write that fails ends the program with one line and code 1."""
     command = f"{sys.executable} -m charrnn_cli sample -q > /dev/full"
     result = subprocess.run(
         ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False
@@ -93,7 +97,7 @@ def test_a_full_disk_is_one_line(home: Path) -> None:
 
 
 def test_several_samples(charrnn: Charrnn) -> None:
-    """Apart by a line; the first is what a single one would be; more than a batch of them as well."""
+    """Samples differ, are separated by a line and come in order, also in several batches."""
     result = charrnn("sample", "-n", "20", "--seed", "4", "--count", "3", "--prime", "ab")
     samples = result.stdout.split("---\n")
     assert len(samples) == 3
@@ -108,7 +112,8 @@ def test_several_samples(charrnn: Charrnn) -> None:
     assert [json.loads(line)["sample"] for line in many.stdout.splitlines()] == list(range(130))
 
 
-def test_json_says_all_that_draws_it_again(charrnn: Charrnn) -> None:
+def test_json_is_enough_to_draw_again(charrnn: Charrnn) -> None:
+    """The object of a sample has its text, log-probabilities, and all settings to draw it again."""
     result = charrnn(
         "sample", "-n", "50", "--json", "--temperature", "0.5", "--prime", "ab", "--stop", "zzz"
     )
@@ -145,7 +150,7 @@ def test_json_says_all_that_draws_it_again(charrnn: Charrnn) -> None:
 
 
 def test_stop_strings_end_the_text(charrnn: Charrnn) -> None:
-    """Before the first that comes, wherever it falls."""
+    """Text ends before the stop string that occurs first."""
     base = ("sample", "-n", "300", "--seed", "1", "--no-echo")
     plain = charrnn(*base).stdout
     stops = (plain[40:43], plain[100:105])
@@ -154,50 +159,93 @@ def test_stop_strings_end_the_text(charrnn: Charrnn) -> None:
     assert json.loads(charrnn(*base, "--stop", stops[0], "--json").stdout)["stopped"]
 
 
-def test_a_prime_from_a_file(charrnn: Charrnn, tmp_path: Path) -> None:
-    (tmp_path / "prime.txt").write_bytes(b"abc\r\ndef")
-    base = ("sample", "-n", "30", "--seed", "1")
-    expected = charrnn(*base, "--prime", "abc\ndef").stdout
-    assert charrnn(*base, "--prime-file", "prime.txt").stdout == expected
-    assert charrnn(*base, "--prime-file", "-", stdin="abc\ndef").stdout == expected
-    assert charrnn(*base, "--prime-file", "missing.txt").returncode == 2
-    (tmp_path / "wide.txt").write_bytes("abc\ndef".encode("utf-16-le"))
-    assert charrnn(*base, "--prime-file", "wide.txt", "--encoding", "utf-16-le").stdout == expected
-    assert charrnn(*base, "--prime-file", "prime.txt", "--prime", "a").returncode == 2
+@pytest.mark.parametrize("source", ["prime.txt", "-"])
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [
+        (b"abc\r\ndef", ()),
+        (b"\xef\xbb\xbfabc\rdef", ()),
+        ("abc\ndef".encode("utf-16"), ()),
+        ("abc\ndef".encode("utf-16-le"), ("--encoding", "utf-16-le")),
+        (gzip.compress(b"abc\ndef"), ()),
+    ],
+    ids=["crlf", "mark and cr", "utf-16", "encoding", "gzip"],
+)
+def test_a_prime_from_a_file(
+    home: Path, tmp_path: Path, source: str, data: bytes, options: tuple[str, ...]
+) -> None:
+    """A prime is decoded as texts are, from a file as from standard input."""
+    (tmp_path / "prime.txt").write_bytes(data)
+    command = [sys.executable, "-m", "charrnn_cli", "sample", "-q", "-n", "0"]
+    result = subprocess.run(
+        [*command, "--prime-file", source, *options],
+        input=data,
+        capture_output=True,
+        cwd=tmp_path,
+        timeout=60,
+        check=True,
+    )
+    assert result.stdout == b"abc\ndef"
+
+
+@pytest.mark.parametrize("source", ["prime.txt", "-"])
+def test_a_prime_that_cannot_be_decoded(home: Path, tmp_path: Path, source: str) -> None:
+    """The error names the source, the byte and the line, and suggests an encoding."""
+    (tmp_path / "prime.txt").write_bytes(b"abc\ncaf\xe9")
+    result = subprocess.run(
+        [sys.executable, "-m", "charrnn_cli", "sample", "--prime-file", source],
+        input=b"abc\ncaf\xe9",
+        capture_output=True,
+        cwd=tmp_path,
+        timeout=60,
+        check=False,
+    )
+    name = "standard input" if source == "-" else source
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert result.stderr.decode() == (
+        f"error: {name} is not valid utf-8: 0xe9 at byte 7 (line 2)\n"
+        "hint: name the text's encoding, for example --encoding latin-1 or cp1252\n"
+    )
 
 
 def test_unknown_characters(charrnn: Charrnn) -> None:
-    """An error that names them and what is like them, or left out, or replaced."""
-    base = ("sample", "-n", "30", "--seed", "1", "--prime", "aÉ漢b")
-    result = charrnn(*base)
-    assert result.returncode == 2
-    assert "'É' (U+00C9) at position 2" in result.stderr
-    assert "'漢' (U+6F22) at position 3" in result.stderr
-    assert charrnn(*base, "--unknown", "skip").stdout.startswith("ab")
-    assert charrnn(*base, "--unknown", "sometimes").returncode == 2
-    curly = charrnn("sample", "--prime", "aÉ")
-    assert "it knows 'e' for 'É': use --unknown closest" in curly.stderr
-    assert charrnn("sample", "--prime", "aÉ", "--unknown", "closest").stdout.startswith("ae")
+    """Characters that the model never saw are an error, left out or replaced, as --unknown says."""
+    base = ("sample", "-n", "30", "--seed", "1", "--prime")
+    refused = charrnn(*base, "aÉ漢b")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "'É' (U+00C9) at position 2, '漢' (U+6F22) at position 3" in refused.stderr
+    assert "use --unknown closest" in refused.stderr
+    assert charrnn(*base, "aÉ漢b", "--unknown", "skip").stdout == charrnn(*base, "ab").stdout
+    assert charrnn(*base, "aÉ", "--unknown", "closest").stdout == charrnn(*base, "ae").stdout
+    for choice in ("sometimes", "extend"):
+        wrong = charrnn(*base, "a", "--unknown", choice)
+        assert (wrong.returncode, wrong.stdout) == (2, "")
+        assert wrong.stderr == (
+            f"error: --unknown must be one of error, skip, closest; got '{choice}'\n"
+            "hint: `charrnn sample --help` lists the options\n"
+        )
 
 
 def test_a_file_of_samples(charrnn: Charrnn, tmp_path: Path) -> None:
-    """The same bytes as standard output; an existing file stays."""
+    """A file gets the bytes of standard output; an existing file is not overwritten."""
     base = ("sample", "-n", "30", "--seed", "1", "--count", "2")
     result = charrnn(*base, "-o", "out.txt")
     assert (result.returncode, result.stdout) == (0, "")
     assert (tmp_path / "out.txt").read_text() == charrnn(*base).stdout
-    assert charrnn(*base, "-o", "out.txt").returncode == 1
+    again = charrnn(*base, "-o", "out.txt")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr.startswith("error: out.txt")
 
 
-def test_stats_and_copies_are_told(charrnn: Charrnn, tmp_path: Path) -> None:
-    """On standard error; a text that the sample was taken from is found in full."""
+def test_stats_and_copies_are_reported(charrnn: Charrnn, tmp_path: Path) -> None:
+    """Standard error has the speed, the surprise, and the share that a text has in common."""
     base = ("sample", "-n", "400", "--seed", "1", "--no-echo")
     text = charrnn(*base).stdout
     (tmp_path / "source.txt").write_text("before " + text + " after")
     result = charrnn(*base, "--stats", "--check-copy", "source.txt")
     assert result.stdout == text
     assert "stats   400 characters in" in result.stderr
-    assert "bits a character under the model" in result.stderr
+    assert "bits per character under the model" in result.stderr
     assert "copied  100.0% in spans of 30 or more characters" in result.stderr
     assert "longest 400 characters at character 7 of source" in result.stderr
     assert charrnn(*base, "--check-copy", "missing.txt").returncode == 2
@@ -207,43 +255,60 @@ def test_stats_and_copies_are_told(charrnn: Charrnn, tmp_path: Path) -> None:
     assert "copied" in charrnn(*base, "--check-copy", "latin.txt", "--encoding", "latin-1").stderr
 
 
+NOT_TOGETHER = "error: {} cannot be combined with {}\n"
+
+
 @pytest.mark.parametrize(
-    "options",
+    ("options", "error"),
     [
-        ("--json", "--color"),
-        ("--color",),
-        ("--interactive", "--json"),
-        ("--interactive", "--count", "2"),
-        ("--interactive", "-o", "x"),
-        ("--interactive", "--stats"),
-        ("--interactive", "--check-copy", "x"),
-        ("--count", "0"),
-        ("--temperature", "nan"),
-        ("-n", "-1"),
+        ("--json --color", NOT_TOGETHER.format("--json", "--color")),
+        ("--color", "error: --color needs a terminal\n"),
+        ("--prime a --prime-file b", NOT_TOGETHER.format("--prime", "--prime-file")),
+        ("--stop=", "error: --stop needs a text that is not empty\n"),
+        ("--interactive --json", NOT_TOGETHER.format("--interactive", "--json")),
+        ("--interactive --count 2", NOT_TOGETHER.format("--interactive", "--count")),
+        ("--interactive -o x", NOT_TOGETHER.format("--interactive", "--output")),
+        ("--interactive --stats", NOT_TOGETHER.format("--interactive", "--stats")),
+        ("--interactive --check-copy x", NOT_TOGETHER.format("--interactive", "--check-copy")),
+        ("--count 0", "error: invalid value for '--count': 0 is not in the range x>=1\n"),
+        ("--temperature nan", "error: temperature must be at least 0.0; got nan\n"),
+        ("-n -1", "error: length must be at least 0; got -1\n"),
     ],
 )
-def test_contradictions(charrnn: Charrnn, options: tuple[str, ...]) -> None:
-    result = charrnn("sample", *options)
+def test_contradictions(charrnn: Charrnn, options: str, error: str) -> None:
+    """Options that contradict each other, and values out of range, are an error and one hint."""
+    result = charrnn("sample", *options.split())
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: ")
+    message, hint = result.stderr.splitlines(keepends=True)
+    assert message == error
+    assert hint.startswith("hint: ")
 
 
 def test_a_conversation_in_a_pipe(charrnn: Charrnn) -> None:
-    """Each line is read and gone on from; the model remembers what was before, so the second answer differs."""
-    base = ("sample", "--interactive", "-n", "20", "--seed", "1", "-q", "--temperature", "0")
-    result = charrnn(*base, stdin="abc\nabc\n")
-    assert result.returncode == 0
-    answers = [line for line in result.stdout.split("\n") if line]
-    assert "".join(answers)
-    bad = charrnn(*base, stdin="abΩ\nabc\n")
-    assert bad.returncode == 0
-    assert "'Ω'" in bad.stderr
-    assert charrnn(*base, stdin="abc\n").stdout == bad.stdout
-    assert result.stdout.startswith(bad.stdout)
+    """Each line is continued as one text with all lines and answers before it."""
+    config = ModelConfig(vocabulary_size=10, layers=1, size=16, embed=3)
+    save(make_checkpoint(config, run="talker", seed=2, scale=1.5))  # its answers depend on the past
+    base = ("sample", "talker", "-n", "20", "-q", "--temperature", "0")
+    result = charrnn(*base, "--interactive", stdin="abc\nabc\n")
+    assert (result.returncode, result.stderr) == (0, "")
+    first, second = result.stdout.splitlines()
+    assert first != second
+    for prime, answer in (("\nabc", first), (f"\nabc{first}abc", second)):
+        assert charrnn(*base, "--no-echo", "--prime", prime).stdout == answer
+
+
+def test_a_line_of_unknown_characters_is_not_read(charrnn: Charrnn) -> None:
+    """A line with an unknown character is reported, and the conversation goes on without it."""
+    base = ("sample", "--interactive", "-n", "20", "--seed", "1", "-q")
+    refused = charrnn(*base, stdin="abΩ\nabc\n")
+    assert refused.returncode == 0
+    assert refused.stdout == charrnn(*base, stdin="abc\n").stdout
+    assert refused.stderr.startswith("error: a character the model never saw: 'Ω' (U+03A9)")
+    assert refused.stderr.count("\n") == 2
 
 
 def test_memory_does_not_grow_with_the_text(home: Path) -> None:
-    """200,000 characters within 5 MB of 1,000."""
+    """Drawing 200,000 characters takes at most 5 MB more than drawing 1,000."""
     peaks = []
     for length in ("1000", "200000"):
         script = (
@@ -264,7 +329,7 @@ def test_memory_does_not_grow_with_the_text(home: Path) -> None:
 
 
 def test_a_conversation_on_a_terminal(home: Path) -> None:
-    """Ctrl-C stops a text and not the program, a line goes on from it, Ctrl-D leaves with 0."""
+    """Ctrl-C stops the text and not the program; Ctrl-D ends the program with code 0."""
     with Terminal("sample", "--interactive", "-n", "100000000", "--seed", "1") as terminal:
         end = terminal.wait_for("> ")
         terminal.type("abc\n")
@@ -282,19 +347,19 @@ def test_a_conversation_on_a_terminal(home: Path) -> None:
         assert terminal.wait() == 0
 
 
-def test_surprise_is_a_colour(home: Path) -> None:
-    """The text between the colours is the text; nothing is coloured without the option."""
+def test_surprise_is_a_color(home: Path) -> None:
+    """With --color every character is colored, and without it none; the text is the same."""
     text = subprocess.run(
         [sys.executable, "-m", "charrnn_cli", "sample", "-q", "-n", "80", "--seed", "1"],
         capture_output=True,
         check=True,
         timeout=60,
     ).stdout.decode()
-    for options, colours in (((), 0), (("--color",), len(text) - text.count("\n"))):
+    for options, colors in (((), 0), (("--color",), len(text) - text.count("\n"))):
         with Terminal("sample", "-q", "-n", "80", "--seed", "1", *options) as terminal:
             assert terminal.wait() == 0
         shown = terminal.written.decode().replace("\r\n", "\n")
-        assert shown.count("\x1b[38;5;") == colours
+        assert shown.count("\x1b[38;5;") == colors
         assert re.sub(r"\x1b\[[0-9;]*m", "", shown).removesuffix("\n") == text.removesuffix("\n")
 
 
@@ -302,7 +367,7 @@ HOSTILE = "".join(map(chr, range(256))) + "\u061c\u200e\u200f\u202a\u202e\u2066\
 
 
 def test_hostile_characters_are_visible_on_a_terminal_and_exact_in_a_pipe(home: Path) -> None:
-    """Every byte from 0x00 to 0xff, and so OSC 52 and C1, and bidi overrides: none reaches the terminal as it is."""
+    """A terminal gets no control character and no bidi override; a pipe gets every character."""
     config = ModelConfig(vocabulary_size=len(HOSTILE), layers=1, size=4, embed=3)
     save(make_checkpoint(config, characters=HOSTILE, run="hostile", scale=0.01))
     arguments = [
@@ -335,7 +400,7 @@ def test_hostile_characters_are_visible_on_a_terminal_and_exact_in_a_pipe(home: 
 
 
 def test_the_first_character_does_not_wait_for_the_last(home: Path) -> None:
-    """Text arrives as it is drawn, also in a pipe."""
+    """Text arrives while it is drawn, also in a pipe."""
     command = [sys.executable, "-m", "charrnn_cli", "sample", "-q", "-n", "100000000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

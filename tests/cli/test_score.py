@@ -1,4 +1,4 @@
-"""`charrnn score`, as a user sees it."""
+"""`charrnn score`: what a user types and sees."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def text(tmp_path: Path) -> Path:
 
 
 def test_models_side_by_side(charrnn: Charrnn) -> None:
-    """A row each, of the same characters; the table and the JSON say the same."""
+    """Each model has a row with the same characters; table and JSON agree."""
     result = charrnn("score", "tiny@100", "tiny@200", "text.txt")
     assert result.returncode == 0
     head, *rows = [line.split("\t") for line in result.stdout.splitlines()]
@@ -38,7 +38,7 @@ def test_models_side_by_side(charrnn: Charrnn) -> None:
 
 
 def test_another_encoding(charrnn: Charrnn, tmp_path: Path) -> None:
-    """The error names an option that there is."""
+    """A text that is not UTF-8 is an error that suggests --encoding, which then reads it."""
     (tmp_path / "old.txt").write_bytes("head".encode("cp037"))
     assert "--encoding gb18030" in charrnn("score", "tiny", "old.txt").stderr
     table = charrnn("score", "tiny", "old.txt", "--encoding", "cp037").stdout.splitlines()
@@ -46,7 +46,7 @@ def test_another_encoding(charrnn: Charrnn, tmp_path: Path) -> None:
 
 
 def test_lines(charrnn: Charrnn) -> None:
-    """Every line in order, each newline counted to the line that it ends; their mean is the whole's."""
+    """Lines come in order, include the new line that ends them, and average to the total."""
     (row,) = json.loads(charrnn("score", "latest", "text.txt", "--per-line", "--json").stdout)
     lines = row["lines"]
     assert [line["text"] for line in lines] == TEXT.split("\n")
@@ -58,7 +58,7 @@ def test_lines(charrnn: Charrnn) -> None:
 
 
 def test_both_engines(charrnn: Charrnn, tmp_path: Path) -> None:
-    """A long text goes to torch: the same text twenty thousand times over scores about as once."""
+    """A long text is scored by torch, and close to what numpy gives for a short one."""
     (tmp_path / "long.txt").write_text("head bad cab fade\n" * 12_000)
     (tmp_path / "short.txt").write_text("head bad cab fade\n" * 1000)
     bits = [
@@ -69,22 +69,62 @@ def test_both_engines(charrnn: Charrnn, tmp_path: Path) -> None:
     assert "loading torch" in charrnn("score", "latest", "long.txt").stderr
 
 
-def test_what_is_wrong(charrnn: Charrnn, tmp_path: Path) -> None:
+def test_unknown_characters_are_skipped(charrnn: Charrnn, tmp_path: Path) -> None:
+    """With --unknown skip, a text scores as if it had no unknown characters; they are counted."""
+    (tmp_path / "mixed.txt").write_text("Ωhead\n\nbad漢 cab\nΩfade")
+    (expected,) = json.loads(charrnn("score", "tiny", "text.txt", "--per-line", "--json").stdout)
+    for text in ("mixed.txt", "mixed.encoded.safetensors"):
+        base = ("score", "tiny", text, "--unknown", "skip")
+        result = charrnn(*base, "--per-line", "--json")
+        assert result.returncode == 0
+        assert result.stderr == "skipped 3 characters that tiny@200 never saw\n"
+        assert json.loads(result.stdout) == [{**expected, "skipped": 3}]
+        charrnn("encode", "mixed.txt")
+    table = charrnn("score", "tiny@100", "tiny@200", "mixed.txt", "--unknown", "skip")
+    assert table.stdout == charrnn("score", "tiny@100", "tiny@200", "text.txt").stdout
+    assert table.stderr == (
+        "skipped 3 characters that tiny@100 never saw\n"
+        "skipped 3 characters that tiny@200 never saw\n"
+    )
+    assert expected["skipped"] == 0
+    assert charrnn("score", "tiny", "text.txt", "--unknown", "skip").stderr == ""
+
+
+@pytest.mark.parametrize(("text", "known"), [("ΩΩ漢", "none"), ("ΩaΩ", "one")])
+def test_nothing_is_left_to_score(charrnn: Charrnn, tmp_path: Path, text: str, known: str) -> None:
+    """A text of which the model knows fewer than two characters is an error."""
+    (tmp_path / "strange.txt").write_text(text)
+    result = charrnn("score", "tiny", "strange.txt", "--unknown", "skip")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"error: scoring needs at least two characters; tiny@200 knows {known} of this text\n"
+        "hint: `charrnn score --help` lists the options\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ("tiny", "name at least one model and then a TEXT"),
+        ("tiny one.txt", "scoring needs at least two characters; this text has one"),
+        ("tiny other.txt", "the text 'other' has characters the model never saw: 'Ω' (U+03A9)"),
+        ("tiny missing.txt", "no file named missing.txt"),
+        ("tiny text.txt --unknown closest", "--unknown must be one of error, skip; got 'closest'"),
+    ],
+)
+def test_errors(charrnn: Charrnn, tmp_path: Path, arguments: str, error: str) -> None:
+    """A command that cannot be done ends with code 2, one error and one hint."""
     (tmp_path / "one.txt").write_text("a")
     (tmp_path / "other.txt").write_text("aΩb")
-    for arguments, said in (
-        (("tiny",), "at least one model"),
-        (("tiny", "one.txt"), "first character"),
-        (("tiny", "other.txt"), "'Ω' (U+03A9)"),
-        (("tiny", "missing.txt"), "missing.txt"),
-        (("nothing", "text.txt"), "nothing"),
-    ):
-        result = charrnn("score", *arguments)
-        assert (result.returncode, result.stdout) == (2, "")
-        assert said in result.stderr
+    result = charrnn("score", *arguments.split())
+    assert (result.returncode, result.stdout) == (2, "")
+    message, hint = result.stderr.splitlines()
+    assert message == f"error: {error}"
+    assert hint.startswith("hint: ")
 
 
 def test_a_heat_map_on_a_terminal(text: Path) -> None:
+    """On a terminal, every character but the first is colored by its surprise."""
     with Terminal("score", "tiny", str(text)) as terminal:
         assert terminal.wait() == 0
     shaded = re.findall(r"\x1b\[38;5;\d+m([a-h ])\x1b\[0m", terminal.written.decode())

@@ -1,4 +1,4 @@
-"""Taking turns with a model: what is typed goes on the text, and the model goes on from there."""
+"""Take turns with a model: it continues from each line that is typed, and remembers all before."""
 
 import contextlib
 import signal
@@ -7,26 +7,30 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from charrnn_cli.cli.options.prime import known_prime
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.terminal.sample_output import TextSink
+from charrnn_cli.cli.terminal.sample_output import TextStream
+from charrnn_cli.config import Unknown
 from charrnn_cli.errors import UnknownCharacterError
-from charrnn_cli.model.samples import Sample
-from charrnn_cli.model.stop_strings import StopMatcher
+from charrnn_cli.model.samples import draw_samples
 
 if TYPE_CHECKING:
     from charrnn_cli.model.sampling import Writer
 
 PROMPT = "> "
-HELP = "Enter alone goes on, \\n in a line is a new line, Ctrl-C stops the text, Ctrl-D leaves"
+HELP = "Enter: continue; \\n: new line within a line; Ctrl-C: stop the text; Ctrl-D: leave"
 
 
-def converse(writer: "Writer", length: int, stops: list[str], unknown: str, *, color: bool) -> None:
-    """Read a line, write `length` characters, and so on to the end of the input; the state is kept throughout."""
-    from charrnn_cli.cli.options.prime import known_prime
+def converse(
+    writer: "Writer", length: int, stops: list[str], unknown: Unknown, *, color: bool
+) -> None:
+    """Read lines to the end of the input, and write `length` characters after each.
 
+    The model's state is kept from line to line.
+    """
     by_hand = sys.stdin.isatty() and sys.stdout.isatty()
     if by_hand:
-        with contextlib.suppress(ImportError):  # editing and history where the platform has them
+        with contextlib.suppress(ImportError):  # editing and history, where the platform has them
             import readline  # noqa: F401
         console.say("", HELP)
     with _Interrupt() as interrupt:
@@ -36,14 +40,10 @@ def converse(writer: "Writer", length: int, stops: list[str], unknown: str, *, c
             except UnknownCharacterError as error:
                 console.print_error(error.message, error.hint)
                 continue
-            sink = TextSink(console.write, to_terminal=sys.stdout.isatty(), color=color)
-            sample = Sample(0, StopMatcher(stops), kept=False)
-            for drawn in writer.write(length):
-                sink.write(*sample.update(drawn, 0))
-                if sample.matcher.stopped or interrupt.take():
-                    break
-            sink.write(*sample.end())
-            sink.finish(interrupted=True)
+            stream = TextStream(console.write, to_terminal=sys.stdout.isatty(), color=color)
+            for piece in draw_samples(writer, length, 1, stops, interrupt.take):
+                stream.write(piece.text, piece.log_probabilities)
+            stream.finish(interrupted=True)  # the next line begins at its start
 
 
 def _lines(interrupt: "_Interrupt", *, by_hand: bool) -> Iterator[str]:
@@ -51,7 +51,7 @@ def _lines(interrupt: "_Interrupt", *, by_hand: bool) -> Iterator[str]:
         try:
             with interrupt.raising():
                 line = input(PROMPT) if by_hand else sys.stdin.readline()
-        except KeyboardInterrupt:  # the line is dropped, as a shell does
+        except KeyboardInterrupt:  # discard the line, as a shell does
             console.write_line()
             continue
         except EOFError:
@@ -65,10 +65,10 @@ def _lines(interrupt: "_Interrupt", *, by_hand: bool) -> Iterator[str]:
 
 
 class _Interrupt:
-    """Ctrl-C: in the middle of a text only a request, so that the state stays whole; while waiting an exception."""
+    """Ctrl-C: a request while text is drawn, so that the state stays whole; else an exception."""
 
     def __init__(self) -> None:
-        self._asked = self._raises = False
+        self._requested = self._raises = False
 
     def __enter__(self) -> "_Interrupt":
         self._previous = signal.signal(signal.SIGINT, self._handle)
@@ -78,19 +78,20 @@ class _Interrupt:
         signal.signal(signal.SIGINT, self._previous)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self._asked = True
+        self._requested = True
         if self._raises:
             raise KeyboardInterrupt
 
     def take(self) -> bool:
-        """Whether it was asked for since the last time."""
-        asked, self._asked = self._asked, False
-        return asked
+        """Return whether Ctrl-C was pressed since the last call."""
+        requested, self._requested = self._requested, False
+        return requested
 
     @contextlib.contextmanager
     def raising(self) -> Iterator[None]:
+        """Raise KeyboardInterrupt at Ctrl-C within this block."""
         self._raises = True
         try:
             yield
         finally:
-            self._raises = self._asked = False
+            self._raises = self._requested = False

@@ -1,33 +1,32 @@
-"""`charrnn score`: how well models foretell a text."""
+"""`charrnn score`: measure how well models predict a text."""
 
+import itertools
 import math
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
-from charrnn_cli.cli.terminal.formats import format_number
-from charrnn_cli.cli.terminal.sample_output import shaded
-from charrnn_cli.cli.terminal.table import Column, write_table
-from charrnn_cli.config import TextOptions
+from charrnn_cli.cli.terminal.score_output import HeatMap, show_lines, show_scores
+from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import reference_of
 from charrnn_cli.units import bits_per_character
 
 if TYPE_CHECKING:
+    from charrnn_cli.model.checkpoint import Checkpoint
     from charrnn_cli.model.scoring import Predictor
     from charrnn_cli.text.corpus import Corpus
 
-TORCH_FROM = 200_000  # characters: from there torch's speed is worth the seconds of importing it
-HEAT_MAP = 1_000  # characters shown
+TORCH_FROM = 200_000  # characters, from which torch's speed is worth the seconds of its import
 
 
 def score(
@@ -35,22 +34,25 @@ def score(
         list[str],
         typer.Argument(
             metavar="REF... TEXT",
-            help="One model or several, and a text.",
+            help="One or several models, then a text.",
             autocompletion=complete_reference,
         ),
     ],
     per_line: Annotated[
-        bool, typer.Option("--per-line", help="A score for every line of the text.")
+        bool, typer.Option("--per-line", help="Score each line of the text.")
     ] = False,
     encoding: Annotated[
-        str, typer.Option(metavar="NAME", help="Of the text.")
+        str, typer.Option(metavar="NAME", help="Encoding of a text without a byte order mark.")
     ] = TextOptions().encoding,
-    as_json: Annotated[bool, typer.Option("--json", help="Objects instead of a table.")] = False,
+    unknown: text_options.ScoreUnknown = "error",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per model, in a list.")
+    ] = False,
 ) -> None:
-    """Bits a character of any text under one or several models; fewer is better.
+    """Score how well models predict a text, in bits per character; lower is better.
 
-    The text is cut into chunks of 20,000 characters, each read from the zero state after the 1,000 characters
-    before it.
+    The text is cut into chunks of 20,000 characters, each read from the zero state after the
+    1,000 characters before it.
 
     Example: charrnn score anna-lstm-2x512 chapter.txt
     """
@@ -58,136 +60,155 @@ def score(
         raise ConfigError(
             "name at least one model and then a TEXT", hint="charrnn score latest book.txt"
         )
+    choice = text_options.check_unknown(unknown, text_options.UNKNOWN_SCORE)
+    options = TextOptions(encoding=encoding)
     *references, text = names
     paths = [Registry().resolve(reference) for reference in references]
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(os.cpu_count() or 1))
-    from charrnn_cli.model.checkpoint import load_checkpoint
-    from charrnn_cli.model.scoring import character_losses, in_vocabulary
     from charrnn_cli.text.cache import cached_corpus
 
     stop = StopRequest(lambda: console.say("", "stopping"))
     with stop.listening():
         with bytes_progress("encoding", stop) as progress:
-            corpus = cached_corpus(Path(text), TextOptions(encoding=encoding), progress=progress)
-        if len(corpus) < 2:
-            raise ConfigError(
-                "nothing foretells a text's first character, and this one has no other"
-            )
-        rows = []
-        for path in paths:
-            checkpoint = load_checkpoint(path)
-            own = in_vocabulary(corpus, checkpoint.vocab)
-            tally = _Tally(
-                own, per_line=per_line, heat_map=console.is_fancy(sys.stdout) and not as_json
-            )
-            with bytes_progress("scoring", stop) as progress:
-                for losses_N in character_losses(
-                    _predictor(checkpoint, len(corpus)), own, progress
-                ):
-                    tally.add(losses_N.tolist())
-            rows.append({"checkpoint": reference_of(path, checkpoint.step), **tally.facts()})
-            if per_line:
-                rows[-1]["lines"] = tally.lines
-            elif tally.map:
-                console.write("".join(tally.map) + "\n\n")
+            corpus = cached_corpus(Path(text), options, progress=progress)
+        heat_map = console.is_fancy(sys.stdout) and not as_json
+        rows = [
+            _score_model(path, corpus, choice, stop, per_line=per_line, heat_map=heat_map)
+            for path in paths
+        ]
     if as_json:
         console.write_json(rows)
     elif per_line:
         for row in rows:
-            _show_lines(row)
+            show_lines(row)
     else:
-        _show(rows)
+        show_scores(rows)
 
 
-def _predictor(checkpoint: Any, characters: int) -> "Predictor":
+def _score_model(
+    path: Path,
+    corpus: "Corpus",
+    unknown: Unknown,
+    stop: StopRequest,
+    *,
+    per_line: bool,
+    heat_map: bool,
+) -> dict[str, Any]:
+    """Score a text under one model, and show the heat map. Returns an object for JSON."""
+    from charrnn_cli.model.checkpoint import load_checkpoint
+    from charrnn_cli.model.scoring import character_losses
+
+    checkpoint = load_checkpoint(path)
+    name = reference_of(path, checkpoint.step)
+    known, skipped = _known_text(corpus, checkpoint, name, unknown)
+    characters = itertools.chain.from_iterable(known.text())
+    first = next(characters)  # has no score
+    total = _Total()
+    lines = _LineScores(first) if per_line else None
+    shown = HeatMap(first) if heat_map and not per_line else None
+    with bytes_progress("scoring", stop) as progress:
+        for losses_N in character_losses(_predictor(checkpoint, len(known)), known, progress):
+            losses = losses_N.tolist()
+            total.add(losses)
+            if lines is not None or shown is not None:
+                piece = "".join(itertools.islice(characters, len(losses)))
+                for consumer in (lines, shown):
+                    if consumer is not None:
+                        consumer.add(piece, losses)
+    if shown is not None:
+        shown.show()
+    row = {"checkpoint": name, **total.to_json(), "skipped": skipped}
+    return row if lines is None else {**row, "lines": lines.finish()}
+
+
+def _known_text(
+    corpus: "Corpus", checkpoint: "Checkpoint", name: str, unknown: Unknown
+) -> tuple["Corpus", int]:
+    """Encode the text with the model's ids. Returns it, and the number of characters skipped.
+
+    Raises UnknownCharacterError, ConfigError.
+    """
+    from charrnn_cli.model.scoring import in_vocabulary
+    from charrnn_cli.text.selection import without_unknown
+
+    skipped = 0
+    if unknown == "skip":
+        corpus, skipped = without_unknown(corpus, checkpoint.vocab)
+    known = in_vocabulary(corpus, checkpoint.vocab)
+    if len(known) < 2:
+        found = "one" if len(known) else "none"
+        text = f"{name} knows {found} of this text" if skipped else f"this text has {found}"
+        raise ConfigError(f"scoring needs at least two characters; {text}")
+    if skipped:
+        noun = "character" if skipped == 1 else "characters"
+        console.say("skipped", f"{skipped:,} {noun} that {name} never saw")
+    return known, skipped
+
+
+def _predictor(checkpoint: "Checkpoint", characters: int) -> "Predictor":
     if characters < TORCH_FROM:
         from charrnn_cli.model.scoring import NumpyPredictor
 
         return NumpyPredictor(checkpoint)
-    console.say("charrnn", "loading torch: the text is long")
+    console.say("charrnn", "loading torch, because the text is long")
     from charrnn_cli.training.device import choose_device
     from charrnn_cli.training.evaluation import TorchPredictor
 
     return TorchPredictor(checkpoint, choose_device("auto"))
 
 
-class _Tally:
-    """Sums of nats over the text and over its lines, as they come."""
+class _Total:
+    """Number and sum of the losses of a whole text."""
 
-    def __init__(self, corpus: "Corpus", *, per_line: bool, heat_map: bool) -> None:
-        self._characters = self._text(corpus)
-        self._line = next(self._characters)  # the first character, which is not scored
-        self.characters, self._nats = 0, 0.0
-        self._line_scored, self._line_nats = 0, 0.0
-        self._per_line, self._heat_map = per_line, heat_map
-        self.lines: list[dict[str, Any]] = []
-        self.map: list[str] = [console.safe(self._line, keep="\n\t")] if heat_map else []
-
-    @staticmethod
-    def _text(corpus: "Corpus") -> Iterator[str]:
-        for piece in corpus.text():
-            yield from piece
+    def __init__(self) -> None:
+        self._characters, self._nats = 0, 0.0
 
     def add(self, losses: list[float]) -> None:
-        self.characters += len(losses)
+        """Count losses, in nats."""
+        self._characters += len(losses)
         self._nats += math.fsum(losses)
-        if (self._heat_map and len(self.map) < HEAT_MAP) or self._per_line:
-            for nats in losses:
-                self._take(next(self._characters), nats)
 
-    def _take(self, character: str, nats: float) -> None:
-        if self._heat_map and len(self.map) < HEAT_MAP:
-            self.map.append(shaded(character, -nats))
-        if not self._per_line:
-            return
-        if self._line.endswith("\n"):
-            self._end_line()
-        self._line += character
-        self._line_scored += 1
-        self._line_nats += nats
-
-    def _end_line(self) -> None:
-        self.lines.append(
-            {
-                "line": len(self.lines) + 1,
-                "characters": self._line_scored,
-                "bpc": bits_per_character(self._line_nats / self._line_scored)
-                if self._line_scored
-                else None,
-                "text": self._line.removesuffix("\n"),
-            }
-        )
-        self._line, self._line_scored, self._line_nats = "", 0, 0.0
-
-    def facts(self) -> dict[str, Any]:
-        """The whole text's figures."""
-        if self._per_line:
-            self._end_line()
-        nats = self._nats / self.characters
+    def to_json(self) -> dict[str, Any]:
+        """Return the means as an object."""
+        nats = self._nats / self._characters
         return {
-            "characters": self.characters,
+            "characters": self._characters,
             "loss": nats,
             "bpc": bits_per_character(nats),
             "perplexity": math.exp(min(nats, 700.0)),
         }
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
-    columns = [
-        Column("checkpoint", lambda row: row["checkpoint"]),
-        Column("characters", lambda row: f"{row['characters']:,}", number=True),
-        Column("bpc", lambda row: f"{row['bpc']:.4f}", number=True),
-        Column("loss", lambda row: f"{row['loss']:.4f}", number=True),
-        Column("perplexity", lambda row: f"{row['perplexity']:.3f}", number=True),
-    ]
-    write_table(columns, rows)
+class _LineScores:
+    """Mean losses of the lines of a text; a new line belongs to the line that it ends."""
 
+    def __init__(self, first: str) -> None:
+        """`first` is the text's first character, which has no score."""
+        self._lines: list[dict[str, Any]] = []
+        self._characters = [first]
+        self._losses: list[float] = []
 
-def _show_lines(row: dict[str, Any]) -> None:
-    console.say("score", f"{row['checkpoint']}: {row['bpc']:.4f} bits a character")
-    columns = [
-        Column("line", lambda line: str(line["line"]), number=True),
-        Column("bpc", lambda line: format_number(line["bpc"], ".2f"), number=True),
-        Column("text", lambda line: line["text"]),
-    ]
-    write_table(columns, row["lines"])
+    def add(self, text: str, losses: list[float]) -> None:
+        """Append characters with their losses in nats."""
+        for character, nats in zip(text, losses, strict=True):
+            if self._characters[-1:] == ["\n"]:
+                self._end_line()
+            self._characters.append(character)
+            self._losses.append(nats)
+
+    def finish(self) -> list[dict[str, Any]]:
+        """End the last line. Returns one object per line."""
+        self._end_line()
+        return self._lines
+
+    def _end_line(self) -> None:
+        scored = len(self._losses)
+        self._lines.append(
+            {
+                "line": len(self._lines) + 1,
+                "characters": scored,
+                "bpc": bits_per_character(math.fsum(self._losses) / scored) if scored else None,
+                "text": "".join(self._characters).removesuffix("\n"),
+            }
+        )
+        self._characters, self._losses = [], []

@@ -202,7 +202,7 @@ def train(
     include: text_options.Include = _TEXT.include,
     separator: text_options.Separator = _TEXT.separator,
     min_count: text_options.MinCount = _TEXT.min_count,
-    unknown: text_options.Unknown = "error",
+    unknown: text_options.TrainUnknown = "error",
     shuffle_documents: Annotated[
         bool,
         typer.Option(
@@ -322,7 +322,8 @@ def train(
         raise ConfigError(
             "name a TEXT to train on, or a run with --resume", hint="charrnn train book.txt"
         )
-    text_options.check_unknown(unknown, init_from, "--init-from")
+    text_options.check_unknown(unknown, text_options.UNKNOWN_TRAIN)
+    text_options.check_unknown_applies(unknown, init_from, "--init-from")
     model, config = from_preset(preset, given)
     if run is not None:
         check_run_name(run)

@@ -1,38 +1,30 @@
-"""The prime of a sample: read, and made of characters that the model knows."""
+"""The prime of a sample: read from an option, a file or standard input, and fitted to a model."""
 
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charrnn_cli.config import TextOptions
-from charrnn_cli.errors import TextError
+from charrnn_cli.config import TextOptions, Unknown
+from charrnn_cli.storage.source import STANDARD_INPUT
 from charrnn_cli.text.similar_characters import closest_text
 
 if TYPE_CHECKING:
     from charrnn_cli.text.vocab import Vocab
 
 
-def read_prime(prime: str | None, prime_file: str | None, options: TextOptions) -> str | None:
+def read_prime(prime: str | None, prime_file: Path | None, options: TextOptions) -> str | None:
+    """Return the prime as typed or as read; None if neither is given. Raises TextError."""
     if prime_file is None:
         return prime
-    if prime_file != "-":
-        from charrnn_cli.text.decoding import read_text
+    from charrnn_cli.text.decoding import decode_bytes, read_text
 
-        return read_text(Path(prime_file), options)
-    try:
-        return (
-            sys.stdin.buffer.read()
-            .decode(options.encoding)
-            .removeprefix("\ufeff")
-            .replace("\r\n", "\n")
-        )
-    except UnicodeDecodeError as error:
-        where = f"the prime on standard input is not valid {options.encoding}: byte {error.start:,}"
-        raise TextError(where, hint="name its encoding, for example --encoding latin-1") from error
+    if prime_file == STANDARD_INPUT:
+        return decode_bytes(sys.stdin.buffer.read(), options, "standard input")
+    return read_text(prime_file, options)
 
 
-def known_prime(text: str, vocab: "Vocab", unknown: str) -> str:
-    """The text as the model can read it. Raises UnknownCharacterError."""
+def known_prime(text: str, vocab: "Vocab", unknown: Unknown) -> str:
+    """Replace or leave out what the model cannot read. Raises UnknownCharacterError."""
     if unknown == "closest":
         text = closest_text(text, vocab)
     elif unknown == "skip":

@@ -1,4 +1,4 @@
-"""Where samples go: a terminal, a pipe or a file, plain, shaded by surprise, or as JSON."""
+"""Samples on a terminal, in a pipe or in a file: plain, colored by surprise, or as JSON."""
 
 import contextlib
 import json
@@ -6,57 +6,53 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.model.samples import Sample
+from charrnn_cli.config import SampleConfig
+from charrnn_cli.model.samples import Piece, Sample
 from charrnn_cli.storage.atomic import atomic_write
+from charrnn_cli.units import bits_per_character
 
-FLUSH_INTERVAL = 0.02  # seconds; smooth to the eye, and cheap in a pipe
-SEPARATOR = "---"  # a line of its own between samples
-# 256-colour codes from what the model foresaw to what surprised it, a bit each.
+FLUSH_INTERVAL = 0.02  # seconds; looks continuous, and saves most writes to a pipe
+SEPARATOR = "---"  # the line between samples
+# 256-color codes from expected to surprising characters, one bit each.
 SHADES = (244, 250, 255, 229, 222, 215, 208, 202, 196)
 
 Write = Callable[[str], None]
 
 
-class TextSink:
-    """Gathers what comes and writes it at intervals, made safe for a terminal and exact for a program."""
+class TextStream:
+    """Write text as it comes, in short intervals: safe on a terminal, exact in a pipe or a file."""
 
-    def __init__(self, write: Write, *, to_terminal: bool, color: bool) -> None:
+    def __init__(self, write: Write, *, to_terminal: bool, color: bool = False) -> None:
         self._write, self._to_terminal, self._color = write, to_terminal, color
         self._pending: list[str] = []
         self._flushed = -math.inf
         self._at_line_start = True
 
-    def begin(self, number: int, prime: str) -> None:
-        """A sample begins; a separator stands between it and the one before."""
-        if number:
-            self._put(("" if self._at_line_start else "\n") + f"{SEPARATOR}\n")
-        self.write(prime)
-
     def write(self, text: str, log_probabilities: Sequence[float] = ()) -> None:
+        """Append a text; with `log_probabilities`, one per character, it may be colored."""
         if not text:
             return
         safe = console.safe(text, keep="\n\t") if self._to_terminal else text
         if self._color and log_probabilities:
-            safe = "".join(
-                shaded(character, score)
-                for character, score in zip(text, log_probabilities, strict=True)
-            )
-        self._put(safe)
+            scored = zip(text, log_probabilities, strict=True)
+            safe = "".join(shaded(character, score) for character, score in scored)
+        self._pending.append(safe)
         self._at_line_start = text.endswith("\n")
         if time.monotonic() - self._flushed > FLUSH_INTERVAL:
             self._flush()
 
-    def finish(self, *, interrupted: bool) -> None:
-        """A terminal's next line begins at its start; a pipe gets nothing more than the text."""
-        if (interrupted or self._to_terminal) and not self._at_line_start:
-            self._put("\n")
-        self._flush()
+    def separate(self) -> None:
+        """Put the separator on a line of its own."""
+        self._pending.append(("" if self._at_line_start else "\n") + f"{SEPARATOR}\n")
 
-    def _put(self, text: str) -> None:
-        self._pending.append(text)
+    def finish(self, *, interrupted: bool) -> None:
+        """Flush; end the last line on a terminal and after an interruption, and only there."""
+        if (interrupted or self._to_terminal) and not self._at_line_start:
+            self._pending.append("\n")
+        self._flush()
 
     def _flush(self) -> None:
         if self._pending:
@@ -65,25 +61,89 @@ class TextSink:
         self._flushed = time.monotonic()
 
 
+class PieceConsumer(Protocol):
+    """Does something with the pieces of samples, which come in order."""
+
+    def add(self, piece: Piece) -> None: ...
+
+
+class TextSamples:
+    """Write samples as text, each after the prime that is shown, with separators between them."""
+
+    def __init__(self, stream: TextStream, prime: str) -> None:
+        self._stream, self._prime = stream, prime
+        self._begun = 0  # samples
+
+    def add(self, piece: Piece) -> None:
+        """Write a piece; the first of a sample begins it."""
+        if piece.sample == self._begun:
+            if self._begun:
+                self._stream.separate()
+            self._stream.write(self._prime)
+            self._begun += 1
+        self._stream.write(piece.text, piece.log_probabilities)
+
+
+class WholeSamples:
+    """Pass on each sample when it is whole."""
+
+    def __init__(self, take: Callable[[Sample], None]) -> None:
+        self._take = take
+        self._pieces: list[Piece] = []
+
+    def add(self, piece: Piece) -> None:
+        """Collect a piece; the last of a sample completes it."""
+        self._pieces.append(piece)
+        if piece.end is not None:
+            self._take(Sample.from_pieces(self._pieces))
+            self._pieces.clear()
+
+
+class SampleStatistics:
+    """Count characters and sum up their surprise."""
+
+    def __init__(self) -> None:
+        self._drawn = self._scored = 0
+        self._nats = 0.0
+
+    def add(self, piece: Piece) -> None:
+        """Count a piece."""
+        self._scored += len(piece.log_probabilities)
+        self._nats -= sum(piece.log_probabilities)
+        if piece.end is not None:
+            self._drawn += piece.end.drawn
+
+    def show(self, drawing: float, elapsed: float) -> None:
+        """Print the speed and the mean surprise. Seconds of drawing, and of the whole command."""
+        speed = f"{self._drawn / max(drawing, 1e-9):,.0f} characters per second"
+        line = f"{self._drawn:,} characters in {elapsed:.2f} s, drawn at {speed}"
+        if self._scored:
+            bits = bits_per_character(self._nats / self._scored)
+            line += f", {bits:.2f} bits per character under the model"
+        console.say("stats", line)
+
+
 def shaded(character: str, log_probability: float) -> str:
-    """A character in the colour of its surprise, for a terminal."""
+    """Color a character by its surprise, for a terminal."""
     if character in "\n\t":
         return character
     bits = int(-log_probability / math.log(2))
     return f"\x1b[38;5;{SHADES[min(bits, len(SHADES) - 1)]}m{console.safe(character)}\x1b[0m"
 
 
-def sample_to_json(sample: Sample, facts: dict[str, Any]) -> str:
-    """One line. The seed and the sample's number draw it again."""
-    settings = dict(facts["settings"])
+def sample_to_json(
+    sample: Sample, *, checkpoint: str, prime: str, config: SampleConfig, stops: list[str]
+) -> str:
+    """Return a line of JSON; the seed and the sample's number are enough to draw it again."""
+    settings: dict[str, Any] = {**config.to_json(), "stop": stops}
     return json.dumps(
         {
             "text": sample.text,
-            "prime": facts["prime"],
-            "checkpoint": facts["checkpoint"],
+            "prime": prime,
+            "checkpoint": checkpoint,
             "seed": settings.pop("seed"),
             "sample": sample.number,
-            "stopped": sample.matcher.stopped,
+            "stopped": sample.end.stopped,
             "settings": settings,
             "log_probabilities": [round(score, 6) for score in sample.log_probabilities],
         },
@@ -91,14 +151,34 @@ def sample_to_json(sample: Sample, facts: dict[str, Any]) -> str:
     )
 
 
+def describe_settings(config: SampleConfig, stops: list[str], count: int) -> str:
+    """List the settings that decide a sample, except for its seed and prime."""
+    parts = [f"temperature {config.temperature:g}"]
+    if config.temperature > 0:
+        if config.top_k:
+            parts.append(f"top-k {config.top_k}")
+        if config.top_p < 1:
+            parts.append(f"top-p {config.top_p:g}")
+        if config.min_p > 0:
+            parts.append(f"min-p {config.min_p:g}")
+    parts += [f"stop {stop!r}" for stop in stops]
+    if count > 1:
+        parts.append(f"{count:,} samples")
+    return ", ".join(parts)
+
+
 @contextlib.contextmanager
 def to_standard_output() -> Iterator[Write]:
+    """Yield the function that writes to standard output."""
     yield console.write
 
 
 @contextlib.contextmanager
 def to_file(path: Path) -> Iterator[Write]:
-    """A new file that appears when it is whole. Raises AlreadyPublishedError, StorageError."""
+    """Yield the function that writes to a new file, which appears only when it is complete.
+
+    Raises AlreadyPublishedError, StorageError.
+    """
     with atomic_write(path) as file:
         yield lambda text: _write_bytes(file.write, text)
 

@@ -1,0 +1,106 @@
+"""Facts about a text for the terminal: which files, how they were read, and what they hold."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from charrnn_cli.storage.source import STANDARD_INPUT
+from charrnn_cli.training.advice import advise_on_size
+
+if TYPE_CHECKING:
+    from charrnn_cli.text.corpus import Corpus
+
+MAX_SKIPPED_SHOWN = 20  # files
+MAX_SYMBOLS_SHOWN = 200
+RAREST_SHOWN = 5  # characters
+
+Line = tuple[str, str]
+"""A label and its text."""
+
+
+def describe_texts(paths: Sequence[Path]) -> str:
+    """Name the first text, and count the others."""
+    first = "standard input" if paths[0] == STANDARD_INPUT else str(paths[0])
+    return f"{first} and {len(paths) - 1} more" if len(paths) > 1 else first
+
+
+def describe_corpus(corpus: "Corpus") -> list[Line]:
+    """Summarize how a text was read."""
+    facts = corpus.metadata
+    documents = f", {len(corpus.starts):,} documents" if len(corpus.starts) > 1 else ""
+    read = describe_encoding(facts)
+    read = "" if read == describe_encoding({}) else f", {read}"  # UTF-8 needs no mention
+    counts = f"{len(corpus):,} characters, {len(corpus.vocab):,} different"
+    return [
+        ("text", f"{corpus.name}: {counts}{documents}{read}"),
+        *describe_unusual(corpus),
+    ]
+
+
+def describe_unusual(corpus: "Corpus") -> list[Line]:
+    """List replaced characters, characters outside a given vocabulary, and skipped files."""
+    facts, lines = corpus.metadata, []
+    if "\ufffd" in corpus.vocab:
+        replaced = int(corpus.counts_V[corpus.vocab.encode("\ufffd")[0]])
+        if replaced:
+            lines.append(("rare", f"{replaced:,} characters are U+FFFD (�)"))
+    unseen = facts.get("unseen") or {}
+    if unseen:
+        from charrnn_cli.text.symbol_table import described_characters
+
+        described = described_characters(unseen, facts.get("num_unseen"))
+        lines.append(("unseen", f"{described} not in the vocabulary before"))
+    skipped = facts.get("skipped", [])
+    lines += [("skipped", f"{name} {why}") for name, why in skipped[:MAX_SKIPPED_SHOWN]]
+    more = facts.get("num_skipped", len(skipped)) - MAX_SKIPPED_SHOWN
+    if more > 0:
+        lines.append(("skipped", f"and {more:,} more"))
+    return lines
+
+
+def describe_encoding(facts: Mapping[str, Any]) -> str:
+    """Name the encoding in which a text was read."""
+    mark = " (from its byte order mark)" if facts.get("byte_order_mark") else ""
+    return f"read as {facts.get('encoding', 'utf-8')}{mark}"
+
+
+def summary_lines(corpus: "Corpus", summary: Mapping[str, Any]) -> list[Line]:
+    """Lines of the summary that `encode` prints; `summary` is the same as an object."""
+    from charrnn_cli.text.corpus import ids_dtype
+
+    counts = f"{len(corpus):,} characters, {len(corpus.vocab):,} different"
+    first_ids = " ".join(str(index) for index in summary["first_ids"])
+    lines = [
+        ("text", f"{counts}, {describe_encoding(summary)}"),
+        ("ids", f"{ids_dtype(len(corpus.vocab)).lower()}, starting with {first_ids}"),
+        ("symbols", _symbols(corpus.vocab.characters)),
+    ]
+    if len(corpus.vocab) > RAREST_SHOWN:
+        lines.append(("rarest", _rarest(corpus)))
+    if summary["newlines"] == "normalize" and (summary["crlf"] or summary["cr"]):
+        cr = f" and {summary['cr']:,} CR" if summary["cr"] else ""
+        lines.append(("endings", f"{summary['crlf']:,} CRLF{cr} converted to LF"))
+    lines.append(("windows", f"{summary['windows_per_epoch']:,} of 100 x 100 characters per epoch"))
+    advice = advise_on_size(summary["parameters"], len(corpus))
+    lines.append(("advice", f"with the default model, {advice.message}"))
+    lines.append(("wrote", summary["output"]))
+    return lines
+
+
+def _symbols(characters: str) -> str:
+    shown = " ".join(_symbol(character) for character in characters[:MAX_SYMBOLS_SHOWN])
+    more = len(characters) - MAX_SYMBOLS_SHOWN
+    return f"{shown} … and {more:,} more" if more > 0 else shown
+
+
+def _symbol(character: str) -> str:
+    return {"\n": "\\n", "\t": "\\t", " ": "␣"}.get(character, character)
+
+
+def _rarest(corpus: "Corpus") -> str:
+    shown = []
+    for index in corpus.counts_V.argsort(kind="stable")[:RAREST_SHOWN].tolist():
+        character = corpus.vocab.characters[index]
+        name = f"{_symbol(character)} U+{ord(character):04X}"
+        shown.append(f"{name} {int(corpus.counts_V[index]):,}x")
+    return ", ".join(shown)
