@@ -9,9 +9,10 @@ from pathlib import Path
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, NotFoundError, TextError
 from charrnn_cli.storage.atomic import sweep_temporaries
+from charrnn_cli.storage.opening import CHUNK_BYTES
 from charrnn_cli.storage.paths import corpora_directory, make_directory
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
-from charrnn_cli.text.decoding import CHUNK_BYTES, decompressed, open_text
+from charrnn_cli.text.decoding import decompressed, open_text
 from charrnn_cli.text.documents import Gathered, gather_documents
 from charrnn_cli.text.encoding import check_not_encoded, encode_documents, is_encoded, num_bytes
 from charrnn_cli.text.vocab import Vocab

@@ -63,7 +63,7 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
     ("replacement characters", "\ufffd".encode() * 3, "", (3, 1)),
     ("broken, replaced", b"\xff" * 50, "--errors replace", (50, 1)),
     ("broken, left out", b"\xff" * 50, "--errors ignore", "empty"),
-    ("shift_jis", "吾輩は猫である".encode("shift_jis"), "", "it looks like shift_jis"),
+    ("shift_jis", "吾輩は猫である".encode("shift_jis"), "", "the text looks like shift_jis"),
     ("shift_jis, named", "吾輩は猫".encode("shift_jis"), "--encoding shift_jis", (4, 4)),
     ("gb18030, named", "红楼梦".encode("gb18030"), "--encoding gb18030", (3, 3)),
     ("wide letters", "ＡＢ".encode(), "--normalize nfkc", (2, 2)),

@@ -1,6 +1,7 @@
 """Decoding, strictly and in pieces of any size."""
 
 import codecs
+import gzip
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import TextError
 from charrnn_cli.text import decoding
-from charrnn_cli.text.decoding import read_pieces
+from charrnn_cli.text.decoding import decode_text, read_pieces, read_text
 from charrnn_cli.text.facts import TextFacts
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -97,3 +98,22 @@ def test_utf8_signature_is_not_doubled(tmp_path: Path) -> None:
     path = tmp_path / "mark"
     path.write_bytes(codecs.BOM_UTF8)
     assert read(path)[0] == ""
+
+
+def test_bytes_are_decoded_as_a_file_is(tmp_path: Path) -> None:
+    """The bytes of a text and a file that holds them give the same text, also if compressed."""
+    data = codecs.BOM_UTF16_LE + "a\r\nñ\r".encode("utf-16-le")
+    path = tmp_path / "text"
+    for content in (data, gzip.compress(data)):
+        path.write_bytes(content)
+        assert decode_text(content, "the prime", TextOptions()) == "a\nñ\n"
+        assert read_text(path, TextOptions()) == "a\nñ\n"
+
+
+def test_errors_in_bytes_name_the_text() -> None:
+    """Bytes that cannot be decoded or decompressed raise an error with the text's name."""
+    with pytest.raises(TextError) as caught:
+        decode_text(b"ab\xff", "the prime", TextOptions())
+    assert caught.value.message == "the prime is not valid utf-8: 0xff at byte 2 (line 1)"
+    with pytest.raises(TextError, match="the prime is a damaged gzip file: "):
+        decode_text(gzip.compress(b"abc" * 50)[:-9], "the prime", TextOptions())
