@@ -2,15 +2,13 @@
 
 import codecs
 import contextlib
-import functools
 import gzip
 import io
 import os
-import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -19,6 +17,7 @@ from charrnn_cli.errors import CharrnnError, TextError
 from charrnn_cli.storage.digest import BackgroundDigest
 from charrnn_cli.storage.opening import CHUNK_BYTES, open_regular
 from charrnn_cli.text.facts import TextFacts
+from charrnn_cli.text.normal_forms import normalized
 
 # Longer marks first: the mark of UTF-32 starts with the mark of UTF-16.
 BYTE_ORDER_MARKS = (
@@ -109,7 +108,7 @@ def decompressed(raw: BinaryIO) -> BinaryIO:
 
 
 def _joined(pieces: Iterator[Piece]) -> str:
-    return "".join(_as_text(piece) for piece in pieces)
+    return "".join(map(_as_text, pieces))
 
 
 def _as_text(piece: Piece) -> str:
@@ -124,9 +123,9 @@ def _pieces(name: str, raw: BinaryIO, options: TextOptions, facts: TextFacts) ->
         case "none":
             return pieces
         case "nfc":
-            return _normalized(pieces, "NFC")
+            return normalized(map(_as_text, pieces), "NFC")
         case "nfkc":
-            return _normalized(pieces, "NFKC")
+            return normalized(map(_as_text, pieces), "NFKC")
 
 
 def _decoded(name: str, raw: BinaryIO, options: TextOptions, facts: TextFacts) -> Iterator[Piece]:
@@ -221,41 +220,6 @@ def _plain_characters(piece: str, facts: TextFacts) -> str:
     facts.crlf += crlf
     facts.cr += piece.count("\r") - crlf
     return piece.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _normalized(pieces: Iterator[Piece], form: Literal["NFC", "NFKC"]) -> Iterator[str]:
-    held = ""
-    for piece in pieces:
-        held += _as_text(piece)
-        cut = next(
-            (index for index in range(len(held) - 1, 0, -1) if _starts_afresh(held[index], form)), 0
-        )
-        if cut:
-            yield unicodedata.normalize(form, held[:cut])
-            held = held[cut:]
-    if held:
-        yield unicodedata.normalize(form, held)
-
-
-def _starts_afresh(character: str, form: Literal["NFC", "NFKC"]) -> bool:
-    """Whether a character is never composed with the character before it."""
-    if character < "\x80" or "\u4e00" <= character <= "\u9fff":
-        return True
-    first = unicodedata.normalize("NFD" if form == "NFC" else "NFKD", character)[0]
-    return not unicodedata.combining(first) and first not in _second_parts()
-
-
-@functools.cache
-def _second_parts() -> frozenset[str]:
-    """Characters of combining class 0 that compose with the one before; takes 0.1 s to find."""
-    decomposed = (unicodedata.decomposition(chr(code)).split() for code in range(0x110000))
-    seconds = {
-        chr(int(parts[1], 16))
-        for parts in decomposed
-        if len(parts) == 2 and not parts[0].startswith("<")
-    }
-    hangul = {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))}
-    return frozenset(seconds | hangul)
 
 
 def _undecodable(

@@ -63,8 +63,8 @@ def fitting_batch_size(corpus: Corpus, split: Split, config: TrainConfig) -> int
         windows = int(_windows_of(split.train, config.seq_len).sum())
         if not windows:
             raise TextError(
-                "no document has a second character to foretell",
-                hint="--separator '\\n' makes one text of them",
+                "every document is a single character, so there is nothing to predict",
+                hint="join the documents with --separator '\\n'",
             )
         return min(config.batch_size, windows)
     if split.train_characters < config.seq_len + 2:

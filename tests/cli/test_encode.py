@@ -78,7 +78,7 @@ def test_directories_and_vocabularies(charrnn: Charrnn, tmp_path: Path) -> None:
     assert (dropped["characters"], dropped["unseen"]) == (2, {" ": 1, "Ω": 1})
     extended = charrnn(*base, "y.safetensors", "--unknown", "extend")
     assert json.loads(extended.stdout)["vocabulary"].endswith(" Ω")
-    assert "not in the vocabulary before" in extended.stderr
+    assert "the vocabulary lacked 2 characters" in extended.stderr
     assert charrnn("encode", "other.txt", "--unknown", "skip").returncode == 2
     assert charrnn("encode", "other.txt", "--vocab", "nowhere").returncode == 2
 

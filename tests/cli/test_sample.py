@@ -176,7 +176,7 @@ def test_unknown_characters(charrnn: Charrnn) -> None:
     assert charrnn(*base, "--unknown", "skip").stdout.startswith("ab")
     assert charrnn(*base, "--unknown", "sometimes").returncode == 2
     curly = charrnn("sample", "--prime", "aÉ")
-    assert "it knows 'e' for 'É': use --unknown closest" in curly.stderr
+    assert "use --unknown closest to write 'e' for 'É'" in curly.stderr
     assert charrnn("sample", "--prime", "aÉ", "--unknown", "closest").stdout.startswith("ae")
 
 

@@ -121,7 +121,7 @@ def describe_corpus(corpus: "Corpus") -> list[tuple[str, str]]:
         from charrnn_cli.text.symbol_table import described_characters
 
         described = described_characters(unseen, facts.get("num_unseen"))
-        lines.append(("unseen", f"{described} not in the vocabulary before"))
+        lines.append(("unseen", f"the vocabulary lacked {described}"))
     skipped = facts.get("skipped", [])
     lines += [("skipped", f"{name} {why}") for name, why in skipped[:MOST_SKIPPED]]
     more = facts.get("num_skipped", len(skipped)) - MOST_SKIPPED
