@@ -42,7 +42,7 @@ def read_text(path: Path, options: TextOptions) -> str:
     return _joined(read_pieces(path, options, TextFacts()))
 
 
-def decode_text(data: bytes, name: str, options: TextOptions) -> str:
+def decode_bytes(data: bytes, options: TextOptions, name: str) -> str:
     """Decode the bytes of a whole text as `read_text` decodes a file.
 
     Error messages call the text `name`. Raises TextError.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import TextError
 from charrnn_cli.text import decoding
-from charrnn_cli.text.decoding import decode_text, read_pieces, read_text
+from charrnn_cli.text.decoding import decode_bytes, read_pieces, read_text
 from charrnn_cli.text.facts import TextFacts
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -106,14 +106,14 @@ def test_bytes_are_decoded_as_a_file_is(tmp_path: Path) -> None:
     path = tmp_path / "text"
     for content in (data, gzip.compress(data)):
         path.write_bytes(content)
-        assert decode_text(content, "the prime", TextOptions()) == "a\nñ\n"
+        assert decode_bytes(content, TextOptions(), "the prime") == "a\nñ\n"
         assert read_text(path, TextOptions()) == "a\nñ\n"
 
 
 def test_errors_in_bytes_name_the_text() -> None:
     """Bytes that cannot be decoded or decompressed raise an error with the text's name."""
     with pytest.raises(TextError) as caught:
-        decode_text(b"ab\xff", "the prime", TextOptions())
+        decode_bytes(b"ab\xff", TextOptions(), "the prime")
     assert caught.value.message == "the prime is not valid utf-8: 0xff at byte 2 (line 1)"
     with pytest.raises(TextError, match="the prime is a damaged gzip file: "):
-        decode_text(gzip.compress(b"abc" * 50)[:-9], "the prime", TextOptions())
+        decode_bytes(gzip.compress(b"abc" * 50)[:-9], TextOptions(), "the prime")
