@@ -10,12 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from charrnn_cli.config import TextOptions
+from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError
 from charrnn_cli.text import decoding
 from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.encoding import encode_text
+from charrnn_cli.text.normal_forms import Form
 from charrnn_cli.text.vocab import Vocab
 
 TEXTS = st.lists(st.text(st.sampled_from("ab\r\né漢😀"), max_size=12), min_size=1, max_size=5)
@@ -25,12 +26,12 @@ def encoded(
     tmp_path: Path,
     *paths: Path,
     vocab: Vocab | None = None,
-    unknown: str = "error",
+    unknown: Unknown = "error",
     **options: object,
 ) -> Corpus:
     output = tmp_path / "out.safetensors"
     output.unlink(missing_ok=True)
-    return encode_text(paths, output, TextOptions.from_json(options), vocab=vocab, unknown=unknown)  # type: ignore[arg-type]
+    return encode_text(paths, output, TextOptions.from_json(options), vocab=vocab, unknown=unknown)
 
 
 @given(TEXTS, st.sampled_from(["", "|", "\n--\n"]), st.integers(1, 5))
@@ -166,6 +167,7 @@ def test_bytes_that_cannot_be_decoded(tmp_path: Path, errors: str, expected: str
     assert "".join(encoded(tmp_path, path, errors=errors).text()) == expected
 
 
+FORMS: dict[str, Form] = {"nfc": "NFC", "nfkc": "NFKC"}
 # Also characters of combining class 0 that compose with the one before: Hangul, Bengali, and a
 # half-width voiced mark.
 COMPOSED = "ae\u0301\u0308漢\ufb01\uff21\u1100\u1161\u11a8かﾊﾞ\u3099\u09c7\u09be\n"
@@ -179,9 +181,9 @@ def test_normal_forms(tmp_path: Path, text: str, chunk: int) -> None:
     path.write_bytes(text.encode())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoding, "CHUNK_BYTES", chunk)
-        for form in ("nfc", "nfkc"):
-            corpus = encoded(tmp_path, path, normalize=form)
-            assert "".join(corpus.text()) == unicodedata.normalize(form.upper(), text)  # type: ignore[arg-type]
+        for option, form in FORMS.items():
+            corpus = encoded(tmp_path, path, normalize=option)
+            assert "".join(corpus.text()) == unicodedata.normalize(form, text)
 
 
 def test_rare_characters_become_one(tmp_path: Path) -> None:
