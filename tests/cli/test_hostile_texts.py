@@ -287,9 +287,12 @@ def test_errors_in_standard_input(charrnn: Charrnn, tmp_path: Path) -> None:
         "error: standard input is not valid utf-8: 0xff at byte 2 (line 1)\n"
         "hint: name the text's encoding, for example --encoding latin-1 or cp1252\n"
     )
+    error = "error: " + CUT_GZIP.replace("text", "standard input", 1) + "\n"
     damaged = pipe("printf abc | gzip | head -c 15 | charrnn encode -", tmp_path)
-    assert (damaged.returncode, damaged.stdout) == (2, "")
-    assert damaged.stderr == f"error: {CUT_GZIP}\n".replace("text", "standard input", 1)
+    assert (damaged.returncode, damaged.stdout, damaged.stderr) == (2, "", error)
+    training = pipe("printf abc | gzip | head -c 15 | charrnn train -", tmp_path)
+    assert (training.returncode, training.stdout) == (2, "")
+    assert training.stderr.endswith(error)
 
 
 def test_waiting_for_standard_input_can_be_interrupted(home: Path, tmp_path: Path) -> None:

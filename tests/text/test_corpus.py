@@ -217,6 +217,7 @@ def test_a_wrong_header_is_refused(tmp_path: Path, metadata: dict[str, object]) 
         ("counts", TensorSpec("U64", (2,))),
         ("counts", TensorSpec("U32", (1,))),
         ("documents", TensorSpec("U8", (1,))),
+        ("documents", TensorSpec("U64", (1, 1))),
         ("more", TensorSpec("U8", (1,))),
     ],
     ids=str,
