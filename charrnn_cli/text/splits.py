@@ -47,8 +47,8 @@ class Split:
     def cut_at(self, starts: Sequence[int]) -> "Split":
         """Cut every span where a document starts, at the offsets `starts`.
 
-        No character precedes the first one of a document, so that one cannot be predicted: it is
-        dropped from `val`, and so are parts of a document with nothing to predict.
+        Nothing precedes the first character of a document, so it cannot be predicted: it is left
+        out of `val`. Spans in which nothing is left to predict are dropped.
         """
         firsts = set(starts)
         val = ((start + (start in firsts), stop) for start, stop in _cut(self.val, starts))

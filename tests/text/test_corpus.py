@@ -133,7 +133,7 @@ def test_a_truncated_file_is_noticed_while_it_is_read(tmp_path: Path, story: Pat
 
 
 def test_encoded_files_are_recognized(tmp_path: Path, story: Path) -> None:
-    """An encoded file is told from a text, and is opened instead of encoded."""
+    """An encoded file is recognized, and is opened instead of encoded again."""
     output = tmp_path / "out.safetensors"
     encode_text(story, output)
     assert is_encoded(output)
