@@ -9,6 +9,8 @@ from typing import BinaryIO
 
 from charrnn_cli.errors import FileFormatError, NotFoundError, StorageError
 
+CHUNK_BYTES = 1 << 20  # bytes to read from a file at a time
+
 
 @contextlib.contextmanager
 def open_regular(path: Path) -> Iterator[BinaryIO]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from charrnn_cli.errors import FileFormatError, StorageError
-from charrnn_cli.storage.opening import open_regular
+from charrnn_cli.storage.opening import CHUNK_BYTES, open_regular
 
 FORMAT = 1
 METADATA_KEY = "charrnn"
@@ -26,7 +26,6 @@ MAX_HEADER_BYTES = 4 << 20
 MAX_TENSORS = 4096
 MAX_DIMS = 4
 MAX_ELEMENTS = 1 << 44
-CHUNK_BYTES = 1 << 20
 
 ITEM_BYTES = {"F32": 4, "U8": 1, "U16": 2, "U32": 4, "U64": 8}
 DIGEST_FIELD = b'\\"header_sha256\\":\\"'  # as it stands in JSON within JSON

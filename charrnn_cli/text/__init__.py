@@ -1,4 +1,4 @@
-"""From files to ids; knows no model.
+"""From text files to ids.
 
-Imports numpy, storage and the ground.
+Imports numpy, storage and the modules of charrnn_cli itself; nothing about models.
 """

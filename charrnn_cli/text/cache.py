@@ -1,4 +1,4 @@
-"""Encoded texts that were met before, by their content."""
+"""A cache of encoded texts, keyed by their content and options."""
 
 import contextlib
 import hashlib
@@ -9,14 +9,15 @@ from pathlib import Path
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, NotFoundError, TextError
 from charrnn_cli.storage.atomic import sweep_temporaries
+from charrnn_cli.storage.opening import CHUNK_BYTES
 from charrnn_cli.storage.paths import corpora_directory, make_directory
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
-from charrnn_cli.text.decoding import CHUNK_BYTES, decompressed, open_text
+from charrnn_cli.text.decoding import decompressed, open_text
 from charrnn_cli.text.documents import Gathered, gather_documents
 from charrnn_cli.text.encoding import check_not_encoded, encode_documents, is_encoded, num_bytes
 from charrnn_cli.text.vocab import Vocab
 
-DAY = 86_400.0  # seconds
+STALE_AFTER = 86_400.0  # seconds without a write, after which a temporary file is deleted
 
 
 def cached_corpus(
@@ -27,9 +28,11 @@ def cached_corpus(
     unknown: Unknown = "error",
     progress: ProgressCallback = no_progress,
 ) -> Corpus:
-    """The encoded text from the cache, which is keyed by content and options; encoded now where it is missing.
+    """Open the encoded text from the cache; encode it first if the cache lacks it.
 
-    One encoded file is opened as it is. Raises as `encode_text` does, and FileFormatError.
+    The arguments are those of `encode_text`. A single path to an encoded file is opened as it is,
+    and the other arguments are ignored. Raises TextError, UnknownCharacterError, ConfigError,
+    StorageError as `encode_text` does, and FileFormatError if the encoded file is damaged.
     """
     options = options or TextOptions()
     paths = [paths] if isinstance(paths, Path) else paths
@@ -37,7 +40,7 @@ def cached_corpus(
         return Corpus.open(paths[0])
     check_not_encoded(paths)
     directory = make_directory(corpora_directory())
-    sweep_temporaries(directory, idle=DAY)
+    sweep_temporaries(directory, idle=STALE_AFTER)
     with gather_documents(paths, options.include, progress) as found:
         digests = _digests(found, progress)
         documents = [(each.name, each.optional, digests[each.path]) for each in found.documents]
@@ -50,7 +53,7 @@ def cached_corpus(
             return Corpus.open(cached)
         except NotFoundError:
             pass
-        except FileFormatError:  # damaged: it is made again
+        except FileFormatError:  # damaged: encode the text again
             with contextlib.suppress(OSError):
                 cached.unlink(missing_ok=True)
         try:
@@ -60,13 +63,13 @@ def cached_corpus(
 
 
 def _digests(found: Gathered, progress: ProgressCallback) -> dict[Path, str]:
-    """Of each file's bytes, decompressed, and what stands for one that cannot be read."""
+    """Return the SHA-256 of each file's decompressed bytes; `unreadable` for skipped files."""
     total = num_bytes(found)
     done, digests = 0, {}
     for document in found.documents:
         digest = hashlib.sha256()
         try:
-            with open_text(document.path) as raw:
+            with open_text(document.path, document.title) as raw:
                 file = decompressed(raw)
                 while chunk := file.read(CHUNK_BYTES):
                     digest.update(chunk)

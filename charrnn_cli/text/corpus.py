@@ -1,10 +1,15 @@
-"""A text as integers on disk, read by windows."""
+"""An encoded text: any stretch of its ids, read from a file or from memory.
+
+The tensors of an encoded text: `ids` (N), U8, U16 or U32; `vocabulary` (V), U32, the code point of
+each id; `counts` (V), U64, how often each id occurs; and, if there is more than one document,
+`documents` (D), U64, the first character of each.
+"""
 
 import os
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,29 +17,76 @@ import numpy.typing as npt
 from charrnn_cli.errors import FileFormatError, StorageError
 from charrnn_cli.storage.opening import open_regular
 from charrnn_cli.storage.tensor_writer import tensors_digest
-from charrnn_cli.storage.tensorfile import TensorSpec, read_open_header, verify_tensors
+from charrnn_cli.storage.tensorfile import (
+    ITEM_BYTES,
+    Header,
+    TensorSpec,
+    read_open_header,
+    verify_tensors,
+)
 from charrnn_cli.text.vocab import Vocab
 
 # N characters of the text · V vocabulary · D documents
 
 CORPUS_KIND = "corpus"
+CHUNK_CHARACTERS = 1 << 20  # to read from a corpus at a time: at most 4 MB
 DTYPES: dict[str, np.dtype[np.unsignedinteger[Any]]] = {
     "U8": np.dtype("u1"),
     "U16": np.dtype("<u2"),
     "U32": np.dtype("<u4"),
 }
+_TENSOR_DTYPES = {
+    "ids": tuple(DTYPES),
+    "vocabulary": ("U32",),
+    "counts": ("U64",),
+    "documents": ("U64",),
+}
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 ProgressCallback = Callable[[int, int], None]
-"""Called often with what is done and what there is in all; what it raises ends the work, nothing left half made."""
+"""Called often with the bytes done and the total; an exception that it raises ends the work, and no
+partial file is left."""
+
+
+class Field(NamedTuple):
+    """A key of an encoded text's header."""
+
+    type: type
+    meaning: str
+    required: bool = False
+
+
+HEADER_FIELDS = {
+    "name": Field(str, "name of the text: its file name without the suffix", required=True),
+    "characters": Field(int, "number of characters, N", required=True),
+    "vocabulary_size": Field(int, "number of different characters, V"),
+    "documents": Field(int, "number of documents, D"),
+    "source_sha256": Field(str, "SHA-256 of the only file, or of the files' joined hex digests"),
+    "encoding": Field(str, "encodings of the files, separated by commas"),
+    "byte_order_mark": Field(bool, "whether a file starts with a byte order mark"),
+    "newlines": Field(str, "the option --newlines: normalize or keep"),
+    "crlf": Field(int, "number of \\r\\n that became \\n"),
+    "cr": Field(int, "number of lone \\r that became \\n"),
+    "separator": Field(str, "text between two documents; may be empty"),
+    "unseen": Field(dict, "counts of up to 1,000 characters that the given vocabulary lacked"),
+    "num_unseen": Field(int, "number of all such characters"),
+    "skipped": Field(list, "up to 1,000 files that were left out, each as [name, reason]"),
+    "num_skipped": Field(int, "number of all such files"),
+}
+"""The header of an encoded text, besides the keys that every file has."""
 
 
 def no_progress(done: int, total: int) -> None:
-    """For whoever does not ask."""
+    """Ignore progress."""
 
 
 class Corpus:
-    """An encoded text. `read` returns any stretch of its ids; the text is never held whole unless it came so."""
+    """An encoded text with its vocabulary; a corpus from a file is never held in memory as a whole.
+
+    `counts_V` is how often each id occurs, (V,). `read(start, stop)` returns the ids of a stretch.
+    `metadata` holds `HEADER_FIELDS` and `tensors_sha256`; `name`, `characters` and `tensors_sha256`
+    are required. `starts` is the offset of each document's first character, (D,).
+    """
 
     def __init__(
         self,
@@ -48,38 +100,11 @@ class Corpus:
         self.counts_V = counts_V
         self.metadata = metadata
         self.starts = tuple(starts)
-        """The first character of each document."""
         self._read = read
-
-    def __len__(self) -> int:
-        return int(self.metadata["characters"])
-
-    @property
-    def name(self) -> str:
-        """The text's name: its file name without the suffix."""
-        return str(self.metadata["name"])
-
-    @property
-    def sha256(self) -> str:
-        """Of ids and vocabulary: equal for equal text, whatever file it came from."""
-        return str(self.metadata["tensors_sha256"])
-
-    def read(self, start: int, stop: int) -> Ids:
-        """Ids of the characters from `start` to `stop`, shape (stop - start,)."""
-        if not 0 <= start <= stop <= len(self):
-            raise IndexError(f"characters {start} to {stop} of {len(self)}")
-        return self._read(start, stop)
-
-    def text(self) -> Iterator[str]:
-        """The text again, in pieces."""
-        code_points_V = np.frombuffer(self.vocab.to_code_points(), "<u4")
-        for start in range(0, len(self), 1 << 18):
-            ids = self.read(start, min(start + (1 << 18), len(self)))
-            yield code_points_V[ids].tobytes().decode("utf-32-le")
 
     @classmethod
     def from_text(cls, text: str, name: str = "text") -> Self:
-        """A corpus in memory, of a text in memory."""
+        """Encode a text in memory, as one document."""
         vocab = Vocab.from_text(text)
         ids_N = np.array(vocab.encode(text), dtype=DTYPES[ids_dtype(len(vocab))])
         counts_V = np.bincount(ids_N, minlength=len(vocab)).astype(np.uint64)
@@ -97,78 +122,128 @@ class Corpus:
             {"name": name, "characters": len(text), "tensors_sha256": digest},
         )
 
-    @property
-    def separator(self) -> str:
-        """What stands between two documents; empty where the model is to start afresh with each."""
-        return str(self.metadata.get("separator", ""))
-
     @classmethod
     def open(cls, path: Path, *, verify: bool = True) -> Self:
-        """Open an encoded file, its digests checked in one pass: not needed for who has just written it.
+        """Open an encoded file, which stays open as long as the corpus lives.
 
-        Raises FileFormatError, StorageError.
+        `verify` checks the digest of the tensors, which reads the whole file once. Raises
+        NotFoundError, FileFormatError, StorageError.
         """
         with open_regular(path) as file:
             header = read_open_header(file, path)
-            specs = header.tensors
-            num_characters = header.metadata.get("characters")
-            if (
-                header.kind != CORPUS_KIND
-                or set(specs) - {"documents"} != {"ids", "vocabulary", "counts"}
-                or specs["ids"].dtype not in DTYPES
-                or specs["ids"].shape != (num_characters,)
-                or (specs["vocabulary"].dtype, specs["counts"].dtype) != ("U32", "U64")
-                or (
-                    "documents" in specs
-                    and (specs["documents"].dtype, len(specs["documents"].shape)) != ("U64", 1)
-                )
-                or specs["vocabulary"].shape != specs["counts"].shape
-                or type(header.metadata.get("name")) is not str
-            ):
+            if not _is_corpus(header):
                 raise FileFormatError(
                     f"{path} is not an encoded text", hint="make one with `charrnn encode TEXT`"
                 )
             if verify:
                 verify_tensors(file, header, path)
-            descriptor = os.dup(file.fileno())
-
-        def pread(name: str, start: int, stop: int) -> bytes:
-            spec = specs[name]
-            item = spec.num_bytes // spec.shape[0] if spec.shape[0] else 0
-            try:
-                data = os.pread(descriptor, (stop - start) * item, spec.start + start * item)
-            except OSError as error:
-                raise StorageError(f"cannot read {path}: {error.strerror}") from error
-            if len(data) != (stop - start) * item:
-                raise FileFormatError(f"{path} was cut off while it was read")
-            return data
-
-        dtype = DTYPES[specs["ids"].dtype]
-        num_symbols = specs["vocabulary"].shape[0]
-        starts = [0]
-        if "documents" in specs:
-            starts = np.frombuffer(
-                pread("documents", 0, *specs["documents"].shape), np.uint64
-            ).tolist()
-            if not starts or starts[0] or starts != sorted(starts) or starts[-1] > num_characters:
-                raise FileFormatError(f"{path} has documents that do not follow each other")
-        corpus = cls(
-            Vocab.from_code_points(pread("vocabulary", 0, num_symbols)),
-            np.frombuffer(pread("counts", 0, num_symbols), np.uint64),
-            lambda start, stop: np.frombuffer(pread("ids", start, stop), dtype),
+            tensors = _OpenTensors(path, os.dup(file.fileno()), header.tensors)
+        return cls(
+            Vocab.from_code_points(tensors.read_whole("vocabulary")),
+            np.frombuffer(tensors.read_whole("counts"), np.uint64),
+            tensors.read_ids,
             header.metadata,
-            starts,
+            _document_starts(tensors, header, path),
         )
-        weakref.finalize(corpus, os.close, descriptor)
-        return corpus
+
+    def __len__(self) -> int:
+        """Number of characters, N."""
+        return int(self.metadata["characters"])
+
+    @property
+    def name(self) -> str:
+        """Name of the text: its file name without the suffix."""
+        return str(self.metadata["name"])
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of all tensors: equal for equal texts, whatever files they came from."""
+        return str(self.metadata["tensors_sha256"])
+
+    @property
+    def separator(self) -> str:
+        """Text between two documents; empty if the model restarts with each document."""
+        return str(self.metadata.get("separator", ""))
+
+    def read(self, start: int, stop: int) -> Ids:
+        """Return the ids of the characters from `start` to `stop`, (stop - start,).
+
+        Raises IndexError outside the text, StorageError, and FileFormatError if the file has been
+        cut off since it was opened.
+        """
+        if not 0 <= start <= stop <= len(self):
+            raise IndexError(f"characters {start} to {stop} of {len(self)}")
+        return self._read(start, stop)
+
+    def text(self) -> Iterator[str]:
+        """Decode the text, in pieces of up to a million characters. Raises as `read` does."""
+        code_points_V = np.frombuffer(self.vocab.to_code_points(), "<u4")
+        for start in range(0, len(self), CHUNK_CHARACTERS):
+            ids = self.read(start, min(start + CHUNK_CHARACTERS, len(self)))
+            yield code_points_V[ids].tobytes().decode("utf-32-le")
+
+
+class _OpenTensors:
+    """Reads stretches of one-dimensional tensors, without a shared position in the file."""
+
+    def __init__(self, path: Path, descriptor: int, specs: Mapping[str, TensorSpec]) -> None:
+        self._path, self._descriptor, self._specs = path, descriptor, specs
+        self._ids_dtype = DTYPES[specs["ids"].dtype]
+        weakref.finalize(self, os.close, descriptor)
+
+    def read_ids(self, start: int, stop: int) -> Ids:
+        return np.frombuffer(self._read("ids", start, stop), self._ids_dtype)
+
+    def read_whole(self, name: str) -> bytes:
+        return self._read(name, 0, *self._specs[name].shape)
+
+    def _read(self, name: str, start: int, stop: int) -> bytes:
+        spec = self._specs[name]
+        item = ITEM_BYTES[spec.dtype]
+        count = (stop - start) * item
+        try:
+            data = os.pread(self._descriptor, count, spec.start + start * item)
+        except OSError as error:
+            raise StorageError(f"cannot read {self._path}: {error.strerror}") from error
+        if len(data) != count:
+            raise FileFormatError(f"{self._path} was cut off while it was read")
+        return data
+
+
+def _is_corpus(header: Header) -> bool:
+    specs, metadata = header.tensors, header.metadata
+    return (
+        header.kind == CORPUS_KIND
+        and all(
+            type(metadata[key]) is field.type if key in metadata else not field.required
+            for key, field in HEADER_FIELDS.items()
+        )
+        and _TENSOR_DTYPES.keys() - specs.keys() <= {"documents"}
+        and all(
+            spec.dtype in _TENSOR_DTYPES.get(name, ()) and len(spec.shape) == 1
+            for name, spec in specs.items()
+        )
+        and specs["ids"].shape == (metadata["characters"],)
+        and specs["vocabulary"].shape == specs["counts"].shape
+    )
+
+
+def _document_starts(tensors: _OpenTensors, header: Header, path: Path) -> Sequence[int]:
+    if "documents" not in header.tensors:
+        return (0,)
+    starts: list[int] = np.frombuffer(tensors.read_whole("documents"), np.uint64).tolist()
+    last = header.metadata["characters"]
+    if not starts or starts[0] != 0 or starts != sorted(starts) or starts[-1] > last:
+        raise FileFormatError(f"{path} is damaged: its documents are out of order")
+    return starts
 
 
 def corpus_specs(
-    dtype: str, num_characters: int, vocabulary_size: int, num_documents: int
+    ids_dtype: str, num_characters: int, vocabulary_size: int, num_documents: int
 ) -> dict[str, TensorSpec]:
-    """The tensors of an encoded text; where one document is all, nothing says where it starts."""
+    """Describe the tensors of an encoded text; a single document needs no `documents`."""
     specs = {
-        "ids": TensorSpec(dtype, (num_characters,)),
+        "ids": TensorSpec(ids_dtype, (num_characters,)),
         "vocabulary": TensorSpec("U32", (vocabulary_size,)),
         "counts": TensorSpec("U64", (vocabulary_size,)),
     }
@@ -176,5 +251,5 @@ def corpus_specs(
 
 
 def ids_dtype(vocabulary_size: int) -> str:
-    """The smallest that holds every id."""
+    """Return the smallest type that holds every id."""
     return "U8" if vocabulary_size <= 1 << 8 else "U16" if vocabulary_size <= 1 << 16 else "U32"

@@ -1,4 +1,4 @@
-"""Which files make up a text: files, directories, and what comes in through standard input."""
+"""Which files make up a text: named files, files of directories, and standard input."""
 
 import contextlib
 import fnmatch
@@ -12,20 +12,23 @@ from typing import TYPE_CHECKING, cast
 
 from charrnn_cli.errors import StorageError, TextError
 from charrnn_cli.storage.atomic import scratch_file
+from charrnn_cli.storage.opening import CHUNK_BYTES
 from charrnn_cli.storage.paths import corpora_directory, make_directory
 from charrnn_cli.storage.source import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from io import BufferedReader
 
-CHUNK_BYTES = 1 << 20
-POLL_INTERVAL = 0.2  # seconds between looks whether to go on waiting for standard input
+POLL_INTERVAL = 0.2  # seconds between calls of `waiting` while standard input is silent
 _FROM_STANDARD_INPUT = "standard input"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file. An optional one, met in a directory, is left out with a word where it cannot be read."""
+    """A file of a text.
+
+    An optional one, from a directory, is skipped and reported if it cannot be read.
+    """
 
     path: Path
     name: str
@@ -33,23 +36,23 @@ class Document:
 
     @property
     def title(self) -> str:
-        """For messages."""
+        """Name for messages."""
         return self.name if self.name == _FROM_STANDARD_INPUT else str(self.path)
 
 
 @dataclass(slots=True)
 class Gathered:
-    """The documents of a text, in their order."""
+    """The documents of a text, in order."""
 
     name: str
-    """The text's."""
+    """Name of the text."""
     documents: list[Document]
     skipped: list[tuple[str, str]] = field(default_factory=list)
-    """Files of directories that were left out, and why; more may follow while they are read."""
+    """Skipped files of directories, each with a reason; reading the documents may add more."""
 
     @property
     def title(self) -> str:
-        """For messages: the only file's path, or the text's name."""
+        """Name for messages: the path of the only file, or the name of the text."""
         return self.documents[0].title if len(self.documents) == 1 else f"the text {self.name!r}"
 
 
@@ -57,12 +60,12 @@ class Gathered:
 def gather_documents(
     paths: Sequence[Path], include: str, waiting: Callable[[int, int], None]
 ) -> Iterator[Gathered]:
-    """The files that are named, those of directories sorted by path; standard input is kept in a file meanwhile.
+    """Yield the documents of named files, directories and standard input (`-`).
 
-    `waiting` is called often while it comes in, and may raise.
-
-    From a directory come the regular files whose name or path in it matches `include`, hidden ones left out;
-    links to directories are not followed. Raises TextError.
+    A directory gives its regular files, sorted by path, whose name or path inside it matches the
+    glob `include`; hidden files are left out, and links to directories are not followed. Standard
+    input is copied to a file for the duration of the `with` block; meanwhile `waiting` is called
+    often, and an exception that it raises ends the wait. Raises TextError, StorageError.
     """
     with contextlib.ExitStack() as stack:
         found = Gathered(text_name(paths[0]), [])
@@ -76,7 +79,7 @@ def gather_documents(
                 if len(found.documents) == before:
                     raise TextError(
                         f"no file in {path} matches {include!r}",
-                        hint="--include '*.txt' names others",
+                        hint="choose files with --include, for example --include '*.txt'",
                     )
             else:
                 found.documents.append(Document(path, _printable(path.name)))
@@ -84,7 +87,7 @@ def gather_documents(
 
 
 def text_name(path: Path) -> str:
-    """What a text is called: its file's name without what follows a dot, or its directory's."""
+    """Name a text after its directory, or after its file up to the first dot."""
     if path == STANDARD_INPUT:
         return "stdin"
     name = path.name or path.resolve().name
@@ -93,12 +96,12 @@ def text_name(path: Path) -> str:
 
 
 def _printable(name: str) -> str:
-    """A file's name as text; bytes that are none are written as numbers."""
+    """Escape the bytes of a file name that are not valid text."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _walk(root: Path, include: str, found: Gathered) -> None:
-    # No recursion: a directory may be deeper than Python's stack.
+    # Not recursive: directories can be nested deeper than Python's recursion limit.
     waiting = [root]
     files: list[Path] = []
     while waiting:
@@ -120,9 +123,9 @@ def _walk(root: Path, include: str, found: Gathered) -> None:
                 try:
                     if entry.is_file():
                         files.append(Path(entry.path))
-                    elif not entry.is_dir():  # else a link to a directory
+                    elif not entry.is_dir():  # a link to a directory is left out silently
                         found.skipped.append((name, "is not a regular file"))
-                except OSError as error:  # a link in a circle, or to where nobody may look
+                except OSError as error:  # a circular link, or no permission
                     found.skipped.append((name, f"cannot be read: {error.strerror}"))
     names = ((path, _printable(str(path.relative_to(root)))) for path in sorted(files))
     found.documents += [Document(path, name, optional=True) for path, name in names]
@@ -134,11 +137,11 @@ def _matches(path: PurePath, include: str) -> bool:
 
 @contextlib.contextmanager
 def _standard_input(waiting: Callable[[int, int], None]) -> Iterator[Path]:
-    """Its bytes as a file, since a text is read twice."""
+    """Copy standard input to a file, because a text is read twice."""
     if sys.stdin.isatty():
         raise TextError(
-            "nothing comes in through standard input",
-            hint="for example: cat *.txt | charrnn train -",
+            "standard input is a terminal, not a text",
+            hint="pipe a text into it: cat *.txt | charrnn train -",
         )
     directory = make_directory(corpora_directory())
     with contextlib.ExitStack() as stack:
@@ -149,15 +152,15 @@ def _standard_input(waiting: Callable[[int, int], None]) -> Iterator[Path]:
             file.flush()
         except OSError as error:
             raise StorageError(
-                f"cannot keep standard input in {directory}: {error.strerror}"
+                f"cannot copy standard input to {directory}: {error.strerror}"
             ) from error
         yield path
 
 
 def _next_chunk(waiting: Callable[[int, int], None]) -> bytes:
-    """Bytes of standard input; empty at its end."""
+    """Read some bytes of standard input; none at its end."""
     source = sys.stdin.buffer
-    with contextlib.suppress(OSError, ValueError):  # a system that waits for sockets alone
+    with contextlib.suppress(OSError, ValueError):  # on Windows, select takes only sockets
         while not select.select([source], [], [], POLL_INTERVAL)[0]:
             waiting(0, 1)
     waiting(0, 1)

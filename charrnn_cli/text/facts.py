@@ -1,4 +1,4 @@
-"""How files become one text: the options, and what was met while reading."""
+"""What is known about the files of a text once they have been read."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -6,27 +6,29 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class TextFacts:
-    """What was met while reading; complete once all was read to its end."""
+    """Facts about one file or several; complete once all of them were read to their ends."""
 
     num_bytes: int = 0
-    """Of the files, compressed where they are."""
+    """Size of the files, before decompression."""
     encodings: list[str] = field(default_factory=list)
-    """Different ones, in the order in which they were met."""
+    """Different encodings, in the order in which they were met."""
     byte_order_mark: bool = False
+    """Whether a file starts with a byte order mark."""
     crlf: int = 0
-    """Windows line ends, `\\r\\n`, that became `\\n`."""
+    """Number of `\\r\\n` (Windows line ends) that became `\\n`."""
     cr: int = 0
-    """Lone `\\r` that became `\\n`."""
+    """Number of lone `\\r` that became `\\n`."""
     digests: list[str] = field(default_factory=list)
-    """SHA-256 of each file's bytes, decompressed."""
+    """SHA-256 of each file's decompressed bytes, in hexadecimal."""
 
     @property
     def encoding(self) -> str:
+        """Names of the encodings, separated by commas."""
         return ", ".join(self.encodings)
 
     @property
     def sha256(self) -> str:
-        """Of one file's bytes; of several, of their digests."""
+        """SHA-256 of the only file; of several files, SHA-256 of their joined digests."""
         return (
             self.digests[0]
             if len(self.digests) == 1
@@ -34,7 +36,7 @@ class TextFacts:
         )
 
     def add(self, other: "TextFacts") -> None:
-        """Take over what was met in one more file."""
+        """Add the facts about one more file."""
         self.num_bytes += other.num_bytes
         self.encodings += [
             encoding for encoding in other.encodings if encoding not in self.encodings

@@ -1,4 +1,4 @@
-"""Several spans side by side, as inputs and targets."""
+"""Several spans of a text side by side, as inputs and targets."""
 
 from collections.abc import Sequence
 
@@ -7,20 +7,22 @@ import numpy.typing as npt
 
 from charrnn_cli.text.corpus import Corpus
 
-Span = tuple[int, int]
-"""Characters from start to stop."""
+# T time · R rows
 
+Span = tuple[int, int]
+"""Characters of a text from start to stop."""
 
 IGNORED = -100
-"""Target of positions behind a shorter row's end, as torch's cross entropy skips it."""
+"""Target after the end of a shorter row; torch's cross entropy ignores this value by default."""
 
 
 def row_windows(
     corpus: Corpus, rows: Sequence[Span], start: int, length: int
 ) -> npt.NDArray[np.int64]:
-    """Columns `start` to `start + length` of several rows side by side: (2, length, R), inputs and targets.
+    """Return inputs and targets of R rows, (2, length, R), from offset `start` of each row.
 
-    Every character of a row is a target once; the first one's input is the character before the row.
+    Every character of a row is a target once; the input for the first one is the character before
+    the row, so no row may start at character 0. Raises as `Corpus.read` does.
     """
     both_TR = np.empty((2, length, len(rows)), np.int64)
     both_TR[0], both_TR[1] = 0, IGNORED

@@ -1,4 +1,4 @@
-"""What stands closest to a character that a model does not know: curly and straight quotes, accents, forms."""
+"""The nearest known characters: for quotes, dashes, spaces, accents, cases and widths."""
 
 import unicodedata
 from collections.abc import Container, Iterator
@@ -22,7 +22,7 @@ _ELLIPSES = {"…": "...", "⋯": "..."}
 
 
 def closest(character: str, known: Container[str]) -> str | None:
-    """The known text that is most like a character; None where nothing is."""
+    """Return the known text most like a character, one character or more; None if there is none."""
     for candidate in _candidates(character):
         if candidate and candidate != character and all(part in known for part in candidate):
             return candidate
@@ -30,9 +30,9 @@ def closest(character: str, known: Container[str]) -> str | None:
 
 
 def closest_text(text: str, known: Container[str]) -> str:
-    """A text in the form, composed or decomposed, that leaves the least unknown, each unknown character replaced.
+    """Replace each unknown character of a text by the known text most like it, if there is one.
 
-    What has nothing like it stays.
+    The text is first composed (NFC) or decomposed (NFD) if that leaves fewer unknown characters.
     """
     forms = [text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))]
     best = min(forms, key=lambda form: sum(character not in known for character in form))

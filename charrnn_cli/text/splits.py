@@ -1,4 +1,4 @@
-"""Which stretches of a text are trained on and which are held out, and the windows of each."""
+"""Which stretches of a text are for training and which for validation."""
 
 import itertools
 from bisect import bisect_left, bisect_right
@@ -10,41 +10,45 @@ import numpy.typing as npt
 
 from charrnn_cli.config import TrainConfig, ValSplit
 from charrnn_cli.errors import TextError
-from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.corpus import CHUNK_CHARACTERS, Corpus
 from charrnn_cli.text.rows import Span
 
-# B batch rows · T time · R validation rows · N characters
+# V vocabulary
 
-MAX_TAIL = 500_000  # characters; a larger tail costs time and tells nothing more
-TAIL_ROWS = 20
-SPREAD_ROWS = 100
+MAX_TAIL = 500_000  # characters; a longer tail takes time and adds no precision
+MAX_TAIL_ROWS = 20
+MAX_SEGMENTS = 100
 MIN_ROW = 100  # characters; shorter rows would mostly measure the cold start
-MIN_SEGMENT = 1_000
-CHUNK = 1 << 20
-GAP_STRIDE = (
-    4  # during training every fourth row of training text shows the gap; at the end all of them do
-)
+MIN_SEGMENT = 1_000  # characters
+# Of the rows that measure the loss on training text: every fourth during training, all at the end.
+GAP_STRIDE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """`train` is read as if its spans stood one behind the other; each span of `val` is a row of its own."""
+    """Training and validation spans of a text.
+
+    Training reads the spans of `train` as one text; each span of `val` is a row of its own.
+    """
 
     train: tuple[Span, ...]
     val: tuple[Span, ...]
 
     @property
     def train_characters(self) -> int:
+        """Number of characters to train on."""
         return sum(stop - start for start, stop in self.train)
 
     @property
     def val_characters(self) -> int:
+        """Number of characters to validate on."""
         return sum(stop - start for start, stop in self.val)
 
     def cut_at(self, starts: Sequence[int]) -> "Split":
-        """The same characters, each span cut where a document starts; a row of `val` begins with a second character.
+        """Cut every span where a document starts, at the offsets `starts`.
 
-        What is left of a document must have two characters, one to foretell the other.
+        Nothing precedes the first character of a document, so it cannot be predicted: it is left
+        out of `val`. Spans in which nothing is left to predict are dropped.
         """
         firsts = set(starts)
         val = ((start + (start in firsts), stop) for start, stop in _cut(self.val, starts))
@@ -61,60 +65,72 @@ def _cut(spans: Sequence[Span], starts: Sequence[int]) -> Iterator[Span]:
 
 
 def split_corpus(corpus: Corpus, config: TrainConfig) -> Split:
-    """Hold out a share of a text. Raises TextError when the share is not worth the name.
+    """Split a text as the settings say, and at its documents if they are kept apart.
 
-    Where documents are kept apart, the spans of both parts are theirs.
+    Raises TextError if fewer than 2 characters are left for validation.
     """
     split = split_text(len(corpus), config.val_fraction, config.val_split)
     return split.cut_at(corpus.starts) if keeps_documents_apart(corpus, config) else split
 
 
 def keeps_documents_apart(corpus: Corpus, config: TrainConfig) -> bool:
-    """Whether the model starts afresh with each document: where no separator tells it, or they are shuffled."""
+    """Whether the model restarts with each document: if none separates them, or if shuffled."""
     return len(corpus.starts) > 1 and (not corpus.separator or config.shuffle_documents)
 
 
 def split_text(num_characters: int, val_fraction: float, val_split: ValSplit) -> Split:
-    """Hold out a share of a text. Raises TextError when the share is not worth the name.
+    """Hold out a fraction of a text for validation; none if the fraction is 0.
 
-    `tail` holds out the end of the text, in up to 20 rows; `spread` the end of each of up to 100 segments.
+    `tail` takes the end of the text, at most 500,000 characters in up to 20 rows; `spread` takes
+    the end of each of up to 100 equal segments. Raises TextError if that is less than 2 characters.
     """
     if val_fraction == 0:
         return Split(((0, num_characters),), ())
-    if val_split == "tail":
-        held_out = min(round(num_characters * val_fraction), MAX_TAIL)
-        start = num_characters - held_out
-        rows = max(1, min(TAIL_ROWS, held_out // MIN_ROW))
-        edges = [start + held_out * row // rows for row in range(rows + 1)]
-        split = Split(((0, start),), tuple(itertools.pairwise(edges)))
-    else:
-        segments = max(1, min(SPREAD_ROWS, num_characters // MIN_SEGMENT))
-        length = num_characters // segments
-        kept = length - round(length * val_fraction)
-        starts = [length * segment for segment in range(segments)]
-        stops = [*starts[1:], num_characters]
-        split = Split(
-            tuple((start, start + kept) for start in starts),
-            tuple((start + kept, stop) for start, stop in zip(starts, stops, strict=True)),
-        )
+    match val_split:
+        case "tail":
+            split = _tail(num_characters, val_fraction)
+        case "spread":
+            split = _spread(num_characters, val_fraction)
     if split.val_characters < 2:
         raise TextError(
-            f"validation needs at least 2 characters, and {val_fraction:g} of {num_characters:,} is less",
+            f"validation needs 2 characters; {val_fraction:g} of {num_characters:,} is less",
             hint="train without validation: --val-fraction 0",
         )
     return split
 
 
+def _tail(num_characters: int, val_fraction: float) -> Split:
+    held_out = min(round(num_characters * val_fraction), MAX_TAIL)
+    start = num_characters - held_out
+    rows = max(1, min(MAX_TAIL_ROWS, held_out // MIN_ROW))
+    edges = [start + held_out * row // rows for row in range(rows + 1)]
+    return Split(((0, start),), tuple(itertools.pairwise(edges)))
+
+
+def _spread(num_characters: int, val_fraction: float) -> Split:
+    segments = max(1, min(MAX_SEGMENTS, num_characters // MIN_SEGMENT))
+    length = num_characters // segments
+    kept = length - round(length * val_fraction)
+    starts = [length * segment for segment in range(segments)]
+    stops = [*starts[1:], num_characters]
+    return Split(
+        tuple((start, start + kept) for start in starts),
+        tuple((start + kept, stop) for start, stop in zip(starts, stops, strict=True)),
+    )
+
+
 def matching_rows(split: Split) -> tuple[Span, ...]:
-    """Stretches of the training text as many and as long as the validation rows, to compare losses with."""
+    """Return rows of training text like the validation rows, to compare the two losses.
+
+    There are as many rows as in `split.val`, and as long, as far as the training text has room.
+    """
     rows_per_span = max(1, len(split.val) // len(split.train))
     rows = []
     for row, (val_start, val_stop) in enumerate(split.val):
         first, last = split.train[min(row // rows_per_span, len(split.train) - 1)]
         slot = (last - first) // rows_per_span
-        start = (
-            first + slot * (row % rows_per_span) + 1
-        )  # a row's first input is the character before it
+        # The first input of a row is the character before it.
+        start = first + slot * (row % rows_per_span) + 1
         stop = start + min(val_stop - val_start, slot - 1)
         if start < stop:
             rows.append((start, stop))
@@ -122,12 +138,14 @@ def matching_rows(split: Split) -> tuple[Span, ...]:
 
 
 def symbol_frequencies(corpus: Corpus, split: Split) -> npt.NDArray[np.float64]:
-    """How much of the training text each symbol is, (V,); one more of each is counted, so that none is 0."""
+    """Return the relative frequency of each symbol in the training text, (V,).
+
+    Each count is increased by one, so that no frequency is 0. Raises as `Corpus.read` does.
+    """
     counts_V = corpus.counts_V.astype(np.float64) + 1
-    for start, stop in split.val:  # the smaller part
-        for first in range(start, stop, CHUNK):
-            counts_V -= np.bincount(
-                corpus.read(first, min(stop, first + CHUNK)), minlength=len(counts_V)
-            )
+    for start, stop in split.val:  # usually the smaller part
+        for first in range(start, stop, CHUNK_CHARACTERS):
+            ids = corpus.read(first, min(stop, first + CHUNK_CHARACTERS))
+            counts_V -= np.bincount(ids, minlength=len(counts_V))
     frequencies_V: npt.NDArray[np.float64] = counts_V / counts_V.sum()
     return frequencies_V

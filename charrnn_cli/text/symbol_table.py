@@ -1,4 +1,4 @@
-"""Which symbols a text has: from code points, counted, to the ids of a vocabulary."""
+"""From the code points of a text to the ids of a vocabulary: the text's own, or a given one."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,95 +8,128 @@ import numpy.typing as npt
 
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError
-from charrnn_cli.text.corpus import DTYPES, ids_dtype
+from charrnn_cli.text.corpus import DTYPES, Ids, ids_dtype
+from charrnn_cli.text.decoding import Piece
 from charrnn_cli.text.vocab import Vocab, named_character
+
+# V vocabulary
 
 CODE_POINTS = 0x110000
 REPLACEMENT = 0xFFFD
-MOST_NAMED = 10  # unseen characters in a message
+MAX_NAMED = 10  # unseen characters in a message
+
+Counts = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolTable:
-    """From code points to ids."""
+    """How each code point of a text is encoded."""
 
     vocab: Vocab
-    counts: npt.NDArray[np.uint64]
-    """Of each symbol, (V,)."""
-    ids: npt.NDArray[np.unsignedinteger[Any]]
-    """(0x110000,)"""
-    dropped: npt.NDArray[np.bool_] | None
-    """(0x110000,), or None where nothing is left out."""
+    counts: Counts
+    """How often each symbol occurs in the encoded text, (V,)."""
+    ids: Ids
+    """The id of each code point, (0x110000,)."""
+    skipped: npt.NDArray[np.bool_] | None
+    """Mask (0x110000,) of the code points that are left out; None if all are kept."""
     unseen: dict[str, int]
-    """Characters that the given vocabulary did not have, with their counts; the commonest first."""
+    """Counts of the characters that a given vocabulary lacks, the most frequent first."""
 
 
 def symbol_table(
-    counts: npt.NDArray[np.uint64], options: TextOptions, vocab: Vocab | None, unknown: Unknown
+    counts: Counts, options: TextOptions, vocab: Vocab | None, unknown: Unknown
 ) -> SymbolTable:
-    """The vocabulary of a text whose code points were counted, (0x110000,), or the given one.
+    """Build the table for a text whose code points occur `counts` times, (0x110000,).
 
-    Raises UnknownCharacterError, ConfigError, TextError.
+    The text gets a vocabulary of its own, or `vocab`, where `unknown` says what becomes of
+    characters that `vocab` lacks. Raises UnknownCharacterError, ConfigError, TextError.
     """
-    present = np.flatnonzero(counts)
-    surrogates = present[(present >= 0xD800) & (present < 0xE000)]
+    surrogates = np.flatnonzero(counts[0xD800:0xE000])
     if len(surrogates):
         raise TextError(
-            f"the text has U+{surrogates[0]:04X}, half of a character",
-            hint="look at its --encoding",
+            f"the text has half a character, U+{0xD800 + surrogates[0]:04X}",
+            hint="check its --encoding",
         )
-    separator = np.array(
-        [ord(character) for character in options.separator], np.int64
-    )  # never left out
-    if vocab is not None and options.min_count > 1:
-        raise ConfigError(
-            "a given vocabulary leaves --min-count nothing to do", hint="leave out --min-count"
-        )
-    mapped = np.arange(CODE_POINTS)
     if vocab is None:
-        rare = np.setdiff1d(present[counts[present] < options.min_count], separator)
-        mapped[rare] = REPLACEMENT
-        kept = np.unique(mapped[present])
-        vocab, dropped, unseen = Vocab.from_code_points(kept.astype("<u4").tobytes()), None, {}
-    else:
-        known = np.frombuffer(vocab.to_code_points(), "<u4")
-        strange = np.setdiff1d(present, known)
-        strange = strange[np.argsort(-counts[strange].astype(np.int64), kind="stable")]
-        unseen = {chr(code): int(counts[code]) for code in strange.tolist()}
-        if unseen and unknown == "error":
+        return _table_of_text(counts, options)
+    if options.min_count > 1:
+        raise ConfigError(
+            "--min-count cannot be combined with an existing vocabulary",
+            hint="leave out --min-count",
+        )
+    return _table_of_vocabulary(counts, options.separator, vocab, unknown)
+
+
+def _table_of_text(counts: Counts, options: TextOptions) -> SymbolTable:
+    """Take every character of the text, in order; rare ones become U+FFFD."""
+    present = np.flatnonzero(counts)
+    rare = present[counts[present] < options.min_count]
+    symbols = np.arange(CODE_POINTS)
+    symbols[np.setdiff1d(rare, code_points(options.separator))] = REPLACEMENT
+    vocab = Vocab.from_code_points(np.unique(symbols[present]).astype("<u4").tobytes())
+    ids = _ids(vocab)[symbols]
+    return SymbolTable(vocab, _symbol_counts(counts, ids, vocab), ids, None, {})
+
+
+def _table_of_vocabulary(
+    counts: Counts, separator: str, vocab: Vocab, unknown: Unknown
+) -> SymbolTable:
+    """Use the ids of a vocabulary; characters that it lacks are treated as `unknown` says."""
+    missing = np.setdiff1d(np.flatnonzero(counts), code_points(vocab.characters))
+    missing = missing[np.argsort(-counts[missing].astype(np.int64), kind="stable")]
+    unseen = {chr(code): int(counts[code]) for code in missing.tolist()}
+    skipped = None
+    if unseen and unknown == "error":
+        raise UnknownCharacterError(
+            f"the vocabulary lacks {described_characters(unseen)}",
+            hint="--unknown skip leaves them out; in training, --unknown extend adds them",
+        )
+    if unseen and unknown == "skip":
+        if not unseen.keys().isdisjoint(separator):
             raise UnknownCharacterError(
-                f"the text has {described_characters(unseen)} that the model never saw",
-                hint="--unknown skip leaves them out; `train --unknown extend` learns them",
-            )
-        dropped = None
-        if unknown == "skip" and np.isin(separator, strange).any():
-            raise UnknownCharacterError(
-                f"the model never saw the separator {options.separator!r}",
+                f"the vocabulary lacks the separator {separator!r}",
                 hint="use another --separator, or none",
             )
-        if unknown == "skip" and unseen:
-            dropped = np.zeros(CODE_POINTS, bool)
-            dropped[strange] = True
-        elif unseen:
-            vocab = Vocab(vocab.characters + "".join(sorted(unseen)))
-    codes_V = np.frombuffer(vocab.to_code_points(), "<u4")
-    ids = np.zeros(CODE_POINTS, DTYPES[ids_dtype(len(vocab))])
-    ids[codes_V] = np.arange(len(vocab))
-    ids = ids[mapped]
-    if dropped is not None:
-        counts = np.where(dropped, 0, counts)
+        skipped = np.zeros(CODE_POINTS, bool)
+        skipped[missing] = True
+        counts = np.where(skipped, 0, counts)
+    elif unseen:
+        vocab = Vocab(vocab.characters + "".join(sorted(unseen)))
+    ids = _ids(vocab)
+    return SymbolTable(vocab, _symbol_counts(counts, ids, vocab), ids, skipped, unseen)
+
+
+def _ids(vocab: Vocab) -> Ids:
+    """The id of each code point, (0x110000,); 0 where the vocabulary lacks it."""
+    ids: Ids = np.zeros(CODE_POINTS, DTYPES[ids_dtype(len(vocab))])
+    ids[code_points(vocab.characters)] = np.arange(len(vocab))
+    return ids
+
+
+def _symbol_counts(counts: Counts, ids: Ids, vocab: Vocab) -> Counts:
+    present = np.flatnonzero(counts)
     counts_V = np.zeros(len(vocab), np.uint64)
     np.add.at(counts_V, ids[present], counts[present])
-    return SymbolTable(vocab, counts_V, ids, dropped, unseen)
+    return counts_V
+
+
+def code_points(piece: Piece) -> npt.NDArray[np.unsignedinteger[Any]]:
+    """The code points of a piece, (characters,): one byte each in ASCII, four in other text."""
+    if isinstance(piece, bytes):
+        return np.frombuffer(piece, np.uint8)
+    return np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
 def described_characters(counts: dict[str, int], number: int | None = None) -> str:
-    """`3 characters, 'Ω' (U+03A9) 12x, ...`: the commonest by name; `number` where `counts` has not all of them."""
+    """Name the most frequent characters: `3 characters: 'Ω' (U+03A9) 12x, ...`.
+
+    `number` is how many characters there are if `counts` does not hold all of them.
+    """
     number = len(counts) if number is None else number
     named = [
         f"{named_character(character)} {count:,}x"
-        for character, count in list(counts.items())[:MOST_NAMED]
+        for character, count in list(counts.items())[:MAX_NAMED]
     ]
-    more = f" and {number - MOST_NAMED:,} more" if number > MOST_NAMED else ""
-    noun = "a character" if number == 1 else f"{number:,} characters"
-    return f"{noun}, {', '.join(named)}{more},"
+    more = f" and {number - MAX_NAMED:,} more" if number > MAX_NAMED else ""
+    noun = "1 character" if number == 1 else f"{number:,} characters"
+    return f"{noun}: {', '.join(named)}{more}"

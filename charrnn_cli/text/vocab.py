@@ -1,4 +1,4 @@
-"""The characters a model knows, and their numbers."""
+"""The characters of a text or a model, and their ids."""
 
 from collections.abc import Iterable
 from typing import Self
@@ -8,12 +8,15 @@ from charrnn_cli.text.similar_characters import closest
 
 
 def named_character(character: str) -> str:
-    """`'é' (U+00E9)`: for messages."""
+    """Describe a character for messages: `'é' (U+00E9)`."""
     return f"{character!r} (U+{ord(character):04X})"
 
 
 class Vocab:
-    """Characters in the order of their ids: `characters[i]` has id i."""
+    """Characters in the order of their ids: `characters[i]` has id i.
+
+    Raises ValueError if a character occurs twice.
+    """
 
     __slots__ = ("_ids", "characters")
 
@@ -21,24 +24,24 @@ class Vocab:
         self.characters = characters
         self._ids = {character: index for index, character in enumerate(characters)}
         if len(self._ids) != len(characters):
-            raise ValueError("a vocabulary holds each character once")
+            raise ValueError("a character occurs twice in the vocabulary")
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """The vocabulary of a text: its different characters, sorted."""
+        """Make the vocabulary of a text: its different characters, sorted."""
         return cls("".join(sorted(set(text))))
 
     @classmethod
     def from_code_points(cls, raw: bytes | memoryview) -> Self:
-        """From u32 little-endian code points, as the files hold them. Raises FileFormatError."""
+        """Read code points in u32 little-endian, as files hold them. Raises FileFormatError."""
         try:
-            return cls(
-                bytes(raw).decode("utf-32-le")
-            )  # refuses surrogates and what lies beyond U+10FFFF
+            # The decoder refuses surrogates and numbers above U+10FFFF.
+            return cls(bytes(raw).decode("utf-32-le"))
         except ValueError as error:
             raise FileFormatError(f"the vocabulary is damaged: {error}") from error
 
     def to_code_points(self) -> bytes:
+        """Return the code points in u32 little-endian, as files hold them."""
         return self.characters.encode("utf-32-le")
 
     def __len__(self) -> int:
@@ -57,13 +60,17 @@ class Vocab:
         return f"Vocab({self.characters!r})"
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the characters. Raises UnknownCharacterError, which names each and where it stands."""
+        """Return the ids of the characters.
+
+        Raises UnknownCharacterError with the unknown characters and their positions.
+        """
         try:
             return [self._ids[character] for character in text]
         except KeyError:
             raise self._unknown(text) from None
 
     def decode(self, ids: Iterable[int]) -> str:
+        """Return the characters of the ids. Raises IndexError for an id beyond the last."""
         return "".join([self.characters[index] for index in ids])
 
     def _unknown(self, text: str) -> UnknownCharacterError:
@@ -76,11 +83,10 @@ class Vocab:
             for character, position in list(first_seen.items())[:3]
         ]
         more = f" and {len(first_seen) - 3} more" if len(first_seen) > 3 else ""
-        noun = "a character" if len(first_seen) == 1 else "characters"
         likes = [(character, closest(character, self)) for character in first_seen]
         known = [f"{like!r} for {character!r}" for character, like in likes[:3] if like is not None]
-        other = f"use only the model's {len(self)} characters, or --unknown skip"
-        return UnknownCharacterError(
-            f"{noun} the model never saw: {', '.join(named)}{more}",
-            hint=f"it knows {', '.join(known)}: use --unknown closest" if known else other,
-        )
+        if known:
+            hint = f"use --unknown closest to write {', '.join(known)}"
+        else:
+            hint = f"use only its {len(self)} characters, or leave others out with --unknown skip"
+        return UnknownCharacterError(f"the vocabulary lacks {', '.join(named)}{more}", hint=hint)

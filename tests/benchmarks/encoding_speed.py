@@ -1,9 +1,9 @@
-"""MB/s of encoding and its memory, against a Python loop over the characters.
+"""Measure the speed and memory of encoding, and compare it with a Python loop.
 
     python -m tests.benchmarks.encoding_speed anna.txt hongloumeng.txt [--megabytes 1000]
 
-Each text is repeated to so many megabytes. Encoding runs in a process of its own, whose peak of memory is compared
-with that of a process that encodes one megabyte.
+Each text is repeated until it has the given size. Encoding runs in a process of its own; its peak
+memory is compared with that of a process that encodes one megabyte.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def repeated(source: Path, target: Path, num_bytes: int) -> None:
 
 
 def loop_speed(source: Path) -> float:
-    """Bytes a second of `[stoi[c] for c in text]`, the text being read and its vocabulary known."""
+    """Return the bytes per second of `[stoi[c] for c in text]`, without reading the text."""
     text = source.read_text("utf-8")
     text = (text * (1 + LOOP_CHARACTERS // len(text)))[:LOOP_CHARACTERS]
     stoi = {character: index for index, character in enumerate(sorted(set(text)))}
@@ -68,16 +68,13 @@ def main() -> None:
             small.write_bytes(source.read_bytes()[: 1 << 20].decode("utf-8", "ignore").encode())
             base = encoded(small, output)["peak"]
             found = encoded(big, output)
-            speed, loop = os.path.getsize(big) / found["seconds"], loop_speed(source)
-            print(
-                f"{source.name}: {os.path.getsize(big) / 1e6:,.0f} MB, {found['characters']:,} characters"
-            )
-            print(
-                f"  {speed / 1e6:.0f} MB/s, both passes, digests and fsync included; the loop {loop / 1e6:.0f} MB/s"
-            )
-            print(
-                f"  {speed / loop:.1f} x the loop; {(found['peak'] - base) / 1e6:+.1f} MB of memory above one megabyte"
-            )
+            size = os.path.getsize(big)
+            speed, loop = size / found["seconds"], loop_speed(source)
+            memory = (found["peak"] - base) / 1e6
+            print(f"{source.name}: {size / 1e6:,.0f} MB, {found['characters']:,} characters")
+            print(f"  {speed / 1e6:.0f} MB/s with both passes, digests and fsync")
+            print(f"  {speed / loop:.1f} x the loop, which reaches {loop / 1e6:.0f} MB/s")
+            print(f"  {memory:+.1f} MB of memory compared with one megabyte of text")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,22 @@
-"""Several files as one text."""
+"""Several files as one text, and texts with a given vocabulary."""
 
 import gzip
 import os
 import subprocess
+import unicodedata
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from charrnn_cli.config import TextOptions
+from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError
 from charrnn_cli.text import decoding
 from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.encoding import encode_text
+from charrnn_cli.text.normal_forms import Form
 from charrnn_cli.text.vocab import Vocab
 
 TEXTS = st.lists(st.text(st.sampled_from("ab\r\né漢😀"), max_size=12), min_size=1, max_size=5)
@@ -25,12 +26,12 @@ def encoded(
     tmp_path: Path,
     *paths: Path,
     vocab: Vocab | None = None,
-    unknown: str = "error",
+    unknown: Unknown = "error",
     **options: object,
 ) -> Corpus:
     output = tmp_path / "out.safetensors"
     output.unlink(missing_ok=True)
-    return encode_text(paths, output, TextOptions.from_json(options), vocab=vocab, unknown=unknown)  # type: ignore[arg-type]
+    return encode_text(paths, output, TextOptions.from_json(options), vocab=vocab, unknown=unknown)
 
 
 @given(TEXTS, st.sampled_from(["", "|", "\n--\n"]), st.integers(1, 5))
@@ -38,7 +39,7 @@ def encoded(
 def test_files_follow_each_other(
     tmp_path: Path, texts: list[str], separator: str, chunk: int
 ) -> None:
-    """In the order in which they were named, a separator between them; empty ones leave nothing."""
+    """Files are joined in the order given, with the separator; empty files are skipped."""
     paths = []
     for number, text in enumerate(texts):
         paths.append(tmp_path / f"{number}.txt")
@@ -61,7 +62,7 @@ def test_files_follow_each_other(
 
 
 def test_a_directory(tmp_path: Path) -> None:
-    """Its files sorted by path, hidden ones and links to directories left out; those that do not work are named."""
+    """A directory gives its visible files sorted by path; files that cannot be read are skipped."""
     root = tmp_path / "books"
     for name in ("b.txt", "a/2.txt", "a/10.txt", ".git/x", "c.md", ".hidden"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -87,21 +88,44 @@ def test_a_directory(tmp_path: Path) -> None:
     only = encoded(tmp_path, root, include="*.txt")
     assert "".join(only.text()) == "<a/10.txt><a/2.txt><b.txt><b.txt>"
     assert "".join(encoded(tmp_path, root, include="a/*").text()) == "<a/10.txt><a/2.txt>"
-    with pytest.raises(TextError, match="no file in"):
+    with pytest.raises(TextError) as caught:
         encoded(tmp_path, root, include="*.pdf")
+    assert caught.value.message == f"no file in {root} matches '*.pdf'"
+    assert caught.value.hint == "choose files with --include, for example --include '*.txt'"
+
+
+@pytest.mark.parametrize("separator", ["", "|"])
+def test_a_file_that_fails_halfway_is_not_counted(tmp_path: Path, separator: str) -> None:
+    """A file that cannot be decoded to its end adds no character and no separator to the text."""
+    root = tmp_path / "books"
+    root.mkdir()
+    (root / "1").write_text("ab")
+    (root / "2").write_bytes("xyz漢😀".encode() + b"\xff")
+    (root / "3").write_text("bc")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "CHUNK_BYTES", 2)
+        corpus = encoded(tmp_path, root, separator=separator)
+    text = f"ab{separator}bc"
+    assert "".join(corpus.text()) == text
+    assert corpus.vocab.characters == "".join(sorted(set(text)))
+    assert corpus.counts_V.tolist() == [text.count(each) for each in corpus.vocab.characters]
+    assert corpus.starts == (0, 2 + len(separator))
+    assert corpus.metadata["skipped"] == [
+        ["2", "is not valid utf-8: 0xff at byte 10 (line 1)"],
+    ]
 
 
 def test_a_named_file_must_work(tmp_path: Path) -> None:
-    """What a person names is not left out silently."""
+    """A named file that cannot be decoded is an error, even among others."""
     good, bad = tmp_path / "good", tmp_path / "bad"
     good.write_text("good")
     bad.write_bytes(b"\xff")
-    with pytest.raises(TextError, match="bad is not valid"):
+    with pytest.raises(TextError, match=r"bad is not valid utf-8: 0xff at byte 0 \(line 1\)$"):
         encoded(tmp_path, good, bad)
 
 
 def test_a_deep_directory(tmp_path: Path) -> None:
-    """Deeper than Python's stack."""
+    """Directories nested deeper than Python's recursion limit are read."""
     here = os.open(tmp_path, os.O_RDONLY)
     try:
         for _ in range(1500):
@@ -116,53 +140,54 @@ def test_a_deep_directory(tmp_path: Path) -> None:
         assert "".join(encoded(tmp_path, tmp_path / "d").text()) == "deep"
     finally:
         os.close(here)
-        subprocess.run(
-            ["rm", "-rf", tmp_path / "d"], check=True
-        )  # too deep for whoever cleans up with Python
+        # Too deep for the cleanup of pytest.
+        subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)
 
 
 @pytest.mark.parametrize("damage", ["", "replaced", "cut"])
 def test_gzip(tmp_path: Path, damage: str) -> None:
-    """A gzip file is known by its first bytes, whatever its name; a damaged one is an error."""
+    """A gzip file is recognized by its first bytes; a damaged one is an error."""
     raw = gzip.compress(("aé漢" * 5000).encode())
     path = tmp_path / "text"
     contents = {"": raw, "replaced": raw[:50] + b"xx" + raw[52:], "cut": raw[:-20]}
     path.write_bytes(contents[damage])
     if damage:
-        with pytest.raises(TextError, match="damaged gzip"):
+        with pytest.raises(TextError, match=f"^{path} is a damaged gzip file: ") as caught:
             encoded(tmp_path, path)
+        assert caught.value.hint == "download or compress the file again"
     else:
         assert "".join(encoded(tmp_path, path).text()) == "aé漢" * 5000
 
 
 @pytest.mark.parametrize(("errors", "expected"), [("replace", "a\ufffdb"), ("ignore", "ab")])
-def test_what_cannot_be_decoded(tmp_path: Path, errors: str, expected: str) -> None:
+def test_bytes_that_cannot_be_decoded(tmp_path: Path, errors: str, expected: str) -> None:
+    """Bytes that cannot be decoded are replaced or left out, as --errors says."""
     path = tmp_path / "text"
     path.write_bytes(b"a\xffb")
     assert "".join(encoded(tmp_path, path, errors=errors).text()) == expected
 
 
-# With what is composed though it combines with nothing by itself: Hangul, Bengali, a half-width voiced mark.
+FORMS: dict[str, Form] = {"nfc": "NFC", "nfkc": "NFKC"}
+# Also characters of combining class 0 that compose with the one before: Hangul, Bengali, and a
+# half-width voiced mark.
 COMPOSED = "ae\u0301\u0308漢\ufb01\uff21\u1100\u1161\u11a8かﾊﾞ\u3099\u09c7\u09be\n"
 
 
 @given(st.text(st.sampled_from(COMPOSED), min_size=1, max_size=30), st.integers(1, 4))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 def test_normal_forms(tmp_path: Path, text: str, chunk: int) -> None:
-    """Those of the whole text, wherever the chunks are cut."""
-    import unicodedata
-
+    """A text is normalized as a whole, whatever the chunk size."""
     path = tmp_path / "text"
     path.write_bytes(text.encode())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoding, "CHUNK_BYTES", chunk)
-        for form in ("nfc", "nfkc"):
-            corpus = encoded(tmp_path, path, normalize=form)
-            assert "".join(corpus.text()) == unicodedata.normalize(form.upper(), text)  # type: ignore[arg-type]
+        for option, form in FORMS.items():
+            corpus = encoded(tmp_path, path, normalize=option)
+            assert "".join(corpus.text()) == unicodedata.normalize(form, text)
 
 
 def test_rare_characters_become_one(tmp_path: Path) -> None:
-    """Visible, counted, and no shorter text."""
+    """Rare characters become U+FFFD, which is counted, and the text keeps its length."""
     path = tmp_path / "text"
     path.write_text("aaabbbxyz")
     corpus = encoded(tmp_path, path, min_count=2)
@@ -173,34 +198,41 @@ def test_rare_characters_become_one(tmp_path: Path) -> None:
 
 
 def test_a_given_vocabulary(tmp_path: Path) -> None:
-    """Unknown characters are an error that names them, are left out, or get the next ids."""
+    """Characters that a given vocabulary lacks are an error, are skipped, or get the next ids."""
     one, two = tmp_path / "1", tmp_path / "2"
     one.write_text("xxabba")
     two.write_text("bax Ω")
     vocab = Vocab("bza")
-    with pytest.raises(
-        UnknownCharacterError, match=r"3 characters, 'x' \(U\+0078\) 3x, "
-    ) as caught:
+    with pytest.raises(UnknownCharacterError) as caught:
         encoded(tmp_path, one, two, vocab=vocab)
-    assert "--unknown" in str(caught.value.hint)
-    dropped = encoded(tmp_path, one, two, vocab=vocab, unknown="skip")
-    assert "".join(dropped.text()) == "abbaba"
-    assert dropped.vocab == vocab
-    assert (dropped.starts, dropped.counts_V.tolist()) == ((0, 4), [3, 0, 3])
-    assert dropped.metadata["unseen"] == {"x": 3, " ": 1, "Ω": 1}
+    assert caught.value.message == (
+        "the vocabulary lacks 3 characters: 'x' (U+0078) 3x, ' ' (U+0020) 1x, 'Ω' (U+03A9) 1x"
+    )
+    assert caught.value.hint == (
+        "--unknown skip leaves them out; in training, --unknown extend adds them"
+    )
+    kept = encoded(tmp_path, one, two, vocab=vocab, unknown="skip")
+    assert "".join(kept.text()) == "abbaba"
+    assert kept.vocab == vocab
+    assert (kept.starts, kept.counts_V.tolist()) == ((0, 4), [3, 0, 3])
+    assert kept.metadata["unseen"] == {"x": 3, " ": 1, "Ω": 1}
     extended = encoded(tmp_path, one, two, vocab=vocab, unknown="extend")
     assert extended.vocab.characters == "bza xΩ"
     assert "".join(extended.text()) == "xxabbabax Ω"
     only_strange = tmp_path / "3"
     only_strange.write_text("qqq")
-    with pytest.raises(TextError, match="no character of the vocabulary"):
+    with pytest.raises(TextError) as none_left:
         encoded(tmp_path, only_strange, vocab=vocab, unknown="skip")
-    with pytest.raises(ConfigError, match="min-count"):
+    assert none_left.value.message == f"no character of {only_strange} is in the vocabulary"
+    assert none_left.value.hint == "train a new model on the text"
+    with pytest.raises(ConfigError) as combined:
         encoded(tmp_path, one, vocab=vocab, unknown="skip", min_count=2)
+    assert combined.value.message == "--min-count cannot be combined with an existing vocabulary"
+    assert combined.value.hint == "leave out --min-count"
 
 
 def test_the_cache_knows_vocabulary_and_documents(tmp_path: Path, home: Path) -> None:
-    """Other files, another order, another vocabulary or separator: another entry; the same again: the same."""
+    """Files, their order, vocabulary and separator make a cache entry, which is used again."""
     one, two = tmp_path / "1", tmp_path / "2"
     one.write_text("aab")
     two.write_text("abb")
@@ -214,8 +246,8 @@ def test_the_cache_knows_vocabulary_and_documents(tmp_path: Path, home: Path) ->
     assert len(list((home / "corpora").iterdir())) == 5
 
 
-def test_a_file_that_changes_meanwhile(tmp_path: Path) -> None:
-    """Longer, shorter or other in the second pass: an error that says so, and nothing made."""
+def test_a_file_that_changes_between_the_passes(tmp_path: Path) -> None:
+    """A file that is longer, shorter or different in the second pass is an error."""
     path, output = tmp_path / "text", tmp_path / "out.safetensors"
     for later in ("ba" * 600, "ab", "ba" * 500):
         path.write_text("ab" * 500)
@@ -224,36 +256,15 @@ def test_a_file_that_changes_meanwhile(tmp_path: Path) -> None:
             if 2 * done == total:
                 path.write_text(later)
 
-        with pytest.raises(TextError, match="changed while it was read"):
+        with pytest.raises(TextError) as caught:
             encode_text(path, output, progress=change)
+        assert caught.value.message == f"{path} changed while it was read"
+        assert caught.value.hint == "try again when no program writes to it"
         assert not output.exists()
 
 
-def test_a_corpus_with_impossible_documents_is_damaged(tmp_path: Path) -> None:
-    from charrnn_cli.errors import FileFormatError
-    from charrnn_cli.storage.tensor_writer import write_tensors
-    from charrnn_cli.text.corpus import CORPUS_KIND, corpus_specs
-
-    for starts in ([0, 9], [1, 2], [0, 3, 2]):
-        path = tmp_path / f"{starts}.safetensors"
-        pieces = {
-            "ids": bytes(5),
-            "vocabulary": "a".encode("utf-32-le"),
-            "counts": np.array([5], "<u8").tobytes(),
-            "documents": np.array(starts, "<u8").tobytes(),
-        }
-        metadata = {"name": "x", "characters": 5}
-        with write_tensors(
-            path, CORPUS_KIND, corpus_specs("U8", 5, 1, len(starts)), metadata
-        ) as tensors:
-            for name in tensors.order:
-                tensors.write(pieces[name])
-        with pytest.raises(FileFormatError, match="documents"):
-            Corpus.open(path)
-
-
-def test_nothing_of_the_last_piece_is_known(tmp_path: Path) -> None:
-    """A document, or the new line at its end."""
+def test_a_last_piece_without_known_characters(tmp_path: Path) -> None:
+    """A document, or its last piece, may lose all its characters to --unknown skip."""
     one, two = tmp_path / "1", tmp_path / "2"
     one.write_bytes(b"cab\r")
     two.write_text("漢字")
@@ -265,18 +276,20 @@ def test_nothing_of_the_last_piece_is_known(tmp_path: Path) -> None:
 
 
 def test_a_separator_is_never_left_out(tmp_path: Path) -> None:
-    """However rare it is; a vocabulary that does not have it is an error."""
+    """A separator is kept however rare it is; a vocabulary that lacks it is an error."""
     path = tmp_path / "text"
     path.write_text("aaaa")
     assert "".join(encoded(tmp_path, path, path, separator="|", min_count=3).text()) == "aaaa|aaaa"
-    with pytest.raises(UnknownCharacterError, match="never saw the separator"):
+    with pytest.raises(UnknownCharacterError) as caught:
         encoded(tmp_path, path, path, separator="|", vocab=Vocab("a"), unknown="skip")
-    with pytest.raises(TextError, match="half of a character"):
+    assert caught.value.message == "the vocabulary lacks the separator '|'"
+    assert caught.value.hint == "use another --separator, or none"
+    with pytest.raises(TextError, match=r"^the text has half a character, U\+DCFF$"):
         encoded(tmp_path, path, path, separator="\udcff")
 
 
 def test_odd_names_in_a_directory(tmp_path: Path) -> None:
-    """Links in a circle and names that are no text are told like others."""
+    """Circular links and names that are not valid text are skipped and reported."""
     root = tmp_path / "books"
     root.mkdir()
     (root / "a").write_text("abc")
@@ -288,7 +301,7 @@ def test_odd_names_in_a_directory(tmp_path: Path) -> None:
 
 
 def test_a_header_has_room(tmp_path: Path) -> None:
-    """Of very many skipped files and unseen characters the first are kept, and how many there are."""
+    """A header lists the first 1,000 skipped files and unseen characters, and counts all."""
     root = tmp_path / "books"
     root.mkdir()
     (root / "a").write_text("".join(map(chr, range(0x20000, 0x30000))))
@@ -299,10 +312,8 @@ def test_a_header_has_room(tmp_path: Path) -> None:
     assert (len(corpus.metadata["unseen"]), corpus.metadata["num_unseen"]) == (1000, 65_536)
 
 
-def test_a_broken_file_that_is_named_is_an_error_after_its_directory(
-    tmp_path: Path, home: Path
-) -> None:
-    """What the cache holds of the directory, without it, is another text."""
+def test_a_cached_directory_does_not_hide_a_named_file(tmp_path: Path, home: Path) -> None:
+    """A bad file is an error when named, even if the cache holds its directory without it."""
     root = tmp_path / "books"
     root.mkdir()
     (root / "a").write_text("abc")
@@ -313,7 +324,7 @@ def test_a_broken_file_that_is_named_is_an_error_after_its_directory(
 
 
 def test_a_file_that_changes_before_it_is_encoded(tmp_path: Path, home: Path) -> None:
-    """It is not kept as what it was when its digest was made."""
+    """A file that changes after its digest was made is an error, and is not cached."""
     path = tmp_path / "text"
     path.write_text("old " * 100)
     changed: list[int] = []

@@ -1,4 +1,4 @@
-"""What stands closest to an unknown character."""
+"""The known characters nearest to an unknown one."""
 
 import pytest
 
@@ -24,12 +24,13 @@ from charrnn_cli.text.similar_characters import closest, closest_text
         ("\u6f22", "abc", None),
     ],
 )
-def test_the_closest(character: str, known: str, expected: str | None) -> None:
+def test_the_nearest_known_character(character: str, known: str, expected: str | None) -> None:
+    """An unknown character is replaced by its nearest known relative, if there is one."""
     assert closest(character, known) == expected
 
 
 def test_forms_and_quotes_of_a_text() -> None:
-    """Composed where the model knows composed letters, decomposed where it knows marks; nothing alike stays."""
+    """A text is composed or decomposed as the known characters are; other characters stay."""
     assert closest_text("cafe\u0301", "caf\u00e9") == "caf\u00e9"
     assert closest_text("caf\u00e9", "cafe\u0301") == "cafe\u0301"
     assert closest_text("it\u2019s \u6f22", "its '") == "it's \u6f22"

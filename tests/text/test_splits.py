@@ -1,4 +1,4 @@
-"""Splits and windows: every character where it belongs, once."""
+"""Splits of a text into training and validation spans, and their rows."""
 
 import itertools
 
@@ -19,7 +19,7 @@ SPLITS = st.sampled_from(["tail", "spread"])
 def test_a_split_is_a_partition(
     num_characters: int, val_fraction: float, val_split: ValSplit
 ) -> None:
-    """Training and validation text together are the text, without overlap."""
+    """The training and validation spans cover the text once."""
     split = split_text(num_characters, val_fraction, val_split)
     spans = sorted([*split.train, *split.val])
     assert spans[0][0] == 0
@@ -30,7 +30,7 @@ def test_a_split_is_a_partition(
 
 
 def test_the_tail_and_the_spread_of_a_book() -> None:
-    """20 rows of the end; 100 rows of a tenth each."""
+    """A book's tail has 20 rows, and its spread has a row at the end of each of 100 segments."""
     tail, spread = split_text(1_985_223, 0.1, "tail"), split_text(1_985_223, 0.1, "spread")
     assert (len(tail.val), tail.val_characters) == (20, 198_522)
     assert len(spread.val) == 100
@@ -38,19 +38,24 @@ def test_the_tail_and_the_spread_of_a_book() -> None:
 
 
 def test_no_validation() -> None:
+    """A fraction of 0 leaves the whole text for training."""
     split = split_text(1000, 0, "tail")
     assert (split.train, split.val) == (((0, 1000),), ())
 
 
 def test_too_little_to_validate_on() -> None:
-    with pytest.raises(TextError, match="at least 2 characters"):
+    """A validation part of less than 2 characters is an error."""
+    with pytest.raises(TextError) as caught:
         split_text(10, 0.1, "tail")
+    assert caught.value.message == "validation needs 2 characters; 0.1 of 10 is less"
+    assert caught.value.hint == "train without validation: --val-fraction 0"
 
 
 @given(st.integers(50, 300), st.integers(1, 40), SPLITS)
 def test_every_validation_character_is_scored_once(
     num_characters: int, length: int, val_split: ValSplit
 ) -> None:
+    """Each validation character is a target once, and its input is the character before it."""
     text = "".join(chr(0x4E00 + index) for index in range(num_characters))
     corpus, split = Corpus.from_text(text), split_text(num_characters, 0.2, val_split)
     longest = max(stop - start for start, stop in split.val)
@@ -67,13 +72,14 @@ def test_every_validation_character_is_scored_once(
 def test_matching_rows_are_training_text(
     num_characters: int, val_fraction: float, val_split: ValSplit
 ) -> None:
-    """As many as the validation's where the text has room, none longer, each within one stretch of training text."""
+    """Matching rows are as many as the validation rows, not longer, and separate training text."""
     split = split_text(num_characters, val_fraction, val_split)
     rows = matching_rows(split)
-    assert len(rows) <= len(split.val)
+    assert len(rows) == len(split.val)
     for start, stop in rows:
         assert any(first < start < stop <= last for first, last in split.train)
         assert stop - start <= max(last - first for first, last in split.val)
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(sorted(rows)))
 
 
 @given(
@@ -82,7 +88,7 @@ def test_matching_rows_are_training_text(
 def test_documents_cut_the_spans(
     num_characters: int, inner: set[int], val_fraction: float, val_split: ValSplit
 ) -> None:
-    """Both parts keep their characters, but for those alone at an edge; no span crosses a document's start."""
+    """Cut spans cross no document's start, and lose only characters that cannot be used."""
     starts = [0, *sorted(start for start in inner if start < num_characters)]
     whole = split_text(num_characters, val_fraction, val_split)
     cut = whole.cut_at(starts)
@@ -99,13 +105,14 @@ def test_documents_cut_the_spans(
 
 
 def test_a_split_without_documents_is_itself() -> None:
+    """Cutting the spans of a text of one document changes nothing."""
     split = Split(((1, 10), (20, 30)), ((10, 20),))
     assert split.cut_at([0]) == split
 
 
 @given(st.text("abcdef", min_size=20, max_size=300), SPLITS)
-def test_shares_are_those_of_the_training_text(text: str, val_split: ValSplit) -> None:
-    """What is held out does not count."""
+def test_frequencies_are_those_of_the_training_text(text: str, val_split: ValSplit) -> None:
+    """Symbol frequencies count the training spans only, with one more of each symbol."""
     corpus = Corpus.from_text(text, "text")
     split = split_text(len(text), 0.3, val_split)
     trained = "".join(text[start:stop] for start, stop in split.train)

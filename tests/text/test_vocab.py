@@ -1,4 +1,4 @@
-"""Characters and ids."""
+"""Characters and their ids."""
 
 import pytest
 from hypothesis import given
@@ -18,19 +18,37 @@ def test_round_trip(text: str) -> None:
 
 
 def test_an_unknown_character_is_named() -> None:
-    """With its code point and its position, counted from 1."""
-    with pytest.raises(UnknownCharacterError, match=r"'ß' \(U\+00DF\) at position 3") as caught:
+    """The error for an unknown character has its code point and its position, counted from 1."""
+    with pytest.raises(UnknownCharacterError) as caught:
         Vocab("ab").encode("abßß")
     assert caught.value.exit_code == 2
+    assert caught.value.message == "the vocabulary lacks 'ß' (U+00DF) at position 3"
+    assert caught.value.hint == "use only its 2 characters, or leave others out with --unknown skip"
 
 
-def test_many_unknown_characters_are_summed_up() -> None:
-    with pytest.raises(UnknownCharacterError, match="and 2 more"):
-        Vocab("a").encode("vwxyz")
+def test_a_similar_character_is_suggested() -> None:
+    """The hint names the known characters that resemble the unknown ones."""
+    with pytest.raises(UnknownCharacterError) as caught:
+        Vocab("e漢").encode("éß")
+    assert caught.value.message == (
+        "the vocabulary lacks 'é' (U+00E9) at position 1, 'ß' (U+00DF) at position 2"
+    )
+    assert caught.value.hint == "use --unknown closest to write 'e' for 'é'"
 
 
-def test_a_character_stands_once() -> None:
-    with pytest.raises(ValueError, match="once"):
+def test_many_unknown_characters_are_counted() -> None:
+    """The error names three unknown characters, and counts the others."""
+    with pytest.raises(UnknownCharacterError) as caught:
+        Vocab("a").encode("vwxyzz")
+    assert caught.value.message == (
+        "the vocabulary lacks 'v' (U+0076) at position 1, 'w' (U+0077) at position 2, "
+        "'x' (U+0078) at position 3 and 2 more"
+    )
+
+
+def test_a_character_occurs_once() -> None:
+    """A vocabulary with a repeated character is refused."""
+    with pytest.raises(ValueError, match=r"^a character occurs twice in the vocabulary$"):
         Vocab("aa")
 
 
@@ -38,6 +56,6 @@ def test_a_character_stands_once() -> None:
     "raw", [b"\0\xd8\0\0", b"\xff\xff\xff\xff", b"a\0\0", b"a\0\0\0a\0\0\0"], ids=repr
 )
 def test_damaged_code_points(raw: bytes) -> None:
-    """Surrogates, numbers beyond Unicode, cut bytes and repetitions are refused."""
-    with pytest.raises(FileFormatError):
+    """Surrogates, numbers beyond Unicode, incomplete and repeated code points are refused."""
+    with pytest.raises(FileFormatError, match=r"^the vocabulary is damaged: "):
         Vocab.from_code_points(raw)

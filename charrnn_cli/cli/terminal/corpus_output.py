@@ -49,7 +49,7 @@ def describe_unusual(corpus: "Corpus") -> list[Line]:
         from charrnn_cli.text.symbol_table import described_characters
 
         described = described_characters(unseen, facts.get("num_unseen"))
-        lines.append(("unseen", f"{described} not in the vocabulary before"))
+        lines.append(("unseen", f"the vocabulary lacked {described}"))
     skipped = facts.get("skipped", [])
     lines += [("skipped", f"{name} {why}") for name, why in skipped[:MAX_SKIPPED_SHOWN]]
     more = facts.get("num_skipped", len(skipped)) - MAX_SKIPPED_SHOWN

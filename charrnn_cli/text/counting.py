@@ -1,0 +1,99 @@
+"""The first pass over a text: its documents, and how often each character occurs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn_cli.config import TextOptions
+from charrnn_cli.errors import TextError
+from charrnn_cli.text.corpus import Ids
+from charrnn_cli.text.decoding import read_pieces
+from charrnn_cli.text.documents import Document, Gathered
+from charrnn_cli.text.facts import TextFacts
+from charrnn_cli.text.symbol_table import CODE_POINTS, Counts, code_points
+
+
+@dataclass(slots=True)
+class CountedText:
+    """What the first pass found."""
+
+    documents: list[Document] = field(default_factory=list)
+    """Those that could be read and hold text."""
+    starts: list[int] = field(default_factory=list)
+    """Offset of each document's first character in the text."""
+    characters: "CharacterCounts" = field(default_factory=lambda: CharacterCounts())
+    facts: TextFacts = field(default_factory=TextFacts)
+
+
+class CharacterCounts:
+    """How often each code point occurs."""
+
+    def __init__(self) -> None:
+        self.counts: Counts = np.zeros(CODE_POINTS, np.uint64)
+        self.total = 0
+        self._stop = 0  # all counts from here on are 0: a small document costs little to add
+
+    def add_codes(self, codes: Ids) -> None:
+        """Count some code points, (characters,)."""
+        found = _bincount_bytes(codes) if codes.dtype == np.uint8 else np.bincount(codes)
+        self.counts[: len(found)] += found.astype(np.uint64)
+        self.total += len(codes)
+        self._stop = max(self._stop, len(found))
+
+    def add(self, other: "CharacterCounts") -> None:
+        """Add the counts of another piece of text."""
+        self.counts[: other._stop] += other.counts[: other._stop]
+        self.total += other.total
+        self._stop = max(self._stop, other._stop)
+
+    def clear(self) -> None:
+        """Set all counts to 0."""
+        self.counts[: self._stop] = 0
+        self.total = self._stop = 0
+
+
+def count_text(
+    found: Gathered, options: TextOptions, progress: Callable[[int], None]
+) -> CountedText:
+    """Read every document once. Optional documents that cannot be read go to `found.skipped`.
+
+    `progress` is called with the bytes read so far. Raises TextError.
+    """
+    counted = CountedText()
+    separator = code_points(options.separator)
+    own = CharacterCounts()  # of one document: added only once it was read to its end
+    for document in found.documents:
+        facts = TextFacts()
+        own.clear()
+        try:
+            for piece in read_pieces(document.path, options, facts, document.title):
+                own.add_codes(code_points(piece))
+                progress(counted.facts.num_bytes + facts.num_bytes)
+        except TextError as error:
+            if not document.optional:
+                raise
+            reason = error.message.removeprefix(f"{document.path} ")
+            found.skipped.append((document.name, reason))
+            continue
+        if not own.total:
+            found.skipped.append((document.name, "is empty"))
+            continue
+        if counted.documents:
+            counted.characters.add_codes(separator)
+        counted.starts.append(counted.characters.total)
+        counted.characters.add(own)
+        counted.documents.append(document)
+        counted.facts.add(facts)
+    return counted
+
+
+def _bincount_bytes(codes: Ids) -> npt.NDArray[np.int64]:
+    """How often each byte occurs, (256,); counted in pairs, which takes half the time."""
+    even = codes[: len(codes) // 2 * 2]
+    pairs = np.bincount(even.view(np.uint16), minlength=1 << 16).reshape(256, 256)
+    counts: npt.NDArray[np.int64] = pairs.sum(axis=0) + pairs.sum(axis=1)
+    if len(codes) % 2:
+        counts[codes[-1]] += 1
+    return counts
