@@ -20,8 +20,6 @@ MAX_TAIL_ROWS = 20
 MAX_SEGMENTS = 100
 MIN_ROW = 100  # characters; shorter rows would mostly measure the cold start
 MIN_SEGMENT = 1_000  # characters
-# Of the rows that measure the loss on training text: every fourth during training, all at the end.
-GAP_STRIDE = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import torch
 
-from charrnn_cli.text.splits import GAP_STRIDE
 from charrnn_cli.training.device import choose_device, choose_precision
-from charrnn_cli.training.evaluation import MAX_ROWS, evaluate, window_length
+from charrnn_cli.training.evaluation import GAP_STRIDE, MAX_ROWS, evaluate, window_length
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.plan import Calibration, Decisions
 from charrnn_cli.training.trainer import Trainer

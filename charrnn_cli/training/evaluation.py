@@ -17,6 +17,9 @@ MAX_LOGITS = 1 << 24  # elements at a time, 64 MB: bounds the memory, not the re
 MAX_WINDOW = 500  # characters per row at a time
 MAX_ROWS = 128  # rows at a time
 
+# During training every fourth matching row of training text shows the gap; at the end all do.
+GAP_STRIDE = 4
+
 
 def window_length(num_rows: int, vocabulary_size: int) -> int:
     """Return the characters per row that are evaluated at a time."""

@@ -21,7 +21,7 @@ from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.metrics_log import record
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.rows import Span
-from charrnn_cli.text.splits import GAP_STRIDE, matching_rows, symbol_frequencies
+from charrnn_cli.text.splits import matching_rows, symbol_frequencies
 from charrnn_cli.training.actions import (
     ENDINGS,
     Action,
@@ -31,7 +31,7 @@ from charrnn_cli.training.actions import (
 )
 from charrnn_cli.training.calibration import calibrate
 from charrnn_cli.training.device import restored_threads, translate_memory_errors
-from charrnn_cli.training.evaluation import evaluate, never_stop
+from charrnn_cli.training.evaluation import GAP_STRIDE, evaluate, never_stop
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.plan import Plan, make_plan
 from charrnn_cli.training.run_state import RunState

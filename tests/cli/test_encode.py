@@ -98,7 +98,7 @@ def test_a_given_vocabulary(charrnn: Charrnn, vocabulary: str) -> None:
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ("--vocab {}", "the text has 2 characters, "),
+        ("--vocab {}", "the vocabulary lacks 2 characters: "),
         ("--vocab {} --unknown extend", "--unknown must be one of error, skip; got 'extend'\n"),
         ("--unknown skip", "--unknown skip needs a vocabulary\n"),
         ("--vocab nowhere", "no run named 'nowhere'"),
