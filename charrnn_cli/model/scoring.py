@@ -1,12 +1,12 @@
-"""How well a model foretells a text: nats a character, by one definition for every engine.
+"""How well a model predicts a text: nats per character, by one definition for every engine.
 
-The text is cut into chunks of 20,000 characters. Each starts from the zero state and reads the 1,000 characters
-before it, which are not scored again; the text's first character, which nothing foretells, is not scored.
+The text is cut into chunks of 20,000 characters. Each chunk starts from the zero state and first
+reads the 1,000 characters before it, which are not scored again. The text's first character is not
+scored, because nothing predicts it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,32 +15,38 @@ from charrnn_cli.errors import UnknownCharacterError
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.filters import log_softmax
-from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
+from charrnn_cli.text.corpus import Corpus, Ids, ProgressCallback, no_progress
 from charrnn_cli.text.rows import row_windows
 from charrnn_cli.text.vocab import Vocab, named_character
 
-# T time · R rows: chunks side by side
+# T time · R rows: chunks side by side · N characters · V vocabulary · B blocks · D documents
 
 CHUNK = 20_000  # characters
-WARM_UP = 1_000
-ROWS = 64  # chunks at a time
-WINDOW = 250  # characters of each at a time
+WARM_UP = 1_000  # characters
+ROWS = 64  # chunks scored side by side
+WINDOW = 250  # characters of each chunk per call of the predictor
+
+BLOCK = 1 << 12  # characters; a position is looked up to the block and counted from there
+BLOCKS_PER_PIECE = 64  # read at a time
 
 Losses = npt.NDArray[np.float32]
 
 
 class Predictor(Protocol):
-    """A model at work on several rows of text."""
+    """A model that reads several rows of text side by side."""
 
     def start(self, rows: int) -> None:
-        """So many rows from now on, all at the zero state."""
+        """Prepare `rows` rows, all at the zero state."""
 
     def losses(self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]) -> Losses:
-        """Nats of each target (T, R), after its input and all before it; any figure where the target is below 0."""
+        """Read the inputs and return the nats of each target, shape (T, R).
+
+        Where a target is negative, the returned number has no meaning.
+        """
 
 
 class NumpyPredictor:
-    """The engine that samples."""
+    """A predictor that uses the sampling engine."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._first = Engine(checkpoint.model, checkpoint.weights)
@@ -57,35 +63,19 @@ class NumpyPredictor:
         return losses_TR
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Of a whole text."""
-
-    characters: int
-    """That were foretold: all but the first."""
-    nats: float
-    """A character, on average."""
-
-
-def score(predictor: Predictor, corpus: Corpus, progress: ProgressCallback = no_progress) -> Score:
-    """The mean over a text; 0 of 0 characters where nothing is foretold."""
-    total, characters = 0.0, 0
-    for losses_N in character_losses(predictor, corpus, progress):
-        total += float(losses_N.sum(dtype=np.float64))
-        characters += len(losses_N)
-    return Score(characters, total / characters if characters else 0.0)
-
-
 def character_losses(
     predictor: Predictor, corpus: Corpus, progress: ProgressCallback = no_progress
 ) -> Iterator[Losses]:
-    """Nats of every character but the first, in the text's order, in pieces."""
+    """Yield the nats of all characters but the first, in the text's order, as arrays (N,).
+
+    `corpus` must hold ids of the model's vocabulary; see `in_vocabulary`.
+    """
     starts = range(0, len(corpus), CHUNK)
     for first in range(0, len(starts), ROWS):
         chunks = [
             (start, min(start + CHUNK, len(corpus))) for start in starts[first : first + ROWS]
         ]
-        # A row's first input is the character before it: the first of those that warm up.
+        # A row's first input is the character before the row: the first character of the warm-up.
         rows = [(max(1, start - WARM_UP + 1), stop) for start, stop in chunks]
         if rows[0][0] >= rows[0][1]:
             return  # a text of one character
@@ -102,22 +92,83 @@ def character_losses(
             yield losses_TR[max(scored, 1) - warm : stop - warm, row]
 
 
-def in_vocabulary(corpus: Corpus, vocab: Vocab) -> Corpus:
-    """The text with another vocabulary's ids. Raises UnknownCharacterError for a character that it does not have."""
+def in_vocabulary(
+    corpus: Corpus, vocab: Vocab, unknown: Literal["error", "skip"] = "error"
+) -> Corpus:
+    """Return the text with the ids of `vocab`; its name and its digest stay.
+
+    With `unknown="skip"`, characters outside `vocab` are left out, `len(corpus)` minus the result's
+    length of them. Otherwise they raise UnknownCharacterError. The text is read as it is asked for.
+    """
     if corpus.vocab == vocab:
         return corpus
-    unknown = [character for character in corpus.vocab.characters if character not in vocab]
-    if unknown:
-        where = f"the text {corpus.name!r} has characters the model never saw"
-        named = ", ".join(named_character(character) for character in unknown[:5])
-        more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
-        raise UnknownCharacterError(
-            f"{where}: {named}{more}",
-            hint="score a model that was trained on them, or take them out of the text",
-        )
-    table_V = np.array(vocab.encode(corpus.vocab.characters), np.uint32)
+    unknown_characters = [
+        character for character in corpus.vocab.characters if character not in vocab
+    ]
+    if unknown_characters and unknown == "error":
+        raise _unknown_error(corpus.name, unknown_characters)
+    known_V = np.array([character in vocab for character in corpus.vocab.characters], bool)
+    ids_V = np.zeros(len(known_V), np.uint32)
+    ids_V[known_V] = vocab.encode("".join(c for c in corpus.vocab.characters if c in vocab))
     counts_V = np.zeros(len(vocab), np.uint64)
-    counts_V[table_V] = corpus.counts_V
+    counts_V[ids_V[known_V]] = corpus.counts_V[known_V]
+    if not unknown_characters:
+        return Corpus(
+            vocab,
+            counts_V,
+            lambda start, stop: ids_V[corpus.read(start, stop)],
+            corpus.metadata,
+            corpus.starts,
+        )
+    kept = _KnownCharacters(corpus, known_V)
     return Corpus(
-        vocab, counts_V, lambda start, stop: table_V[corpus.read(start, stop)], corpus.metadata
+        vocab,
+        counts_V,
+        lambda start, stop: ids_V[kept.read(start, stop)],
+        {**corpus.metadata, "characters": kept.count},
+        kept.starts,
     )
+
+
+def _unknown_error(name: str, characters: list[str]) -> UnknownCharacterError:
+    named = ", ".join(named_character(character) for character in characters[:5])
+    more = f" and {len(characters) - 5:,} more" if len(characters) > 5 else ""
+    return UnknownCharacterError(
+        f"the text {name!r} has characters the model never saw: {named}{more}",
+        hint="leave them out with --unknown skip, or score a model that was trained on them",
+    )
+
+
+class _KnownCharacters:
+    """A text without the characters that a vocabulary lacks, in the text's own ids.
+
+    One pass counts the known characters before each block, so that any stretch can be read later.
+    """
+
+    def __init__(self, corpus: Corpus, known_V: npt.NDArray[np.bool_]) -> None:
+        self._corpus, self._known_V = corpus, known_V
+        starts_D = np.array(corpus.starts)
+        new_starts_D = np.zeros_like(starts_D)
+        before_B: list[int] = []
+        self.count = 0
+        piece = BLOCK * BLOCKS_PER_PIECE
+        for start in range(0, len(corpus), piece):
+            stop = min(start + piece, len(corpus))
+            known_N = known_V[corpus.read(start, stop)]
+            before_N = self.count + np.cumsum(known_N) - known_N
+            before_B += before_N[::BLOCK].tolist()
+            here = slice(*np.searchsorted(starts_D, (start, stop)))
+            new_starts_D[here] = before_N[starts_D[here] - start]
+            self.count += int(np.count_nonzero(known_N))
+        new_starts_D[starts_D >= len(corpus)] = self.count
+        self.starts: list[int] = new_starts_D.tolist()
+        self._before_B = np.array([*before_B, self.count])
+
+    def read(self, start: int, stop: int) -> Ids:
+        """Ids of the known characters from `start` to `stop`, shape (stop - start,)."""
+        first = int(np.searchsorted(self._before_B, start, side="right")) - 1
+        last = max(first, int(np.searchsorted(self._before_B, stop)))
+        begin, end = (min(block * BLOCK, len(self._corpus)) for block in (first, last))
+        ids = self._corpus.read(begin, end)
+        skipped = int(self._before_B[first])
+        return ids[self._known_V[ids]][start - skipped : stop - skipped]
