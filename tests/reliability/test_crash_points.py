@@ -262,7 +262,7 @@ def test_without_links_or_directory_syncs(home: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "link", no_links)
     run = Registry().create("tiny")
     save_checkpoint(run.step_path(2), NEW)
-    with pytest.raises(StorageError, match="not overwritten"):
+    with pytest.raises(StorageError, match="already exists"):
         save_checkpoint(run.step_path(2), make_checkpoint(seed=3, step=2))
     for step in (1, 2):
         save_resume(run, state(step))
