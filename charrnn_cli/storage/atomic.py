@@ -1,14 +1,13 @@
 """A file appears under its name whole and synced, or not at all.
 
-The order is: create a temporary file beside the target, write it, fsync it, link (or rename) it to its
-name, fsync the directory. An interruption at any point leaves the old state, and at worst a temporary
-file.
+The order is: create a temporary file beside the target, write it, fsync it, link (or rename) it to
+its name, fsync the directory. An interruption at any point leaves the old state, and at worst a
+temporary file.
 """
 
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -40,7 +39,8 @@ def atomic_write(path: Path, *, num_bytes: int = 0, replace: bool = False) -> It
     """Yield a file to write; `path` gets its content when the block ends without an exception.
 
     `num_bytes` are reserved first, so that a full disk is noticed before anything is written.
-    Without `replace`, an existing file is never changed. Raises AlreadyPublishedError, StorageError.
+    Without `replace`, an existing file is never changed.
+    Raises AlreadyPublishedError, StorageError.
     """
     with _temporary(path) as temporary:
         try:
@@ -79,7 +79,7 @@ def keep_previous(path: Path, previous: Path) -> None:
 
 
 def put_back(previous: Path, path: Path) -> None:
-    """Rename `previous` to `path`, which is damaged and is replaced.
+    """Rename `previous` to `path`, replacing it.
 
     Does nothing if `previous` does not exist. Raises StorageError.
     """
@@ -144,7 +144,7 @@ def discard_temporaries() -> None:
 @contextlib.contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
     """Yield an unused name beside `path`; what is there when the block ends is removed."""
-    unique = f"{os.getpid()}-{secrets.token_hex(4)}"
+    unique = f"{os.getpid()}-{os.urandom(4).hex()}"
     temporary = path.with_name(f".{path.name}.{unique}{TEMPORARY_SUFFIX}")
     _temporaries.add(temporary)
     try:

@@ -1,13 +1,13 @@
 """The file format, reading: safetensors with a verified JSON header.
 
     8 bytes          length of the header, little-endian
-    header           JSON: dtype, shape and offsets of each tensor; `__metadata__` with the key `charrnn`
+    header           JSON: dtype, shape and offsets of each tensor; and `__metadata__`, an object
+                     with the key `charrnn`
     data             the tensors' bytes, without gaps
 
-`charrnn` holds sorted JSON. In it, `tensors_sha256` covers the name, dtype, shape and bytes of every
-tensor, and `header_sha256` the raw bytes before the data, with the 64 digits of `header_sha256` itself
-set to 0. The digests detect accidents; they do not authenticate. The other keys are listed in
-`model/checkpoint.py` and `text/corpus.py`.
+The value of `charrnn` is sorted JSON. Its `tensors_sha256` covers the name, dtype, shape and bytes
+of every tensor; its `header_sha256` the raw bytes before the data, with its own 64 digits set to 0.
+The digests detect accidents; they do not authenticate. `model/checkpoint.py` lists the other keys.
 """
 
 import hashlib
@@ -70,7 +70,7 @@ class Header:
 def read_header(path: Path) -> Header:
     """Read and check the header, and no tensor.
 
-    Raises FileFormatError if the file is damaged or not a charrnn file, NotFoundError, StorageError.
+    Raises FileFormatError if it is damaged or not a charrnn file, NotFoundError, StorageError.
     """
     with open_regular(path) as file:
         return read_open_header(file, path)

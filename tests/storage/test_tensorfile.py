@@ -1,4 +1,4 @@
-"""The file format: what it promises to readers, and what it refuses."""
+"""The file format: what readers can rely on, and what is refused."""
 
 import io
 import json
@@ -47,6 +47,7 @@ def write(path: Path, *, replace: bool = False, **metadata: object) -> Path:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
+    """Metadata, tensors and their shapes survive a round trip."""
     path = write(tmp_path / "x", answer=42, word="é")
     header, tensors = read_tensors(path)
     assert (header.kind, header.metadata["answer"], header.metadata["word"]) == ("test", 42, "é")
@@ -57,7 +58,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def test_any_safetensors_reader_opens_it(tmp_path: Path) -> None:
-    """And finds one metadata key that holds sorted JSON; every tensor is aligned to its items."""
+    """The safetensors library reads the tensors, which are aligned, and one key of sorted JSON."""
     path = write(tmp_path / "x.safetensors", b=1, a=2)
     loaded = load_file(path)
     assert loaded["matrix"].tolist() == [[0, 1], [2, 3]]
@@ -71,7 +72,7 @@ def test_any_safetensors_reader_opens_it(tmp_path: Path) -> None:
 
 
 def test_the_same_content_is_the_same_file(tmp_path: Path) -> None:
-    """Byte for byte: nothing in it depends on the time or on the order of a dict."""
+    """Files are equal byte for byte, whatever the time and the order of a dict."""
     assert (
         write(tmp_path / "x", a=1, b=2).read_bytes() == write(tmp_path / "y", b=2, a=1).read_bytes()
     )
@@ -79,57 +80,78 @@ def test_the_same_content_is_the_same_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("padding", range(130))
 def test_any_header_length_is_read(tmp_path: Path, padding: int) -> None:
-    """Also one whose first byte is a pickle's."""
+    """Every length is read, also one whose first byte is that of a pickle."""
     assert read_header(write(tmp_path / "x", note="n" * padding)).metadata["note"] == "n" * padding
 
 
 def test_an_existing_file_stays(tmp_path: Path) -> None:
+    """A file is overwritten only with `replace`."""
     path = write(tmp_path / "x", note=1)
     before = path.read_bytes()
-    with pytest.raises(AlreadyPublishedError):
+    with pytest.raises(AlreadyPublishedError) as caught:
         write(path, note=2)
+    assert caught.value.message == f"{path} already exists"
+    assert caught.value.hint == "name another file, or move the existing one away"
     assert path.read_bytes() == before
     write(path, replace=True, note=2)
     assert read_header(path).metadata["note"] == 2
 
 
-@pytest.mark.parametrize("count", [2, 4])
-def test_a_wrong_number_of_bytes_publishes_nothing(tmp_path: Path, count: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [
+        (2, "fewer bytes than the tensor's shape requires"),
+        (4, "more bytes than the tensor's shape allows"),
+    ],
+)
+def test_a_wrong_number_of_bytes_publishes_nothing(
+    tmp_path: Path, count: int, message: str
+) -> None:
+    """Too few or too many bytes for a tensor leave no file."""
+
     def attempt() -> None:
         with write_tensors(tmp_path / "x", "test", {"t": TensorSpec("U8", (3,))}, {}) as tensors:
             tensors.write(b"a" * count)
 
-    with pytest.raises(ValueError, match="bytes"):
+    with pytest.raises(ValueError, match=message):
         attempt()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_not_one_of_ours(tmp_path: Path) -> None:
-    """Text, emptiness, other safetensors files, pickles and archives are told apart from damage, without a crash."""
+    """Text, empty files, pickles, archives and other safetensors files are refused by name."""
     path = tmp_path / "x.safetensors"
     for content in (b"", b"abc", b"<html>not here</html>", b"\0" * 100, b"\xff" * 100):
         path.write_bytes(content)
-        with pytest.raises(FileFormatError):
+        with pytest.raises(FileFormatError) as caught:
             read_header(path)
+        assert caught.value.message == f"{path} is not a charrnn file, or is truncated"
+        assert caught.value.hint == (
+            "charrnn files are written by `charrnn encode` and `charrnn train`"
+        )
     for content in (
         b"PK\x03\x04" + b"\0" * 50,
         b"\x80\x02}q\0." + b"\xff" * 50,
         b"\x80\x04\x95\x10" + b"\0\0\0\x7f" * 9,
     ):
         path.write_bytes(content)
-        with pytest.raises(FileFormatError, match="pickle") as caught:
+        with pytest.raises(FileFormatError) as caught:
             read_header(path)
-        assert "never loads" in str(caught.value.hint)
-    save_file({"a": np.zeros(3, np.float32)}, path)
-    with pytest.raises(FileFormatError):
-        read_header(path)
-    save_file({"a": np.zeros(3, np.float32)}, path, {"charrnn": "{}"})
-    with pytest.raises(FileFormatError):
-        read_header(path)
+        assert caught.value.message == f"{path} is a PyTorch or pickle file"
+        assert caught.value.hint == "charrnn never loads pickle files, because they can run code"
+    for metadata, problem in (
+        (None, "expected an object"),
+        ({"other": ""}, "expected one metadata key, 'charrnn'"),
+        ({"charrnn": "{}"}, "'header_sha256'"),
+    ):
+        save_file({"a": np.zeros(3, np.float32)}, path, metadata)
+        with pytest.raises(FileFormatError) as caught:
+            read_header(path)
+        assert caught.value.message == (f"{path} is damaged, or is not a charrnn file: {problem}")
 
 
 def test_only_regular_files(tmp_path: Path) -> None:
-    """A FIFO, a directory, a device and a socket are refused at once; a missing file is named."""
+    """A FIFO, a directory, a device and a socket are refused at once, and a missing file too."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     address = tmp_path / "socket"
@@ -139,14 +161,16 @@ def test_only_regular_files(tmp_path: Path) -> None:
         with pytest.raises((FileFormatError, StorageError), match=path.name):
             read_header(path)
     server.close()
-    with pytest.raises(NotFoundError, match="no file named"):
+    with pytest.raises(NotFoundError) as caught:
         read_header(tmp_path / "missing")
+    assert caught.value.message == f"no file named {tmp_path / 'missing'}"
+    assert caught.value.hint == "check the spelling"
 
 
 def forge(
     path: Path, tensors: Callable[[dict[str, Any]], None] | None = None, **changes: object
 ) -> None:
-    """Rewrite a header with a correct digest, as a program of ours gone wrong would."""
+    """Rewrite a header with a correct digest, as a faulty version of the writer would."""
     from charrnn_cli.storage.tensor_writer import sign_header
 
     raw = path.read_bytes()
@@ -162,10 +186,14 @@ def forge(
 
 
 def test_a_later_format_asks_for_an_upgrade(tmp_path: Path) -> None:
+    """A file of format 2 is refused, with the version that wrote it."""
     path = write(tmp_path / "x")
     forge(path, format=2, version="3.1")
-    with pytest.raises(FileFormatError, match=r"charrnn 3.1 \(format 2\)") as caught:
+    with pytest.raises(FileFormatError) as caught:
         read_header(path)
+    assert caught.value.message == (
+        f"{path} was written by charrnn 3.1 (format 2); this program reads format 1"
+    )
     assert caught.value.hint == "upgrade charrnn"
 
 
@@ -173,6 +201,7 @@ def test_a_later_format_asks_for_an_upgrade(tmp_path: Path) -> None:
     "changes", [{"kind": 3}, {"tensors_sha256": None}, {"format": "1"}], ids=str
 )
 def test_mistyped_fields(tmp_path: Path, changes: dict[str, object]) -> None:
+    """A header with a field of the wrong type is refused, in spite of a correct digest."""
     path = write(tmp_path / "x")
     forge(path, None, **changes)
     with pytest.raises(FileFormatError):
@@ -198,7 +227,7 @@ def test_mistyped_fields(tmp_path: Path, changes: dict[str, object]) -> None:
     ids=str,
 )
 def test_impossible_tensors(tmp_path: Path, entry: dict[str, object]) -> None:
-    """Types, shapes and places that no writer of ours makes, under a correct digest."""
+    """Invalid types, shapes and offsets are refused, in spite of a correct digest."""
     path = write(tmp_path / "x")
     forge(path, lambda header: header["bytes"].update(entry))
     with pytest.raises(FileFormatError, match="damaged"):
@@ -206,6 +235,7 @@ def test_impossible_tensors(tmp_path: Path, entry: dict[str, object]) -> None:
 
 
 def test_too_many_tensors(tmp_path: Path) -> None:
+    """A header that describes thousands of tensors is refused."""
     path = write(tmp_path / "x")
     empty = {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}
     forge(path, lambda header: header.update({f"t{number}": empty for number in range(5000)}))
@@ -214,7 +244,7 @@ def test_too_many_tensors(tmp_path: Path) -> None:
 
 
 def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
-    """Or whose disk fails, is an error of one of the two kinds, never a crash."""
+    """A file that is cut off while open, or whose disk fails, is an error that names it."""
     path = write(tmp_path / "x")
 
     class FailingDisk(io.FileIO):
@@ -234,6 +264,8 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
 
 
 def test_a_tensor_that_was_forgotten_publishes_nothing(tmp_path: Path) -> None:
+    """A tensor that was not written leaves no file, unless it has no elements."""
+
     def attempt() -> None:
         with write_tensors(tmp_path / "x", "test", {"t": TensorSpec("U8", (3,))}, {}):
             pass

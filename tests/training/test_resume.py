@@ -114,14 +114,14 @@ def test_a_source_of_any_bytes(tmp_path: Path) -> None:
         path = tmp_path / name.decode("utf-8", "surrogateescape")
         assert path_to_uri(path).isascii()
         assert path_from_uri(path_to_uri(path)) == path
-    with pytest.raises(ValueError, match="no file"):
+    with pytest.raises(ValueError, match="not a file URI"):
         path_from_uri("https://example.org/x")
 
 
 def test_where_the_text_is(corpus: Corpus, tmp_path: Path) -> None:
     """As recorded, with the options it was read by, unless either is given."""
     text = tmp_path / "story.txt"
-    source = {"text": path_to_uri(text), "options": TextOptions(encoding="latin-1").to_json()}
+    source = {"texts": [path_to_uri(text)], "options": TextOptions(encoding="latin-1").to_json()}
     run_training(corpus, TINY, "one", source=source)
     resumable = open_resumable("one", Registry())
     with pytest.raises(TextError, match="is gone"):
