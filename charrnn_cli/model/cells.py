@@ -1,8 +1,8 @@
 """The recurrent cells in numpy: one step for one or several rows.
 
-Weights are rearranged once. Biases that are only added up are added in advance. Gates are ordered so
-that one call serves all sigmoids, and the columns of those gates are halved, because
-sigmoid(x) = (1 + tanh(x / 2)) / 2 lets one tanh serve every gate. A step allocates nothing but views.
+Weights are rearranged once. Biases that are only added up are added in advance. Gates are ordered
+so that one call serves all sigmoids, and the columns of those gates are halved, because
+sigmoid(x) = (1 + tanh(x / 2)) / 2 lets one tanh serve every gate. A step allocates only views.
 """
 
 from abc import ABC, abstractmethod
@@ -51,7 +51,7 @@ class Layer(ABC):
         return [self.hidden_RH]
 
     def folded_bias(self) -> Array:
-        """Return the bias (G,) that the input products of the first layer must include."""
+        """Return the bias (G,) that is part of the first layer's input products."""
         return self.bias_input_G
 
     @abstractmethod

@@ -1,7 +1,7 @@
 """One character in, logits out: the model in numpy, for one text or several side by side.
 
-A step is a few matrix products, so that one row runs at the speed of the memory bus. The embedding is
-folded into a table of the first layer's input products.
+A step is a few matrix products, so that one row runs at the speed of the memory bus. The embedding
+is folded into a table of the first layer's input products.
 """
 
 import copy
