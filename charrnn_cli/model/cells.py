@@ -56,11 +56,11 @@ class Layer(ABC):
 
     @abstractmethod
     def step(self, inputs: Array) -> Array:
-        """Return the new hidden state (R, H), given inputs (R, I), or (R, G) in the first layer."""
+        """Return the new hidden state (R, H). Inputs are (R, I), or (R, G) in layer 0."""
 
 
 class LSTM(Layer):
-    """Long short-term memory (Hochreiter and Schmidhuber 1997) with forget gates (Gers et al. 2000).
+    """LSTM (Hochreiter and Schmidhuber 1997) with forget gates (Gers et al. 2000).
 
     c = f·c + i·g and h = o·tanh(c); the gates stand in the order i, f, o, g.
     """

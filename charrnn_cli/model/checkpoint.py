@@ -50,8 +50,8 @@ Only resume files hold:
 | `source.unknown` | string | `error`, `skip` or `extend`: characters outside its vocabulary |
 
 The tensors are `vocabulary`, code points as U32 in the order of their ids, and the weights as F32
-under the names of `ModelConfig.tensor_shapes`. A resume file puts `model.` before these names, and also holds
-the optimizer's moments and the recurrent state.
+under the names of `ModelConfig.tensor_shapes`. A resume file puts `model.` before these names, and
+also holds the optimizer's moments and the recurrent state.
 """
 
 import platform
@@ -66,7 +66,6 @@ import numpy.typing as npt
 from charrnn_cli.config import ModelConfig
 from charrnn_cli.errors import (
     AlreadyPublishedError,
-    CharrnnError,
     ConfigError,
     FileFormatError,
     NotFoundError,
@@ -230,14 +229,15 @@ def checkpoint_from_tensors(
 ) -> Checkpoint:
     """Build a checkpoint from a verified header and its tensors. Raises FileFormatError."""
     fields = header.metadata
+    weights = {
+        name: finite_array(tensors[prefix + name], shape, path)
+        for name, shape in model.tensor_shapes().items()
+    }
     try:
         return Checkpoint(
             model=model,
             vocab=Vocab.from_code_points(tensors["vocabulary"]),
-            weights={
-                name: finite_array(tensors[prefix + name], shape, path)
-                for name, shape in model.tensor_shapes().items()
-            },
+            weights=weights,
             run=_typed(fields["run"], str),
             step=_typed(fields["step"], int),
             epoch=_typed(fields["epoch"], float),
@@ -250,7 +250,7 @@ def checkpoint_from_tensors(
         )
     except (KeyError, TypeError) as error:
         raise FileFormatError(f"{path} is damaged: {error}") from error
-    except CharrnnError as error:
+    except FileFormatError as error:  # of the vocabulary
         raise FileFormatError(f"{path}: {error.message}") from error
 
 

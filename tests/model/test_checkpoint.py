@@ -21,11 +21,12 @@ def resume_state(step: int = 100, *, finished: bool = False) -> TrainingSnapshot
         checkpoint=make_checkpoint(step=step),
         tensors={"exp_avg.output.bias": np.arange(10, dtype=np.float32)},
         progress={"finished": finished, "best_step": 3},
-        source={"text": "/somewhere/story.txt"},
+        source={"texts": ["file:///somewhere/story.txt"]},
     )
 
 
 def test_what_is_saved_is_loaded() -> None:
+    """Weights, configuration, vocabulary and losses survive a round trip."""
     checkpoint = make_checkpoint(val_loss=None)
     loaded = load_checkpoint(save(checkpoint))
     for name, array in checkpoint.weights.items():
@@ -46,29 +47,32 @@ def test_what_is_saved_is_loaded() -> None:
 
 @pytest.mark.usefixtures("tiny_run")
 def test_loading_by_reference() -> None:
+    """A reference, or none, loads the checkpoint that it resolves to."""
     assert load_checkpoint("tiny@300").step == 300
     assert load_checkpoint().step == 200
 
 
 def test_a_step_that_is_reached_again_counts_as_published() -> None:
-    """Equal content is no error; any other content is, and the first file stays."""
+    """A second save of equal content succeeds; of other content it fails and changes nothing."""
     path = save(make_checkpoint())
     before = path.read_bytes()
     save_checkpoint(path, make_checkpoint())
     for other in (make_checkpoint(seed=1), make_checkpoint(val_loss=9.0, seed=2)):
-        with pytest.raises(AlreadyPublishedError):
+        with pytest.raises(AlreadyPublishedError) as caught:
             save_checkpoint(path, other)
+        assert caught.value.message == f"{path} already exists"
     assert path.read_bytes() == before
 
 
 def test_nothing_personal_is_in_it() -> None:
-    """No path, host or user name: a checkpoint can be mailed."""
+    """A checkpoint contains no path, host name or user name, so it can be shared."""
     raw = save(make_checkpoint()).read_bytes()
     for personal in (os.uname().nodename, str(Path.home()), os.getcwd()):
         assert len(personal) < 2 or personal.encode() not in raw
 
 
 def test_resume_keeps_the_state_before_it(home: Path) -> None:
+    """A run has its newest resume file and the one before it."""
     run = Registry().create("tiny")
     for step in (100, 200, 300):
         save_resume(run, resume_state(step))
@@ -77,7 +81,7 @@ def test_resume_keeps_the_state_before_it(home: Path) -> None:
     state = load_resume(run.resume_path)
     assert state.tensors["exp_avg.output.bias"].tolist() == list(range(10))
     assert state.progress["best_step"] == 3
-    assert state.source["text"] == "/somewhere/story.txt"
+    assert state.source["texts"] == ["file:///somewhere/story.txt"]
     assert sorted(path.name for path in run.path.iterdir()) == [
         "resume.previous.safetensors",
         "resume.safetensors",
@@ -85,26 +89,30 @@ def test_resume_keeps_the_state_before_it(home: Path) -> None:
 
 
 def test_kinds_are_not_mixed_up(home: Path) -> None:
-    """A resume file is no checkpoint, and the reverse."""
+    """A resume file cannot be loaded as a checkpoint, nor a checkpoint as a resume file."""
     path = save(make_checkpoint())
     run = Run("tiny", path.parent)
     save_resume(run, resume_state())
-    with pytest.raises(FileFormatError, match="not a checkpoint"):
+    with pytest.raises(FileFormatError) as caught:
         load_checkpoint(run.resume_path)
-    with pytest.raises(FileFormatError, match="not a resume"):
+    assert caught.value.message == f"{run.resume_path} is a charrnn resume file, not a checkpoint"
+    with pytest.raises(FileFormatError) as caught:
         load_resume(path)
+    assert caught.value.message == f"{path} is a charrnn checkpoint file, not a resume"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_not_finite_are_refused(value: float) -> None:
+    """A file with an infinity or a NaN is not loaded."""
     checkpoint = make_checkpoint()
     array = np.array(checkpoint.weights["output.bias"])
     array[0] = value
     path = save(
         dataclasses.replace(checkpoint, weights={**checkpoint.weights, "output.bias": array})
     )
-    with pytest.raises(FileFormatError, match="not finite"):
+    with pytest.raises(FileFormatError) as caught:
         load_checkpoint(path)
+    assert caught.value.message == f"{path} contains values that are not finite"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +133,7 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
     ids=str,
 )
 def test_tensors_must_be_those_of_the_configuration(model: dict[str, object]) -> None:
-    """A header with a valid digest and another configuration is refused before anything is allocated."""
+    """A header with another configuration is refused, in spite of a correct digest."""
     from tests.storage.test_tensorfile import forge
 
     path = save(make_checkpoint())
@@ -138,12 +146,14 @@ def test_tensors_must_be_those_of_the_configuration(model: dict[str, object]) ->
     "field", ["run", "step", "epoch", "train_loss", "val_loss", "train", "data", "versions"]
 )
 def test_fields_must_have_their_types(field: str) -> None:
+    """A header with a field of the wrong type is refused, in spite of a correct digest."""
     from tests.storage.test_tensorfile import forge
 
     path = save(make_checkpoint())
     forge(path, None, **{field: [1]})
-    with pytest.raises(FileFormatError):
+    with pytest.raises(FileFormatError) as caught:
         load_checkpoint(path)
+    assert caught.value.message == f"{path} is damaged: [1] has the wrong type"
 
 
 @pytest.mark.parametrize("damage", ["header", "tensors"])
@@ -166,7 +176,7 @@ def test_weights_of_a_wrong_shape_are_not_written(tmp_path: Path) -> None:
 
 
 def test_the_default_prime_is_always_known() -> None:
-    """Also where the header names a character that the model lacks."""
+    """The default prime is a character of the model, whatever the header says."""
     assert make_checkpoint(characters="ab").default_prime == "a"
     assert make_checkpoint(characters=" ab").default_prime == " "
     assert make_checkpoint(characters="\n ab").default_prime == "\n"
