@@ -3,7 +3,7 @@
     python -m tests.benchmarks.sampling_speed [--rounds 15]
 
 The model is 2x512 with 83 characters. Contenders have the same weights and take turns in one
-process. Processes use one thread, two, and one while another process keeps a core busy. Whole commands
+process, which uses one thread, two, and one while another process keeps a core busy. Whole commands
 follow. Numbers are medians and their ratios.
 """
 

@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 
 from charrnn_cli.errors import AlreadyPublishedError, ConfigError, FileFormatError
-from charrnn_cli.model.checkpoint import load_checkpoint, save_checkpoint
+from charrnn_cli.model.checkpoint import (
+    checkpoint_metadata,
+    checkpoint_tensors,
+    load_checkpoint,
+    save_checkpoint,
+)
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import Run
+from charrnn_cli.storage.runs import CHECKPOINT_KIND, Run
+from charrnn_cli.storage.tensor_writer import write_tensors
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 from tests.conftest import make_checkpoint, save
@@ -157,7 +163,8 @@ def test_fields_must_have_their_types(field: str) -> None:
 
 
 @pytest.mark.parametrize("damage", ["header", "tensors"])
-def test_a_damaged_file_is_made_whole_when_its_step_is_reached_again(damage: str) -> None:
+def test_a_damaged_file_is_replaced_when_its_step_is_reached_again(damage: str) -> None:
+    """Saving a step whose file is damaged writes it again."""
     path = save(make_checkpoint())
     whole = path.read_bytes()
     raw = bytearray(whole)
@@ -167,11 +174,29 @@ def test_a_damaged_file_is_made_whole_when_its_step_is_reached_again(damage: str
     assert path.read_bytes() == whole
 
 
+def test_a_vocabulary_that_is_damaged_is_refused(tmp_path: Path) -> None:
+    """A vocabulary with a repeated character is refused, in spite of correct digests."""
+    path, checkpoint = tmp_path / "x", make_checkpoint()
+    specs, pieces = checkpoint_tensors(checkpoint, prefix="")
+    pieces["vocabulary"] = "a".encode("utf-32-le") * len(checkpoint.vocab)
+    metadata = checkpoint_metadata(checkpoint)
+    with write_tensors(path, CHECKPOINT_KIND, specs, metadata) as tensors:
+        for name in tensors.order:
+            tensors.write(pieces[name])
+    with pytest.raises(FileFormatError) as caught:
+        load_checkpoint(path)
+    assert caught.value.message == (
+        f"{path}: the vocabulary is damaged: a vocabulary holds each character once"
+    )
+
+
 def test_weights_of_a_wrong_shape_are_not_written(tmp_path: Path) -> None:
+    """A checkpoint whose weights do not fit its configuration is not saved."""
     checkpoint = make_checkpoint()
     weights = {**checkpoint.weights, "output.bias": np.zeros(3, np.float32)}
-    with pytest.raises(ConfigError, match=r"output\.bias"):
+    with pytest.raises(ConfigError) as caught:
         save_checkpoint(tmp_path / "x", dataclasses.replace(checkpoint, weights=weights))
+    assert caught.value.message == "tensor output.bias has shape (3,), expected (10,)"
     assert not (tmp_path / "x").exists()
 
 

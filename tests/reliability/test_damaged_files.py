@@ -231,8 +231,9 @@ def payloads(canary: Path) -> list[bytes]:
 AUDIT = """
 import sys
 events = []
+WATCHED = ("pickle.", "os.system", "os.exec", "os.posix_spawn", "subprocess.", "socket.")
 def hook(name, arguments):
-    if name.startswith(("pickle.", "os.system", "os.exec", "os.posix_spawn", "subprocess.", "socket.")):
+    if name.startswith(WATCHED):
         events.append(name)
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.text.corpus import Corpus

@@ -29,11 +29,11 @@ def test_events_pass_through(tmp_path: Path) -> None:
 
 
 def test_a_torn_last_line_is_ignored(tmp_path: Path) -> None:
-    """A line that was cut off is skipped, and a file that is not there has no lines."""
+    """Lines that are not events are skipped, and a file that is not there has no lines."""
     path = tmp_path / "metrics.jsonl"
     list(record([evaluated(1, 2.0)], path))
     with path.open("a") as file:
-        file.write('{"event": "Evalu')
+        file.write('[1]\n{"step": 1}\n{"event": "Evalu')
     assert len(read_metrics(path)) == 1
     assert read_metrics(tmp_path / "missing") == []
 

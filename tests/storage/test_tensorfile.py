@@ -15,13 +15,14 @@ from safetensors.numpy import load_file, save_file
 
 from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, NotFoundError, StorageError
 from charrnn_cli.storage.opening import open_regular
-from charrnn_cli.storage.tensor_writer import write_tensors
+from charrnn_cli.storage.tensor_writer import tensors_digest, write_tensors
 from charrnn_cli.storage.tensorfile import (
     TensorSpec,
     read_header,
     read_open_header,
     read_tensors,
     read_verified,
+    verify_tensors,
 )
 
 SPECS = {
@@ -41,8 +42,7 @@ PIECES = {
 def write(path: Path, *, replace: bool = False, **metadata: object) -> Path:
     with write_tensors(path, "test", SPECS, metadata, replace=replace) as tensors:
         for name in tensors.order:
-            if PIECES[name]:
-                tensors.write(PIECES[name])
+            tensors.write(PIECES[name])
     return path
 
 
@@ -50,6 +50,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     """Metadata, tensors and their shapes survive a round trip."""
     path = write(tmp_path / "x", answer=42, word="é")
     header, tensors = read_tensors(path)
+    assert header.tensors_sha256 == tensors_digest(SPECS, PIECES)
     assert (header.kind, header.metadata["answer"], header.metadata["word"]) == ("test", 42, "é")
     assert tensors == PIECES
     assert {name: (spec.dtype, spec.shape) for name, spec in header.tensors.items()} == {
@@ -195,6 +196,94 @@ def test_a_later_format_asks_for_an_upgrade(tmp_path: Path) -> None:
         f"{path} was written by charrnn 3.1 (format 2); this program reads format 1"
     )
     assert caught.value.hint == "upgrade charrnn"
+
+
+def rewrite(path: Path, old: bytes, new: bytes) -> None:
+    """Replace bytes of a header with others of the same length, without a new digest."""
+    raw = path.read_bytes()
+    assert raw.count(old) == 1
+    assert len(old) == len(new)
+    path.write_bytes(raw.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (b'"dtype":"U64"', b'"shape":"U64"', "duplicate key"),
+        (b'"dtype":"U64"', b'"dtype":NaN  ', "NaN is not valid JSON"),
+        (b"note", b"nose", "the checksum of its header does not match"),
+        (b"header_sha256", b"header_sha257", "'header_sha256'"),
+    ],
+    ids=str,
+)
+def test_damaged_headers(tmp_path: Path, old: bytes, new: bytes, problem: str) -> None:
+    """The error for a damaged header says what is wrong with it."""
+    path = write(tmp_path / "x", note=1)
+    rewrite(path, old, new)
+    with pytest.raises(FileFormatError) as caught:
+        read_header(path)
+    assert caught.value.message == f"{path} is damaged, or is not a charrnn file: {problem}"
+
+
+@pytest.mark.parametrize("digest", [None, "0", "0" * 64], ids=str)
+def test_headers_without_their_digest(tmp_path: Path, digest: str | None) -> None:
+    """A digest of another type or length, or with a second occurrence, is refused."""
+    path = write(tmp_path / "x")
+    raw = path.read_bytes()
+    length = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + length])
+    inner = json.loads(header["__metadata__"]["charrnn"])
+    if digest == "0" * 64:
+        inner["more"] = {"header_sha256": digest}
+    else:
+        inner["header_sha256"] = digest
+    header["__metadata__"]["charrnn"] = json.dumps(inner, separators=(",", ":"))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + length :])
+    with pytest.raises(FileFormatError) as caught:
+        read_header(path)
+    assert caught.value.message == (
+        f"{path} is damaged, or is not a charrnn file: its header has no digest"
+    )
+
+
+def test_a_lone_surrogate_is_refused(tmp_path: Path) -> None:
+    """Text that is not valid Unicode is refused, in spite of a correct digest."""
+    path = write(tmp_path / "x")
+    forge(path, None, note="\ud800")
+    with pytest.raises(FileFormatError, match="surrogates not allowed"):
+        read_header(path)
+    forge(path, None, note="\U0001f600")
+    assert read_header(path).metadata["note"] == "\U0001f600"
+
+
+def test_a_file_that_is_too_long(tmp_path: Path) -> None:
+    """A byte after the last tensor is an error that names both lengths."""
+    path = write(tmp_path / "x")
+    size = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(FileFormatError) as caught:
+        read_header(path)
+    assert caught.value.message == (
+        f"{path} is damaged, or is not a charrnn file: expected {size} bytes, found {size + 1}"
+    )
+
+
+def test_a_damaged_tensor_is_refused(tmp_path: Path) -> None:
+    """A changed byte in a tensor is noticed when the tensors are read, or only verified."""
+    path = write(tmp_path / "x")
+    raw = path.read_bytes()
+    path.write_bytes(raw[:-1] + b"X")
+    message = f"{path} is damaged: the checksum of its tensors does not match"
+    with pytest.raises(FileFormatError) as caught:
+        read_tensors(path)
+    assert caught.value.message == message
+    with open_regular(path) as file:
+        header = read_open_header(file, path)
+        with pytest.raises(FileFormatError) as caught:
+            verify_tensors(file, header, path)
+    assert caught.value.message == message
 
 
 @pytest.mark.parametrize(
