@@ -5,7 +5,7 @@ CharrnnError                  base class                                       e
 ├── StorageError              a disk or a permission error                     exit 1
 │   └── AlreadyPublishedError the file already exists                          exit 1
 ├── RunBusyError              another process is training this run             exit 1
-├── MemoryShortageError       model or batch do not fit into memory            exit 1
+├── MemoryShortageError       model or batch does not fit into memory          exit 1
 ├── DivergedError             the loss diverged at lower learning rates too    exit 1
 ├── InterruptionError         stopped by a signal, after saving                exit 128 + signal
 └── UsageError                wrong command line or input                      exit 2

@@ -45,7 +45,7 @@ class StepLogged:
     """Moving average over about 50 steps, with dropout."""
     learning_rate: float
     chars_per_second: float
-    """Training speed since the last such event, by wall time."""
+    """Training speed since the previous `StepLogged`, by wall time."""
     seconds: float
 
 

@@ -26,7 +26,7 @@ WARM_UP = 1_000  # characters
 ROWS = 64  # chunks scored side by side
 WINDOW = 250  # characters of each chunk per call of the predictor
 
-BLOCK = 1 << 12  # characters; a position is looked up to the block and counted from there
+BLOCK = 1 << 12  # characters; skipped characters are counted per block
 BLOCKS_PER_PIECE = 64  # read at a time
 
 Losses = npt.NDArray[np.float32]
@@ -95,10 +95,11 @@ def character_losses(
 def in_vocabulary(
     corpus: Corpus, vocab: Vocab, unknown: Literal["error", "skip"] = "error"
 ) -> Corpus:
-    """Return the text with the ids of `vocab`; its name and its digest stay.
+    """Return the text with the ids of `vocab`, and with the same name and digest.
 
-    With `unknown="skip"`, characters outside `vocab` are left out, `len(corpus)` minus the result's
-    length of them. Otherwise they raise UnknownCharacterError. The text is read as it is asked for.
+    With `unknown="skip"`, characters outside `vocab` are left out; the text gets shorter by their
+    number. Otherwise they raise UnknownCharacterError. Nothing is copied: ids are translated when
+    they are read.
     """
     if corpus.vocab == vocab:
         return corpus

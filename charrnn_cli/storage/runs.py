@@ -99,9 +99,11 @@ class Run:
         return sorted(entries, key=lambda entry: entry.step)
 
     def has_checkpoint(self) -> bool:
+        """Return whether there is a step file, damaged or not."""
         return any(_STEP_FILE.fullmatch(name) for name, _ in _files(self.path))
 
     def has_resume_file(self) -> bool:
+        """Return whether there is a resume file or the one before it, damaged or not."""
         return os.path.lexists(self.resume_path) or os.path.lexists(self.previous_resume_path)
 
     def resume_metadata(self) -> dict[str, Any] | None:
@@ -151,6 +153,7 @@ class Run:
             self.path.rmdir()
 
     def file_bytes(self) -> int:
+        """Return the size of all files in the run's directory."""
         return sum(stat.st_size for _, stat in _files(self.path))
 
     def updated(self) -> float:

@@ -25,6 +25,7 @@ class Source:
     """What was done with characters outside that vocabulary: `error`, `skip` or `extend`."""
 
     def to_json(self) -> dict[str, Any]:
+        """Return the record for the resume file; paths become absolute file URIs."""
         return {
             "texts": ["-" if path == STANDARD_INPUT else path_to_uri(path) for path in self.paths],
             "options": self.options.to_json(),
