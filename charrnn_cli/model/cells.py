@@ -62,7 +62,7 @@ class Layer(ABC):
 class LSTM(Layer):
     """LSTM (Hochreiter and Schmidhuber 1997) with forget gates (Gers et al. 2000).
 
-    c = f·c + i·g and h = o·tanh(c); the gates stand in the order i, f, o, g.
+    c = f·c + i·g and h = o·tanh(c); the gates are ordered i, f, o, g.
     """
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Array], layer: int) -> None:

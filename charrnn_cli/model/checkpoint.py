@@ -179,7 +179,7 @@ def checkpoint_metadata(checkpoint: Checkpoint) -> dict[str, Any]:
 def checkpoint_tensors(
     checkpoint: Checkpoint, prefix: str
 ) -> tuple[dict[str, TensorSpec], dict[str, bytes | memoryview]]:
-    """Return type and shape, and the bytes, of each tensor; `prefix` stands before weights' names.
+    """Return the specification and the bytes of each tensor; weights are named with `prefix`.
 
     Raises ConfigError if a weight does not have the shape that the configuration implies.
     """
@@ -209,7 +209,7 @@ def check_tensor_table(
     Raises FileFormatError.
     """
     if header.kind != kind:
-        raise FileFormatError(f"{path} is a charrnn {header.kind} file, not a {kind}")
+        raise FileFormatError(f"{path} is a charrnn {header.kind} file, not a {kind} file")
     try:
         model = ModelConfig.from_json(header.metadata["model"])
     except (ConfigError, KeyError, TypeError) as error:

@@ -132,7 +132,7 @@ class Run:
         return type(planned) is int and latest.step >= planned
 
     def files(self) -> list[Path]:
-        """Return the run's own files; other files in its directory are not listed."""
+        """Return the files that the run wrote, and no others from its directory."""
         own = (self.resume_path, self.previous_resume_path, self.metrics_path)
         return sorted(
             path

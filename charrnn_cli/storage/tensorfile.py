@@ -30,7 +30,7 @@ MAX_ELEMENTS = 1 << 44
 PIECE_BYTES = 1 << 20
 
 ITEM_BYTES = {"F32": 4, "U8": 1, "U16": 2, "U32": 4, "U64": 8}
-DIGEST_FIELD = b'\\"header_sha256\\":\\"'  # as it stands in JSON within JSON
+DIGEST_FIELD = b'\\"header_sha256\\":\\"'  # in a JSON string that holds JSON
 NO_DIGEST = "0" * 64
 LENGTH_BYTES = 8
 
@@ -118,7 +118,7 @@ def verify_tensors(file: BinaryIO, header: Header, path: Path) -> None:
 
 
 def describe_tensor(name: str, spec: TensorSpec) -> bytes:
-    """The bytes that stand for a tensor's name, dtype and shape in `tensors_sha256`."""
+    """Return the bytes that represent a tensor's name, dtype and shape in `tensors_sha256`."""
     return json.dumps([name, spec.dtype, spec.shape], separators=(",", ":")).encode() + b"\n"
 
 

@@ -101,10 +101,12 @@ def test_kinds_are_not_mixed_up(home: Path) -> None:
     save_resume(run, resume_state())
     with pytest.raises(FileFormatError) as caught:
         load_checkpoint(run.resume_path)
-    assert caught.value.message == f"{run.resume_path} is a charrnn resume file, not a checkpoint"
+    assert (
+        caught.value.message == f"{run.resume_path} is a charrnn resume file, not a checkpoint file"
+    )
     with pytest.raises(FileFormatError) as caught:
         load_resume(path)
-    assert caught.value.message == f"{path} is a charrnn checkpoint file, not a resume"
+    assert caught.value.message == f"{path} is a charrnn checkpoint file, not a resume file"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
