@@ -1,27 +1,27 @@
-"""What can go wrong, as one small tree.
+"""The exceptions of this package, as one small tree.
 
-CharrnnError                  it failed while running                          exit 1
-├── FileFormatError           a file is damaged, or is not one of ours         exit 1
-├── StorageError              the disk or a permission refused                 exit 1
-│   └── AlreadyPublishedError a file of that name exists and stays             exit 1
-├── RunBusyError              another process trains this run                  exit 1
-├── MemoryShortageError       the model or the batch does not fit             exit 1
-├── DivergedError             the loss blew up, at lower rates too             exit 1
-├── InterruptionError         a signal asked us to leave, and all is saved     exit 128 + signal
-└── UsageError                what was typed or named is wrong                 exit 2
-    ├── ConfigError           an impossible option or value                    exit 2
-    ├── TextError             missing, unreadable, undecodable or short text   exit 2
-    ├── NotFoundError         no run or checkpoint of that name                exit 2
-    ├── UnknownCharacterError a character that the model never saw             exit 2
-    ├── MismatchError         two things that do not belong together           exit 2
-    └── DeviceError           a device that this machine does not have         exit 2
+CharrnnError                  base class                                       exit 1
+├── FileFormatError           a damaged file, or not a charrnn file            exit 1
+├── StorageError              a disk or a permission error                     exit 1
+│   └── AlreadyPublishedError the file already exists                          exit 1
+├── RunBusyError              another process is training this run             exit 1
+├── MemoryShortageError       model or batch does not fit into memory          exit 1
+├── DivergedError             the loss diverged at lower learning rates too    exit 1
+├── InterruptionError         stopped by a signal, after saving                exit 128 + signal
+└── UsageError                wrong command line or input                      exit 2
+    ├── ConfigError           an invalid option or value                       exit 2
+    ├── TextError             a text that cannot be used                       exit 2
+    ├── NotFoundError         no such run, checkpoint or file                  exit 2
+    ├── UnknownCharacterError a character outside the vocabulary               exit 2
+    ├── MismatchError         two inputs that do not belong together           exit 2
+    └── DeviceError           a device that is not available                   exit 2
 """
 
 
 class CharrnnError(Exception):
-    """Base of everything this package raises on purpose.
+    """Base class of the exceptions that this package raises on purpose.
 
-    `message` says what is wrong, `hint` what to type next.
+    `message` states the problem, `hint` suggests what to do.
     """
 
     exit_code = 1
@@ -33,31 +33,31 @@ class CharrnnError(Exception):
 
 
 class FileFormatError(CharrnnError):
-    """A file is damaged, or is not one of ours."""
+    """A damaged file, or one that charrnn did not write."""
 
 
 class StorageError(CharrnnError):
-    """The disk or a permission refused."""
+    """A disk or permission error."""
 
 
 class AlreadyPublishedError(StorageError):
-    """A file of that name exists; it is never overwritten."""
+    """The file already exists and is not overwritten."""
 
 
 class RunBusyError(CharrnnError):
-    """Another process trains this run."""
+    """Another process is training this run."""
 
 
 class MemoryShortageError(CharrnnError):
-    """The model or the batch does not fit into the memory."""
+    """The model or the batch does not fit into memory."""
 
 
 class DivergedError(CharrnnError):
-    """The loss blew up, at lower learning rates too."""
+    """The loss diverged, at lower learning rates too."""
 
 
 class InterruptionError(CharrnnError):
-    """A signal asked us to leave; what had to be saved is saved."""
+    """A signal stopped the program, after everything was saved."""
 
     def __init__(self, message: str, *, signum: int, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -65,30 +65,30 @@ class InterruptionError(CharrnnError):
 
 
 class UsageError(CharrnnError):
-    """What was typed or named is wrong."""
+    """The command line or an input is wrong."""
 
     exit_code = 2
 
 
 class ConfigError(UsageError):
-    """An impossible option or value."""
+    """An invalid option or value."""
 
 
 class TextError(UsageError):
-    """Text that is missing, unreadable, undecodable or too short."""
+    """A text that is missing, unreadable, undecodable or too short."""
 
 
 class NotFoundError(UsageError):
-    """No run or checkpoint of that name."""
+    """No such run, checkpoint or file."""
 
 
 class UnknownCharacterError(UsageError):
-    """A character that the model never saw."""
+    """A character outside the model's vocabulary."""
 
 
 class MismatchError(UsageError):
-    """Two things that do not belong together, such as a run and another text."""
+    """Two inputs that do not belong together, such as a run and another text."""
 
 
 class DeviceError(UsageError):
-    """A device that this machine does not have."""
+    """A device that is not available."""

@@ -1,6 +1,7 @@
-"""What a training run tells about itself, as plain numbers and paths.
+"""The events of a training run: plain numbers and paths.
 
-Losses are in nats a character, durations in seconds since the run began, resumed runs included.
+Losses are in nats per character. `seconds` is the wall time of the run so far, over all resumed
+parts.
 """
 
 from dataclasses import dataclass
@@ -9,11 +10,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingStarted:
-    """Everything that was planned, before the first update."""
+    """The plan, before the first update."""
 
     run: str
     first_step: int
-    """Steps done already; above 0 after a resume."""
+    """Steps done before; above 0 for a resumed run."""
     total_steps: int
     steps_per_epoch: int
     parameters: int
@@ -27,44 +28,46 @@ class TrainingStarted:
     threads: int
     seed: int
     eval_every: int
-    """Steps between evaluations; 0 when there is no validation."""
+    """Steps between evaluations; 0 without validation."""
     seconds_per_step: float
-    """Measured on this machine before the start."""
+    """Measured on this machine before the first update."""
     seconds_planned: float
-    """About what is to come will take, evaluations included."""
+    """Estimated time for the remaining steps and evaluations."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepLogged:
-    """Progress: `train_loss` is smoothed over about the last 50 steps, dropout on."""
+    """Progress, every few steps."""
 
     step: int
     epoch: float
     train_loss: float
+    """Moving average over about 50 steps, with dropout."""
     learning_rate: float
     chars_per_second: float
-    """Characters trained on since the line before, over the wall time since then."""
+    """Training speed since the previous `StepLogged`, by wall time."""
     seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluated:
-    """One pass over the validation text, dropout off."""
+    """Loss on the whole validation text, without dropout."""
 
     step: int
     epoch: float
     train_loss: float
-    """Smoothed over about the last 50 steps, dropout on."""
+    """Moving average over about 50 steps, with dropout."""
     clean_train_loss: float
-    """On a part of the training text, dropout off: what `val_loss` may be compared with."""
+    """Loss on a part of the training text, without dropout: comparable with `val_loss`."""
     val_loss: float
     best: bool
+    """Whether `val_loss` is the lowest so far."""
     seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampled:
-    """What the model writes by now."""
+    """A sample of the current model."""
 
     step: int
     prime: str
@@ -75,7 +78,7 @@ class Sampled:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckpointSaved:
-    """A step file is on disk, whole and synced."""
+    """A checkpoint is on disk, complete and synced."""
 
     step: int
     path: Path
@@ -85,7 +88,7 @@ class CheckpointSaved:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SaveFailed:
-    """A file could not be written; training goes on and tries again."""
+    """A file could not be written; training continues and tries again later."""
 
     step: int
     message: str
@@ -94,18 +97,19 @@ class SaveFailed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Diverged:
-    """The loss or its gradient was not finite, or absurd: back to an earlier state, with a lower learning rate."""
+    """The loss diverged: training restarts from an earlier state at a lower learning rate."""
 
     step: int
     back_to: int
+    """The step of the earlier state."""
     learning_rate: float
-    """The peak of the schedule from now on."""
+    """The new peak of the schedule."""
     seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BatchSplit:
-    """The device's memory did not suffice: the batch goes through the model in parts, with the same result."""
+    """The batch does not fit into memory; each step runs it in parts, with the same result."""
 
     step: int
     parts: int
@@ -114,19 +118,19 @@ class BatchSplit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingFinished:
-    """The end, also of a run that was stopped early."""
+    """The end of training, planned or early."""
 
     run: str
     step: int
     total_steps: int
     epoch: float
     train_loss: float | None
-    """Measured on training text without dropout; None when there was no validation."""
+    """Like `Evaluated.clean_train_loss`; None without validation."""
     val_loss: float | None
     best_step: int | None
     best_val_loss: float | None
     reason: str
-    """Why it ended: `complete`, `time`, `patience`, or `stopped` when something asked it to."""
+    """`complete`, `time`, `patience`, or `stopped` by request."""
     seconds: float
 
 

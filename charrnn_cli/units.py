@@ -1,8 +1,8 @@
-"""Units of a loss: nats, bits per character, perplexity."""
+"""Units of a loss."""
 
 import math
 
 
 def bits_per_character(nats: float) -> float:
-    """bpc = nats / ln 2."""
+    """Convert a loss from nats to bits: nats / ln 2."""
     return nats / math.log(2)

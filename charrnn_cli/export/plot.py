@@ -1,4 +1,4 @@
-"""Loss curves as a picture: SVG by hand, PNG by matplotlib where that is installed."""
+"""Loss curves as a picture: SVG without dependencies, PNG by matplotlib."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,8 @@ from charrnn_cli.errors import ConfigError
 
 WIDTH, HEIGHT = 800, 460
 LEFT, RIGHT, TOP, BOTTOM = 64, 20, 44, 48
-MOST_POINTS = 400  # of a curve; more than the picture has room for
+MOST_POINTS = 400  # per curve; the picture has no room for more
+LOSS_LABEL = "loss, nats per character"
 COLORS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2")
 
 _STYLE = """
@@ -26,18 +27,19 @@ _STYLE = """
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Losses of a run by step."""
+    """Losses of a run, by step."""
 
     label: str
     points: Sequence[tuple[float, float]]
+    """Steps and losses, in nats per character."""
     run: int
-    """Curves of one run have one colour."""
+    """Number of the run; curves of one run have the same color."""
     train: bool
-    """Drawn lightly beside the validation's."""
+    """Whether this is the train loss, which is drawn lighter than the validation loss."""
 
 
 def curves_of(metrics: Iterable[tuple[str, Sequence[dict[str, Any]]]]) -> list[Curve]:
-    """The train and val curves of runs, from each one's name and its lines of metrics."""
+    """Return the train and val curves of runs, given each run's name and rows of metrics."""
     curves = []
     for number, (name, rows) in enumerate(metrics):
         for event, field, part in (
@@ -58,7 +60,10 @@ def curves_of(metrics: Iterable[tuple[str, Sequence[dict[str, Any]]]]) -> list[C
 
 
 def render_plot(path: Path, title: str, curves: Sequence[Curve]) -> bytes:
-    """The picture in the format that the file's name asks for. Raises ConfigError."""
+    """Return the picture in the format of the path's suffix.
+
+    Raises ConfigError for another suffix, without curves, or if matplotlib is missing.
+    """
     formats = {
         ".svg": lambda: to_svg(title, curves).encode(),
         ".png": lambda: to_png(title, curves),
@@ -66,86 +71,113 @@ def render_plot(path: Path, title: str, curves: Sequence[Curve]) -> bytes:
     draw = formats.get(path.suffix.lower())
     if draw is None:
         raise ConfigError(
-            f"a plot is .svg or .png, not {path.name!r}", hint="for example --plot losses.svg"
+            f"a plot must be an .svg or .png file, not {path.name!r}", hint="use --plot losses.svg"
         )
     if not curves:
         raise ConfigError(
-            "no losses were recorded to plot", hint="train with validation, or for longer"
+            "there are no losses to plot", hint="train with validation, or for longer"
         )
     return draw()
 
 
 def to_svg(title: str, curves: Sequence[Curve]) -> str:
-    """A picture that needs nothing else, light or dark as its reader is."""
-    last = max(x for curve in curves for x, _ in curve.points)
-    low, high = _loss_range(curves)
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        across = LEFT + x / max(last, 1) * (WIDTH - LEFT - RIGHT)
-        down = TOP + (high - y) / (high - low) * (HEIGHT - TOP - BOTTOM)
-        return round(across, 1), round(down, 1)
-
-    parts = [f'<text x="{LEFT}" y="24" font-size="15" font-weight="600">{escape(title)}</text>']
-    for y in _ticks(low, high):
-        _, down = place(0, y)
-        parts.append(
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{down}" y2="{down}"/>'
-        )
-        parts.append(f'<text x="{LEFT - 8}" y="{down + 4}" text-anchor="end">{y:g}</text>')
-    for x in _ticks(0, last):
-        across, _ = place(x, low)
-        parts.append(
-            f'<line class="grid" x1="{across}" x2="{across}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
-        )
-        parts.append(
-            f'<text x="{across}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{x:,.0f}</text>'
-        )
-    parts.append(
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 10}" text-anchor="middle">step</text>'
-    )
-    middle = (TOP + HEIGHT - BOTTOM) / 2
-    turned = f'transform="rotate(-90 16 {middle})"'
-    parts.append(
-        f'<text x="16" y="{middle}" text-anchor="middle" {turned}>loss, nats a character</text>'
-    )
-    area = f'x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - TOP - BOTTOM}"'
-    parts.append(f'<clipPath id="area"><rect {area}/></clipPath>')
+    """Draw the curves as an SVG document that follows its reader's light or dark theme."""
+    frame = _Frame(max(x for curve in curves for x, _ in curve.points), *_loss_range(curves))
+    title_text = f'<text x="{LEFT}" y="24" font-size="15" font-weight="600">{escape(title)}</text>'
+    parts = [title_text, *_svg_axes(frame)]
     for number, curve in enumerate(curves):
-        color = COLORS[curve.run % len(COLORS)]
-        kind = "curve train" if curve.train else "curve"
-        line = " ".join(f"{x},{y}" for x, y in (place(*point) for point in curve.points))
-        parts.append(
-            f'<polyline class="{kind}" clip-path="url(#area)" stroke="{color}" points="{line}"/>'
-        )
-        for x, y in () if curve.train else (place(*point) for point in curve.points):
-            parts.append(
-                f'<circle clip-path="url(#area)" cx="{x}" cy="{y}" r="2.5" fill="{color}"/>'
-            )
-        height = TOP + 14 + 19 * number
-        left = WIDTH - RIGHT - 12
-        parts.append(
-            f'<line class="{kind}" stroke="{color}" x1="{left - 28}" x2="{left}" y1="{height}" y2="{height}"/>'
-        )
-        label = f"{curve.label} {curve.points[-1][1]:.3f}"
-        parts.append(
-            f'<text x="{left - 34}" y="{height + 4}" text-anchor="end">{escape(label)}</text>'
-        )
+        parts += _svg_curve(frame, curve)
+        parts += _svg_legend(number, curve)
+    size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
+    label = f'role="img" aria-label="{escape(title, quote=True)}"'
     body = "\n  ".join(parts)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        f'role="img" aria-label="{escape(title, quote=True)}">\n  <style>{_STYLE}  </style>\n  {body}\n</svg>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} {label}>\n'
+        f"  <style>{_STYLE}  </style>\n  {body}\n</svg>\n"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """The axes: steps from 0 to `last`, losses from `low` to `high`."""
+
+    last: float
+    low: float
+    high: float
+
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        """Return the pixel coordinates of a step and a loss."""
+        across = LEFT + x / max(self.last, 1) * (WIDTH - LEFT - RIGHT)
+        down = TOP + (self.high - y) / (self.high - self.low) * (HEIGHT - TOP - BOTTOM)
+        return round(across, 1), round(down, 1)
+
+
+def _svg_axes(frame: _Frame) -> list[str]:
+    """Grid lines with their numbers, the names of the axes, and the area that clips the curves."""
+    right, bottom, middle = WIDTH - RIGHT, HEIGHT - BOTTOM, (TOP + HEIGHT - BOTTOM) / 2
+    parts = []
+    for y in _ticks(frame.low, frame.high):
+        _, down = frame.place(0, y)
+        parts += [
+            f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{down}" y2="{down}"/>',
+            f'<text x="{LEFT - 8}" y="{down + 4}" text-anchor="end">{y:g}</text>',
+        ]
+    for x in _ticks(0, frame.last):
+        across, _ = frame.place(x, frame.low)
+        parts += [
+            f'<line class="grid" x1="{across}" x2="{across}" y1="{TOP}" y2="{bottom}"/>',
+            f'<text x="{across}" y="{bottom + 18}" text-anchor="middle">{x:,.0f}</text>',
+        ]
+    turned = f'text-anchor="middle" transform="rotate(-90 16 {middle})"'
+    area = f'x="{LEFT}" y="{TOP}" width="{right - LEFT}" height="{bottom - TOP}"'
+    return [
+        *parts,
+        f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 10}" text-anchor="middle">step</text>',
+        f'<text x="16" y="{middle}" {turned}>{LOSS_LABEL}</text>',
+        f'<clipPath id="area"><rect {area}/></clipPath>',
+    ]
+
+
+def _svg_curve(frame: _Frame, curve: Curve) -> list[str]:
+    """A line, and for validation a dot per evaluation."""
+    places = [frame.place(*point) for point in curve.points]
+    line = " ".join(f"{x},{y}" for x, y in places)
+    parts = [f'<polyline {_svg_stroke(curve)} clip-path="url(#area)" points="{line}"/>']
+    if not curve.train:
+        fill = f'r="2.5" fill="{_color(curve)}"'
+        parts += [f'<circle clip-path="url(#area)" cx="{x}" cy="{y}" {fill}/>' for x, y in places]
+    return parts
+
+
+def _svg_legend(number: int, curve: Curve) -> list[str]:
+    """A row of the legend: a piece of the line, the label and the last loss."""
+    height, left = TOP + 14 + 19 * number, WIDTH - RIGHT - 12
+    ends = f'x1="{left - 28}" x2="{left}" y1="{height}" y2="{height}"'
+    label = f"{curve.label} {curve.points[-1][1]:.3f}"
+    return [
+        f"<line {_svg_stroke(curve)} {ends}/>",
+        f'<text x="{left - 34}" y="{height + 4}" text-anchor="end">{escape(label)}</text>',
+    ]
+
+
+def _svg_stroke(curve: Curve) -> str:
+    kind = "curve train" if curve.train else "curve"
+    return f'class="{kind}" stroke="{_color(curve)}"'
+
+
+def _color(curve: Curve) -> str:
+    return COLORS[curve.run % len(COLORS)]
 
 
 def to_png(title: str, curves: Sequence[Curve]) -> bytes:
-    """The same by matplotlib, which is an extra. Raises ConfigError without it."""
+    """Draw the curves as a PNG with matplotlib, an extra. Raises ConfigError if it is missing."""
     import io
 
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ConfigError(
-            "a PNG needs matplotlib", hint="pip install 'charrnn[plot]', or --plot FILE.svg"
+            "a PNG needs matplotlib", hint="pip install 'charrnn[plot]', or use --plot FILE.svg"
         ) from error
     figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), layout="constrained")
     axes = figure.add_subplot()
@@ -155,11 +187,11 @@ def to_png(title: str, curves: Sequence[Curve]) -> bytes:
         )
         xs, ys = zip(*curve.points, strict=True)
         label = f"{curve.label} {ys[-1]:.3f}".replace("$", r"\$")
-        axes.plot(xs, ys, color=COLORS[curve.run % len(COLORS)], label=label, **style)
+        axes.plot(xs, ys, color=_color(curve), label=label, **style)
     axes.set(
         title=title.replace("$", r"\$"),
         xlabel="step",
-        ylabel="loss, nats a character",
+        ylabel=LOSS_LABEL,
         ylim=_loss_range(curves),
     )
     axes.grid(alpha=0.2)
@@ -170,7 +202,7 @@ def to_png(title: str, curves: Sequence[Curve]) -> bytes:
 
 
 def _loss_range(curves: Sequence[Curve]) -> tuple[float, float]:
-    """From the lowest loss to what the curves were after their steep beginning."""
+    """Return the limits of the loss axis, without the steep start of the curves."""
     values = [y for curve in curves for _, y in curve.points]
     late = [y for curve in curves for _, y in curve.points[len(curve.points) // 20 :]]
     low, high = min(values), max(late)
@@ -179,7 +211,7 @@ def _loss_range(curves: Sequence[Curve]) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers between two bounds, about six of them."""
+    """Return about six round numbers between two bounds."""
     raw = (high - low) / 6
     power = 10.0 ** math.floor(math.log10(raw)) if raw > 0 else 1.0
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)

@@ -1,4 +1,4 @@
-"""What simple models reach on the end of a text: the scale on which a loss is read. All in bits a character."""
+"""What simple models cost on the end of a text, in bits per character: a scale for losses."""
 
 import json
 import lzma
@@ -15,9 +15,7 @@ from charrnn_cli.text.corpus import Corpus
 
 # N characters · V vocabulary
 
-LIMIT = (
-    1_000_000  # characters of the rest and of the tail; more costs seconds and changes hundredths
-)
+LIMIT = 1_000_000  # characters of rest and of tail; more takes seconds and changes 0.01 bits
 TAIL_FRACTION = 0.1
 
 Codes = npt.NDArray[np.int64]
@@ -25,7 +23,7 @@ Codes = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Baselines:
-    """Bits a character of the text's last tenth, given the rest; from the poorest model to the best."""
+    """Bits per character of a text's last tenth, given the rest; the weakest model first."""
 
     uniform: float
     unigram: float
@@ -35,7 +33,7 @@ class Baselines:
 
     @property
     def labelled(self) -> dict[str, float]:
-        """By the names that people know."""
+        """The numbers under their usual names."""
         return {
             "uniform": self.uniform,
             "unigram": self.unigram,
@@ -47,29 +45,29 @@ class Baselines:
     def __str__(self) -> str:
         return (
             ", ".join(f"{name} {bits:.2f}" for name, bits in self.labelled.items())
-            + " bits a character"
+            + " bits per character"
         )
 
 
 def baselines(corpus: Corpus) -> Baselines:
-    """Measure them, or read them from the cache, which is keyed by the text's content."""
+    """Return the baselines of a text, from the cache if its content was measured before."""
     path = corpora_directory() / f"{corpus.sha256[:32]}.baselines.json"
     try:
         return Baselines(**json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError):
-        pass  # absent or damaged: measured now
+        pass  # absent or damaged: measure now
     measured = measure_baselines(corpus)
     try:
         make_directory(path.parent)
         with atomic_write(path, replace=True) as file:
             file.write(json.dumps(asdict(measured)).encode())
     except CharrnnError:
-        pass  # a cache that cannot be written is no cache
+        pass  # the cache is optional
     return measured
 
 
 def measure_baselines(corpus: Corpus) -> Baselines:
-    """Uniform over the vocabulary, interpolated n-grams, and lzma, which is given the rest as its past."""
+    """Measure the uniform distribution, n-grams, and lzma with the rest as its dictionary."""
     tail_start = len(corpus) - max(1, round(len(corpus) * TAIL_FRACTION))
     first, last = max(0, tail_start - LIMIT), min(len(corpus), tail_start + LIMIT)
     ids_N = corpus.read(first, last).astype(np.int64)
@@ -91,13 +89,14 @@ def measure_baselines(corpus: Corpus) -> Baselines:
 def ngram_bits(
     ids_N: Codes, split: int, vocabulary_size: int, orders: tuple[int, ...]
 ) -> list[float]:
-    """Mean bits of the characters from `split` on, under n-grams counted before it.
+    """Return, for each order, the mean bits of the ids from `split` on, counted before `split`.
 
-    Each order is interpolated with the one below by Witten and Bell's weights (1991): a context h that was seen c(h)
-    times with t(h) different successors gives (c(hx) + t(h) · p_lower(x)) / (c(h) + t(h)); order 0 is uniform.
+    Each order is interpolated with the one below as by Witten and Bell (1991): a context h that
+    occurred c(h) times, with t(h) different successors, predicts x with probability
+    (c(hx) + t(h) · p_lower(x)) / (c(h) + t(h)). Order 0 is uniform.
     """
     probability = np.full(len(ids_N) - split, 1 / vocabulary_size)
-    contexts: Codes = np.zeros(len(ids_N), np.int64)  # of the n - 1 characters before each position
+    contexts: Codes = np.zeros(len(ids_N), np.int64)  # number of the context before each position
     found = {}
     for order in range(1, max(orders) + 1):
         _, grams = np.unique(contexts * vocabulary_size + ids_N, return_inverse=True)
@@ -113,7 +112,6 @@ def ngram_bits(
         )
         probability = np.where(weight > 0, mixed, probability)
         found[order] = float(-np.log2(probability).mean()) + 0.0  # never -0.0
-        contexts = np.concatenate(
-            [[0], grams[:-1] + 1]
-        )  # the next order's context ends one character earlier
+        # The context of the next order is the gram that ends one character earlier.
+        contexts = np.concatenate([[0], grams[:-1] + 1])
     return [found[order] for order in orders]

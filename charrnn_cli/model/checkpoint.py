@@ -1,7 +1,61 @@
-"""A trained model as one verified file: configuration, vocabulary and weights."""
+"""A trained model as one verified file: configuration, vocabulary and weights.
+
+The header of every charrnn file (see `storage/tensorfile.py`) holds one JSON object:
+
+| key | type | meaning |
+| --- | --- | --- |
+| `format` | integer | version of the format; readers refuse another one |
+| `kind` | string | `checkpoint`, `resume` or `corpus` |
+| `version` | string | version of charrnn that wrote the file |
+| `tensors_sha256` | string | digest of the tensors, 64 hexadecimal digits |
+| `header_sha256` | string | digest of the header, 64 hexadecimal digits |
+
+Checkpoints and resume files also hold:
+
+| key | type | meaning |
+| --- | --- | --- |
+| `run` | string | name of the run |
+| `model` | object | `ModelConfig`, every setting |
+| `parameters` | integer | number of weights |
+| `step` | integer | updates so far |
+| `epoch` | number | passes over the training text so far |
+| `train_loss` | number or null | nats per character, moving average with dropout; null at step 0 |
+| `val_loss` | number or null | nats per validation character; null between evaluations |
+| `train` | object | `TrainConfig`, every setting as it was used; durations in seconds |
+| `data.name` | string | name of the text: its file name without the suffix |
+| `data.sha256` | string | `tensors_sha256` of the encoded text |
+| `data.characters` | integer | length of the text |
+| `data.commonest` | string | most frequent character |
+| `data.init_from` | string, optional | checkpoint that the run started from, as RUN@STEP |
+| `versions` | object | versions of Python, NumPy and PyTorch |
+| `interrupted` | boolean | checkpoints only: saved because training was asked to stop |
+
+Only resume files hold:
+
+| key | type | meaning |
+| --- | --- | --- |
+| `finished` | boolean | training reached its planned end |
+| `progress.train_loss` | number or null | same as `train_loss` |
+| `progress.lr_scale` | number | factor on the learning rate; halved at each divergence |
+| `progress.last_saved_step` | integer | last step after which evaluating and saving were done |
+| `progress.best_step` | integer or null | step with the lowest validation loss |
+| `progress.best_val_loss` | number or null | that loss, nats per character |
+| `progress.evaluations_since_best` | integer | evaluations without improvement |
+| `progress.divergences` | integer | times that training went back to an earlier state |
+| `progress.seconds` | number | wall time in seconds, over all resumed parts |
+| `progress.finished` | boolean | same as `finished` |
+| `source.texts` | array of strings | file URIs of the text; `-` is standard input |
+| `source.options` | object | `TextOptions`, every setting |
+| `source.init_from` | string or null | reference given to `--init-from` |
+| `source.unknown` | string | `error`, `skip` or `extend`: characters outside its vocabulary |
+
+The tensors are `vocabulary`, code points as U32 in the order of their ids, and the weights as F32
+under the names of `ModelConfig.tensor_shapes`. A resume file puts `model.` before these names, and
+also holds the optimizer's moments and the recurrent state.
+"""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +66,6 @@ import numpy.typing as npt
 from charrnn_cli.config import ModelConfig
 from charrnn_cli.errors import (
     AlreadyPublishedError,
-    CharrnnError,
     ConfigError,
     FileFormatError,
     NotFoundError,
@@ -35,30 +88,30 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
-    """A model that writes text. Self-contained: no path, host or user name is in it."""
+    """A trained model, self-contained: it holds no path, host name or user name."""
 
     model: ModelConfig
     vocab: Vocab
     weights: Mapping[str, Array]
-    """By the names and shapes of `model.tensor_shapes()`."""
+    """Names and shapes are those of `model.tensor_shapes()`."""
     run: str
     step: int
     epoch: float
     train_loss: float | None
-    """Nats a character, smoothed, dropout on."""
+    """Nats per character, moving average with dropout."""
     val_loss: float | None
-    """Nats a character; None when it was saved between evaluations."""
+    """Nats per character; None if it was saved between evaluations."""
     train: Mapping[str, Any]
-    """The recipe, every setting as it was used; see TrainConfig."""
+    """The recipe, every setting as it was used; see `TrainConfig`."""
     data: Mapping[str, Any]
-    """The text's name, digest, characters, and its commonest character."""
+    """What the model was trained on; the keys are listed above."""
     versions: Mapping[str, str] = field(default_factory=dict)
     interrupted: bool = False
-    """Saved when training was asked to stop; the next step file takes its place."""
+    """Saved because training was asked to stop; the next checkpoint replaces it."""
 
     @property
     def default_prime(self) -> str:
-        """A newline where the model knows it, else the text's commonest character."""
+        """A newline if the model knows it, else the text's most frequent character."""
         candidates = ("\n", str(self.data.get("commonest")), self.vocab.characters[0])
         return next(character for character in candidates if character in self.vocab)
 
@@ -79,7 +132,7 @@ def load_checkpoint(
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, *, replace: bool = False) -> None:
-    """Publish a step file. An existing one with the same content counts as published.
+    """Publish a checkpoint. An existing file with the same content counts as published.
 
     Raises AlreadyPublishedError, StorageError.
     """
@@ -95,9 +148,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, replace: bool = False
         try:
             existing = read_tensors(path)[0]
         except (FileFormatError, NotFoundError):
-            save_checkpoint(
-                path, checkpoint, replace=True
-            )  # damaged or deleted since, and now whole
+            save_checkpoint(path, checkpoint, replace=True)  # the existing file is damaged
             return
         same_place = existing.metadata.get("step") == checkpoint.step
         same_model = existing.metadata.get("model") == checkpoint.model.to_json()
@@ -106,6 +157,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, replace: bool = False
 
 
 def checkpoint_metadata(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the header fields that checkpoints and resume files share."""
     return {
         "run": checkpoint.run,
         "model": checkpoint.model.to_json(),
@@ -127,6 +179,10 @@ def checkpoint_metadata(checkpoint: Checkpoint) -> dict[str, Any]:
 def checkpoint_tensors(
     checkpoint: Checkpoint, prefix: str
 ) -> tuple[dict[str, TensorSpec], dict[str, bytes | memoryview]]:
+    """Return the specification and the bytes of each tensor; weights are named with `prefix`.
+
+    Raises ConfigError if a weight does not have the shape that the configuration implies.
+    """
     specs = {"vocabulary": TensorSpec("U32", (len(checkpoint.vocab),))}
     pieces: dict[str, bytes | memoryview] = {"vocabulary": checkpoint.vocab.to_code_points()}
     for name, shape in checkpoint.model.tensor_shapes().items():
@@ -140,15 +196,20 @@ def checkpoint_tensors(
 
 
 def tensor_bytes(array: Array) -> memoryview:
+    """Return an array as little-endian float32, without a copy where possible."""
     return np.ascontiguousarray(array, dtype="<f4").reshape(-1).view(np.uint8).data
 
 
 def check_tensor_table(
-    header: Header, path: Path, kind: str, prefix: str, extra: Any
+    header: Header, path: Path, kind: str, prefix: str, extra: Collection[str]
 ) -> ModelConfig:
-    """The configuration, once the file's tensors are exactly those that it implies; no tensor is read before."""
+    """Return the configuration, after checking that the header lists exactly its tensors.
+
+    `extra` names float tensors of any shape that may be there as well.
+    Raises FileFormatError.
+    """
     if header.kind != kind:
-        raise FileFormatError(f"{path} is a charrnn {header.kind} file, not a {kind}")
+        raise FileFormatError(f"{path} is a charrnn {header.kind} file, not a {kind} file")
     try:
         model = ModelConfig.from_json(header.metadata["model"])
     except (ConfigError, KeyError, TypeError) as error:
@@ -159,22 +220,24 @@ def check_tensor_table(
         name: (spec.dtype, spec.shape) for name, spec in header.tensors.items() if name not in extra
     }
     if actual != expected or any(header.tensors[name].dtype != "F32" for name in extra):
-        raise FileFormatError(f"{path} is damaged: its tensors are not those of its configuration")
+        raise FileFormatError(f"{path} is damaged: its tensors do not match its configuration")
     return model
 
 
 def checkpoint_from_tensors(
     header: Header, model: ModelConfig, tensors: Mapping[str, bytes], path: Path, prefix: str
 ) -> Checkpoint:
+    """Build a checkpoint from a verified header and its tensors. Raises FileFormatError."""
     fields = header.metadata
+    weights = {
+        name: finite_array(tensors[prefix + name], shape, path)
+        for name, shape in model.tensor_shapes().items()
+    }
     try:
         return Checkpoint(
             model=model,
             vocab=Vocab.from_code_points(tensors["vocabulary"]),
-            weights={
-                name: finite_array(tensors[prefix + name], shape, path)
-                for name, shape in model.tensor_shapes().items()
-            },
+            weights=weights,
             run=_typed(fields["run"], str),
             step=_typed(fields["step"], int),
             epoch=_typed(fields["epoch"], float),
@@ -187,7 +250,7 @@ def checkpoint_from_tensors(
         )
     except (KeyError, TypeError) as error:
         raise FileFormatError(f"{path} is damaged: {error}") from error
-    except CharrnnError as error:
+    except FileFormatError as error:  # of the vocabulary
         raise FileFormatError(f"{path}: {error.message}") from error
 
 
@@ -198,7 +261,8 @@ def _typed(value: Any, *types: type) -> Any:
 
 
 def finite_array(data: bytes, shape: tuple[int, ...], path: Path) -> Array:
+    """Return a float32 tensor as an array. Raises FileFormatError if a value is not finite."""
     array = np.frombuffer(data, "<f4").reshape(shape)
     if not np.isfinite(array).all():
-        raise FileFormatError(f"{path} holds numbers that are not finite")
+        raise FileFormatError(f"{path} contains values that are not finite")
     return array

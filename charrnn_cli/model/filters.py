@@ -1,4 +1,4 @@
-"""Which characters may be drawn, and the draw: pure functions on logits, along the last axis."""
+"""Temperature, filters and the draw: pure functions on logits, along the last axis."""
 
 import math
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from charrnn_cli.config import SampleConfig
 # R rows · V vocabulary; every function takes (V,), (R, V) or more
 
 Logits = npt.NDArray[np.float64]
-"""A character that is filtered out has -inf."""
+"""A character that was filtered out has -inf."""
 
 
 def filter_logits(logits: npt.NDArray[np.floating[Any]], config: SampleConfig) -> Logits:
-    """Temperature, top-k, top-p and min-p, in that order."""
+    """Apply temperature, top-k, top-p and min-p, in this order; temperature 0 is top-k of 1."""
     kept = logits.astype(np.float64)
     if config.temperature == 0:
         return keep_top_k(kept, 1)
@@ -32,20 +32,20 @@ def filter_logits(logits: npt.NDArray[np.floating[Any]], config: SampleConfig) -
 
 
 def apply_temperature(logits: Logits, temperature: float) -> Logits:
-    """Divide by the temperature, the largest logit moved to 0 first so that none overflows."""
-    with np.errstate(over="ignore"):  # -1 / 1e-320 is -inf, and right
+    """Divide by the temperature, after moving the largest logit to 0 so that none overflows."""
+    with np.errstate(over="ignore"):  # -1 / 1e-320 is -inf, as it should be
         scaled: Logits = (logits - _largest(logits)) / temperature
     return scaled
 
 
 def keep_top_k(logits: Logits, k: int) -> Logits:
-    """Mask all but the k largest; when values tie, exactly k stay, those of lower id."""
+    """Mask all but the k largest logits (Fan et al. 2018); of equal ones, lower ids stay."""
     size = logits.shape[-1]
     if k >= size:
         return logits
     least = np.partition(logits, size - k, axis=-1)[..., size - k, None]
     out = logits < least
-    if out.size - np.count_nonzero(out) > k * (logits.size // size):  # ties at the edge, somewhere
+    if out.size - np.count_nonzero(out) > k * (logits.size // size):  # a row with ties at the limit
         above, ties = logits > least, logits == least
         room = k - np.count_nonzero(above, axis=-1, keepdims=True)
         out = ~(above | (ties & (np.cumsum(ties, axis=-1) <= room)))
@@ -55,7 +55,10 @@ def keep_top_k(logits: Logits, k: int) -> Logits:
 
 
 def keep_top_p(logits: Logits, p: float) -> Logits:
-    """Mask all but the likeliest whose probabilities reach p; the one that reaches it stays."""
+    """Mask all but the smallest set of likeliest characters with a total probability of p or more.
+
+    This is nucleus sampling (Holtzman et al. 2020).
+    """
     order = np.argsort(-logits, axis=-1, kind="stable")
     sorted_probabilities = np.take_along_axis(softmax(logits), order, axis=-1)
     sum_before = np.cumsum(sorted_probabilities, axis=-1) - sorted_probabilities
@@ -66,12 +69,12 @@ def keep_top_p(logits: Logits, p: float) -> Logits:
 
 
 def keep_min_p(logits: Logits, p: float) -> Logits:
-    """Mask what is less than p times as likely as the likeliest."""
+    """Mask characters less than p times as likely as the likeliest (Nguyen et al. 2024)."""
     return np.where(logits >= _largest(logits) + math.log(p), logits, -np.inf)
 
 
 def softmax(logits: Logits) -> Logits:
-    """exp(x) / Σ exp(x), shifted so that nothing overflows."""
+    """exp(x) / Σ exp(x), without overflow."""
     weights: Logits = np.exp(logits - _largest(logits))
     weights /= weights.sum(axis=-1, keepdims=True)
     return weights
@@ -86,7 +89,10 @@ def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> Logits:
 
 
 def draw(logits_RV: Logits, uniform_R: Sequence[float]) -> list[int]:
-    """Inverse of each row's cumulative distribution at its number in [0, 1), in float64."""
+    """Draw one id per row: each row's inverse cumulative distribution at its number in [0, 1).
+
+    `uniform_R` has R numbers. Everything is float64, so that the draw can be repeated elsewhere.
+    """
     cumulative_RV = np.exp(logits_RV - _largest(logits_RV)).cumsum(axis=-1)
     return [
         _first_above(cumulative_V, uniform * cumulative_V[-1])
@@ -95,7 +101,7 @@ def draw(logits_RV: Logits, uniform_R: Sequence[float]) -> list[int]:
 
 
 def _first_above(cumulative_V: Logits, target: np.float64) -> int:
-    if target >= cumulative_V[-1]:  # the product was rounded up to the whole sum
+    if target >= cumulative_V[-1]:  # the product was rounded up to the sum
         target = np.nextafter(cumulative_V[-1], 0)
     return int(cumulative_V.searchsorted(target, side="right"))
 

@@ -1,8 +1,8 @@
-"""How much of a sample stands verbatim in a text: what a model has learned by heart.
+"""How much of a sample occurs verbatim in a text: what a model has memorized.
 
-Windows of the text are compared with the sample's by a polynomial hash modulo 2^64, made for a whole chunk at once by
-doubling: the hash of a + b characters is h_a · B^b + h_b. The longest span is searched by its length, only where
-shorter windows were found; the winner is compared character by character.
+Windows of the text and of the sample are compared by their hashes. The length of the longest shared
+span is found by bisection, each time only where shorter windows matched, and the span is then
+compared character by character.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,42 +11,40 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from charrnn_cli.model.window_hashes import FILTER_SIZE, Hashes, filter_key, window_hashes
 from charrnn_cli.text.corpus import Corpus
 
 # N characters of text · S characters of sample
 
-SPAN = 30  # characters; shorter spans are the language's
-CHUNK = 1 << 22  # characters of text at a time: 32 MB an array
-_BASE = 0x9E3779B97F4A7C15  # odd; any large odd number does
-_FILTER_BITS = 16
-_MAX_INTERVALS = 20_000  # to read one by one; with more, the whole is read again
+SPAN = 30  # characters; shorter spans are common in any text of the language
+PIECE_CHARACTERS = 1 << 22  # read at a time: 32 MB per array
+_MAX_INTERVALS = 20_000  # read one by one; if there are more, the whole text is read again
 
-Hashes = npt.NDArray[np.uint64]
 Interval = tuple[int, int]
-"""Characters of text from start to stop."""
+"""Start and stop in the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Memorized:
-    """What a sample shares with a text."""
+    """What a sample and a text have in common."""
 
     longest: int
-    """Characters of the longest span that stands in both."""
+    """Characters of the longest span that occurs in both."""
     sample_start: int
     text_start: int
     share: float
-    """Of the sample's characters that lie in a shared span of 30 or more."""
+    """Fraction of the sample's characters that are in shared spans of at least 30 characters."""
 
 
 def find_memorized(
     sample: str, corpus: Corpus, should_stop: Callable[[], None] = lambda: None
 ) -> Memorized:
-    """Compare a sample with a text. `should_stop` is called now and then, and may raise.
+    """Compare a sample with a text, in time proportional to the text and in constant memory.
 
-    Takes time in proportion to the text, and memory that does not grow with it.
+    `should_stop` is called for each piece of the text, and may raise.
     """
     ids = {character: index for index, character in enumerate(corpus.vocab.characters)}
-    # A character that the text does not have ends every span: each gets a number of its own, never met again.
+    # Each character that the text lacks gets an id of its own, so that it matches nothing.
     sample_S = np.array(
         [ids.get(character, len(ids) + 1 + where) for where, character in enumerate(sample)],
         np.uint64,
@@ -70,21 +68,23 @@ def find_memorized(
 
 
 class _Search:
+    """Looks for windows of a sample in a text."""
+
     def __init__(self, sample_S: Hashes, corpus: Corpus, should_stop: Callable[[], None]) -> None:
         self._sample_S, self._corpus, self._should_stop = sample_S, corpus, should_stop
 
     def find(
         self, length: int, where: list[Interval]
     ) -> tuple[npt.NDArray[np.bool_], list[Interval]]:
-        """Which windows of the sample stand in these parts of the text, and the parts where they do, (start, stop)."""
+        """Return which windows of the sample (a mask) occur in parts of a text, and where."""
         hashes = window_hashes(self._sample_S, length)
         wanted = np.unique(hashes)
         found = np.zeros(len(wanted), bool)
-        maybe = np.zeros(1 << _FILTER_BITS, bool)
-        maybe[_filter_key(wanted)] = True
+        maybe = np.zeros(FILTER_SIZE, bool)
+        maybe[filter_key(wanted)] = True
         hits: list[Interval] = []
         for start, text_hashes in self._text_hashes(length, where):
-            candidates = np.flatnonzero(maybe[_filter_key(text_hashes)])
+            candidates = np.flatnonzero(maybe[filter_key(text_hashes)])
             slots = np.minimum(np.searchsorted(wanted, text_hashes[candidates]), len(wanted) - 1)
             equal = wanted[slots] == text_hashes[candidates]
             found[slots[equal]] = True
@@ -92,7 +92,10 @@ class _Search:
         return found[np.searchsorted(wanted, hashes)], _merged(hits)
 
     def longest(self, lengths: tuple[int, int], where: list[Interval]) -> tuple[int, int, int]:
-        """The longest shared span of a length from the first, which is known to occur, to the second."""
+        """Return length, start in the sample and start in the text of the longest shared span.
+
+        A span of the first length is known to occur; the second is the longest possible.
+        """
         low, high = lengths
         while low < high:
             length = (low + high + 1) // 2
@@ -108,49 +111,20 @@ class _Search:
         span = self._corpus.read(start, start + low).astype(np.uint64)
         windows = np.lib.stride_tricks.sliding_window_view(self._sample_S, low)
         equal = np.flatnonzero((windows == span).all(axis=1))
-        if not len(equal):  # two spans of equal hash, which no text that people wrote has
+        if not len(equal):  # equal hashes of different spans: never seen in real texts
             return self.longest((0, low - 1), [(0, len(self._corpus))])
         return low, int(equal[0]), start
 
     def _text_hashes(self, length: int, where: list[Interval]) -> Iterator[tuple[int, Hashes]]:
         for first, last in where:
-            for start in range(first, last - length + 1, CHUNK):
+            for start in range(first, last - length + 1, PIECE_CHARACTERS):
                 self._should_stop()
-                ids = self._corpus.read(start, min(start + CHUNK + length - 1, last))
+                ids = self._corpus.read(start, min(start + PIECE_CHARACTERS + length - 1, last))
                 yield start, window_hashes(ids.astype(np.uint64), length)
 
 
-def window_hashes(ids_N: Hashes, length: int) -> Hashes:
-    """A hash of every window of so many ids, (N - length + 1,)."""
-    if len(ids_N) < length:
-        return np.zeros(0, np.uint64)
-    power = ids_N + np.uint64(1)  # of windows of 1, 2, 4, ... ids
-    result: Hashes | None = None
-    covered, size = 0, 1
-    while True:
-        if length & size:
-            if result is None:
-                result = power[: len(ids_N) - size + 1]
-            else:
-                shifted = power[covered:]
-                result = result[: len(shifted)] * _base_power(size) + shifted
-            covered += size
-        if covered == length:
-            return result if result is not None else power
-        power = power[:-size] * _base_power(size) + power[size:]
-        size *= 2
-
-
-def _base_power(exponent: int) -> np.uint64:
-    return np.uint64(pow(_BASE, exponent, 1 << 64))
-
-
-def _filter_key(hashes: Hashes) -> npt.NDArray[np.intp]:
-    return (hashes >> np.uint64(64 - _FILTER_BITS)).astype(np.intp)
-
-
 def _intervals(starts: npt.NDArray[np.intp], length: int) -> list[Interval]:
-    """The stretches that windows at these ascending starts cover, those of neighbours joined."""
+    """Return the intervals that windows at these ascending starts cover, neighbours joined."""
     if not len(starts):
         return []
     breaks = np.flatnonzero(np.diff(starts) > 1)
@@ -160,7 +134,7 @@ def _intervals(starts: npt.NDArray[np.intp], length: int) -> list[Interval]:
 
 
 def _merged(intervals: list[Interval]) -> list[Interval]:
-    """Those of two chunks that overlap, joined."""
+    """Join overlapping intervals of two pieces."""
     merged: list[Interval] = []
     for start, stop in intervals:
         if merged and start <= merged[-1][1]:

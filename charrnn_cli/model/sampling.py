@@ -1,4 +1,4 @@
-"""Text from a model: one or several samples, drawn a character at a time."""
+"""Text from a model: one or several samples, drawn character by character."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ def generate(
     config: SampleConfig | None = None,
     **settings: Any,
 ) -> Iterator[str]:
-    """Yield `length` new characters, drawn after `prime` was read; the prime itself is not yielded.
+    """Return an iterator of `length` new characters that continue `prime`, without the prime.
 
-    Settings are SampleConfig's. The same seed gives the same text on the same machine.
-    Raises UnknownCharacterError for a prime with a character that the model never saw, ConfigError.
+    Settings are those of `SampleConfig`. The same seed gives the same text on the same machine.
+    Raises UnknownCharacterError if the prime has a character outside the vocabulary, ConfigError.
     """
     if config is not None and settings:
-        raise ConfigError("give either a SampleConfig or settings by name")
+        raise ConfigError("pass either a SampleConfig or single settings, not both")
     config = config or SampleConfig(**settings)
     writer = Writer(checkpoint, config)
     writer.read(prime or checkpoint.default_prime)
@@ -38,38 +38,40 @@ def generate(
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """One character a row."""
+    """The characters drawn in one step, one per row."""
 
     characters: Sequence[str]
+    """R characters."""
     log_probabilities: Sequence[float] | None
-    """In nats, under the model itself: before temperature and filters. None unless asked for."""
+    """R numbers in nats, before temperature and filters; None unless asked for."""
 
 
 class Writer:
-    """Reads and writes text, and keeps the model's state in between.
+    """Reads and writes text in R rows, which start as one, and keeps their state in between.
 
-    Row k of several is drawn from the random numbers of (seed, k).
+    Row k draws from the random numbers of (seed, k).
     """
 
     def __init__(
         self, checkpoint: Checkpoint, config: SampleConfig, *, scored: bool = False
     ) -> None:
+        """Start one row at the zero state; `scored` asks for log-probabilities."""
         self.vocab = checkpoint.vocab
         self._config, self._scored = config, scored
         self._engine = Engine(checkpoint.model, checkpoint.weights)
         self._seed = random_seed() if config.seed is None else config.seed
         self._uniforms = [uniforms(self._seed)]
-        self._unread: list[int] = []  # ids that the engine has still to be fed, a row each
+        self._unread: list[int] = []  # R ids that the engine has not read yet
         self._logits_RV: npt.NDArray[np.float32] | None = None
 
     def read(self, text: str) -> None:
-        """Take in a text; of several rows, each. Raises UnknownCharacterError."""
+        """Read a text in every row. Raises UnknownCharacterError."""
         for character_id in self.vocab.encode(text):
             self._step()
             self._unread = [character_id] * len(self._uniforms)
 
     def repeat(self, rows: Iterable[int]) -> "Writer":
-        """These rows of a set of samples, each going on from what the only row has read."""
+        """Return a writer of the rows with these numbers; each continues what the only row read."""
         self._step()
         numbers = list(rows)
         other = object.__new__(Writer)
@@ -86,7 +88,7 @@ class Writer:
         return other
 
     def write(self, length: int) -> Iterator[Drawn]:
-        """Draw so many characters a row; something must have been read before."""
+        """Draw `length` characters per row; something must have been read before."""
         characters = self.vocab.characters
         for _ in range(length):
             self._step()
@@ -101,14 +103,17 @@ class Writer:
             yield Drawn([characters[index] for index in chosen_R], scores)
 
     def _step(self) -> None:
-        # The last character of a text is fed when something is to follow it, and not in vain.
+        # The last character is read only when another one is to follow it.
         if self._unread:
             self._logits_RV = self._engine.step(self._unread)
             self._unread = []
 
 
 def uniforms(seed: int, row: int = 0) -> Iterator[float]:
-    """Numbers in [0, 1) of (seed, row): the upper 53 bits of PCG64's raw stream, which numpy keeps for ever."""
+    """Yield the random numbers of (seed, row), in [0, 1).
+
+    They are the upper 53 bits of PCG64's raw stream, which numpy guarantees to keep.
+    """
     random_raw = np.random.PCG64(derive_seed("sample", seed, row)).random_raw
     while True:
         yield (int(random_raw()) >> 11) * 2.0**-53

@@ -1,10 +1,10 @@
-"""Stop strings: where a text that arrives character by character ends."""
+"""Stop strings, found in a text that arrives character by character."""
 
 from collections.abc import Iterable
 
 
 class StopMatcher:
-    """Lets a text pass up to the first stop string, which itself does not; holds back only what may begin one."""
+    """Passes a text on up to the first stop string; holds back only what may be part of one."""
 
     def __init__(self, stops: Iterable[str]) -> None:
         self._stops = sorted({stop for stop in stops if stop}, key=len, reverse=True)
@@ -13,11 +13,11 @@ class StopMatcher:
         self.stopped = False
 
     def push(self, character: str) -> str:
-        """What is certain to stand before any stop string, now that this character came; nothing once stopped."""
+        """Take a character; return the text that is now known to precede any stop string."""
         if self.stopped or not self._stops:
             return "" if self.stopped else character
         held = self._held + character
-        for stop in self._stops:  # of two that end here the longer began first
+        for stop in self._stops:  # of two that end here, the longer one began first
             if held.endswith(stop):
                 self.stopped, self._held = True, ""
                 return held[: -len(stop)]
@@ -33,6 +33,6 @@ class StopMatcher:
         return released
 
     def rest(self) -> str:
-        """What was held back and, the text being over, begins no stop string."""
+        """End the text; return what was held back."""
         held, self._held = self._held, ""
         return held

@@ -1,4 +1,4 @@
-"""A model that goes on with another text: its vocabulary grown, and nothing else changed."""
+"""A checkpoint's weights as the start of another run, for the same or a larger vocabulary."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,29 +17,33 @@ Array = npt.NDArray[np.float32]
 
 
 def grown_model(checkpoint: Checkpoint, vocab: Vocab) -> ModelConfig:
-    """The checkpoint's architecture for a vocabulary that begins with its own. Raises MismatchError for another."""
+    """Return the checkpoint's architecture for a larger vocabulary.
+
+    Raises MismatchError if `vocab` does not start with the checkpoint's characters.
+    """
     if not vocab.characters.startswith(checkpoint.vocab.characters):
         raise MismatchError(
-            f"the text has another vocabulary than {checkpoint.run}@{checkpoint.step}",
-            hint="name the text itself, not an encoded file",
+            f"the text's vocabulary does not match that of {checkpoint.run}@{checkpoint.step}",
+            hint="pass the text itself, not an encoded file",
         )
     return ModelConfig.from_json({**checkpoint.model.to_json(), "vocabulary_size": len(vocab)})
 
 
 def check_architecture(checkpoint: Checkpoint, given: Mapping[str, Any]) -> None:
-    """Raises MismatchError where a setting of the model was typed that the checkpoint does not have."""
+    """Raise MismatchError if a given setting of the model differs from the checkpoint's."""
     for name, value in checkpoint.model.to_json().items():
         if given.get(name, value) != value:
             raise MismatchError(
                 f"{checkpoint.run}@{checkpoint.step} has {name} {value}, not {given[name]}",
-                hint=f"leave out --{name}: the architecture comes with --init-from",
+                hint=f"omit --{name}: --init-from sets the architecture",
             )
 
 
 def grown_weights(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, Array]:
-    """The checkpoint's tensors with rows for new characters; the logits of the old ones stay what they were.
+    """Return the checkpoint's weights, with rows for new characters.
 
-    A new character is read as the mean of the old ones, and foretold as the rarest of them.
+    The logits of known characters do not change. A new character is read as the mean of the known
+    ones, and predicted like the rarest of them.
     """
     weights = {name: array.copy() for name, array in checkpoint.weights.items()}
     new = model.vocabulary_size - checkpoint.model.vocabulary_size

@@ -1,13 +1,13 @@
 """A file appears under its name whole and synced, or not at all.
 
-Order: a new temporary file beside the target, written, fsynced, linked (or renamed) to its name, and the
-directory fsynced. Whatever stops this in the middle leaves the old state, and at worst a temporary file.
+The order is: create a temporary file beside the target, write it, fsync it, link (or rename) it to
+its name, fsync the directory. An interruption at any point leaves the old state, and at worst a
+temporary file.
 """
 
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -17,6 +17,8 @@ from typing import BinaryIO
 from charrnn_cli.errors import AlreadyPublishedError, StorageError
 
 TEMPORARY_SUFFIX = ".tmp"
+BUFFER_BYTES = 1 << 16
+
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_PREALLOCATION = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
@@ -34,71 +36,53 @@ _temporaries: set[Path] = set()
 
 @contextlib.contextmanager
 def atomic_write(path: Path, *, num_bytes: int = 0, replace: bool = False) -> Iterator[BinaryIO]:
-    """Write to the yielded file; when the block ends without an exception, `path` exists with what was written.
+    """Yield a file to write; `path` gets its content when the block ends without an exception.
 
-    `num_bytes` are reserved first, so a full disk is noticed before anything is written.
-    Without `replace`, an existing file is never touched. Raises AlreadyPublishedError, StorageError.
+    `num_bytes` are reserved first, so that a full disk is noticed before anything is written.
+    Without `replace`, an existing file is never changed.
+    Raises AlreadyPublishedError, StorageError.
     """
-    temporary = path.with_name(
-        f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
-    )
-    _temporaries.add(temporary)
-    try:
-        flags = (
-            os.O_RDWR
-            | os.O_CREAT
-            | os.O_EXCL
-            | getattr(os, "O_NOFOLLOW", 0)
-            | getattr(os, "O_BINARY", 0)
-        )
-        with os.fdopen(os.open(temporary, flags, 0o666), "w+b", buffering=1 << 16) as file:
-            _preallocate(file.fileno(), num_bytes)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            os.replace(temporary, path)
-        else:
-            _link_without_overwriting(temporary, path)
-        sync_directory(path.parent)
-    except FileExistsError as error:
-        raise _exists(path) from error
-    except OSError as error:
-        room = _room(path.parent, num_bytes) if error.errno in _NO_ROOM else ""
-        raise StorageError(f"cannot write {path}: {error.strerror or error}{room}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        _temporaries.discard(temporary)
+    with _temporary(path) as temporary:
+        try:
+            with temporary.open("xb", buffering=BUFFER_BYTES) as file:
+                _preallocate(file.fileno(), num_bytes)
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if replace:
+                os.replace(temporary, path)
+            else:
+                _link_without_overwriting(temporary, path)
+            sync_directory(path.parent)
+        except FileExistsError as error:
+            raise _exists(path) from error
+        except OSError as error:
+            room = _room(path.parent, num_bytes) if error.errno in _NO_ROOM else ""
+            raise StorageError(f"cannot write {path}: {error.strerror or error}{room}") from error
 
 
 def keep_previous(path: Path, previous: Path) -> None:
-    """Let `previous` be what `path` is now, atomically; `path` itself stays. Nothing happens without `path`."""
-    temporary = previous.with_name(
-        f".{previous.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
-    )
-    _temporaries.add(temporary)
-    try:
+    """Make `previous` what `path` is now, atomically; `path` itself stays.
+
+    Does nothing if `path` does not exist. Raises StorageError.
+    """
+    with _temporary(previous) as temporary:
         try:
             os.link(path, temporary)
+            os.replace(temporary, previous)
+        except FileNotFoundError:
+            return
         except OSError as error:
             if error.errno not in _NO_LINKS:
-                raise
-            os.replace(path, previous)  # a moment with `previous` alone, which readers accept
-        else:
-            os.replace(temporary, previous)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise StorageError(f"cannot write {previous}: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        _temporaries.discard(temporary)
+                raise StorageError(f"cannot write {previous}: {error.strerror}") from error
+            put_back(path, previous)  # for a moment only `previous` exists; readers accept that
 
 
 def put_back(previous: Path, path: Path) -> None:
-    """Let `previous` take the place of `path`, which is damaged. Nothing happens without `previous`."""
+    """Rename `previous` to `path`, replacing it.
+
+    Does nothing if `previous` does not exist. Raises StorageError.
+    """
     try:
         os.replace(previous, path)
         sync_directory(path.parent)
@@ -109,7 +93,7 @@ def put_back(previous: Path, path: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make the directory's names durable; some systems cannot, and that is no error."""
+    """Make the directory's names durable, where the system can. Raises OSError."""
     try:
         descriptor = os.open(directory, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     except OSError as error:
@@ -127,34 +111,21 @@ def sync_directory(directory: Path) -> None:
 
 @contextlib.contextmanager
 def scratch_file(directory: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """A new file for the time of the block. Raises OSError."""
-    path = directory / f".scratch.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
-    _temporaries.add(path)
-    try:
-        with path.open("xb") as file:
-            yield path, file
-    finally:
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-        _temporaries.discard(path)
+    """Yield a new file that is removed when the block ends. Raises OSError."""
+    with _temporary(directory / "scratch") as path, path.open("xb") as file:
+        yield path, file
 
 
 def check_absent(path: Path) -> None:
-    """For who works long before it publishes. Raises AlreadyPublishedError."""
+    """Call before long work, to fail early if the target exists. Raises AlreadyPublishedError."""
     if os.path.lexists(path):
         raise _exists(path)
 
 
-def _exists(path: Path) -> AlreadyPublishedError:
-    return AlreadyPublishedError(
-        f"{path} exists and is not overwritten", hint="name another file, or move that one away"
-    )
-
-
 def sweep_temporaries(directory: Path, idle: float = 0.0) -> None:
-    """Remove what killed writers left behind and did not touch for so many seconds.
+    """Remove temporary files of killed processes that were not written to for `idle` seconds.
 
-    Only the holder of the directory's lock may leave no time.
+    Leave `idle` at 0 only while holding the directory's lock.
     """
     with contextlib.suppress(OSError):
         for entry in os.scandir(directory):
@@ -165,10 +136,33 @@ def sweep_temporaries(directory: Path, idle: float = 0.0) -> None:
 
 
 def discard_temporaries() -> None:
-    """Remove this process's half-written files: for a process that is about to leave at once."""
+    """Remove this process's unfinished files before it exits without unwinding."""
     for temporary in list(_temporaries):
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+@contextlib.contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """Yield an unused name beside `path`; what is there when the block ends is removed."""
+    unique = f"{os.getpid()}-{os.urandom(4).hex()}"
+    temporary = path.with_name(f".{path.name}.{unique}{TEMPORARY_SUFFIX}")
+    _temporaries.add(temporary)
+    try:
+        yield temporary
+    finally:
+        _remove(temporary)
+        _temporaries.discard(temporary)
+
+
+def _remove(temporary: Path) -> None:
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
+
+
+def _exists(path: Path) -> AlreadyPublishedError:
+    return AlreadyPublishedError(
+        f"{path} already exists", hint="name another file, or move the existing one away"
+    )
 
 
 def _room(directory: Path, num_bytes: int) -> str:
@@ -192,8 +186,7 @@ def _link_without_overwriting(temporary: Path, path: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        if (
-            path.exists()
-        ):  # a file system without links: the run's lock keeps others out between these lines
+        # Without links, only the run's lock keeps other writers out between these two lines.
+        if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
         os.rename(temporary, path)

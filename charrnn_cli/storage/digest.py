@@ -1,15 +1,17 @@
-"""SHA-256 beside other work."""
+"""SHA-256 in the background."""
 
 import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
 
-SMALL = 1 << 16  # bytes that are hashed sooner than handed over: 30 µs
+SMALL = 1 << 16  # bytes; hashing fewer takes less time than handing them over, about 30 µs
 
 
 class BackgroundDigest:
-    """SHA-256 of a stream: a large piece is hashed on another core while the caller goes on to the next.
+    """SHA-256 of a stream, made on another core while the caller prepares the next piece.
 
-    hashlib lets other threads run meanwhile. Only `bytes` are handed over, since nobody can change them later.
+    hashlib releases the interpreter lock. Only large `bytes` are handed over, because they cannot
+    change later. Other buffers, such as the arrays of a checkpoint, are hashed at once: while they
+    are written nothing else is computed, and a thread saved 0 of 20 ms for 13 MB.
     """
 
     def __init__(self) -> None:
@@ -18,6 +20,7 @@ class BackgroundDigest:
         self._last: Future[None] | None = None
 
     def update(self, data: bytes | memoryview) -> None:
+        """Add a piece, which may be changed after the call if it is not `bytes`."""
         self._wait()
         if isinstance(data, bytes) and len(data) >= SMALL:
             self._pool = self._pool or ThreadPoolExecutor(1, "digest")
@@ -26,7 +29,7 @@ class BackgroundDigest:
             self._digest.update(data)
 
     def hexdigest(self) -> str:
-        """Of all so far."""
+        """Return the digest of everything so far."""
         self._wait()
         return self._digest.hexdigest()
 

@@ -1,9 +1,12 @@
-"""The lock that a trainer holds on its run: a courtesy between processes, never needed for correctness."""
+"""The lock that a trainer holds on its run.
+
+It keeps two processes from doing the same work. Files are safe without it, because publishing never
+overwrites.
+"""
 
 import contextlib
 import json
 import os
-import platform
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +15,20 @@ from charrnn_cli.errors import RunBusyError, StorageError
 
 try:
     import fcntl
-except ImportError:  # Windows: without locks, publishing still never overwrites
+except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 LOCK_NAME = ".lock"
-_PATIENCE = 0.5  # seconds; who asks `check_unlocked` holds the lock for microseconds
+TIMEOUT = 0.5  # seconds; `check_unlocked` holds the lock for microseconds
+POLL_INTERVAL = 0.02  # seconds
 
 
 @contextlib.contextmanager
 def hold_lock(directory: Path) -> Iterator[None]:
-    """Hold the run's lock; the kernel releases it however the process ends. Raises RunBusyError within a second."""
+    """Hold the run's lock for a block; the kernel releases it however the process ends.
+
+    Raises RunBusyError after half a second, StorageError.
+    """
     path = directory / LOCK_NAME
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
@@ -30,8 +37,10 @@ def hold_lock(directory: Path) -> Iterator[None]:
     try:
         if not _acquire(descriptor):
             raise _busy(directory, descriptor)
+        import platform  # takes 1 ms, and listing checkpoints does not need it
+
         owner = json.dumps({"pid": os.getpid(), "host": platform.node()}).encode()
-        with contextlib.suppress(OSError):  # a full disk must not keep anyone from training
+        with contextlib.suppress(OSError):  # a full disk does not prevent training
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, owner, 0)
         yield
@@ -40,7 +49,7 @@ def hold_lock(directory: Path) -> Iterator[None]:
 
 
 def check_unlocked(directory: Path) -> None:
-    """Raises RunBusyError while some process trains this run. Writes nothing; works on a read-only disk."""
+    """Raise RunBusyError while a process trains this run. Works on a read-only disk."""
     if fcntl is None:
         return
     try:
@@ -67,14 +76,14 @@ def _busy(directory: Path, descriptor: int) -> RunBusyError:
 def _acquire(descriptor: int) -> bool:
     if fcntl is None:
         return True
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.02)
+            time.sleep(POLL_INTERVAL)
         except OSError:  # a file system without locks
             return True
         else:

@@ -1,6 +1,7 @@
 """The events of a run as JSON Lines on disk.
 
-Lines are appended; a torn last line is ignored, and after a resume a repeated step supersedes the earlier one.
+Lines are appended. A torn last line is ignored. A step that is repeated after a resume supersedes
+the earlier one.
 """
 
 import contextlib
@@ -15,7 +16,10 @@ from charrnn_cli.units import bits_per_character
 
 
 def event_to_json(event: TrainEvent) -> dict[str, Any]:
-    """An event as a flat object of numbers and strings; `event` names its kind, a path is its file's name."""
+    """Return an event as a flat object: `event` is its class, a path becomes its file name.
+
+    `val_bpc`, in bits per character, is added to `val_loss`, which is in nats.
+    """
     fields = dataclasses.asdict(event)
     for name, value in fields.items():
         if isinstance(value, Path):
@@ -26,7 +30,7 @@ def event_to_json(event: TrainEvent) -> dict[str, Any]:
 
 
 def record(events: Iterable[TrainEvent], path: Path) -> Iterator[TrainEvent]:
-    """Pass events on, each appended to `path` first. A disk that refuses does not stop the run."""
+    """Yield the events, each appended to `path` first. A disk error does not stop the run."""
     for event in events:
         with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event_to_json(event), ensure_ascii=False) + "\n")
@@ -34,7 +38,7 @@ def record(events: Iterable[TrainEvent], path: Path) -> Iterator[TrainEvent]:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a run, repeated steps superseded; without the file, none."""
+    """Return the lines of a run, the last one of each event and step; an absent file has none."""
     try:
         lines = path.read_text("utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The one way to open a file: regular, and without waiting."""
+"""The one way to open a file: regular files only, and without waiting."""
 
 import contextlib
 import os
@@ -14,7 +14,10 @@ CHUNK_BYTES = 1 << 20  # bytes to read from a file at a time
 
 @contextlib.contextmanager
 def open_regular(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file for reading; a FIFO or device is refused without waiting for it."""
+    """Open a regular file for reading; a FIFO or device is refused without waiting for it.
+
+    Raises NotFoundError, FileFormatError if it is not a regular file, StorageError.
+    """
     flags = (
         os.O_RDONLY
         | getattr(os, "O_NONBLOCK", 0)

@@ -1,9 +1,8 @@
-"""Where runs and encoded texts live on this machine."""
+"""Where runs, encoded texts and logs are on this machine."""
 
 import os
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
-from urllib.request import url2pathname
 
 from charrnn_cli.errors import StorageError
 
@@ -11,46 +10,45 @@ HOME_VARIABLE = "CHARRNN_HOME"
 
 
 def runs_directory() -> Path:
-    """Checkpoints: `$CHARRNN_HOME/runs`, or the platform's place for user data."""
+    """Return where checkpoints are: `$CHARRNN_HOME/runs`, or under the platform's user data."""
     return _home("runs") or _platform_directory("data") / "runs"
 
 
 def corpora_directory() -> Path:
-    """Encoded texts, which can be made again: `$CHARRNN_HOME/corpora`, or the platform's cache."""
+    """Return where encoded texts are: `$CHARRNN_HOME/corpora`, or under the platform's cache.
+
+    They can be made again, and may be deleted at any time.
+    """
     return _home("corpora") or _platform_directory("cache") / "corpora"
 
 
 def logs_directory() -> Path:
-    """What happened when something unexpected did: `$CHARRNN_HOME/logs`, or the platform's cache."""
+    """Return where crash logs are: `$CHARRNN_HOME/logs`, or under the platform's cache."""
     return _home("logs") or _platform_directory("cache") / "logs"
 
 
 def make_directory(path: Path) -> Path:
-    """Create a directory and its parents. Raises StorageError."""
+    """Create a directory and its parents, and return it. Raises StorageError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(
             f"cannot create {path}: {error.strerror}",
-            hint=f"set {HOME_VARIABLE} to a directory you can write",
+            hint=f"set {HOME_VARIABLE} to a writable directory",
         ) from error
     return path
 
 
 def path_to_uri(path: Path) -> str:
-    """An absolute path as a `file:` URI: plain ASCII, whatever bytes the path is made of."""
+    """Return the absolute path as a `file:` URI: plain ASCII, whatever bytes the path contains."""
     return path.absolute().as_uri()
 
 
 def path_from_uri(uri: str) -> Path:
-    """The inverse of `path_to_uri`. Raises ValueError."""
+    """Invert `path_to_uri`. Raises ValueError."""
     if not uri.startswith("file://"):
-        raise ValueError(f"{uri!r} is no file")
-    return (
-        Path(url2pathname(uri.removeprefix("file://")))
-        if os.name == "nt"
-        else Path(os.fsdecode(unquote_to_bytes(uri.removeprefix("file://"))))
-    )
+        raise ValueError(f"{uri!r} is not a file URI")
+    return Path(os.fsdecode(unquote_to_bytes(uri.removeprefix("file://"))))
 
 
 def _home(name: str) -> Path | None:

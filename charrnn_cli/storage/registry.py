@@ -1,10 +1,10 @@
-"""Where runs live, which ones exist, and what a reference names. Writes nothing but new directories.
+"""Which runs exist, and which checkpoint a reference names.
 
-The directory is the truth: no index to go stale, and any tool may copy, move or delete files.
+The directory is the only record: no index can go stale, and any tool may copy, move or delete
+files. This module writes nothing but new directories.
 """
 
 import contextlib
-import difflib
 import os
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from charrnn_cli.storage.runs import (
 )
 
 _TRAIN_HINT = "train one: charrnn train TEXT"
-_LIST_HINT = "`charrnn checkpoints list` shows what there is"
+_LIST_HINT = "run `charrnn checkpoints list` to see what is there"
 
 
 class Registry:
@@ -33,7 +33,7 @@ class Registry:
         self.root = runs_directory() if root is None else root
 
     def runs(self) -> list[Run]:
-        """Every run, sorted by name. An absent directory holds none. Raises StorageError."""
+        """Return every run, sorted by name; an absent directory has none. Raises StorageError."""
         try:
             names = [
                 entry.name for entry in os.scandir(self.root) if entry.is_dir(follow_symlinks=False)
@@ -45,9 +45,11 @@ class Registry:
         return [Run(name, self.root / name) for name in sorted(names) if is_run_name(name)]
 
     def run(self, name: str) -> Run:
-        """The run of that name. Raises NotFoundError, with the nearest names."""
+        """Return the run called `name`. Raises NotFoundError, which suggests the nearest name."""
         run = Run(check_run_name(name), self.root / name)
         if not run.path.is_dir():
+            import difflib  # not needed unless a name is wrong
+
             names = [known.name for known in self.runs()]
             near = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean {near[0]!r}?" if near else _LIST_HINT if names else _TRAIN_HINT
@@ -55,9 +57,9 @@ class Registry:
         return run
 
     def create(self, name: str) -> Run:
-        """A new, empty run. Raises ConfigError where the name is taken or impossible, StorageError.
+        """Create an empty run. Raises ConfigError if the name is taken or invalid, StorageError.
 
-        What a run left that was killed before it saved anything is removed.
+        The remains of a run that was killed before it saved anything are removed.
         """
         run = Run(check_run_name(name), self.root / name)
         if not (run.has_checkpoint() or run.has_resume_file() or run.is_training()):
@@ -70,33 +72,33 @@ class Registry:
         try:
             run.path.mkdir()
         except FileExistsError as error:
-            go_on = (
-                f"go on with `charrnn train --resume {run.name}`, or "
-                if run.has_resume_file()
-                else ""
-            )
-            raise ConfigError(
-                f"run {run.name!r} exists already", hint=f"{go_on}name another"
-            ) from error
+            hint = "choose another name"
+            if run.has_resume_file():
+                hint += f", or continue this run with `charrnn train --resume {run.name}`"
+            raise ConfigError(f"run {run.name!r} already exists", hint=hint) from error
         except OSError as error:
             raise StorageError(f"cannot create {run.path}: {error.strerror}") from error
         return run
 
     def create_like(self, name: str) -> Run:
-        """A new run called `name`, or `name-2`, `name-3` and so on where that is taken."""
+        """Create a run called `name`, or `name-2`, `name-3` and so on if that is taken.
+
+        Raises StorageError.
+        """
         stem = slug(name)
         candidate, number = stem, 1
         while True:
             if not os.path.lexists(self.root / candidate):
-                with contextlib.suppress(
-                    ConfigError
-                ):  # another process took it between the two lines
+                with contextlib.suppress(ConfigError):  # another process was faster
                     return self._make(Run(candidate, self.root / candidate))
             number += 1
             candidate = f"{stem[:56]}-{number}"
 
     def newest(self, *, resumable: bool = False) -> Run:
-        """The most recently updated run that holds a checkpoint, or that can be resumed. Raises NotFoundError."""
+        """Return the most recently updated run with a checkpoint, or one that can be resumed.
+
+        Raises NotFoundError, StorageError.
+        """
         runs = [
             (run.updated(), run)
             for run in self.runs()
@@ -108,9 +110,12 @@ class Registry:
         return run
 
     def resolve(self, reference: str | None = None) -> Path:
-        """The checkpoint file that a reference names. Raises NotFoundError, ConfigError.
+        """Return the path of the checkpoint that a reference names.
 
-        `RUN`, `RUN@best`, `RUN@latest`, `RUN@1200`, `best`, `latest` or a path; none is the newest run's best.
+        A reference is `RUN`, `RUN@best`, `RUN@latest`, `RUN@1200`, `best`, `latest` or a path.
+        Without a run it means the newest run; without a step, the best checkpoint, or the latest
+        if the run was trained without validation.
+        Raises NotFoundError, ConfigError, StorageError.
         """
         if reference and is_path(reference):
             path = Path(reference)
@@ -124,7 +129,7 @@ class Registry:
         return _choose(run, which).path
 
     def references(self, prefix: str = "") -> list[str]:
-        """Every reference that begins so: runs, and after an @ their checkpoints. For completion."""
+        """Return the references that start with `prefix`: runs, or after an @ checkpoints."""
         name, at, _ = prefix.partition("@")
         if not at:
             return [run.name for run in self.runs() if run.name.startswith(name)]
@@ -140,31 +145,37 @@ class Registry:
 
 
 def is_path(reference: str) -> bool:
-    """Whether a reference is a path: it holds a separator or ends in .safetensors."""
+    """Return whether a reference is a path: it has a separator or ends in .safetensors."""
     return "/" in reference or os.sep in reference or reference.endswith(SUFFIX)
 
 
 def _choose(run: Run, which: str) -> CheckpointEntry:
     entries = run.checkpoints()
-    if which in ("", "best", "latest"):
-        newest = latest(entries)
-        entry = newest if which == "latest" else best(entries) or (newest if which == "" else None)
-        if entry is None and newest is not None:
-            raise NotFoundError(
-                f"run {run.name!r} was trained without validation, so it has no best checkpoint",
-                hint=f"use {run.name}@latest",
+    newest, lowest = latest(entries), best(entries)
+    match which:
+        case "":
+            entry = lowest or newest
+        case "latest":
+            entry = newest
+        case "best":
+            entry = lowest
+            if entry is None and newest is not None:
+                raise NotFoundError(
+                    f"run {run.name!r} has no best checkpoint: it was trained without validation",
+                    hint=f"use {run.name}@latest",
+                )
+        case step if step.isascii() and step.isdigit():
+            entry = next((entry for entry in entries if entry.step == int(step)), None)
+        case _:
+            raise ConfigError(
+                f"{which!r} is not a step, best or latest",
+                hint=f"use {run.name}@best, {run.name}@latest or {run.name}@STEP",
             )
-    elif which.isascii() and which.isdigit():
-        entry = next((entry for entry in entries if entry.step == int(which)), None)
-    else:
-        raise ConfigError(
-            f"{which!r} is no step",
-            hint=f"use {run.name}@best, {run.name}@latest or {run.name}@STEP",
-        )
     if entry is None:
         steps = ", ".join(str(entry.step) for entry in entries[-8:])
+        missing = f"checkpoint at step {which}" if which.isdigit() else "readable checkpoint"
         raise NotFoundError(
-            f"run {run.name!r} has no checkpoint{' of step ' + which if which.isdigit() else ' yet'}",
-            hint=f"it has {steps}" if steps else _LIST_HINT,
+            f"run {run.name!r} has no {missing}",
+            hint=f"its steps are {steps}" if steps else _LIST_HINT,
         )
     return entry

@@ -1,9 +1,9 @@
-"""One training run: its name, its directory, and what the headers of its checkpoints say. Never tensors.
+"""One training run: its name, its directory, and the headers of its checkpoints, never tensors.
 
 <run>/step-0000001200.safetensors    immutable, weights only
-<run>/resume.safetensors             all that resuming needs, replaced atomically
-<run>/resume.previous.safetensors    the one before
-<run>/metrics.jsonl                  one line an event
+<run>/resume.safetensors             everything that resuming needs, replaced atomically
+<run>/resume.previous.safetensors    the resume file before that
+<run>/metrics.jsonl                  one line per event
 """
 
 import contextlib
@@ -37,26 +37,27 @@ _STEP_FILE = re.compile(r"step-([0-9]{10})\.safetensors")
 
 @dataclass(frozen=True, slots=True)
 class CheckpointEntry:
-    """A step file as its header tells it, or as damaged."""
+    """A step file and its header, or what is wrong with it."""
 
     run: str
     step: int
     path: Path
     file_bytes: int
     updated: float
-    """Seconds since 1970, from the file system; for display only."""
+    """Seconds since 1970, by the file system; for display only."""
     metadata: dict[str, Any] | None
-    """None when the header is damaged; then `problem` says how."""
+    """None if the header is damaged; `problem` then describes the damage."""
     problem: str | None = None
 
     @property
     def val_loss(self) -> float | None:
-        """Nats a character; None for a checkpoint that was not evaluated."""
+        """Nats per character; None for a checkpoint that was not evaluated."""
         value = (self.metadata or {}).get("val_loss")
         return value if type(value) is float and math.isfinite(value) else None
 
     @property
     def train_loss(self) -> float | None:
+        """Nats per character, smoothed, with dropout; None at step 0."""
         value = (self.metadata or {}).get("train_loss")
         return value if type(value) is float and math.isfinite(value) else None
 
@@ -87,7 +88,7 @@ class Run:
         return f"{self.name}@{step}"
 
     def checkpoints(self) -> list[CheckpointEntry]:
-        """Every step file in order of step; damaged ones too, so that nobody wonders where they went."""
+        """Return every step file in the order of steps, damaged files included."""
         entries = []
         for name, stat in _files(self.path):
             match = _STEP_FILE.fullmatch(name)
@@ -98,19 +99,22 @@ class Run:
         return sorted(entries, key=lambda entry: entry.step)
 
     def has_checkpoint(self) -> bool:
+        """Return whether there is a step file, damaged or not."""
         return any(_STEP_FILE.fullmatch(name) for name, _ in _files(self.path))
 
     def has_resume_file(self) -> bool:
+        """Return whether there is a resume file or the one before it, damaged or not."""
         return os.path.lexists(self.resume_path) or os.path.lexists(self.previous_resume_path)
 
     def resume_metadata(self) -> dict[str, Any] | None:
-        """What the resume file's header says; None without a whole one."""
+        """Return the header of the resume file; None if it is absent or damaged."""
         try:
             return read_header(self.resume_path).metadata
         except (FileFormatError, NotFoundError, StorageError):
             return None
 
     def is_training(self) -> bool:
+        """Return whether a process holds the run's lock."""
         try:
             check_unlocked(self.path)
         except RunBusyError:
@@ -118,7 +122,7 @@ class Run:
         return False
 
     def is_finished(self, latest: CheckpointEntry | None) -> bool:
-        """Whether training came to its planned end."""
+        """Return whether training reached its planned end, given the run's latest checkpoint."""
         resume = self.resume_metadata()
         if resume is not None:
             return bool(resume.get("finished"))
@@ -128,7 +132,7 @@ class Run:
         return type(planned) is int and latest.step >= planned
 
     def files(self) -> list[Path]:
-        """Every file that a run is made of; what someone else put there is not among them."""
+        """Return the files that the run wrote, and no others from its directory."""
         own = (self.resume_path, self.previous_resume_path, self.metrics_path)
         return sorted(
             path
@@ -137,7 +141,10 @@ class Run:
         )
 
     def discard_if_empty(self) -> None:
-        """Remove the directory of a run without checkpoints. Only for who holds its lock, or knows it unlocked."""
+        """Remove the run's directory if it has no checkpoint and no resume file.
+
+        Call only while holding the run's lock, or if no process can hold it.
+        """
         if any(name.endswith(SUFFIX) for name, _ in _files(self.path)):
             return
         with contextlib.suppress(OSError):
@@ -146,16 +153,17 @@ class Run:
             self.path.rmdir()
 
     def file_bytes(self) -> int:
+        """Return the size of all files in the run's directory."""
         return sum(stat.st_size for _, stat in _files(self.path))
 
     def updated(self) -> float:
-        """When a checkpoint was last written, in seconds since 1970; for display and for `latest` among runs."""
+        """Return when a checkpoint was last written, in seconds since 1970; 0 without one."""
         times = [stat.st_mtime for name, stat in _files(self.path) if name.endswith(SUFFIX)]
         return max(times, default=0.0)
 
 
 def best(entries: list[CheckpointEntry]) -> CheckpointEntry | None:
-    """The lowest validation loss; the earliest of equals."""
+    """Return the entry with the lowest validation loss, the earliest of equals."""
     scored = [
         (entry.val_loss, entry.step, entry) for entry in entries if entry.val_loss is not None
     ]
@@ -163,45 +171,51 @@ def best(entries: list[CheckpointEntry]) -> CheckpointEntry | None:
 
 
 def latest(entries: list[CheckpointEntry]) -> CheckpointEntry | None:
-    """The highest step whose header is whole."""
+    """Return the entry with the highest step whose header is intact."""
     return next((entry for entry in reversed(entries) if entry.metadata is not None), None)
 
 
 def prunable(entries: list[CheckpointEntry], keep: int) -> list[CheckpointEntry]:
-    """What goes when the newest `keep` stay: never the best, the latest, or a damaged file."""
+    """Return the entries to delete so that the newest `keep` stay.
+
+    The best, the latest and damaged files always stay.
+    """
     whole = [entry for entry in entries if entry.metadata is not None]
     protected = {id(entry) for entry in (best(entries), latest(entries), *whole[-keep:])}
     return [entry for entry in whole if id(entry) not in protected]
 
 
 def slug(text: str) -> str:
-    """The nearest valid run name."""
-    plain = unicodedata.normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()  # é is e
+    """Return the nearest valid run name."""
+    plain = (
+        unicodedata.normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()
+    )  # é becomes e
     name = re.sub(r"[^a-z0-9._-]+", "-", plain).strip("._-")[:60].rstrip("._-")
     return name if is_run_name(name) else f"run-{name}".rstrip("._-")
 
 
 def reference_of(path: Path, step: int) -> str:
-    """How a checkpoint is named: by its run where it lies in one, else by its path."""
+    """Return `RUN@STEP` for a checkpoint in a run's directory, else its path."""
     run = path.parent.name
     return f"{run}@{step}" if _STEP_FILE.fullmatch(path.name) and is_run_name(run) else str(path)
 
 
 def check_run_name(name: str) -> str:
-    """Raises ConfigError with the rule."""
+    """Return the name. Raises ConfigError if it is not valid."""
     if not is_run_name(name):
         raise ConfigError(
-            f"{name!r} cannot be a run's name",
-            hint="use up to 64 of a-z 0-9 . _ - starting with a letter or digit; not best, latest or a device's name",
+            f"{name!r} is not a valid run name",
+            hint="use up to 64 of a-z 0-9 . _ - and start with a letter or digit; "
+            "best, latest and device names such as con are reserved",
         )
     return name
 
 
 def is_run_name(name: str) -> bool:
-    """Whether a run may be called so: on every system, and in every reference."""
+    """Return whether the name is valid on every file system and in every reference."""
     return (
         bool(_RUN_NAME.fullmatch(name))
-        and not name.endswith((".", SUFFIX))  # the latter is a path
+        and not name.endswith((".", SUFFIX))  # a reference that ends in .safetensors is a path
         and name not in ("best", "latest")
         and not _DEVICE_NAME.fullmatch(name)
     )
@@ -212,7 +226,7 @@ def _entry(run: str, step: int, path: Path, stat: os.stat_result) -> CheckpointE
     try:
         header = read_header(path)
         if header.kind != CHECKPOINT_KIND or header.metadata.get("step") != step:
-            raise FileFormatError("it is not the checkpoint that its name says")
+            raise FileFormatError("its header does not match its name")
         metadata = header.metadata
     except NotFoundError:  # deleted since the directory was read
         return None

@@ -1,4 +1,4 @@
-"""Where a run's text comes from: its files, how they are read, and whose vocabulary it has."""
+"""Where a run's text comes from: its files, how they are read, and which vocabulary it uses."""
 
 import os
 from collections.abc import Mapping
@@ -10,19 +10,22 @@ from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import ConfigError, TextError
 from charrnn_cli.storage.paths import path_from_uri, path_to_uri
 
+STANDARD_INPUT = Path("-")
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Kept in a run's resume file, so that going on needs no TEXT; never exported."""
+    """Recorded in a run's resume file, so that resuming needs no TEXT; never exported."""
 
     paths: tuple[Path, ...]
     options: TextOptions = field(default_factory=TextOptions)
     init_from: str | None = None
-    """The checkpoint that the run began with, and whose vocabulary it took over."""
+    """The checkpoint that the run started from; its vocabulary is used."""
     unknown: str = "error"
-    """What was done with characters that this vocabulary did not have."""
+    """What was done with characters outside that vocabulary: `error`, `skip` or `extend`."""
 
     def to_json(self) -> dict[str, Any]:
+        """Return the record for the resume file; paths become absolute file URIs."""
         return {
             "texts": ["-" if path == STANDARD_INPUT else path_to_uri(path) for path in self.paths],
             "options": self.options.to_json(),
@@ -32,26 +35,20 @@ class Source:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        """Raises ValueError where it names no text."""
+        """Read what `to_json` wrote. Raises ValueError if it names no text."""
         try:
-            texts = (
-                raw["texts"] if "texts" in raw else [raw["text"]]
-            )  # as the first version wrote it
             paths = tuple(
-                STANDARD_INPUT if text == "-" else path_from_uri(str(text)) for text in texts
+                STANDARD_INPUT if text == "-" else path_from_uri(str(text)) for text in raw["texts"]
             )
             options = TextOptions.from_json(raw["options"])
         except (KeyError, TypeError, ConfigError, TextError) as error:
-            raise ValueError("no source") from error
+            raise ValueError("the resume file does not record a text") from error
         return cls(paths, options, raw.get("init_from"), str(raw.get("unknown", "error")))
 
     @property
     def missing(self) -> Path | None:
-        """A file or directory that is no longer there; what came through standard input never is."""
+        """The first path that cannot be read again: a deleted one, or standard input."""
         return next(
             (path for path in self.paths if path == STANDARD_INPUT or not os.path.exists(path)),
             None,
         )
-
-
-STANDARD_INPUT = Path("-")

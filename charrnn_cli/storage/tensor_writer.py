@@ -1,4 +1,4 @@
-"""The file format: writing and signing."""
+"""The file format, writing: tensors in order, and a header with their digest."""
 
 import contextlib
 import hashlib
@@ -13,6 +13,7 @@ from charrnn_cli.storage.tensorfile import (
     DIGEST_FIELD,
     FORMAT,
     ITEM_BYTES,
+    LENGTH_BYTES,
     METADATA_KEY,
     NO_DIGEST,
     TensorSpec,
@@ -22,7 +23,7 @@ from charrnn_cli.version import __version__
 
 
 class TensorWriter:
-    """Takes the tensors' bytes in the header's order, in pieces of any size."""
+    """Takes the tensors' bytes in the order of the header, in pieces of any size."""
 
     def __init__(self, file: BinaryIO, specs: Mapping[str, TensorSpec]) -> None:
         self.order = list(specs)
@@ -32,7 +33,7 @@ class TensorWriter:
         self._digest = BackgroundDigest()
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append to the current tensor; a piece never spans two."""
+        """Append to the current tensor. Raises ValueError if a piece reaches beyond its end."""
         if not len(data):
             return
         while not self._remaining:  # an empty tensor takes no piece
@@ -40,32 +41,19 @@ class TensorWriter:
             self._digest.update(describe_tensor(name, spec))
         self._remaining -= len(data)
         if self._remaining < 0:
-            raise ValueError("more bytes than the tensor's shape says")
+            raise ValueError("more bytes than the tensor's shape allows")
         self._digest.update(data)
         self._file.write(data)
 
     def hexdigest(self) -> str:
+        """Return `tensors_sha256`. Raises ValueError if a tensor is incomplete."""
         for name, spec, num_bytes in self._expected:
             if num_bytes:
                 raise ValueError(f"tensor {name!r} was not written")
             self._digest.update(describe_tensor(name, spec))
         if self._remaining:
-            raise ValueError("fewer bytes than the tensor's shape says")
+            raise ValueError("fewer bytes than the tensor's shape requires")
         return self._digest.hexdigest()
-
-
-def tensors_digest(specs: Mapping[str, TensorSpec], pieces: Mapping[str, bytes]) -> str:
-    """What `tensors_sha256` would be in a file of these tensors."""
-    digest = hashlib.sha256()
-    for name, spec in _ordered(specs).items():
-        digest.update(describe_tensor(name, spec))
-        digest.update(pieces[name])
-    return digest.hexdigest()
-
-
-def _ordered(specs: Mapping[str, TensorSpec]) -> dict[str, TensorSpec]:
-    """Tensors as they stand in a file: wide items first, so that each is aligned, then by name."""
-    return dict(sorted(specs.items(), key=lambda item: (-ITEM_BYTES[item[1].dtype], item[0])))
 
 
 @contextlib.contextmanager
@@ -93,6 +81,26 @@ def write_tensors(
         file.write(sign_header(_encode_header(specs, fields, writer.hexdigest())))
 
 
+def tensors_digest(specs: Mapping[str, TensorSpec], pieces: Mapping[str, bytes]) -> str:
+    """Return the `tensors_sha256` of a file that holds these tensors."""
+    digest = hashlib.sha256()
+    for name, spec in _ordered(specs).items():
+        digest.update(describe_tensor(name, spec))
+        digest.update(pieces[name])
+    return digest.hexdigest()
+
+
+def sign_header(header: bytes) -> bytes:
+    """Fill in the digest of an encoded header, whose field for it holds zeros."""
+    start = header.index(DIGEST_FIELD) + len(DIGEST_FIELD)
+    return header[:start] + hashlib.sha256(header).hexdigest().encode() + header[start + 64 :]
+
+
+def _ordered(specs: Mapping[str, TensorSpec]) -> dict[str, TensorSpec]:
+    """Sort tensors as in a file: wide items first, so that each is aligned, then by name."""
+    return dict(sorted(specs.items(), key=lambda item: (-ITEM_BYTES[item[1].dtype], item[0])))
+
+
 def _encode_header(
     specs: Mapping[str, TensorSpec], fields: Mapping[str, Any], tensors_sha256: str
 ) -> bytes:
@@ -106,9 +114,4 @@ def _encode_header(
         start = offsets[1]
     raw = json.dumps(header, separators=(",", ":")).encode()
     raw += b" " * (-len(raw) % 8)
-    return len(raw).to_bytes(8, "little") + raw
-
-
-def sign_header(header: bytes) -> bytes:
-    start = header.index(DIGEST_FIELD) + len(DIGEST_FIELD)
-    return header[:start] + hashlib.sha256(header).hexdigest().encode() + header[start + 64 :]
+    return len(raw).to_bytes(LENGTH_BYTES, "little") + raw

@@ -1,9 +1,10 @@
-"""Characters a second of sampling, against torch one step at a time and against the matrix products alone.
+"""Characters per second of sampling, against PyTorch step by step and the matrix products alone.
 
     python -m tests.benchmarks.sampling_speed [--rounds 15]
 
-2x512 on 83 symbols, the same weights for all, taking turns in one process; processes of one thread, of two, and of
-one while another process keeps a core busy. Then whole commands. Medians and ratios.
+The model is 2x512 with 83 characters. Contenders have the same weights and take turns in one
+process, which uses one thread, two, and one while another process keeps a core busy. Whole commands
+follow. Numbers are medians and their ratios.
 """
 
 import argparse
@@ -44,7 +45,7 @@ with torch.no_grad():
 
 
 def worker(threads: int, rounds: int) -> None:
-    """Print the median seconds a character of each side as JSON."""
+    """Print the median seconds per character of each contender as JSON."""
     import numpy as np
     import torch
 
@@ -131,17 +132,15 @@ def show(title: str, seconds: dict[str, float]) -> None:
     print(f"\n{title}")
     for name, value in seconds.items():
         ratio = seconds["torch"] / value
-        print(
-            f"  {name:<16} {1e6 * value:8.0f} us a character   {1 / value:9,.0f} chars/s   {ratio:6.1f} x torch"
-        )
+        speed = f"{1e6 * value:8.0f} us per character   {1 / value:9,.0f} chars/s"
+        print(f"  {name:<16} {speed}   {ratio:6.1f} x torch")
     print(f"  ours takes {seconds['ours'] / seconds['products alone']:.2f} x the products alone")
-    print(
-        f"  {ROWS} rows draw {seconds['ours'] / seconds[f'ours, {ROWS} rows']:.1f} x the characters of one"
-    )
+    ratio = seconds["ours"] / seconds[f"ours, {ROWS} rows"]
+    print(f"  {ROWS} rows draw {ratio:.1f} x the characters of one")
 
 
 def whole_commands(rounds: int) -> None:
-    """Median seconds from start to exit, and to the first character."""
+    """Print the median seconds from start to exit, and to the first character."""
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "CHARRNN_HOME": home}
         os.environ["CHARRNN_HOME"] = home

@@ -20,7 +20,7 @@ HOSTILE = "<b>&\"'$x$"
 
 
 def test_curves_are_the_metrics() -> None:
-    """A train and a val curve a run, thinned to what a picture shows, first and last point kept."""
+    """A run has a train and a val curve, thinned but with their first and last points."""
     train, val = curves_of(
         [("run", [*ROWS, {"event": "Evaluated", "step": 7, "val_loss": float("nan")}])]
     )
@@ -31,7 +31,7 @@ def test_curves_are_the_metrics() -> None:
 
 
 def test_svg_is_a_document_of_all_curves() -> None:
-    """Whatever the names are, and inside the picture; a single point is enough."""
+    """Every curve is in the document, with its name escaped, even one of a single point."""
     curves = [*curves_of([(HOSTILE, ROWS), ("two", ROWS)]), Curve("one", [(5.0, 1.0)], 2, False)]
     root = ET.fromstring(render_plot(Path("x.svg"), HOSTILE, curves))
     assert [element.tag.rpartition("}")[2] for element in root].count("polyline") == 5
@@ -44,6 +44,7 @@ def test_svg_is_a_document_of_all_curves() -> None:
     importlib.util.find_spec("matplotlib") is None, reason="the plot extra is not installed"
 )
 def test_png_is_a_picture() -> None:
+    """With matplotlib, a PNG file is written."""
     assert render_plot(Path("x.png"), HOSTILE, curves_of([(HOSTILE, ROWS)])).startswith(b"\x89PNG")
 
 
@@ -51,12 +52,20 @@ def test_png_is_a_picture() -> None:
     importlib.util.find_spec("matplotlib") is not None, reason="the plot extra is installed"
 )
 def test_png_without_the_extra_names_it() -> None:
-    with pytest.raises(ConfigError, match="matplotlib"):
+    """Without matplotlib, the error names the extra to install."""
+    with pytest.raises(ConfigError) as caught:
         render_plot(Path("x.png"), "title", curves_of([("run", ROWS)]))
+    assert caught.value.message == "a PNG needs matplotlib"
+    assert caught.value.hint == "pip install 'charrnn[plot]', or use --plot FILE.svg"
 
 
 def test_what_cannot_be_drawn() -> None:
-    with pytest.raises(ConfigError, match=r"\.svg or \.png"):
+    """Another file format and a run without losses are errors."""
+    with pytest.raises(ConfigError) as caught:
         render_plot(Path("x.gif"), "title", curves_of([("run", ROWS)]))
-    with pytest.raises(ConfigError, match="no losses"):
+    assert caught.value.message == "a plot must be an .svg or .png file, not 'x.gif'"
+    assert caught.value.hint == "use --plot losses.svg"
+    with pytest.raises(ConfigError) as caught:
         render_plot(Path("x.svg"), "title", [])
+    assert caught.value.message == "there are no losses to plot"
+    assert caught.value.hint == "train with validation, or for longer"

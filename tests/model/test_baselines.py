@@ -1,17 +1,17 @@
-"""The scale of losses."""
+"""Simple models as a scale for losses."""
 
 import math
 
 import numpy as np
 import pytest
 
-from charrnn_cli.model.baselines import baselines, measure_baselines, ngram_bits
+from charrnn_cli.model.baselines import Baselines, baselines, measure_baselines, ngram_bits
 from charrnn_cli.text.corpus import Corpus
 from tests.helpers import STORY
 
 
 def by_hand(text: str, split: int, order: int, size: int) -> float:
-    """The same definition with dictionaries, one character at a time."""
+    """The same definition, one character at a time."""
 
     def probability(position: int, order: int) -> float:
         if order == 0:
@@ -34,7 +34,7 @@ def by_hand(text: str, split: int, order: int, size: int) -> float:
 
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
 def test_ngrams_are_what_they_say(order: int) -> None:
-    """Equal to the definition, computed the slow way, but for contexts that reach before the text."""
+    """N-grams equal the definition, except for contexts that start before the text."""
     generator = np.random.Generator(np.random.PCG64(1))
     ids = generator.integers(0, 3, 400)
     text = "".join("abc"[index] for index in ids)
@@ -44,7 +44,7 @@ def test_ngrams_are_what_they_say(order: int) -> None:
 
 
 def test_order_of_quality(corpus: Corpus) -> None:
-    """On a repetitive text every model is better than the one before."""
+    """On a repetitive text, each model is better than the one before."""
     found = measure_baselines(corpus)
     assert found.uniform == pytest.approx(math.log2(len(set(STORY))))
     assert found.uniform > found.unigram > found.trigram > found.fivegram
@@ -52,12 +52,24 @@ def test_order_of_quality(corpus: Corpus) -> None:
 
 
 def test_random_text_has_no_structure() -> None:
-    """No model is better than uniform; the longer its contexts, the more it makes of chance."""
+    """On random text no model beats uniform, and longer contexts overfit more."""
     ids = np.random.Generator(np.random.PCG64(1)).integers(0, 16, 50_000)
     found = measure_baselines(Corpus.from_text("".join(chr(97 + index) for index in ids)))
     assert 3.99 < found.unigram < 4.01
     assert found.unigram < found.trigram < found.fivegram < 5
 
 
-def test_they_are_cached(corpus: Corpus, home: object) -> None:
-    assert baselines(corpus) == baselines(corpus) == measure_baselines(corpus)
+def test_they_are_cached(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text is measured once."""
+    measured = baselines(corpus)
+    assert measured == measure_baselines(corpus)
+    monkeypatch.delattr("charrnn_cli.model.baselines.measure_baselines")
+    assert baselines(corpus) == measured
+
+
+def test_they_are_shown_by_name() -> None:
+    """The text form names each model and the unit."""
+    shown = str(Baselines(uniform=6.0, unigram=4.5, trigram=3.0, fivegram=2.25, lzma=2.0))
+    assert shown == (
+        "uniform 6.00, unigram 4.50, 3-gram 3.00, 5-gram 2.25, lzma 2.00 bits per character"
+    )

@@ -8,15 +8,22 @@ import numpy as np
 import pytest
 
 from charrnn_cli.errors import AlreadyPublishedError, ConfigError, FileFormatError
-from charrnn_cli.model.checkpoint import load_checkpoint, save_checkpoint
+from charrnn_cli.model.checkpoint import (
+    checkpoint_metadata,
+    checkpoint_tensors,
+    load_checkpoint,
+    save_checkpoint,
+)
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import Run
+from charrnn_cli.storage.runs import CHECKPOINT_KIND, Run
+from charrnn_cli.storage.tensor_writer import write_tensors
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.training.snapshot import load_resume, save_resume
 from tests.helpers import forge, make_checkpoint, resume_state, save
 
 
 def test_what_is_saved_is_loaded() -> None:
+    """Weights, configuration, vocabulary and losses survive a round trip."""
     checkpoint = make_checkpoint(val_loss=None)
     loaded = load_checkpoint(save(checkpoint))
     for name, array in checkpoint.weights.items():
@@ -37,29 +44,32 @@ def test_what_is_saved_is_loaded() -> None:
 
 @pytest.mark.usefixtures("tiny_run")
 def test_loading_by_reference() -> None:
+    """A reference, or none, loads the checkpoint that it resolves to."""
     assert load_checkpoint("tiny@300").step == 300
     assert load_checkpoint().step == 200
 
 
 def test_a_step_that_is_reached_again_counts_as_published() -> None:
-    """Equal content is no error; any other content is, and the first file stays."""
+    """A second save of equal content succeeds; of other content it fails and changes nothing."""
     path = save(make_checkpoint())
     before = path.read_bytes()
     save_checkpoint(path, make_checkpoint())
     for other in (make_checkpoint(seed=1), make_checkpoint(val_loss=9.0, seed=2)):
-        with pytest.raises(AlreadyPublishedError):
+        with pytest.raises(AlreadyPublishedError) as caught:
             save_checkpoint(path, other)
+        assert caught.value.message == f"{path} already exists"
     assert path.read_bytes() == before
 
 
 def test_nothing_personal_is_in_it() -> None:
-    """No path, host or user name: a checkpoint can be mailed."""
+    """A checkpoint contains no path, host name or user name, so it can be shared."""
     raw = save(make_checkpoint()).read_bytes()
     for personal in (os.uname().nodename, str(Path.home()), os.getcwd()):
         assert len(personal) < 2 or personal.encode() not in raw
 
 
 def test_resume_keeps_the_state_before_it(home: Path) -> None:
+    """A run has its newest resume file and the one before it."""
     run = Registry().create("tiny")
     for step in (100, 200, 300):
         save_resume(run, resume_state(step))
@@ -76,26 +86,32 @@ def test_resume_keeps_the_state_before_it(home: Path) -> None:
 
 
 def test_kinds_are_not_mixed_up(home: Path) -> None:
-    """A resume file is no checkpoint, and the reverse."""
+    """A resume file cannot be loaded as a checkpoint, nor a checkpoint as a resume file."""
     path = save(make_checkpoint())
     run = Run("tiny", path.parent)
     save_resume(run, resume_state())
-    with pytest.raises(FileFormatError, match="not a checkpoint"):
+    with pytest.raises(FileFormatError) as caught:
         load_checkpoint(run.resume_path)
-    with pytest.raises(FileFormatError, match="not a resume"):
+    assert (
+        caught.value.message == f"{run.resume_path} is a charrnn resume file, not a checkpoint file"
+    )
+    with pytest.raises(FileFormatError) as caught:
         load_resume(path)
+    assert caught.value.message == f"{path} is a charrnn checkpoint file, not a resume file"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_not_finite_are_refused(value: float) -> None:
+    """A file with an infinity or a NaN is not loaded."""
     checkpoint = make_checkpoint()
     array = np.array(checkpoint.weights["output.bias"])
     array[0] = value
     path = save(
         dataclasses.replace(checkpoint, weights={**checkpoint.weights, "output.bias": array})
     )
-    with pytest.raises(FileFormatError, match="not finite"):
+    with pytest.raises(FileFormatError) as caught:
         load_checkpoint(path)
+    assert caught.value.message == f"{path} contains values that are not finite"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +132,7 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
     ids=str,
 )
 def test_tensors_must_be_those_of_the_configuration(model: dict[str, object]) -> None:
-    """A header with a valid digest and another configuration is refused before anything is allocated."""
+    """A header with another configuration is refused, in spite of a correct digest."""
     path = save(make_checkpoint())
     forge(path, model={**read_header(path).metadata["model"], **model})
     with pytest.raises(FileFormatError):
@@ -127,14 +143,17 @@ def test_tensors_must_be_those_of_the_configuration(model: dict[str, object]) ->
     "field", ["run", "step", "epoch", "train_loss", "val_loss", "train", "data", "versions"]
 )
 def test_fields_must_have_their_types(field: str) -> None:
+    """A header with a field of the wrong type is refused, in spite of a correct digest."""
     path = save(make_checkpoint())
     forge(path, None, **{field: [1]})
-    with pytest.raises(FileFormatError):
+    with pytest.raises(FileFormatError) as caught:
         load_checkpoint(path)
+    assert caught.value.message == f"{path} is damaged: [1] has the wrong type"
 
 
 @pytest.mark.parametrize("damage", ["header", "tensors"])
-def test_a_damaged_file_is_made_whole_when_its_step_is_reached_again(damage: str) -> None:
+def test_a_damaged_file_is_replaced_when_its_step_is_reached_again(damage: str) -> None:
+    """Saving a step whose file is damaged writes it again."""
     path = save(make_checkpoint())
     whole = path.read_bytes()
     raw = bytearray(whole)
@@ -144,16 +163,34 @@ def test_a_damaged_file_is_made_whole_when_its_step_is_reached_again(damage: str
     assert path.read_bytes() == whole
 
 
+def test_a_vocabulary_that_is_damaged_is_refused(tmp_path: Path) -> None:
+    """A vocabulary with a repeated character is refused, in spite of correct digests."""
+    path, checkpoint = tmp_path / "x", make_checkpoint()
+    specs, pieces = checkpoint_tensors(checkpoint, prefix="")
+    pieces["vocabulary"] = "a".encode("utf-32-le") * len(checkpoint.vocab)
+    metadata = checkpoint_metadata(checkpoint)
+    with write_tensors(path, CHECKPOINT_KIND, specs, metadata) as tensors:
+        for name in tensors.order:
+            tensors.write(pieces[name])
+    with pytest.raises(FileFormatError) as caught:
+        load_checkpoint(path)
+    assert caught.value.message == (
+        f"{path}: the vocabulary is damaged: a vocabulary holds each character once"
+    )
+
+
 def test_weights_of_a_wrong_shape_are_not_written(tmp_path: Path) -> None:
+    """A checkpoint whose weights do not fit its configuration is not saved."""
     checkpoint = make_checkpoint()
     weights = {**checkpoint.weights, "output.bias": np.zeros(3, np.float32)}
-    with pytest.raises(ConfigError, match=r"output\.bias"):
+    with pytest.raises(ConfigError) as caught:
         save_checkpoint(tmp_path / "x", dataclasses.replace(checkpoint, weights=weights))
+    assert caught.value.message == "tensor output.bias has shape (3,), expected (10,)"
     assert not (tmp_path / "x").exists()
 
 
 def test_the_default_prime_is_always_known() -> None:
-    """Also where the header names a character that the model lacks."""
+    """The default prime is a character of the model, whatever the header says."""
     assert make_checkpoint(characters="ab").default_prime == "a"
     assert make_checkpoint(characters=" ab").default_prime == " "
     assert make_checkpoint(characters="\n ab").default_prime == "\n"

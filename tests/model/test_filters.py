@@ -1,4 +1,4 @@
-"""Exact filters, honest draws; one row or many."""
+"""Filters and draws, for one row and for several."""
 
 import math
 from typing import TYPE_CHECKING
@@ -39,7 +39,7 @@ def kept(logits_V: np.ndarray) -> list[int]:
 
 @given(LOGITS, st.integers(1, 40))
 def test_top_k_keeps_exactly_k(logits_V: np.ndarray, k: int) -> None:
-    """Also when values tie, and all when k is larger; none of the rest is larger than one that stays."""
+    """Exactly k logits stay, ties or not, and none that was removed is larger than one of them."""
     filtered = keep_top_k(logits_V, k)
     assert len(kept(filtered)) == min(k, len(logits_V))
     rest = np.delete(logits_V, kept(filtered))
@@ -48,6 +48,7 @@ def test_top_k_keeps_exactly_k(logits_V: np.ndarray, k: int) -> None:
 
 @given(LOGITS, st.floats(0.01, 1))
 def test_top_p_keeps_the_smallest_set_that_reaches_p(logits_V: np.ndarray, p: float) -> None:
+    """The kept probabilities sum to p or more, and to less without the smallest of them."""
     filtered = kept(keep_top_p(logits_V, p))
     probabilities = softmax(logits_V)
     assert probabilities[filtered].sum() >= p - 1e-9
@@ -56,6 +57,7 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p(logits_V: np.ndarray, p: fl
 
 @given(LOGITS, st.floats(0.01, 1))
 def test_min_p_keeps_what_is_likely_enough(logits_V: np.ndarray, p: float) -> None:
+    """A character stays if its probability is p times the largest or more."""
     probabilities = softmax(logits_V)
     clear = np.abs(probabilities / probabilities.max() - p) > 1e-9
     expected = probabilities >= p * probabilities.max()
@@ -63,13 +65,13 @@ def test_min_p_keeps_what_is_likely_enough(logits_V: np.ndarray, p: float) -> No
 
 
 def test_a_tiny_temperature_is_greedy_and_finite() -> None:
-    """No temperature above 0 overflows."""
+    """A temperature close to 0 does not overflow, and draws the likeliest character."""
     scaled = apply_temperature(np.array([1.0, 3.0, 2.0]), 1e-320)
     assert draw_one(scaled, 0.999) == 1
 
 
 def test_the_order_of_filters() -> None:
-    """Temperature comes first: it changes what top-p keeps."""
+    """Temperature comes first, so it changes what top-p keeps."""
     logits = np.array([2.0, 1.0, 0.0])
     assert kept(filter_logits(logits, SampleConfig(temperature=0.1, top_k=0, top_p=0.9))) == [0]
     assert kept(filter_logits(logits, SampleConfig(temperature=10, top_k=0, top_p=0.9))) == [
@@ -81,11 +83,13 @@ def test_the_order_of_filters() -> None:
 
 @given(LOGITS, st.floats(0, 1, exclude_max=True))
 def test_only_what_was_kept_is_drawn(logits_V: np.ndarray, uniform: float) -> None:
+    """A character that was filtered out is never drawn."""
     filtered = keep_top_k(logits_V, 3)
     assert draw_one(filtered, uniform) in kept(filtered)
 
 
 def test_draws_are_the_inverse_of_the_cumulative_distribution() -> None:
+    """A number just below a cumulative probability draws that character, one above it the next."""
     logits = np.log(np.array([0.25, 0.5, 0.25]))
     assert [
         draw_one(logits, uniform) for uniform in (0, 0.2499, 0.2501, 0.7499, 0.7501, 1 - 2**-53)
@@ -100,6 +104,7 @@ def test_draws_are_the_inverse_of_the_cumulative_distribution() -> None:
 
 
 def test_probabilities_sum_to_one() -> None:
+    """Large logits do not overflow."""
     assert math.fsum(softmax(np.array([1000.0, 1000.0, -1000.0]))) == pytest.approx(1)
 
 
@@ -109,7 +114,7 @@ def test_probabilities_sum_to_one() -> None:
     )
 )
 def test_rows_are_filtered_each_for_itself(logits_RV: np.ndarray) -> None:
-    """Whole numbers, so that many tie."""
+    """Every function treats each row alone; logits are integers, so that many are equal."""
     functions: list[Callable[[Logits], Logits]] = [
         lambda logits: keep_top_k(logits, 3),
         lambda logits: keep_top_p(logits, 0.7),
@@ -124,24 +129,25 @@ def test_rows_are_filtered_each_for_itself(logits_RV: np.ndarray) -> None:
 
 @given(LOGITS)
 def test_ties_are_kept_by_their_ids(logits_V: np.ndarray) -> None:
-    """Of equal logits those of lower id stay: the order of a stable sort."""
+    """Of equal logits, those with lower ids stay."""
     rounded = np.round(logits_V / 10)
     expected = np.sort(np.argsort(-rounded, kind="stable")[:4])
     assert kept(keep_top_k(rounded, 4)) == expected.tolist()
 
 
 def test_log_softmax_is_the_logarithm() -> None:
+    """`log_softmax` equals the logarithm of `softmax`, also where that underflows."""
     logits = np.array([[1000.0, 1000.0, -1000.0], [0.0, 1.0, 2.0]])
     with np.errstate(divide="ignore"):
         assert log_softmax(logits)[1] == pytest.approx(np.log(softmax(logits))[1])
     assert log_softmax(logits)[0, 2] == pytest.approx(-2000 - math.log(2))
 
 
-CRITICAL = 45.0  # chi-square of at most 9 degrees of freedom; 1e-6 of honest runs are above
+CRITICAL = 45.0  # chi-square with 9 degrees of freedom: correct code exceeds it once in 1e6 runs
 
 
 def chi_square(settings: dict[str, float], expected_V: np.ndarray, draws: int = 200_000) -> float:
-    """Of the frequencies of so many draws from LIKELY against what they should be; infinite for an impossible one."""
+    """Compare the frequencies of draws from LIKELY; infinite if an impossible one was drawn."""
     config = SampleConfig.from_json({"top_k": 0, **settings})
     filtered_RV = np.repeat(filter_logits(np.log(LIKELY), config)[None], 1000, axis=0)
     stream = uniforms(7)
@@ -176,7 +182,7 @@ LIKELY = np.array([0.3, 0.2, 0.15, 0.1, 0.08, 0.07, 0.05, 0.03, 0.015, 0.005])
     ],
 )
 def test_frequencies_are_the_probabilities(settings: dict[str, float], weights: np.ndarray) -> None:
-    """200,000 draws a filter, by chi-square; and the test would notice a filter left out."""
+    """200,000 draws per filter fit its distribution by chi-square, and no other filter's."""
     assert chi_square(settings, weights) < CRITICAL
     if settings:
         assert chi_square({}, weights) > CRITICAL

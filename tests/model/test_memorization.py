@@ -1,4 +1,4 @@
-"""What a sample shares with a text, against the plain definition."""
+"""What a sample and a text have in common, against the plain definition."""
 
 import pytest
 from hypothesis import given
@@ -34,11 +34,11 @@ def share_copied(sample: str, text: str, span: int) -> float:
 
 
 @given(AB, AB, st.integers(1, 8), st.integers(1, 9), st.integers(0, 3))
-def test_the_definition(sample: str, text: str, span: int, chunk: int, intervals: int) -> None:
-    """For texts of two letters, where nearly everything repeats; whatever the chunks."""
+def test_the_definition(sample: str, text: str, span: int, piece: int, intervals: int) -> None:
+    """Length, place and share are right for texts of two letters, read in pieces of any size."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memorization, "SPAN", span)
-        patch.setattr(memorization, "CHUNK", chunk)
+        patch.setattr(memorization, "PIECE_CHARACTERS", piece)
         patch.setattr(memorization, "_MAX_INTERVALS", intervals)
         copied = find_memorized(sample, Corpus.from_text(text))
     assert copied.longest == longest_shared(sample, text)
@@ -48,7 +48,7 @@ def test_the_definition(sample: str, text: str, span: int, chunk: int, intervals
 
 
 def test_a_long_copy_is_found() -> None:
-    """Its place in both, and its share; characters that the text does not have end a span."""
+    """A long span is found in both texts, and characters that the text lacks end it."""
     text = "".join(chr(97 + (index * index) % 26) + str(index) for index in range(5000))
     sample = "é" * 100 + text[7000:7300] + "é" * 100
     copied = find_memorized(sample, Corpus.from_text(text))
@@ -56,6 +56,7 @@ def test_a_long_copy_is_found() -> None:
     assert copied.share == pytest.approx(300 / 500)
 
 
-def test_unknown_characters_are_no_copy() -> None:
+def test_unknown_characters_are_not_shared() -> None:
+    """Characters that the text lacks are never part of a shared span."""
     copied = find_memorized("é" * 50, Corpus.from_text("abc" * 50))
     assert (copied.longest, copied.share) == (0, 0)

@@ -1,4 +1,4 @@
-"""Drawing text: seeds, primes, rows."""
+"""Text from a model: seeds, primes and rows."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tests.helpers import make_checkpoint
 
 
 def test_uniforms_are_pcg64s() -> None:
-    """The raw stream of PCG64 is guaranteed; the numbers are those that numpy makes of it."""
+    """The random numbers are those that numpy's generator makes of the same stream."""
     stream = uniforms(42)
     generator = np.random.Generator(np.random.PCG64(derive_seed("sample", 42, 0)))
     expected = generator.random(3).tolist()
@@ -28,6 +28,7 @@ def test_greedy_is_top_1() -> None:
 
 
 def test_the_seed_decides() -> None:
+    """One seed always gives the same text, and another seed another text."""
     checkpoint = make_checkpoint(scale=0.1)
     texts = ["".join(generate(checkpoint, "a", length=200, seed=seed)) for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
@@ -35,24 +36,26 @@ def test_the_seed_decides() -> None:
 
 
 def test_generate_checks_before_it_draws() -> None:
-    """An unknown character and mixed settings are errors at the call, not at the first character."""
+    """An unknown character and mixed settings fail at the call, not at the first character."""
     checkpoint = make_checkpoint()
     with pytest.raises(UnknownCharacterError):
         generate(checkpoint, "Ω")
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as caught:
         generate(checkpoint, "a", SampleConfig(), length=3)
+    assert caught.value.message == "pass either a SampleConfig or single settings, not both"
 
 
 def test_the_default_prime() -> None:
-    """A newline where it is known, else the text's commonest character."""
+    """The default prime is a newline if the model knows it, else the most frequent character."""
     assert make_checkpoint().default_prime == "\n"
     assert make_checkpoint(characters="ab cdefgh").default_prime == " "
 
 
 def test_rows_are_drawn_side_by_side() -> None:
-    """Row k writes what (seed, k) draws, after the same prime; row 0 what a single sample would be.
+    """Row k draws from (seed, k), whatever rows are beside it; row 0 equals a single sample.
 
-    For some while: products of several rows are rounded otherwise, and in the end a draw is a hair's breadth.
+    The texts are short, because products of several rows are rounded differently, and after many
+    characters a draw may depend on that.
     """
     checkpoint = make_checkpoint(scale=0.1)
     config = SampleConfig(seed=3, top_k=0)
@@ -68,7 +71,7 @@ def test_rows_are_drawn_side_by_side() -> None:
 
 
 def test_reading_and_writing_take_turns() -> None:
-    """What is read between two texts goes on the state of all before it: the same as one long prime."""
+    """Reading, writing and reading again leaves the same state as one long prime."""
     checkpoint = make_checkpoint(scale=0.1)
     one = Writer(checkpoint, SampleConfig(seed=1))
     one.read("ab")
@@ -85,7 +88,7 @@ def test_reading_and_writing_take_turns() -> None:
 
 
 def test_log_probabilities_are_the_models_own() -> None:
-    """Before temperature and filters, in nats."""
+    """Log-probabilities are in nats, before temperature and filters."""
     checkpoint = make_checkpoint(scale=0.1)
     writer = Writer(checkpoint, SampleConfig(seed=1, temperature=0.3, top_k=2), scored=True)
     writer.read("a")

@@ -1,19 +1,17 @@
-"""Bits a character, by one definition in both engines."""
-
-from pathlib import Path
+"""Nats per character, by one definition in both engines."""
 
 import numpy as np
 import pytest
 import torch
 
 from charrnn_cli.config import Cell, ModelConfig
-from charrnn_cli.errors import UnknownCharacterError
 from charrnn_cli.model import scoring
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.filters import log_softmax
-from charrnn_cli.model.scoring import NumpyPredictor, character_losses, in_vocabulary, score
+from charrnn_cli.model.scoring import NumpyPredictor, Predictor, character_losses
 from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.remapping import in_vocabulary
 from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training import evaluation
 from charrnn_cli.training.evaluation import TorchPredictor
@@ -29,6 +27,13 @@ def model(cell: Cell = "lstm") -> Checkpoint:
     )
 
 
+def losses(predictor: Predictor, text: str) -> np.ndarray:
+    """The losses of all characters of a text, in one array."""
+    corpus = in_vocabulary(Corpus.from_text(text), Vocab(CHARACTERS))
+    pieces = list(character_losses(predictor, corpus))
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+
+
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("CHUNK", 100), ("WARM_UP", 30), ("ROWS", 5), ("WINDOW", 7)):
@@ -38,7 +43,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("length", [2, 99, 100, 101, 102, 500, 1234])
 def test_the_definition(length: int) -> None:
-    """Every character but the first, once, in order: chunks from zero state, each after those before it."""
+    """Every character but the first is scored once, in order, each chunk after a warm-up."""
     checkpoint, text = model(), TEXT[:length]
     expected = []
     for start in range(0, length, 100):
@@ -48,8 +53,7 @@ def test_the_definition(length: int) -> None:
             log_probabilities_V = log_softmax(engine.step([ids[where]]))[0]
             if where + 1 >= start:
                 expected.append(-log_probabilities_V[ids[where + 1]])
-    corpus = in_vocabulary(Corpus.from_text(text), checkpoint.vocab)
-    actual = np.concatenate(list(character_losses(NumpyPredictor(checkpoint), corpus)))
+    actual = losses(NumpyPredictor(checkpoint), text)
     assert actual == pytest.approx(np.array(expected), abs=1e-5)
     assert len(actual) == length - 1
 
@@ -59,32 +63,25 @@ def test_the_definition(length: int) -> None:
     ("cell", "logits"), [("lstm", 1 << 24), ("gru", 1 << 24), ("rnn", 1 << 24), ("lstm", 500)]
 )
 def test_both_engines_agree(cell: Cell, logits: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To 1e-4 nats a character, however few logits are made at a time."""
-    monkeypatch.setattr(evaluation, "LOGITS", logits)
+    """Every loss is equal to 1e-4 nats, also when torch makes few logits at a time."""
+    monkeypatch.setattr(evaluation, "MAX_LOGITS", logits)
     checkpoint = model(cell)
-    corpus = in_vocabulary(Corpus.from_text(TEXT), checkpoint.vocab)
-    by_numpy = score(NumpyPredictor(checkpoint), corpus)
-    by_torch = score(TorchPredictor(checkpoint, torch.device("cpu")), corpus)
-    assert by_numpy.characters == by_torch.characters == len(TEXT) - 1
-    assert by_numpy.nats == pytest.approx(by_torch.nats, abs=1e-4)
+    by_numpy = losses(NumpyPredictor(checkpoint), TEXT)
+    by_torch = losses(TorchPredictor(checkpoint, torch.device("cpu")), TEXT)
+    assert len(by_numpy) == len(TEXT) - 1
+    assert by_numpy == pytest.approx(by_torch, abs=1e-4)
 
 
-def test_another_vocabulary() -> None:
-    """A text of fewer or other characters is read with the model's ids; an unknown one is named."""
-    checkpoint = model()
-    corpus = in_vocabulary(Corpus.from_text("head"), checkpoint.vocab)
-    assert corpus.read(0, 4).tolist() == checkpoint.vocab.encode("head")
-    assert "".join(corpus.text()) == "head"
-    same = Corpus.from_text(TEXT)
-    assert in_vocabulary(same, Vocab.from_text(TEXT)) is same
-    with pytest.raises(UnknownCharacterError, match=r"'Ω' \(U\+03A9\)"):
-        in_vocabulary(Corpus.from_text("aΩ"), checkpoint.vocab)
-
-
-def test_one_character_foretells_nothing(tmp_path: Path) -> None:
+def test_a_text_without_skipped_characters_is_scored() -> None:
+    """Skipping gives the losses of the text from which the unknown characters were removed."""
+    predictor = NumpyPredictor(model())
+    corpus = in_vocabulary(Corpus.from_text("axbxxc"), Vocab(CHARACTERS), unknown="skip")
     assert (
-        score(
-            NumpyPredictor(model()), in_vocabulary(Corpus.from_text("a"), model().vocab)
-        ).characters
-        == 0
-    )
+        np.concatenate(list(character_losses(predictor, corpus))) == losses(predictor, "abc")
+    ).all()
+
+
+@pytest.mark.parametrize("text", ["", "a"])
+def test_nothing_to_predict(text: str) -> None:
+    """A text of fewer than two characters has no losses."""
+    assert len(losses(NumpyPredictor(model()), text)) == 0

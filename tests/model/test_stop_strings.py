@@ -1,4 +1,4 @@
-"""Where a text ends."""
+"""Stop strings."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +15,7 @@ def passed(text: str, stops: list[str]) -> tuple[str, bool]:
 
 @given(AB, st.lists(AB, max_size=3))
 def test_all_before_the_first_stop_string_passes(text: str, stops: list[str]) -> None:
-    """The one that is complete first; of two that end together, the one that began first."""
+    """The first complete stop string ends the text; of two that end together, the longer one."""
     wanted = [stop for stop in stops if stop]
     ends = [(text.find(stop) + len(stop), -len(stop)) for stop in wanted if stop in text]
     expected = text[: sum(min(ends))] if ends else text
@@ -23,6 +23,7 @@ def test_all_before_the_first_stop_string_passes(text: str, stops: list[str]) ->
 
 
 def test_only_what_may_begin_a_stop_string_waits() -> None:
+    """Characters are held back only while they may be part of a stop string."""
     matcher = StopMatcher(["end."])
     assert [matcher.push(character) for character in "the en"] == ["t", "h", "", "e ", "", ""]
     assert matcher.push("x") == "enx"

@@ -1,4 +1,4 @@
-"""A model that goes on with another text."""
+"""Runs that start from another run's checkpoint."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ TINY = {
 @pytest.mark.parametrize("embed", [0, 3])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_old_logits_stay(cell: Cell, embed: int) -> None:
-    """Over a text of old characters, to the bit; new ones are foretold as the rarest is, and can be read."""
+    """Known characters keep their logits; new ones get those of the rarest, and can be read."""
     old = make_checkpoint(ModelConfig(vocabulary_size=10, cell=cell, layers=2, size=8, embed=embed))
     vocab = Vocab(old.vocab.characters + "xyz")
     model = grown_model(old, vocab)
@@ -47,6 +47,7 @@ def test_old_logits_stay(cell: Cell, embed: int) -> None:
 
 
 def test_nothing_new_is_nothing_changed() -> None:
+    """Without new characters, architecture and weights stay as they are."""
     old = make_checkpoint()
     assert grown_model(old, old.vocab) == old.model
     for name, array in grown_weights(old, old.model).items():
@@ -54,11 +55,16 @@ def test_nothing_new_is_nothing_changed() -> None:
 
 
 def test_what_does_not_fit() -> None:
+    """Another vocabulary and another architecture are refused."""
     old = make_checkpoint()
-    with pytest.raises(MismatchError, match="another vocabulary"):
+    with pytest.raises(MismatchError) as caught:
         grown_model(old, Vocab("abc"))
-    with pytest.raises(MismatchError, match="has size 4, not 8"):
+    assert caught.value.message == "the text's vocabulary does not match that of tiny@100"
+    assert caught.value.hint == "pass the text itself, not an encoded file"
+    with pytest.raises(MismatchError) as caught:
         check_architecture(old, {"size": 8, "lr": 0.1})
+    assert caught.value.message == "tiny@100 has size 4, not 8"
+    assert caught.value.hint == "omit --size: --init-from sets the architecture"
     check_architecture(old, {"size": 4})
 
 
@@ -72,7 +78,7 @@ def trained(
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_the_loss_starts_where_it_ended(corpus: Corpus, ema: float) -> None:
-    """On the same text; told before the first step, which can never be the best checkpoint."""
+    """On the same text, the loss before the first step is the old one, and is never the best."""
     ended = trained(corpus, "one", ema=ema)[-1]
     started = trained(corpus, "two", load_checkpoint("one@latest"), ema=ema, max_steps=4)
     assert started[0].step == 0
@@ -84,7 +90,7 @@ def test_the_loss_starts_where_it_ended(corpus: Corpus, ema: float) -> None:
 
 
 def test_a_text_with_new_characters(corpus: Corpus, tmp_path: Path, home: Path) -> None:
-    """It learns them; a resumed run knows the vocabulary and where it began."""
+    """New characters are learned, and the checkpoint has the larger vocabulary."""
     trained(corpus, "one")
     initial = load_checkpoint("one")
     path = tmp_path / "new.txt"

@@ -1,4 +1,4 @@
-"""Whatever stops a writer, and wherever: the old state or the new one, nothing between."""
+"""A writer that is stopped at any point leaves the old state or the new one."""
 
 import contextlib
 import errno
@@ -24,7 +24,7 @@ from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.snapshot import RunCounters, TrainingSnapshot, load_resume, save_resume
 from tests.helpers import make_checkpoint
 
-# An exception between `os.open` and the first `with` leaves a descriptor to the garbage collector, and nothing else.
+# An exception between opening a file and the first line of the block leaves a descriptor open.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 OLD, NEW = make_checkpoint(seed=1, step=1), make_checkpoint(seed=2, step=2)
@@ -41,7 +41,7 @@ def state(step: int) -> TrainingSnapshot:
 
 
 class CallCounter:
-    """Does something at the k-th call of a built-in function; every system call is one of them."""
+    """Runs an action at the k-th call of a built-in function, of which system calls are some."""
 
     def __init__(self, k: int, action: Callable[[], None], *, only_io: bool) -> None:
         self.remaining, self.action, self.only_io = k, action, only_io
@@ -58,7 +58,7 @@ class CallCounter:
             self.action()
 
     def run(self, work: Callable[[], None]) -> bool:
-        """Whether the work was long enough to have a k-th call."""
+        """Return whether the work made k calls."""
         sys.setprofile(self)
         try:
             work()
@@ -82,7 +82,7 @@ def visible(directory: Path) -> list[str]:
 def every_point(
     action: str, work: Callable[[], None], check: Callable[[], None], reset: Callable[[], None]
 ) -> int:
-    """Stop `work` at each of its calls in turn, check what is left, and say how many there were."""
+    """Stop `work` at each of its calls in turn, check what is left, and return their number."""
     for k in range(1, MAX_CALLS):
         reset()
         if action == "exit":
@@ -107,7 +107,7 @@ def every_point(
             if not counter.fired:
                 return k - 1
         check()
-    raise AssertionError("it never ends")
+    raise AssertionError(f"more than {MAX_CALLS} calls")
 
 
 ACTIONS = ["exit", "interrupt", "full disk"]
@@ -115,7 +115,7 @@ ACTIONS = ["exit", "interrupt", "full disk"]
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_new_file(action: str, home: Path) -> None:
-    """It is whole or not there, at every point; and the next attempt succeeds."""
+    """A new file is complete or absent, and the next attempt succeeds."""
     run = Registry().create("tiny")
     path = run.step_path(2)
 
@@ -137,7 +137,7 @@ def test_a_new_file(action: str, home: Path) -> None:
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_replaced_file(action: str, home: Path) -> None:
-    """The resume file is the old or the new one, and the one before stays loadable."""
+    """The resume file is the old or the new one, and the previous one can be loaded."""
     run = Registry().create("tiny")
 
     def reset() -> None:
@@ -157,7 +157,7 @@ def test_a_replaced_file(action: str, home: Path) -> None:
 
 
 def naive_save(path: Path) -> None:
-    """What most programs do."""
+    """Write a file in place, as most programs do."""
     data = json.dumps({"weights": NEW.weights["output.weight"].tolist()}).encode()
     with open(path, "wb", buffering=0) as file:
         for start in range(0, len(data), 64):
@@ -165,7 +165,7 @@ def naive_save(path: Path) -> None:
 
 
 def test_the_test_can_fail(tmp_path: Path) -> None:
-    """Positive control: a writer in place leaves torn files at some of the points."""
+    """A writer in place, as a control, leaves torn files."""
     path = tmp_path / "naive.json"
     torn = 0
 
@@ -182,7 +182,7 @@ def test_the_test_can_fail(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("action", ["interrupt", "full disk"])
 def test_a_failed_writer_cleans_up(action: str, home: Path) -> None:
-    """No temporary file stays, unless it was the cleaning itself that failed; errors are StorageErrors."""
+    """A temporary file stays only if the error hit the removal itself."""
     run = Registry().create("tiny")
     leftovers = 0
 
@@ -199,7 +199,7 @@ def test_a_failed_writer_cleans_up(action: str, home: Path) -> None:
 
 
 def test_a_full_disk_is_a_storage_error(home: Path) -> None:
-    """It names the file, and the bytes that are needed and free."""
+    """The error of a full disk names the file, the bytes needed and the bytes free."""
     run = Registry().create("tiny")
 
     def fail() -> None:
@@ -213,7 +213,7 @@ def test_a_full_disk_is_a_storage_error(home: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 def test_the_order_of_system_calls(home: Path, tmp_path: Path) -> None:
-    """Write, fsync, link, fsync of the directory: no name before its content is durable, no report before its name."""
+    """The content is durable before the name appears, and the name before anything is reported."""
     log = tmp_path / "strace.log"
     script = (
         "from tests.helpers import make_checkpoint, save\n"
@@ -230,7 +230,7 @@ def test_the_order_of_system_calls(home: Path, tmp_path: Path) -> None:
         cwd=Path(__file__).parents[2],
     )
     if result.returncode and "ptrace" in result.stderr:
-        pytest.skip("strace may not trace here")
+        pytest.skip("strace is not allowed to trace")
     assert result.returncode == 0, result.stderr
     lines = log.read_text().splitlines()
     opened = next(index for index, line in enumerate(lines) if ".tmp" in line and "O_EXCL" in line)
@@ -254,7 +254,7 @@ def test_the_order_of_system_calls(home: Path, tmp_path: Path) -> None:
 
 
 def test_without_links_or_directory_syncs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system that has neither still publishes, and still overwrites nothing."""
+    """Without hard links, files are still published and never overwritten."""
 
     def no_links(*arguments: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
@@ -262,7 +262,7 @@ def test_without_links_or_directory_syncs(home: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "link", no_links)
     run = Registry().create("tiny")
     save_checkpoint(run.step_path(2), NEW)
-    with pytest.raises(StorageError, match="not overwritten"):
+    with pytest.raises(StorageError, match="already exists"):
         save_checkpoint(run.step_path(2), make_checkpoint(seed=3, step=2))
     for step in (1, 2):
         save_resume(run, state(step))

@@ -1,4 +1,4 @@
-"""No damaged, foreign or hostile file is accepted, and none takes long, or runs."""
+"""Damaged, foreign and hostile files are refused quickly, and never run code."""
 
 import io
 import json
@@ -27,12 +27,13 @@ MUTATIONS = 100_000
 
 @pytest.fixture
 def minimal(home: Path) -> Path:
-    """The smallest checkpoint there is."""
+    """The smallest possible checkpoint."""
     config = ModelConfig(vocabulary_size=2, cell="rnn", layers=1, size=1, embed=0)
     return save(make_checkpoint(config, characters="ab"))
 
 
 def refused(path: Path, raw: bytes, load: Callable[[Path], object] = load_checkpoint) -> bool:
+    """Write a file and return whether loading it fails, within a second."""
     path.write_bytes(raw)
     begun = time.monotonic()
     try:
@@ -44,6 +45,7 @@ def refused(path: Path, raw: bytes, load: Callable[[Path], object] = load_checkp
 
 
 def test_every_truncation(minimal: Path, tmp_path: Path) -> None:
+    """A checkpoint that was cut off anywhere, or that has a byte too many, is refused."""
     raw = minimal.read_bytes()
     for length in range(len(raw)):
         assert refused(tmp_path / "x", raw[:length]), length
@@ -52,7 +54,7 @@ def test_every_truncation(minimal: Path, tmp_path: Path) -> None:
 
 
 def test_every_flipped_bit(minimal: Path, tmp_path: Path) -> None:
-    """Thousands of them; a reader that trusted the container alone would take most."""
+    """A checkpoint with any single bit flipped is refused."""
     raw = bytearray(minimal.read_bytes())
     for position in range(len(raw)):
         for bit in range(8):
@@ -61,7 +63,8 @@ def test_every_flipped_bit(minimal: Path, tmp_path: Path) -> None:
             raw[position] ^= 1 << bit
 
 
-def test_every_flipped_bit_of_an_encoded_text(tmp_path: Path) -> None:
+def test_every_damaged_byte_of_an_encoded_text(tmp_path: Path) -> None:
+    """An encoded text with one bit of any byte flipped is refused."""
     source, encoded = tmp_path / "t.txt", tmp_path / "t.safetensors"
     source.write_text("ab", "utf-8")
     encode_text(source, encoded)
@@ -73,7 +76,7 @@ def test_every_flipped_bit_of_an_encoded_text(tmp_path: Path) -> None:
 
 
 def test_the_test_can_fail(minimal: Path, tmp_path: Path) -> None:
-    """Positive control: safetensors itself loads most flips in tensor data without a word."""
+    """The safetensors library, as a control, loads a checkpoint with damaged data."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -91,7 +94,7 @@ def test_the_test_can_fail(minimal: Path, tmp_path: Path) -> None:
 
 
 def mutants(raw: bytes, seed: int) -> Iterator[bytes]:
-    """Structure-aware damage: JSON fields changed, bytes cut, moved, doubled, zeroed, lengths forged."""
+    """Yield damaged files: bytes cut, zeroed or inserted, lengths and JSON fields changed."""
     choose = random.Random(seed)
     length = int.from_bytes(raw[:8], "little")
     header, data = raw[8 : 8 + length], raw[8 + length :]
@@ -150,6 +153,7 @@ def mutants(raw: bytes, seed: int) -> Iterator[bytes]:
 
 
 def check_mutants(path: Path, scratch: Path, count: int, seed: int) -> None:
+    """Check that `count` damaged variants of a file are refused."""
     raw = path.read_bytes()
     for number, mutant in zip(range(count), mutants(raw, seed), strict=False):
         if mutant != raw:
@@ -157,16 +161,18 @@ def check_mutants(path: Path, scratch: Path, count: int, seed: int) -> None:
 
 
 def test_mutations(minimal: Path, tmp_path: Path) -> None:
+    """2,000 damaged variants of a checkpoint are refused."""
     check_mutants(minimal, tmp_path / "x", 2000, seed=1)
 
 
 @pytest.mark.slow
 def test_a_hundred_thousand_mutations(minimal: Path, tmp_path: Path) -> None:
+    """100,000 damaged variants of a checkpoint are refused."""
     check_mutants(minimal, tmp_path / "x", MUTATIONS, seed=2)
 
 
 def test_bombs(minimal: Path, tmp_path: Path) -> None:
-    """Headers of absurd length, depth, size and number are refused at once."""
+    """Headers of absurd length, depth and number of tensors are refused quickly."""
     raw = minimal.read_bytes()
     bombs = [
         (2**63).to_bytes(8, "little") + raw[8:],
@@ -191,7 +197,7 @@ def test_bombs(minimal: Path, tmp_path: Path) -> None:
 
 
 class Payload:
-    """Unpickled, it makes a file."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, canary: Path) -> None:
         self.canary = canary
@@ -201,7 +207,7 @@ class Payload:
 
 
 def payloads(canary: Path) -> list[bytes]:
-    """20 ways to dress one up."""
+    """Return 20 files with a payload."""
     payload = Payload(canary)
     pickles = [pickle.dumps(payload, protocol) for protocol in range(6)]
     nested = [
@@ -225,8 +231,9 @@ def payloads(canary: Path) -> list[bytes]:
 AUDIT = """
 import sys
 events = []
+WATCHED = ("pickle.", "os.system", "os.exec", "os.posix_spawn", "subprocess.", "socket.")
 def hook(name, arguments):
-    if name.startswith(("pickle.", "os.system", "os.exec", "os.posix_spawn", "subprocess.", "socket.")):
+    if name.startswith(WATCHED):
         events.append(name)
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.text.corpus import Corpus
@@ -241,7 +248,7 @@ for name in sys.argv[1:]:
             load(Path(name))
         except CharrnnError:
             continue
-        raise SystemExit(f"{load} took {name}")
+        raise SystemExit(f"{load} accepted {name}")
 if CONTROL:
     import pickle
     pickle.loads(Path(sys.argv[1]).read_bytes())
@@ -262,7 +269,7 @@ def audited(paths: list[Path], *, control: bool) -> tuple[int, str]:
 
 
 def test_pickles_never_run(tmp_path: Path) -> None:
-    """20 payloads dressed as checkpoints: none runs, and no unpickling is even begun."""
+    """None of 20 payloads runs, and no unpickling starts, in any function that loads files."""
     canary = tmp_path / "canary"
     raws = payloads(canary)
     assert len(raws) == 20

@@ -1,4 +1,4 @@
-"""Digests made beside other work."""
+"""Digests computed in the background."""
 
 import hashlib
 
@@ -12,7 +12,7 @@ SIZES = st.sampled_from([0, 1, 100, SMALL - 1, SMALL, 3 * SMALL])
 
 @given(st.lists(st.tuples(SIZES, st.binary(min_size=1, max_size=4))))
 def test_background_digest_is_sha256(pieces: list[tuple[int, bytes]]) -> None:
-    """Whatever the pieces, and asked for in between; a buffer may be used again after the call."""
+    """The digest is right at any time, for pieces of any size and for buffers that change later."""
     background, plain = BackgroundDigest(), hashlib.sha256()
     for size, seed in pieces:
         data = (seed * (1 + size // len(seed)))[:size]

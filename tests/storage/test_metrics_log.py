@@ -1,4 +1,4 @@
-"""The events on disk."""
+"""The log of events on disk."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def evaluated(step: int, val_loss: float) -> Evaluated:
 
 
 def test_events_pass_through(tmp_path: Path) -> None:
-    """Unchanged, and on disk before they are seen; a later line of the same step supersedes."""
+    """Each event is on disk before it is passed on; a later line of the same step supersedes."""
     path = tmp_path / "metrics.jsonl"
     events: list[TrainEvent] = [evaluated(1, 2.0), evaluated(2, 1.5), evaluated(1, 1.9)]
     for count, event in enumerate(record(events, path), start=1):
@@ -29,20 +29,22 @@ def test_events_pass_through(tmp_path: Path) -> None:
 
 
 def test_a_torn_last_line_is_ignored(tmp_path: Path) -> None:
+    """Lines that are not events are skipped, and a file that is not there has no lines."""
     path = tmp_path / "metrics.jsonl"
     list(record([evaluated(1, 2.0)], path))
     with path.open("a") as file:
-        file.write('{"event": "Evalu')
+        file.write('[1]\n{"step": 1}\n{"event": "Evalu')
     assert len(read_metrics(path)) == 1
     assert read_metrics(tmp_path / "missing") == []
 
 
-def test_a_disk_that_refuses_stops_nothing(tmp_path: Path) -> None:
+def test_a_disk_error_stops_nothing(tmp_path: Path) -> None:
+    """Events are passed on when they cannot be written."""
     assert len(list(record([evaluated(1, 2.0)], tmp_path / "missing" / "metrics.jsonl"))) == 1
 
 
 def test_fields_have_their_units() -> None:
-    """Bits beside nats, and no path of this machine."""
+    """A line has bits per character beside nats, and no directory of this machine."""
     row = event_to_json(evaluated(1, 0.6931471805599453))
     assert (row["event"], row["val_bpc"]) == ("Evaluated", 1.0)
     saved = CheckpointSaved(

@@ -1,4 +1,4 @@
-"""Runs, checkpoints and references."""
+"""Runs, their checkpoints, and the references that name them."""
 
 import os
 from pathlib import Path
@@ -34,11 +34,12 @@ def step_of(path: Path) -> int:
     ],
 )
 def test_references(reference: str | None, step: int) -> None:
-    """A bare run means its best; nothing, `best` and `latest` mean the newest run's."""
+    """A bare run means its best checkpoint; without a run, the newest run is meant."""
     assert step_of(Registry().resolve(reference)) == step
 
 
 def test_the_newest_run_is_the_last_updated(tiny_run: Run) -> None:
+    """The run whose files changed last is the newest, whatever its steps."""
     save(make_checkpoint(run="other", step=5))
     for path in tiny_run.path.iterdir():
         os.utime(path, (10**9, 10**9))
@@ -47,61 +48,91 @@ def test_the_newest_run_is_the_last_updated(tiny_run: Run) -> None:
 
 
 def test_a_run_without_validation_has_no_best() -> None:
-    """The bare run then means its latest; `@best` is an error that says so."""
+    """A bare run then means its latest checkpoint, and `@best` is an error."""
     for step in (1, 2):
         save(make_checkpoint(step=step, val_loss=None))
     assert step_of(Registry().resolve("tiny")) == 2
-    with pytest.raises(NotFoundError, match="without validation"):
+    with pytest.raises(NotFoundError) as caught:
         Registry().resolve("tiny@best")
+    assert caught.value.message == (
+        "run 'tiny' has no best checkpoint: it was trained without validation"
+    )
+    assert caught.value.hint == "use tiny@latest"
 
 
 @pytest.mark.usefixtures("tiny_run")
 def test_a_path_is_a_reference(tmp_path: Path) -> None:
-    """It holds a separator or ends in .safetensors; nothing else does."""
+    """A reference with a separator, or one that ends in .safetensors, is a path."""
     path = Registry().resolve("tiny@100")
     assert Registry().resolve(str(path)) == path
-    with pytest.raises(NotFoundError, match="no checkpoint at"):
-        Registry().resolve("missing.safetensors")
-    with pytest.raises(NotFoundError, match="no checkpoint at"):
-        Registry().resolve(f"{tmp_path}/tiny")
+    for missing in ("missing.safetensors", f"{tmp_path}/tiny"):
+        with pytest.raises(NotFoundError) as caught:
+            Registry().resolve(missing)
+        assert caught.value.message == f"no checkpoint at {missing}"
+        assert caught.value.hint == "run `charrnn checkpoints list` to see what is there"
+
+
+STEPS = "its steps are 100, 200, 300"
+FORMS = "use tiny@best, tiny@latest or tiny@STEP"
+NAMES = (
+    "use up to 64 of a-z 0-9 . _ - and start with a letter or digit; "
+    "best, latest and device names such as con are reserved"
+)
 
 
 @pytest.mark.usefixtures("tiny_run")
 @pytest.mark.parametrize(
-    "reference",
+    ("reference", "message", "hint"),
     [
-        "tinny",
-        "tiny@7",
-        "tiny@-1",
-        "tiny@x",
-        "tiny@",
-        "TINY",
-        "a b",
-        "..",
-        "@best",
-        "tiny@best@best",
-        "best@1",
+        ("tinny", "no run named 'tinny' in {root}", "did you mean 'tiny'?"),
+        (
+            "zzz",
+            "no run named 'zzz' in {root}",
+            "run `charrnn checkpoints list` to see what is there",
+        ),
+        ("tiny@7", "run 'tiny' has no checkpoint at step 7", STEPS),
+        ("tiny@-1", "'-1' is not a step, best or latest", FORMS),
+        ("tiny@x", "'x' is not a step, best or latest", FORMS),
+        ("tiny@best@best", "'best@best' is not a step, best or latest", FORMS),
+        ("TINY", "'TINY' is not a valid run name", NAMES),
+        ("a b", "'a b' is not a valid run name", NAMES),
+        ("..", "'..' is not a valid run name", NAMES),
+        ("best@1", "'best' is not a valid run name", NAMES),
     ],
 )
-def test_wrong_references(reference: str) -> None:
-    """Each is a usage error with a hint, but for the trailing @, which says nothing."""
-    if reference in ("tiny@", "@best"):
-        assert step_of(Registry().resolve(reference)) == 200
-        return
+def test_wrong_references(reference: str, message: str, hint: str) -> None:
+    """A reference that names nothing is a usage error with a hint."""
     with pytest.raises(UsageError) as caught:
         Registry().resolve(reference)
-    assert caught.value.hint
+    assert caught.value.message == message.format(root=Registry().root)
+    assert caught.value.hint == hint
 
 
 @pytest.mark.usefixtures("tiny_run")
-def test_a_mistyped_run_is_suggested() -> None:
+@pytest.mark.parametrize("reference", ["tiny@", "@best", "@"])
+def test_an_empty_part_of_a_reference(reference: str) -> None:
+    """An empty run is the newest one, and an empty step means the best checkpoint."""
+    assert step_of(Registry().resolve(reference)) == 200
+
+
+def test_a_run_without_readable_checkpoints(home: Path) -> None:
+    """A run whose only checkpoint is damaged cannot be resolved."""
+    path = save(make_checkpoint(step=3))
+    path.write_bytes(b"")
+    for reference in ("tiny", "tiny@latest", "tiny@best"):
+        with pytest.raises(NotFoundError) as caught:
+            Registry().resolve(reference)
+        assert caught.value.message == "run 'tiny' has no readable checkpoint"
+        assert caught.value.hint == "its steps are 3"
+    Registry().create("empty")
     with pytest.raises(NotFoundError) as caught:
-        Registry().resolve("tinny")
-    assert caught.value.hint == "did you mean 'tiny'?"
+        Registry().resolve("empty")
+    assert caught.value.message == "run 'empty' has no readable checkpoint"
+    assert caught.value.hint == "run `charrnn checkpoints list` to see what is there"
 
 
 def test_a_run_without_a_checkpoint_is_not_sampled(tiny_run: Run) -> None:
-    """A younger run that has only a resume file yet does not hide the older one that can write."""
+    """A newer run with only a resume file does not hide an older run with a checkpoint."""
     young = Registry().create("young")
     save_resume(young, resume_state())
     assert Registry().newest().name == "tiny"
@@ -109,16 +140,21 @@ def test_a_run_without_a_checkpoint_is_not_sampled(tiny_run: Run) -> None:
 
 
 def test_checkpoints_are_named_after_where_they_lie(tiny_run: Run, tmp_path: Path) -> None:
-    """An imported or copied run goes by its new name, a lone file by its path."""
+    """A checkpoint is named by the directory of its run, and a lone file by its path."""
     path = tiny_run.step_path(100)
     assert reference_of(path, 100) == "tiny@100"
     assert reference_of(tmp_path / "model.safetensors", 100) == str(tmp_path / "model.safetensors")
 
 
 def test_nothing_to_resolve() -> None:
-    with pytest.raises(NotFoundError, match="no checkpoints") as caught:
+    """Without any checkpoint the error suggests to train one."""
+    with pytest.raises(NotFoundError) as caught:
         Registry().resolve()
-    assert "charrnn train" in str(caught.value.hint)
+    assert caught.value.message == f"there are no checkpoints in {Registry().root}"
+    assert caught.value.hint == "train one: charrnn train TEXT"
+    with pytest.raises(NotFoundError) as caught:
+        Registry().resolve("tiny")
+    assert caught.value.hint == "train one: charrnn train TEXT"
 
 
 HOSTILE_NAMES = [
@@ -154,42 +190,58 @@ HOSTILE_NAMES += [
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_hostile_run_names(name: str) -> None:
+    """A name that some file system or a reference would read otherwise is refused."""
     with pytest.raises(ConfigError) as caught:
         check_run_name(name)
-    assert caught.value.hint
+    assert caught.value.message == f"{name!r} is not a valid run name"
+    assert caught.value.hint == NAMES
 
 
 @given(st.text())
 def test_any_text_gives_a_valid_name(text: str) -> None:
+    """`slug` makes a valid run name of any text."""
     assert check_run_name(slug(text)) == slug(text)
 
 
 def test_a_taken_name_is_counted_up(home: Path) -> None:
-    """And an existing run is never taken over."""
+    """A taken name gets the next free number, and no existing run is reused."""
     registry = Registry()
     names = [registry.create_like("Anna Karenina!").name for _ in range(3)]
     assert names == ["anna-karenina", "anna-karenina-2", "anna-karenina-3"]
     long = [registry.create_like("x" * 80).name for _ in range(2)]
     assert long == ["x" * 60, "x" * 56 + "-2"]
     save(make_checkpoint(run="anna-karenina"))
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(ConfigError) as caught:
         registry.create("anna-karenina")
+    assert caught.value.message == "run 'anna-karenina' already exists"
+    assert caught.value.hint == "choose another name"
     assert registry.create_like("Ánna Kärenina").name == "anna-karenina-4"
 
 
 def test_a_run_that_saved_nothing_is_no_obstacle(home: Path) -> None:
-    """It was killed early; one that is at work stays."""
+    """The remains of a run that was killed early are removed; a run in training stays."""
     registry = Registry()
     run = registry.create("killed")
     for name in (".lock", "metrics.jsonl", ".step-0000000001.safetensors.1-ab.tmp"):
         (run.path / name).touch()
     assert [path.name for path in registry.create("killed").path.iterdir()] == []
-    with hold_lock(run.path), pytest.raises(ConfigError, match="exists already"):
+    with hold_lock(run.path), pytest.raises(ConfigError, match="already exists"):
         registry.create("killed")
 
 
+def test_a_run_that_can_be_resumed_is_not_replaced(home: Path) -> None:
+    """The error for a taken name shows how to continue the run."""
+    save_resume(Registry().create("old"), resume_state())
+    with pytest.raises(ConfigError) as caught:
+        Registry().create("old")
+    assert caught.value.message == "run 'old' already exists"
+    assert caught.value.hint == (
+        "choose another name, or continue this run with `charrnn train --resume old`"
+    )
+
+
 def test_best_and_latest() -> None:
-    """The lowest validation loss, the earliest of equals; the highest step. Neither is a damaged file."""
+    """The best has the lowest validation loss, the latest the highest step; neither is damaged."""
     losses = {1: 2.0, 2: None, 3: 1.0, 4: 1.0, 5: 1.5}
     for step, loss in losses.items():
         path = save(make_checkpoint(step=step, val_loss=loss))
@@ -201,19 +253,19 @@ def test_best_and_latest() -> None:
     assert newest is not None
     assert (lowest.step, newest.step) == (3, 4)
     assert entries[-1].metadata is None
-    assert "not a charrnn file" in str(entries[-1].problem)
+    assert entries[-1].problem == "not a charrnn file, or is truncated"
 
 
-def test_a_file_under_a_wrong_name_is_told(tiny_run: Run) -> None:
-    """A step file renamed to another step is a row that says so, and never best."""
+def test_a_file_with_a_wrong_name_is_shown(tiny_run: Run) -> None:
+    """A step file renamed to another step is listed as damaged, and is never the best."""
     os.rename(tiny_run.step_path(200), tiny_run.step_path(999))
     entry = tiny_run.checkpoints()[-1]
-    assert entry.problem is not None
+    assert entry.problem == "its header does not match its name"
     assert step_of(Registry().resolve("tiny")) == 300
 
 
 def test_strangers_in_the_registry_are_left_alone(home: Path, tiny_run: Run) -> None:
-    """Files, links and directories of other names are no runs."""
+    """Files, links and directories with other names are not runs."""
     (home / "runs" / "notes.txt").write_text("mine")
     (home / "runs" / "Upper").mkdir()
     (home / "runs" / "link").symlink_to(tiny_run.path, target_is_directory=True)
@@ -223,7 +275,7 @@ def test_strangers_in_the_registry_are_left_alone(home: Path, tiny_run: Run) -> 
 
 
 def test_an_empty_run_can_be_discarded(home: Path, tiny_run: Run) -> None:
-    """One that holds a checkpoint cannot."""
+    """A run without a checkpoint is removed; a run with one stays."""
     empty = Registry().create("empty")
     empty.metrics_path.write_text("{}\n")
     empty.discard_if_empty()
@@ -232,7 +284,7 @@ def test_an_empty_run_can_be_discarded(home: Path, tiny_run: Run) -> None:
 
 
 def test_losses_come_from_the_header(tiny_run: Run) -> None:
-    """A loss that is none, or no number, is none."""
+    """A loss in the header that is not a number counts as absent."""
     entry = tiny_run.checkpoints()[0]
     assert (entry.train_loss, entry.val_loss) == (1.25, 2.0)
     forge(entry.path, train_loss="1.25", val_loss=True)
@@ -242,7 +294,7 @@ def test_losses_come_from_the_header(tiny_run: Run) -> None:
 
 
 def test_whether_a_run_is_finished(tiny_run: Run) -> None:
-    """Its resume file says so; without one, whether the planned steps were reached."""
+    """The resume file decides; without one, the planned number of steps does."""
     entries = tiny_run.checkpoints()
     assert not tiny_run.is_finished(latest(entries))
     assert not tiny_run.is_finished(None)
@@ -254,7 +306,7 @@ def test_whether_a_run_is_finished(tiny_run: Run) -> None:
 
 
 def test_a_runs_own_files(tiny_run: Run) -> None:
-    """Are those that it wrote; their size is the run's."""
+    """A run lists the files that it wrote, and counts the bytes of its whole directory."""
     (tiny_run.path / "notes.txt").write_text("mine")
     tiny_run.metrics_path.write_text("{}")
     names = ["metrics.jsonl", *(f"step-{step:010d}.safetensors" for step in (100, 200, 300))]
@@ -262,7 +314,8 @@ def test_a_runs_own_files(tiny_run: Run) -> None:
     assert tiny_run.file_bytes() == sum(path.stat().st_size for path in tiny_run.path.iterdir())
 
 
-def test_surplus_spares_best_latest_and_damage(home: Path) -> None:
+def test_prunable_spares_best_latest_and_damage(home: Path) -> None:
+    """The best, the latest, the newest N and damaged checkpoints stay."""
     for step, loss in enumerate([3.0, 1.0, 2.0, 2.5, 2.6], start=1):
         path = save(make_checkpoint(step=step, val_loss=loss))
     entries = Registry().run("tiny").checkpoints()
@@ -275,6 +328,7 @@ def test_surplus_spares_best_latest_and_damage(home: Path) -> None:
 
 @pytest.mark.usefixtures("tiny_run")
 def test_references_for_completion() -> None:
+    """Runs are completed first, and their checkpoints after an @."""
     registry = Registry()
     assert registry.references("t") == ["tiny"]
     assert registry.references("x") == []
@@ -284,18 +338,21 @@ def test_references_for_completion() -> None:
 
 
 def test_a_registry_that_cannot_be_read(tmp_path: Path) -> None:
-    """A file where the directory should be: listing and creating are errors that name it."""
+    """A file in place of the directory is an error that names it."""
     (tmp_path / "file").write_text("")
     registry = Registry(tmp_path / "file")
-    with pytest.raises(StorageError, match="cannot read"):
+    with pytest.raises(StorageError) as caught:
         registry.runs()
-    with pytest.raises(StorageError, match="cannot create"):
+    assert caught.value.message == f"cannot read {registry.root}: Not a directory"
+    with pytest.raises(StorageError) as caught:
         registry.create("x")
+    assert caught.value.message == f"cannot create {registry.root}: File exists"
+    assert caught.value.hint == "set CHARRNN_HOME to a writable directory"
     assert Run("x", tmp_path / "nowhere").checkpoints() == []
 
 
 def test_a_run_that_cannot_be_created(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk is told as such; a name that another process takes meanwhile is passed over."""
+    """A full disk is an error; a name that another process takes first is skipped."""
     registry = Registry()
     mkdir = Path.mkdir
 
@@ -305,8 +362,9 @@ def test_a_run_that_cannot_be_created(home: Path, monkeypatch: pytest.MonkeyPatc
         mkdir(path, parents=True, exist_ok=True)
 
     monkeypatch.setattr(Path, "mkdir", full)
-    with pytest.raises(StorageError, match="No space left"):
+    with pytest.raises(StorageError) as caught:
         registry.create("x")
+    assert caught.value.message == f"cannot create {registry.root / 'x'}: No space left on device"
     taken = iter([True])
 
     def raced(path: Path, *arguments: object, **options: object) -> None:
@@ -321,7 +379,7 @@ def test_a_run_that_cannot_be_created(home: Path, monkeypatch: pytest.MonkeyPatc
 def test_files_that_go_while_they_are_listed(
     tiny_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the look at the directory and the look at the file: no row, no error."""
+    """A file that is deleted after the directory was read is neither listed nor an error."""
     scandir = os.scandir
 
     def scan_and_delete(path: Path) -> list[os.DirEntry[str]]:

@@ -1,4 +1,4 @@
-"""The file format: what it promises to readers, and what it refuses."""
+"""The file format: what readers can rely on, and what is refused."""
 
 import io
 import json
@@ -13,13 +13,14 @@ from safetensors.numpy import load_file, save_file
 
 from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, NotFoundError, StorageError
 from charrnn_cli.storage.opening import open_regular
-from charrnn_cli.storage.tensor_writer import write_tensors
+from charrnn_cli.storage.tensor_writer import tensors_digest, write_tensors
 from charrnn_cli.storage.tensorfile import (
     TensorSpec,
     read_header,
     read_open_header,
     read_tensors,
     read_verified,
+    verify_tensors,
 )
 from tests.helpers import forge
 
@@ -40,14 +41,15 @@ PIECES = {
 def write(path: Path, *, replace: bool = False, **metadata: object) -> Path:
     with write_tensors(path, "test", SPECS, metadata, replace=replace) as tensors:
         for name in tensors.order:
-            if PIECES[name]:
-                tensors.write(PIECES[name])
+            tensors.write(PIECES[name])
     return path
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
+    """Metadata, tensors and their shapes survive a round trip."""
     path = write(tmp_path / "x", answer=42, word="é")
     header, tensors = read_tensors(path)
+    assert header.tensors_sha256 == tensors_digest(SPECS, PIECES)
     assert (header.kind, header.metadata["answer"], header.metadata["word"]) == ("test", 42, "é")
     assert tensors == PIECES
     assert {name: (spec.dtype, spec.shape) for name, spec in header.tensors.items()} == {
@@ -56,7 +58,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def test_any_safetensors_reader_opens_it(tmp_path: Path) -> None:
-    """And finds one metadata key that holds sorted JSON; every tensor is aligned to its items."""
+    """The safetensors library reads the tensors, which are aligned, and one key of sorted JSON."""
     path = write(tmp_path / "x.safetensors", b=1, a=2)
     loaded = load_file(path)
     assert loaded["matrix"].tolist() == [[0, 1], [2, 3]]
@@ -70,7 +72,7 @@ def test_any_safetensors_reader_opens_it(tmp_path: Path) -> None:
 
 
 def test_the_same_content_is_the_same_file(tmp_path: Path) -> None:
-    """Byte for byte: nothing in it depends on the time or on the order of a dict."""
+    """Files are equal byte for byte, whatever the time and the order of a dict."""
     assert (
         write(tmp_path / "x", a=1, b=2).read_bytes() == write(tmp_path / "y", b=2, a=1).read_bytes()
     )
@@ -78,57 +80,78 @@ def test_the_same_content_is_the_same_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("padding", range(130))
 def test_any_header_length_is_read(tmp_path: Path, padding: int) -> None:
-    """Also one whose first byte is a pickle's."""
+    """Every length is read, also one whose first byte is that of a pickle."""
     assert read_header(write(tmp_path / "x", note="n" * padding)).metadata["note"] == "n" * padding
 
 
 def test_an_existing_file_stays(tmp_path: Path) -> None:
+    """A file is overwritten only with `replace`."""
     path = write(tmp_path / "x", note=1)
     before = path.read_bytes()
-    with pytest.raises(AlreadyPublishedError):
+    with pytest.raises(AlreadyPublishedError) as caught:
         write(path, note=2)
+    assert caught.value.message == f"{path} already exists"
+    assert caught.value.hint == "name another file, or move the existing one away"
     assert path.read_bytes() == before
     write(path, replace=True, note=2)
     assert read_header(path).metadata["note"] == 2
 
 
-@pytest.mark.parametrize("count", [2, 4])
-def test_a_wrong_number_of_bytes_publishes_nothing(tmp_path: Path, count: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [
+        (2, "fewer bytes than the tensor's shape requires"),
+        (4, "more bytes than the tensor's shape allows"),
+    ],
+)
+def test_a_wrong_number_of_bytes_publishes_nothing(
+    tmp_path: Path, count: int, message: str
+) -> None:
+    """Too few or too many bytes for a tensor leave no file."""
+
     def attempt() -> None:
         with write_tensors(tmp_path / "x", "test", {"t": TensorSpec("U8", (3,))}, {}) as tensors:
             tensors.write(b"a" * count)
 
-    with pytest.raises(ValueError, match="bytes"):
+    with pytest.raises(ValueError, match=message):
         attempt()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_not_one_of_ours(tmp_path: Path) -> None:
-    """Text, emptiness, other safetensors files, pickles and archives are told apart from damage, without a crash."""
+    """Text, empty files, pickles, archives and other safetensors files are refused by name."""
     path = tmp_path / "x.safetensors"
     for content in (b"", b"abc", b"<html>not here</html>", b"\0" * 100, b"\xff" * 100):
         path.write_bytes(content)
-        with pytest.raises(FileFormatError):
+        with pytest.raises(FileFormatError) as caught:
             read_header(path)
+        assert caught.value.message == f"{path} is not a charrnn file, or is truncated"
+        assert caught.value.hint == (
+            "charrnn files are written by `charrnn encode` and `charrnn train`"
+        )
     for content in (
         b"PK\x03\x04" + b"\0" * 50,
         b"\x80\x02}q\0." + b"\xff" * 50,
         b"\x80\x04\x95\x10" + b"\0\0\0\x7f" * 9,
     ):
         path.write_bytes(content)
-        with pytest.raises(FileFormatError, match="pickle") as caught:
+        with pytest.raises(FileFormatError) as caught:
             read_header(path)
-        assert "never loads" in str(caught.value.hint)
-    save_file({"a": np.zeros(3, np.float32)}, path)
-    with pytest.raises(FileFormatError):
-        read_header(path)
-    save_file({"a": np.zeros(3, np.float32)}, path, {"charrnn": "{}"})
-    with pytest.raises(FileFormatError):
-        read_header(path)
+        assert caught.value.message == f"{path} is a PyTorch or pickle file"
+        assert caught.value.hint == "charrnn never loads pickle files, because they can run code"
+    for metadata, problem in (
+        (None, "expected an object"),
+        ({"other": ""}, "expected one metadata key, 'charrnn'"),
+        ({"charrnn": "{}"}, "'header_sha256'"),
+    ):
+        save_file({"a": np.zeros(3, np.float32)}, path, metadata)
+        with pytest.raises(FileFormatError) as caught:
+            read_header(path)
+        assert caught.value.message == (f"{path} is damaged, or is not a charrnn file: {problem}")
 
 
 def test_only_regular_files(tmp_path: Path) -> None:
-    """A FIFO, a directory, a device and a socket are refused at once; a missing file is named."""
+    """A FIFO, a directory, a device and a socket are refused at once, and a missing file too."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     address = tmp_path / "socket"
@@ -138,22 +161,117 @@ def test_only_regular_files(tmp_path: Path) -> None:
         with pytest.raises((FileFormatError, StorageError), match=path.name):
             read_header(path)
     server.close()
-    with pytest.raises(NotFoundError, match="no file named"):
+    with pytest.raises(NotFoundError) as caught:
         read_header(tmp_path / "missing")
+    assert caught.value.message == f"no file named {tmp_path / 'missing'}"
+    assert caught.value.hint == "check the spelling"
 
 
 def test_a_later_format_asks_for_an_upgrade(tmp_path: Path) -> None:
+    """A file of format 2 is refused, with the version that wrote it."""
     path = write(tmp_path / "x")
     forge(path, format=2, version="3.1")
-    with pytest.raises(FileFormatError, match=r"charrnn 3.1 \(format 2\)") as caught:
+    with pytest.raises(FileFormatError) as caught:
         read_header(path)
+    assert caught.value.message == (
+        f"{path} was written by charrnn 3.1 (format 2); this program reads format 1"
+    )
     assert caught.value.hint == "upgrade charrnn"
+
+
+def rewrite(path: Path, old: bytes, new: bytes) -> None:
+    """Replace bytes of a header with others of the same length, without a new digest."""
+    raw = path.read_bytes()
+    assert raw.count(old) == 1
+    assert len(old) == len(new)
+    path.write_bytes(raw.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (b'"dtype":"U64"', b'"shape":"U64"', "duplicate key"),
+        (b'"dtype":"U64"', b'"dtype":NaN  ', "NaN is not valid JSON"),
+        (b"note", b"nose", "the checksum of its header does not match"),
+        (b"header_sha256", b"header_sha257", "'header_sha256'"),
+    ],
+    ids=str,
+)
+def test_damaged_headers(tmp_path: Path, old: bytes, new: bytes, problem: str) -> None:
+    """The error for a damaged header says what is wrong with it."""
+    path = write(tmp_path / "x", note=1)
+    rewrite(path, old, new)
+    with pytest.raises(FileFormatError) as caught:
+        read_header(path)
+    assert caught.value.message == f"{path} is damaged, or is not a charrnn file: {problem}"
+
+
+@pytest.mark.parametrize("digest", [None, "0", "0" * 64], ids=str)
+def test_headers_without_their_digest(tmp_path: Path, digest: str | None) -> None:
+    """A digest of another type or length, or with a second occurrence, is refused."""
+    path = write(tmp_path / "x")
+    raw = path.read_bytes()
+    length = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + length])
+    inner = json.loads(header["__metadata__"]["charrnn"])
+    if digest == "0" * 64:
+        inner["more"] = {"header_sha256": digest}
+    else:
+        inner["header_sha256"] = digest
+    header["__metadata__"]["charrnn"] = json.dumps(inner, separators=(",", ":"))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + length :])
+    with pytest.raises(FileFormatError) as caught:
+        read_header(path)
+    assert caught.value.message == (
+        f"{path} is damaged, or is not a charrnn file: its header has no digest"
+    )
+
+
+def test_a_lone_surrogate_is_refused(tmp_path: Path) -> None:
+    """Text that is not valid Unicode is refused, in spite of a correct digest."""
+    path = write(tmp_path / "x")
+    forge(path, None, note="\ud800")
+    with pytest.raises(FileFormatError, match="surrogates not allowed"):
+        read_header(path)
+    forge(path, None, note="\U0001f600")
+    assert read_header(path).metadata["note"] == "\U0001f600"
+
+
+def test_a_file_that_is_too_long(tmp_path: Path) -> None:
+    """A byte after the last tensor is an error that names both lengths."""
+    path = write(tmp_path / "x")
+    size = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(FileFormatError) as caught:
+        read_header(path)
+    assert caught.value.message == (
+        f"{path} is damaged, or is not a charrnn file: expected {size} bytes, found {size + 1}"
+    )
+
+
+def test_a_damaged_tensor_is_refused(tmp_path: Path) -> None:
+    """A changed byte in a tensor is noticed when the tensors are read, or only verified."""
+    path = write(tmp_path / "x")
+    raw = path.read_bytes()
+    path.write_bytes(raw[:-1] + b"X")
+    message = f"{path} is damaged: the checksum of its tensors does not match"
+    with pytest.raises(FileFormatError) as caught:
+        read_tensors(path)
+    assert caught.value.message == message
+    with open_regular(path) as file:
+        header = read_open_header(file, path)
+        with pytest.raises(FileFormatError) as caught:
+            verify_tensors(file, header, path)
+    assert caught.value.message == message
 
 
 @pytest.mark.parametrize(
     "changes", [{"kind": 3}, {"tensors_sha256": None}, {"format": "1"}], ids=str
 )
 def test_mistyped_fields(tmp_path: Path, changes: dict[str, object]) -> None:
+    """A header with a field of the wrong type is refused, in spite of a correct digest."""
     path = write(tmp_path / "x")
     forge(path, None, **changes)
     with pytest.raises(FileFormatError):
@@ -179,7 +297,7 @@ def test_mistyped_fields(tmp_path: Path, changes: dict[str, object]) -> None:
     ids=str,
 )
 def test_impossible_tensors(tmp_path: Path, entry: dict[str, object]) -> None:
-    """Types, shapes and places that no writer of ours makes, under a correct digest."""
+    """Invalid types, shapes and offsets are refused, in spite of a correct digest."""
     path = write(tmp_path / "x")
     forge(path, lambda header: header["bytes"].update(entry))
     with pytest.raises(FileFormatError, match="damaged"):
@@ -187,6 +305,7 @@ def test_impossible_tensors(tmp_path: Path, entry: dict[str, object]) -> None:
 
 
 def test_too_many_tensors(tmp_path: Path) -> None:
+    """A header that describes thousands of tensors is refused."""
     path = write(tmp_path / "x")
     empty = {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}
     forge(path, lambda header: header.update({f"t{number}": empty for number in range(5000)}))
@@ -195,7 +314,7 @@ def test_too_many_tensors(tmp_path: Path) -> None:
 
 
 def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
-    """Or whose disk fails, is an error of one of the two kinds, never a crash."""
+    """A file that is cut off while open, or whose disk fails, is an error that names it."""
     path = write(tmp_path / "x")
 
     class FailingDisk(io.FileIO):
@@ -210,11 +329,13 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
         ):
             read_verified(failing, header, path)
         os.truncate(path, path.stat().st_size - 2)
-        with pytest.raises(FileFormatError, match="cut off"):
+        with pytest.raises(FileFormatError, match="truncated"):
             read_verified(file, header, path)
 
 
 def test_a_tensor_that_was_forgotten_publishes_nothing(tmp_path: Path) -> None:
+    """A tensor that was not written leaves no file, unless it has no elements."""
+
     def attempt() -> None:
         with write_tensors(tmp_path / "x", "test", {"t": TensorSpec("U8", (3,))}, {}):
             pass

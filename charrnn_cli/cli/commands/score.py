@@ -128,13 +128,10 @@ def _known_text(
 
     Raises UnknownCharacterError, ConfigError.
     """
-    from charrnn_cli.model.scoring import in_vocabulary
-    from charrnn_cli.text.selection import without_unknown
+    from charrnn_cli.text.remapping import in_vocabulary
 
-    skipped = 0
-    if unknown == "skip":
-        corpus, skipped = without_unknown(corpus, checkpoint.vocab)
-    known = in_vocabulary(corpus, checkpoint.vocab)
+    known = in_vocabulary(corpus, checkpoint.vocab, unknown)
+    skipped = len(corpus) - len(known)
     if len(known) < 2:
         found = "one" if len(known) else "none"
         text = f"{name} knows {found} of this text" if skipped else f"this text has {found}"

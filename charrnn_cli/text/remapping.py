@@ -1,0 +1,95 @@
+"""A text in the ids of another vocabulary."""
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn_cli.config import Unknown
+from charrnn_cli.errors import UnknownCharacterError
+from charrnn_cli.text.corpus import Corpus, Ids
+from charrnn_cli.text.vocab import Vocab, named_character
+
+# N characters · V vocabulary · B blocks · D documents
+
+BLOCK = 1 << 12  # characters; skipped characters are counted per block
+BLOCKS_PER_PIECE = 64  # read at a time
+
+
+def in_vocabulary(corpus: Corpus, vocab: Vocab, unknown: Unknown = "error") -> Corpus:
+    """Return the text with the ids of `vocab`, and with the same name and digest.
+
+    With `unknown="skip"`, characters outside `vocab` are left out; the text gets shorter by their
+    number. Otherwise they raise UnknownCharacterError. Nothing is copied: ids are translated when
+    they are read.
+    """
+    if corpus.vocab == vocab:
+        return corpus
+    unknown_characters = [
+        character for character in corpus.vocab.characters if character not in vocab
+    ]
+    if unknown_characters and unknown != "skip":
+        raise _unknown_error(corpus.name, unknown_characters)
+    known_V = np.array([character in vocab for character in corpus.vocab.characters], bool)
+    ids_V = np.zeros(len(known_V), np.uint32)
+    ids_V[known_V] = vocab.encode("".join(c for c in corpus.vocab.characters if c in vocab))
+    counts_V = np.zeros(len(vocab), np.uint64)
+    counts_V[ids_V[known_V]] = corpus.counts_V[known_V]
+    if not unknown_characters:
+        return Corpus(
+            vocab,
+            counts_V,
+            lambda start, stop: ids_V[corpus.read(start, stop)],
+            corpus.metadata,
+            corpus.starts,
+        )
+    kept = _KnownCharacters(corpus, known_V)
+    return Corpus(
+        vocab,
+        counts_V,
+        lambda start, stop: ids_V[kept.read(start, stop)],
+        {**corpus.metadata, "characters": kept.count},
+        kept.starts,
+    )
+
+
+def _unknown_error(name: str, characters: list[str]) -> UnknownCharacterError:
+    named = ", ".join(named_character(character) for character in characters[:5])
+    more = f" and {len(characters) - 5:,} more" if len(characters) > 5 else ""
+    return UnknownCharacterError(
+        f"the text {name!r} has characters the model never saw: {named}{more}",
+        hint="leave them out with --unknown skip, or score a model that was trained on them",
+    )
+
+
+class _KnownCharacters:
+    """A text without the characters that a vocabulary lacks, in the text's own ids.
+
+    One pass counts the known characters before each block, so that any stretch can be read later.
+    """
+
+    def __init__(self, corpus: Corpus, known_V: npt.NDArray[np.bool_]) -> None:
+        self._corpus, self._known_V = corpus, known_V
+        starts_D = np.array(corpus.starts)
+        new_starts_D = np.zeros_like(starts_D)
+        before_B: list[int] = []
+        self.count = 0
+        piece = BLOCK * BLOCKS_PER_PIECE
+        for start in range(0, len(corpus), piece):
+            stop = min(start + piece, len(corpus))
+            known_N = known_V[corpus.read(start, stop)]
+            before_N = self.count + np.cumsum(known_N) - known_N
+            before_B += before_N[::BLOCK].tolist()
+            here = slice(*np.searchsorted(starts_D, (start, stop)))
+            new_starts_D[here] = before_N[starts_D[here] - start]
+            self.count += int(np.count_nonzero(known_N))
+        new_starts_D[starts_D >= len(corpus)] = self.count
+        self.starts: list[int] = new_starts_D.tolist()
+        self._before_B = np.array([*before_B, self.count])
+
+    def read(self, start: int, stop: int) -> Ids:
+        """Ids of the known characters from `start` to `stop`, shape (stop - start,)."""
+        first = int(np.searchsorted(self._before_B, start, side="right")) - 1
+        last = max(first, int(np.searchsorted(self._before_B, stop)))
+        begin, end = (min(block * BLOCK, len(self._corpus)) for block in (first, last))
+        ids = self._corpus.read(begin, end)
+        skipped = int(self._before_B[first])
+        return ids[self._known_V[ids]][start - skipped : stop - skipped]

@@ -1,0 +1,51 @@
+"""Where a run's text is, as its resume file records it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn_cli.config import TextOptions
+from charrnn_cli.storage.source import STANDARD_INPUT, Source
+
+OPTIONS = TextOptions(encoding="latin-1").to_json()
+
+
+def test_a_source_survives_a_round_trip(tmp_path: Path) -> None:
+    """Paths of any bytes, standard input, options and the first checkpoint are kept."""
+    strange = tmp_path / b"caf\xe9 %20#.txt".decode("utf-8", "surrogateescape")
+    source = Source(
+        (strange, STANDARD_INPUT), TextOptions(encoding="latin-1"), "tiny@100", "extend"
+    )
+    raw = source.to_json()
+    assert raw["texts"][0].isascii()
+    assert raw["texts"][1] == "-"
+    assert Source.from_json(raw) == source
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {},
+        {"options": OPTIONS},
+        {"texts": None, "options": OPTIONS},
+        {"texts": ["https://example.org/x"], "options": OPTIONS},
+        {"texts": ["-"]},
+        {"texts": ["-"], "options": {"encoding": "none"}},
+        {"texts": ["-"], "options": {"unknown": 1}},
+    ],
+    ids=str,
+)
+def test_a_source_without_a_text_is_refused(raw: dict[str, Any]) -> None:
+    """A record that does not name a text and how to read it raises ValueError."""
+    with pytest.raises(ValueError, match=r"does not record a text|is not a file URI"):
+        Source.from_json(raw)
+
+
+def test_a_text_that_cannot_be_read_again(tmp_path: Path) -> None:
+    """A deleted file is missing, and so is standard input; an existing file is not."""
+    here, gone = tmp_path / "here", tmp_path / "gone"
+    here.touch()
+    assert Source((here,)).missing is None
+    assert Source((here, gone)).missing == gone
+    assert Source((STANDARD_INPUT,)).missing == STANDARD_INPUT
