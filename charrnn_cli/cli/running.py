@@ -6,8 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from charrnn_cli.cli import STARTED
 from charrnn_cli.cli.options import text_options
+from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.training_run import Session
 from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig

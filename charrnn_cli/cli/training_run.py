@@ -3,15 +3,14 @@
 import contextlib
 import dataclasses
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from charrnn_cli.cli import STARTED
 from charrnn_cli.cli.options.command_line import source_words, train_command
 from charrnn_cli.cli.options.text_options import describe_corpus
+from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
@@ -48,10 +47,6 @@ class Session:
     def __init__(
         self, *, quiet: bool = False, as_json: bool = False, tensorboard: Path | None = None
     ) -> None:
-        # Before torch is imported. Its threads wait for each other by spinning, by default for 300,000 turns: two
-        # trainings on two cores then took 600 times as long for a step as one. This many cost 1 % where nothing else
-        # runs, and 40 times as long.
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
         self.quiet, self.as_json = quiet or as_json, as_json
         self.only_reference = quiet and not as_json
         self.tensorboard = tensorboard

@@ -5,9 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn_cli.cli.commands import checkpoints_delete as manage
-from charrnn_cli.cli.commands import checkpoints_show as show
-from charrnn_cli.cli.commands import checkpoints_transfer as transfer
 from charrnn_cli.cli.options.completion import complete_run
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import ago, loss, size
@@ -17,13 +14,9 @@ from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import CheckpointEntry, Run, best, latest
 from charrnn_cli.units import bits_per_character
 
-app = typer.Typer(help="List, show, copy, check and delete checkpoints.", no_args_is_help=True)
-
 SORTS = ("updated", "val", "size", "name")
 
 
-@app.command("ls", hidden=True)
-@app.command("list")
 def list_checkpoints(
     prefix: Annotated[
         str,
@@ -82,15 +75,6 @@ def list_checkpoints(
     else:
         console.say("", f"no checkpoints in {registry.root}")
         console.say("next", "charrnn train TEXT, or charrnn demo")
-
-
-app.command("show")(show.show)
-app.command("path")(show.path)
-app.command("rm")(manage.remove)
-app.command("prune")(manage.prune)
-app.command("export")(transfer.export)
-app.command("import")(transfer.import_file)
-app.command("verify")(transfer.verify)
 
 
 def _describe_run(run: Run) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`charrnn sample`: its options, and what is read, drawn and told."""
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ import typer
 
 from charrnn_cli.cli.options.completion import ReferenceArgument
 from charrnn_cli.cli.options.prime import known_prime, read_prime
+from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 _DEFAULT = SampleConfig()
 UNKNOWN = ("error", "skip", "closest")
-# One row is a matrix-vector product: a second BLAS thread waits more than it helps, and stalls when cores are busy.
-THREADED_ROWS = 16
 
 
 def sample(
@@ -138,9 +136,7 @@ def sample(
         None if check_copy is None else _read_original(check_copy, options)
     )  # raises before anything is drawn
 
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1" if count < THREADED_ROWS else str(os.cpu_count() or 1)
-    )
+    set_blas_threads(rows=count)
     from charrnn_cli.model.checkpoint import load_checkpoint
     from charrnn_cli.model.samples import SampleJob
     from charrnn_cli.model.sampling import Writer

@@ -1,7 +1,6 @@
 """`charrnn score`: how well models foretell a text."""
 
 import math
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charrnn_cli.cli.options.completion import complete_reference
+from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
@@ -58,7 +58,7 @@ def score(
         )
     *references, text = names
     paths = [Registry().resolve(reference) for reference in references]
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(os.cpu_count() or 1))
+    set_blas_threads()
     from charrnn_cli.model.checkpoint import load_checkpoint
     from charrnn_cli.model.scoring import character_losses, in_vocabulary
     from charrnn_cli.text.cache import cached_corpus

@@ -6,14 +6,12 @@ Every string from outside passes `safe` first and is never parsed as markup.
 import contextlib
 import errno
 import functools
-import io
 import json
 import os
 import shlex
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from charrnn_cli.errors import CharrnnError, StorageError
@@ -151,22 +149,6 @@ def _standard_output_failed(error: OSError) -> NoReturn:
 
 
 # ---- standard error: the conversation
-
-
-def open_closed_streams() -> None:
-    """Give closed standard streams to the null device: else the next file to be opened would get their output."""
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115
-    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="backslashreplace"
-        )  # a terminal of few characters shows the others' numbers
-    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
 
 def is_fancy(stream: TextIO) -> bool:
