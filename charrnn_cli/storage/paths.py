@@ -2,8 +2,6 @@
 
 import os
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
-from urllib.request import url2pathname
 
 from charrnn_cli.errors import StorageError
 
@@ -46,11 +44,14 @@ def path_from_uri(uri: str) -> Path:
     """The inverse of `path_to_uri`. Raises ValueError."""
     if not uri.startswith("file://"):
         raise ValueError(f"{uri!r} is no file")
-    return (
-        Path(url2pathname(uri.removeprefix("file://")))
-        if os.name == "nt"
-        else Path(os.fsdecode(unquote_to_bytes(uri.removeprefix("file://"))))
-    )
+    quoted = uri.removeprefix("file://")
+    if os.name == "nt":
+        from urllib.request import url2pathname  # loads ssl and http, 15 ms of every command
+
+        return Path(url2pathname(quoted))
+    from urllib.parse import unquote_to_bytes
+
+    return Path(os.fsdecode(unquote_to_bytes(quoted)))
 
 
 def _home(name: str) -> Path | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
 from charrnn_cli.errors import CharrnnError, MismatchError, NotFoundError, TextError
+from charrnn_cli.settings import option_name
 from charrnn_cli.storage.lock import check_unlocked
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
@@ -86,13 +87,13 @@ def resumed_config(resumable: Resumable, given: Mapping[str, Any]) -> TrainConfi
 
     A new limit on epochs, steps or time replaces the planned number of steps.
     """
-    recorded = TrainConfig.from_record(resumable.state.checkpoint.train)
+    recorded = TrainConfig.from_json(resumable.state.checkpoint.train)
     known = {**resumable.model.to_json(), **recorded.to_json()}
     for name, value in given.items():
         if name not in CHANGEABLE and known[name] != value:
             raise MismatchError(
                 f"run {resumable.run.name!r} has {name.replace('_', ' ')} {known[name]}, not {value}",
-                hint=f"leave out --{name.replace('_', '-')}, or train a new run with it",
+                hint=f"leave out {option_name(name)}, or train a new run with it",
             )
     changes = {name: value for name, value in given.items() if name in CHANGEABLE}
     if any(name in changes for name in LIMITS):

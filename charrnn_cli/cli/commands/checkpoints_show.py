@@ -10,7 +10,7 @@ from charrnn_cli.cli.options.command_line import source_words, train_command
 from charrnn_cli.cli.options.completion import ReferenceArgument, complete_reference
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import duration, loss, size, sparkline
-from charrnn_cli.config import BEFORE_IT_EXISTED, ModelConfig, TrainConfig
+from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.errors import CharrnnError, FileFormatError
 from charrnn_cli.export.plot import curves_of, render_plot
 from charrnn_cli.storage.atomic import atomic_write
@@ -98,7 +98,7 @@ def _fields(file: Path) -> dict[str, Any]:
         "bytes": header.file_bytes,
         "command": train_command(
             fields["model"],
-            {**BEFORE_IT_EXISTED, **fields["train"]},
+            fields["train"],
             _source(Run(file.parent.name, file.parent)),
         ),
     }
@@ -152,7 +152,7 @@ def _lines(fields: dict[str, Any], evaluations: list[dict[str, Any]]) -> list[tu
     ]
     if known:
         lines.append(("time", f"{duration(known[-1][1])} to step {known[-1][0]:,}"))
-    settings = TrainConfig.from_record(train).to_json()
+    settings = TrainConfig.from_json(train).to_json()
     named = [
         f"{name.replace('_', ' ')} {value}"
         for name, value in settings.items()

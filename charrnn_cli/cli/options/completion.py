@@ -1,4 +1,4 @@
-"""Options and arguments that name runs and checkpoints, completed by the shell."""
+"""Arguments that name runs and checkpoints, and their completion in the shell."""
 
 from typing import Annotated
 
@@ -10,22 +10,25 @@ from charrnn_cli.storage.registry import Registry
 
 
 def complete_reference(incomplete: str) -> list[str]:
-    """Runs, and after an @ their checkpoints."""
+    """Return the runs that match, or after an @ the checkpoints of one."""
     try:
         return Registry().references(incomplete)
-    except CharrnnError:  # a shell that completes has no place for errors
+    except CharrnnError:  # a shell cannot show an error while it completes
         return []
 
 
 def complete_run(incomplete: str) -> list[str]:
+    """Return the runs that match."""
     return complete_reference(incomplete.partition("@")[0])
 
 
 def complete_resumable(incomplete: str) -> list[str]:
+    """Return what `--resume` accepts."""
     return [name for name in ["latest", *complete_run(incomplete)] if name.startswith(incomplete)]
 
 
 def complete_preset(incomplete: str) -> list[str]:
+    """Return the presets that match."""
     return [name for name in PRESETS if name.startswith(incomplete)]
 
 
@@ -33,7 +36,8 @@ ReferenceArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[REF]",
-        help="RUN, RUN@best, RUN@latest, RUN@STEP, best, latest or a file. Default: the newest run's best.",
+        help="RUN, RUN@best, RUN@latest, RUN@STEP, best, latest or a file.  "
+        "[default: the newest run's best]",
         show_default=False,
         autocompletion=complete_reference,
     ),
