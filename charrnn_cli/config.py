@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from charrnn_cli.errors import ConfigError, TextError
-from charrnn_cli.settings import Settings, field_types, required, setting
+from charrnn_cli.settings import Settings, fields_of, required, setting
 
 Cell = Literal["lstm", "gru", "rnn"]
 Schedule = Literal["linear", "cosine", "constant"]
@@ -46,11 +46,11 @@ class ModelConfig(Settings):
     size: int = setting(512, "Hidden units per layer.", MODEL, low=1, high=MAX_SIZE)
     embed: int = setting(
         64,
-        "Width of the character embedding; 0 feeds one-hot vectors.",
+        "Width of the character embedding; 0 uses one-hot input.",
         MODEL,
         low=0,
         high=MAX_SIZE,
-        shown="64, more for over 512 characters",
+        shown="64, more for over 512 symbols",
     )
 
     def input_size(self, layer: int) -> int:
@@ -131,7 +131,7 @@ class TrainConfig(Settings):
     )
     ema: float = setting(
         0.0,
-        "Decay of the weight average; 0 uses the weights themselves.",
+        "Decay of averaged weights to evaluate and save; 0 disables.",
         OPTIMIZATION,
         low=0,
         high=0.999999,
@@ -170,7 +170,7 @@ class TrainConfig(Settings):
         None, "Prime for these samples.", DISPLAY, metavar="TEXT", shown="a new line"
     )
     seed: int | None = setting(
-        None, "Seed; equal seeds train equal models.", SYSTEM, low=0, high=MAX_SEED, shown="random"
+        None, "Random seed, for repeatable runs.", SYSTEM, low=0, high=MAX_SEED, shown="random"
     )
     device: str = setting("auto", "Device: cpu, cuda, cuda:1, mps or auto.", SYSTEM, metavar="NAME")
     precision: Precision = setting(
@@ -201,7 +201,7 @@ class SampleConfig(Settings):
         0.0, "Minimum probability, as a fraction of the highest.", label="min-p", low=0, high=1
     )
     seed: int | None = setting(
-        None, "Seed; equal seeds write equal texts.", low=0, high=MAX_SEED, shown="random"
+        None, "Random seed, for repeatable texts.", low=0, high=MAX_SEED, shown="random"
     )
 
     def _problems(self) -> list[str | None]:
@@ -246,7 +246,7 @@ def from_preset(
     merged = {**PRESETS[preset], **settings}
     if "epochs" not in settings and not settings.keys().isdisjoint(("max_steps", "max_time")):
         merged["epochs"] = None
-    of_model = {name: merged.pop(name) for name in field_types(ModelConfig) if name in merged}
+    of_model = {name: merged.pop(name) for name in fields_of(ModelConfig) if name in merged}
     problems = []
     try:
         model = ModelConfig.from_json({"vocabulary_size": vocabulary_size, **of_model})

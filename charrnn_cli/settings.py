@@ -5,7 +5,6 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, Literal, Self
 
 from charrnn_cli.errors import ConfigError
@@ -34,8 +33,8 @@ class About:
     shown: str | None = None
     """The default in `--help`, where None stands for a decision that is made later."""
 
-    def problem(self, value: object) -> str | None:
-        """Return what is wrong with a number, or None; other values have no range."""
+    def problem(self, name: str, value: object) -> str | None:
+        """Return what is wrong with a setting's number, or None; other values have no range."""
         if not isinstance(value, int | float) or isinstance(value, bool):
             return None
         if (
@@ -44,7 +43,8 @@ class About:
             and self.above < value < self.below
         ):
             return None
-        return f"{self.label} must be {self._bounds()}; got {value}"
+        label = self.label or name.replace("_", " ")
+        return f"{label} must be {self._bounds()}; got {value}"
 
     def _bounds(self) -> str:
         if math.isfinite(self.low) and math.isfinite(self.high):
@@ -76,18 +76,16 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises ConfigError with every problem at once."""
+        fields = fields_of(type(self))
         problems = []
-        for name, hint in field_types(type(self)).items():
+        for name, field in fields.items():
             value = getattr(self, name)
-            if type(value) is int and float in choices(hint):
+            if type(value) is int and float in choices(field.type):
                 value = float(value)
                 object.__setattr__(self, name, value)
-            problems.append(_type_problem(name, value, hint))
+            problems.append(_type_problem(name, value, field.type))
         if not any(problems):
-            problems = [
-                about(type(self), name).problem(getattr(self, name))
-                for name in field_types(type(self))
-            ]
+            problems = [about(fields[name]).problem(name, getattr(self, name)) for name in fields]
             problems += self._problems()
         found = [problem for problem in problems if problem]
         if found:
@@ -107,7 +105,7 @@ class Settings:
 
         Raises ConfigError if one is unknown, missing, mistyped or out of range.
         """
-        unknown = sorted(set(raw) - set(field_types(cls)))
+        unknown = sorted(set(raw) - set(fields_of(cls)))
         if unknown:
             raise ConfigError(f"unknown setting {unknown[0]!r}")
         try:
@@ -116,24 +114,15 @@ class Settings:
             raise ConfigError(f"incomplete settings: {error}") from error
 
 
-@cache
-def field_types(cls: type) -> dict[str, Any]:
-    """Return the type of each setting of a class, by name."""
-    return {field.name: field.type for field in dataclasses.fields(cls)}
+def fields_of(cls: Any) -> dict[str, dataclasses.Field[Any]]:
+    """Return the settings of a class by name, with their types and defaults."""
+    return {field.name: field for field in dataclasses.fields(cls)}
 
 
-@cache
-def about(cls: type, name: str) -> About:
-    """Return what a class declares about one of its settings."""
-    (field,) = (field for field in dataclasses.fields(cls) if field.name == name)
-    found: About = field.metadata.get(_KEY) or About(help="")
-    return found if found.label else dataclasses.replace(found, label=name.replace("_", " "))
-
-
-def default_of(cls: type, name: str) -> Any:
-    """Return a setting's default; it must have one."""
-    (field,) = (field for field in dataclasses.fields(cls) if field.name == name)
-    return field.default
+def about(field: dataclasses.Field[Any]) -> About:
+    """Return what a setting's declaration says about it."""
+    found: About = field.metadata[_KEY]
+    return found
 
 
 def option_name(name: str) -> str:
@@ -141,9 +130,8 @@ def option_name(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-@cache
 def choices(hint: Any) -> tuple[Any, ...]:
-    """Return the members of a type: types, or the values that a Literal admits."""
+    """Return the members of a type: types, or the values that a Literal accepts."""
     origin = typing.get_origin(hint)
     if origin is types.UnionType:
         return tuple(choice for part in typing.get_args(hint) for choice in choices(part))

@@ -1,1 +1,1 @@
-"""The command line: the only part that prints or knows a terminal; it may import every other part."""
+"""The command line, which alone prints and knows a terminal; it may import all other packages."""

@@ -24,7 +24,7 @@ def source_words(source: Source) -> str:
 
 
 def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: str = "TEXT") -> str:
-    """Return the command that trains with these settings, from the preset that makes it shortest."""
+    """Return the shortest command that trains with these settings, among those of all presets."""
     wanted = {**model, **train}
     commands = []
     for preset in PRESETS:

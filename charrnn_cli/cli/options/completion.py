@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.config import PRESETS
 from charrnn_cli.errors import CharrnnError
 from charrnn_cli.storage.registry import Registry
@@ -36,8 +37,9 @@ ReferenceArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[REF]",
-        help="RUN, RUN@best, RUN@latest, RUN@STEP, best, latest or a file.  "
-        "[default: the newest run's best]",
+        help=with_default(
+            "RUN, RUN@best, RUN@latest, RUN@STEP, best, latest or a file.", "the newest run's best"
+        ),
         show_default=False,
         autocompletion=complete_reference,
     ),
