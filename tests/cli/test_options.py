@@ -1,6 +1,5 @@
 """Every option has its effect: a setting arrives in its field, other options change the outcome."""
 
-import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ from charrnn_cli.cli.commands import train as train_module
 from charrnn_cli.config import PRESETS, ModelConfig, TextOptions, TrainConfig
 from charrnn_cli.settings import option_name
 from tests.cli.test_help import TREE
-from tests.conftest import Inside, make_checkpoint, save
+from tests.conftest import Inside
 
 Received = Callable[..., dict[str, Any]]
 
