@@ -37,13 +37,11 @@ class About:
         """Return what is wrong with a setting's number, or None; other values have no range."""
         if not isinstance(value, int | float) or isinstance(value, bool):
             return None
-        if (
-            math.isfinite(value)
-            and self.low <= value <= self.high
-            and self.above < value < self.below
-        ):
-            return None
         label = self.label or name.replace("_", " ")
+        if not math.isfinite(value):
+            return f"{label} must be a finite number; got {value}"
+        if self.low <= value <= self.high and self.above < value < self.below:
+            return None
         return f"{label} must be {self._bounds()}; got {value}"
 
     def _bounds(self) -> str:
@@ -56,7 +54,7 @@ class About:
             ("below", self.below),
         )
         found = [f"{words} {bound:,}" for words, bound in bounds if math.isfinite(bound)]
-        return " and ".join(found) or "finite"
+        return " and ".join(found)
 
 
 def setting(default: Any, help: str, group: str = "", **about: Any) -> Any:  # noqa: A002
