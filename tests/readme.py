@@ -18,7 +18,7 @@ def options_table() -> str:
     command: Any = typer.main.get_command(app)
     head = "| option | |\n|---|---|\n"
     return "\n".join(
-        f"**`charrnn {name}`**\n\n{head}" + "".join(_rows(command.commands[name]))
+        f"**`charrnn {name}`**\n\n{head}" + "".join(_rows(command.commands[name].load()))
         for name in COMMANDS
     )
 
