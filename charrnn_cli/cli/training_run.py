@@ -15,7 +15,6 @@ from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.formats import duration, size
-from charrnn_cli.cli.terminal.training_display import show
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
 from charrnn_cli.events import TrainEvent, TrainingFinished, TrainingStarted
@@ -116,6 +115,8 @@ class Session:
         config: TrainConfig,
     ) -> TrainingFinished:
         """Show the events to their end, and what to type next. Raises InterruptionError after a signal."""
+        from charrnn_cli.cli.terminal.training_display import show  # rich's live display
+
         finished: TrainingFinished | None = None
         lost: CharrnnError | None = None  # standard output failed: training goes on without it
         started: TrainingStarted | None = None
