@@ -103,13 +103,13 @@ class Settings:
 
         Raises ConfigError if one is unknown, missing, mistyped or out of range.
         """
-        unknown = sorted(set(raw) - set(fields_of(cls)))
-        if unknown:
+        fields = fields_of(cls)
+        if unknown := sorted(raw.keys() - fields.keys()):
             raise ConfigError(f"unknown setting {unknown[0]!r}")
-        try:
-            return cls(**raw)
-        except TypeError as error:
-            raise ConfigError(f"incomplete settings: {error}") from error
+        for name in fields.keys() - raw.keys():
+            if fields[name].default is dataclasses.MISSING:
+                raise ConfigError(f"missing setting {name!r}")
+        return cls(**raw)
 
 
 def fields_of(cls: Any) -> dict[str, dataclasses.Field[Any]]:

@@ -172,7 +172,7 @@ def test_the_environment_reaches_its_field(
 
 def test_options_reach_a_resumed_run(received: Received) -> None:
     """Resuming hands over the reference, typed settings, and text options where one is typed."""
-    plain = {
+    plain: dict[str, Any] = {
         "reference": "old",
         "texts": [],
         "options": None,
