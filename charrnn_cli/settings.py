@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from charrnn_cli.errors import ConfigError
 
 _KEY = "about"
+_KINDS = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,11 +34,10 @@ class About:
     shown: str | None = None
     """The default in `--help`, where None stands for a decision that is made later."""
 
-    def problem(self, name: str, value: object) -> str | None:
-        """Return what is wrong with a setting's number, or None; other values have no range."""
+    def problem(self, label: str, value: object) -> str | None:
+        """Return what is wrong with a number, or None; other values have no range."""
         if not isinstance(value, int | float) or isinstance(value, bool):
             return None
-        label = self.label or name.replace("_", " ")
         if not math.isfinite(value):
             return f"{label} must be a finite number; got {value}"
         if self.low <= value <= self.high and self.above < value < self.below:
@@ -81,9 +81,12 @@ class Settings:
             if type(value) is int and float in choices(field.type):
                 value = float(value)
                 object.__setattr__(self, name, value)
-            problems.append(_type_problem(name, value, field.type))
+            problems.append(_type_problem(_label(field), value, field.type))
         if not any(problems):
-            problems = [about(fields[name]).problem(name, getattr(self, name)) for name in fields]
+            problems = [
+                about(field).problem(_label(field), getattr(self, name))
+                for name, field in fields.items()
+            ]
             problems += self._problems()
         found = [problem for problem in problems if problem]
         if found:
@@ -123,6 +126,10 @@ def about(field: dataclasses.Field[Any]) -> About:
     return found
 
 
+def _label(field: dataclasses.Field[Any]) -> str:
+    return about(field).label or field.name.replace("_", " ")
+
+
 def option_name(name: str) -> str:
     """Return the command-line option of a setting: `--max-steps` for `max_steps`."""
     return "--" + name.replace("_", "-")
@@ -136,12 +143,11 @@ def choices(hint: Any) -> tuple[Any, ...]:
     return typing.get_args(hint) if origin is Literal else (hint,)
 
 
-def _type_problem(name: str, value: object, hint: Any) -> str | None:
-    label, accepted = name.replace("_", " "), choices(hint)
-    if type(value) is str and str not in accepted:
-        if value not in accepted:
-            names = ", ".join(choice for choice in accepted if isinstance(choice, str))
-            return f"{label} must be one of {names}; got {value!r}"
-    elif type(value) not in accepted:
-        return f"{label} has the wrong type: {value!r}"
-    return None
+def _type_problem(label: str, value: object, hint: Any) -> str | None:
+    accepted = choices(hint)
+    if type(value) in accepted or (type(value) is str and value in accepted):
+        return None
+    names = [choice for choice in accepted if isinstance(choice, str)]
+    kinds = [name for kind, name in _KINDS.items() if kind in accepted]
+    expected = f"one of {', '.join(names)}" if names else " or ".join(kinds)
+    return f"{label} must be {expected}; got {value!r}"
