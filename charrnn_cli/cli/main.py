@@ -37,7 +37,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Show versions, devices and directories, and check that the two engines agree.",
     ),
 }
-"""Where each command is, and the first line of its docstring, so that help imports none of them."""
+"""Module and function of each command, and the first line of its docstring.
+
+The line is repeated here so that `charrnn --help` imports no command.
+"""
 
 CHECKPOINT_COMMANDS: dict[str, tuple[str, str]] = {
     "ls": ("checkpoints.list_checkpoints", "List runs, or with --run the checkpoints of one."),
@@ -72,7 +75,7 @@ HIDDEN = ("ls",)
 
 
 class LazyCommand(TyperCommand):
-    """A name and a line of help; the command's module is imported when the command is typed."""
+    """A command's name and line of help; its module is imported when the command is typed."""
 
     def __init__(self, name: str, place: str, line: str, **settings: Any) -> None:
         super().__init__(name, help=line, hidden=name in HIDDEN, **settings)
@@ -92,7 +95,7 @@ class LazyCommand(TyperCommand):
 
 
 class _Group(TyperGroup):
-    """A group whose commands stand in a table."""
+    """A group of the commands in a table, in the table's order."""
 
     table: ClassVar[dict[str, tuple[str, str]]]
 
@@ -129,7 +132,7 @@ app.add_typer(
 
 
 class _Typed:
-    """What stands before the command, and the command."""
+    """Whether --debug was typed, and the command's name."""
 
     debug = False
     command = ""
@@ -218,11 +221,13 @@ def _print_error(error: CharrnnError, command: str) -> None:
 def _print_usage_error(error: ClickException, typed: str) -> None:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else f"charrnn {typed}".strip()
-    message = error.message if isinstance(error, NoSuchOption) else error.format_message()
-    hint = f"run `{command} --help` for usage"
-    if isinstance(error, NoSuchOption) and error.possibilities:
-        hint = f"did you mean {' or '.join(sorted(error.possibilities))}?"
-    if isinstance(error, NoSuchOption) and error.option_name in ("--debug", "--version"):
-        hint = f"put it before the command: charrnn {error.option_name} {typed}"
+    message, _, meant = error.format_message().partition(". Did you mean ")
+    hint = f"did you mean {meant}" if meant else f"run `{command} --help` for usage"
+    if isinstance(error, NoSuchOption):
+        message = error.message
+        if error.option_name in ("--debug", "--version"):
+            hint = f"put it before the command: charrnn {error.option_name} {typed}"
+        elif error.possibilities:
+            hint = f"did you mean {' or '.join(sorted(error.possibilities))}?"
     if message:
         console.print_error(message[0].lower() + message[1:].rstrip("."), hint)

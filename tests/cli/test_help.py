@@ -117,7 +117,7 @@ SHOWING = [
 @pytest.mark.usefixtures("tiny_run")
 @pytest.mark.parametrize("environment", QUIET_TERMINALS, ids=lambda value: "".join(value))
 def test_plain_where_nobody_looks(tmp_path: Path, environment: dict[str, str]) -> None:
-    """Piped output has no escapes, tracebacks or cut lines at any width; only help obeys FORCE_COLOR."""
+    """Piped output has no escapes or cut lines at any width; only help obeys FORCE_COLOR."""
     (tmp_path / "text.txt").write_text("head bad cab\nface\n")
     script = "\n".join(
         f"rm -f *.safetensors; echo '=== {line}'; {sys.executable} -m charrnn_cli {line} 2>&1"
