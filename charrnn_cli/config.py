@@ -1,13 +1,13 @@
-"""What can be configured: every setting, its one default, and what it refuses."""
+"""Every setting: its default, its range, and its sentence for `--help`; presets of settings."""
 
 import codecs
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from charrnn_cli.errors import ConfigError, TextError
-from charrnn_cli.settings import Settings, range_problem, type_hints
+from charrnn_cli.settings import Settings, fields_of, required, setting
 
 Cell = Literal["lstm", "gru", "rnn"]
 Schedule = Literal["linear", "cosine", "constant"]
@@ -18,7 +18,7 @@ Newlines = Literal["normalize", "keep"]
 Errors = Literal["strict", "replace", "ignore"]
 Normalize = Literal["none", "nfc", "nfkc"]
 Unknown = Literal["error", "skip", "closest", "extend"]
-"""What to do with characters outside a vocabulary; each command offers those it can do."""
+"""What to do with characters outside a vocabulary; each command offers those that it supports."""
 
 GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 
@@ -26,40 +26,41 @@ GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 MAX_LAYERS = 64
 MAX_SIZE = 65_536
 MAX_SEED = 2**63 - 1
-BEFORE_IT_EXISTED: dict[str, Any] = {"reset": 0.0}
-"""What settings were in effect, before there was a choice."""
+
+MODEL, OPTIMIZATION, VALIDATION = "Model", "Optimization", "Validation"
+CHECKPOINTS, DATA, SYSTEM, DISPLAY = "Checkpoints", "Data", "System", "Display"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig(Settings):
-    """The architecture: what the tensors of a model are.
+    """The architecture, which decides the shapes of a model's tensors.
 
     Embedding (or one-hot input) -> `layers` recurrent layers of `size` units -> linear -> softmax.
     """
 
-    vocabulary_size: int
-    cell: Cell = "lstm"
-    layers: int = 2
-    size: int = 512
-    embed: int = 64
-    """Width of the character embedding; 0 feeds one-hot vectors to the first layer."""
-
-    def _problems(self) -> list[str | None]:
-        return [
-            range_problem("vocabulary size", self.vocabulary_size, 1, 0x110000),
-            range_problem("layers", self.layers, 1, MAX_LAYERS),
-            range_problem("size", self.size, 1, MAX_SIZE),
-            range_problem("embed", self.embed, 0, MAX_SIZE),
-        ]
+    vocabulary_size: int = field(
+        metadata=required("Number of different characters.", low=1, high=0x110000)
+    )
+    cell: Cell = setting("lstm", "Type of the recurrent layers.", MODEL)
+    layers: int = setting(2, "Number of recurrent layers.", MODEL, low=1, high=MAX_LAYERS)
+    size: int = setting(512, "Hidden units per layer.", MODEL, low=1, high=MAX_SIZE)
+    embed: int = setting(
+        64,
+        "Width of the character embedding; 0 uses one-hot input.",
+        MODEL,
+        low=0,
+        high=MAX_SIZE,
+        shown="64, more for over 512 symbols",
+    )
 
     def input_size(self, layer: int) -> int:
-        """Width of what the given layer (from 0) reads."""
+        """Return the input width of a layer, counted from 0."""
         if layer > 0:
             return self.size
         return self.embed or self.vocabulary_size
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Every tensor of the model by name; gates are stacked in torch's order along the first axis."""
+        """Return the shape of each tensor by name; the first axis stacks gates as torch does."""
         rows = GATES[self.cell] * self.size
         shapes: dict[str, tuple[int, ...]] = {}
         if self.embed:
@@ -75,7 +76,7 @@ class ModelConfig(Settings):
 
     @property
     def num_parameters(self) -> int:
-        """V·E + Σ over layers of G·H·(I + H + 2) + V·(H + 1), with two bias vectors a layer as torch has them."""
+        """V·E + Σ over layers of G·H·(I + H + 2) + V·(H + 1), two biases per layer as in torch."""
         rows = GATES[self.cell] * self.size
         recurrent = sum(
             rows * (self.input_size(layer) + self.size + 2) for layer in range(self.layers)
@@ -88,138 +89,124 @@ class ModelConfig(Settings):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig(Settings):
-    """The recipe: how a model is trained. None means decided when training starts, and then recorded."""
+    """The training recipe. None is decided when training starts, and then recorded."""
 
-    batch_size: int = 32
-    """Parallel rows of text in a step."""
-    seq_len: int = 64
-    """Characters a row in a step; gradients stop at the window's edge."""
-    reset: float = 0.05
-    """Share of the windows that start at the zero state, so that the model learns to begin a text."""
-    epochs: int | None = 10
-    """Passes over the text. With `max_steps` or `max_time`, whichever ends first."""
-    max_steps: int | None = None
-    max_time: float | None = None
-    """Seconds that the whole run may take, its last evaluation and checkpoint included."""
-    lr: float = 3e-3
-    """Peak learning rate."""
-    schedule: Schedule = "linear"
-    warmup: float = 0.02
-    """Share of the steps in which the learning rate rises to its peak."""
-    beta1: float = 0.9
-    beta2: float = 0.99
-    weight_decay: float = 0.1
-    """Decoupled (AdamW), on matrices only."""
-    clip: float = 1.0
-    """Largest global norm of the gradient; 0 is off."""
-    dropout: float | None = None
-    """On every layer's output, the last included. None: from the number of passes."""
-    ema: float = 0.0
-    """Decay of the exponential moving average of the weights that is evaluated and saved; 0 is off."""
-    initialization: Initialization = "orthogonal"
-    val_fraction: float = 0.1
-    val_split: ValSplit = "tail"
-    shuffle_documents: bool = False
-    """Documents stand in another order each epoch, and the model starts afresh with each."""
-    eval_every: int | None = None
-    """Steps between evaluations. None: 20 in the run, none closer than 30 s."""
-    patience: int | None = None
-    """End after so many evaluations without a better one."""
-    save_every: int | None = None
-    """Steps between checkpoints besides those of evaluations."""
-    keep: int = 100
-    """Checkpoints that stay; the best and the latest always do."""
-    log_every: int | None = None
-    """Steps between lines of metrics. None: a line a second."""
-    sample_every: int | None = None
-    """Steps between short samples."""
-    sample_prime: str | None = None
-    """What these begin with. None: a new line, or the commonest character."""
-    seed: int | None = None
-    device: str = "auto"
-    precision: Precision = "auto"
-    threads: int | None = None
-
-    @classmethod
-    def from_record(cls, raw: Mapping[str, Any]) -> Self:
-        """As a file has it: what it does not name, since it is older than the setting, was as it then had to be.
-
-        Raises ConfigError.
-        """
-        return cls.from_json({**BEFORE_IT_EXISTED, **raw})
+    batch_size: int = setting(
+        32, "Rows of text trained in parallel.", OPTIMIZATION, low=1, high=MAX_SIZE
+    )
+    seq_len: int = setting(64, "Characters per row in a step.", OPTIMIZATION, low=1, high=MAX_SIZE)
+    reset: float = setting(
+        0.05, "Probability that a row restarts from the zero state.", OPTIMIZATION, low=0, high=1
+    )
+    epochs: int | None = setting(10, "Passes over the text.", OPTIMIZATION, low=1)
+    max_steps: int | None = setting(None, "Stop after N steps.", OPTIMIZATION, low=1)
+    max_time: float | None = setting(
+        None, "Time for the whole run: 90s, 20m or 1h30m.", OPTIMIZATION, low=1, metavar="TIME"
+    )
+    lr: float = setting(
+        3e-3, "Peak learning rate.", OPTIMIZATION, label="learning rate", above=0, high=100
+    )
+    schedule: Schedule = setting(
+        "linear", "Decay of the learning rate after its peak.", OPTIMIZATION
+    )
+    warmup: float = setting(
+        0.02, "Fraction of the steps before the learning rate peaks.", OPTIMIZATION, low=0, high=1
+    )
+    beta1: float = setting(0.9, "Decay of Adam's mean gradient.", low=0, high=1)
+    beta2: float = setting(0.99, "Decay of Adam's mean squared gradient.", low=0, high=1)
+    weight_decay: float = setting(
+        0.1, "AdamW weight decay of the matrices.", OPTIMIZATION, low=0, high=10
+    )
+    clip: float = setting(
+        1.0, "Maximum norm of the gradient; 0 disables clipping.", OPTIMIZATION, low=0
+    )
+    dropout: float | None = setting(
+        None,
+        "Dropout after every layer; auto depends on the epochs.",
+        MODEL,
+        low=0,
+        below=1,
+        metavar="P|auto",
+        shown="auto",
+    )
+    ema: float = setting(
+        0.0,
+        "Decay of averaged weights to evaluate and save; 0 disables.",
+        OPTIMIZATION,
+        low=0,
+        high=0.999999,
+    )
+    initialization: Initialization = setting("orthogonal", "Initialization of the weights.")
+    val_fraction: float = setting(
+        0.1, "Fraction of the text held out; 0 disables validation.", VALIDATION, low=0, high=0.9
+    )
+    val_split: ValSplit = setting(
+        "tail", "Hold out the text's end, or the ends of 100 segments.", VALIDATION
+    )
+    shuffle_documents: bool = setting(False, "Shuffle the documents before every epoch.", DATA)
+    eval_every: int | None = setting(
+        None,
+        "Steps between evaluations; 0 evaluates only at the end.",
+        VALIDATION,
+        low=0,
+        shown="20 per run, at least 30 s apart",
+    )
+    patience: int | None = setting(
+        None, "Stop after N evaluations without improvement.", VALIDATION, low=1
+    )
+    save_every: int | None = setting(
+        None, "Steps between checkpoints besides the evaluated ones.", CHECKPOINTS, low=1
+    )
+    keep: int = setting(
+        100, "Newest checkpoints to keep, besides the best one.", CHECKPOINTS, low=1
+    )
+    log_every: int | None = setting(
+        None, "Steps between logged metrics.", DISPLAY, low=1, shown="one line per second"
+    )
+    sample_every: int | None = setting(
+        None, "Steps between short samples of the model.", DISPLAY, low=1
+    )
+    sample_prime: str | None = setting(
+        None, "Prime for these samples.", DISPLAY, metavar="TEXT", shown="a new line"
+    )
+    seed: int | None = setting(
+        None, "Random seed, for repeatable runs.", SYSTEM, low=0, high=MAX_SEED, shown="random"
+    )
+    device: str = setting("auto", "Device: cpu, cuda, cuda:1, mps or auto.", SYSTEM, metavar="NAME")
+    precision: Precision = setting(
+        "auto", "Precision of matrix products; auto takes the faster.", SYSTEM
+    )
+    threads: int | None = setting(
+        None, "Number of CPU threads.", SYSTEM, low=1, shown="all, or 1 if faster, without --seed"
+    )
 
     def _problems(self) -> list[str | None]:
-        counts = (
-            "epochs",
-            "max_steps",
-            "patience",
-            "save_every",
-            "sample_every",
-            "keep",
-            "log_every",
-            "threads",
-        )
-        shares = {
-            "warmup": 1.0,
-            "beta1": 1.0,
-            "beta2": 1.0,
-            "val_fraction": 0.9,
-            "ema": 0.999999,
-            "reset": 1.0,
-        }
         endless = self.epochs is None and self.max_steps is None and self.max_time is None
-        dropout = self.dropout is None or 0 <= self.dropout < 1
-        return [
-            range_problem("batch size", self.batch_size, 1, 65_536),
-            range_problem("seq len", self.seq_len, 1, 65_536),
-            *(range_problem(name.replace("_", " "), getattr(self, name), 1) for name in counts),
-            range_problem("eval every", self.eval_every, 0),
-            range_problem("max time", self.max_time, 1.0),
-            range_problem("learning rate", self.lr, 0.0, 100.0),
-            *(
-                range_problem(name.replace("_", " "), getattr(self, name), 0.0, high)
-                for name, high in shares.items()
-            ),
-            range_problem("weight decay", self.weight_decay, 0.0, 10.0),
-            range_problem("clip", self.clip, 0.0),
-            range_problem("seed", self.seed, 0, MAX_SEED),
-            None if dropout else f"dropout must be at least 0 and below 1, got {self.dropout}",
-            "learning rate must be above 0" if self.lr == 0 else None,
-            "epochs, max steps or max time must say when to end" if endless else None,
-        ]
+        return ["one of epochs, max steps and max time must be set" if endless else None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SampleConfig(Settings):
     """How characters are drawn. Filters apply in the order temperature, top-k, top-p, min-p."""
 
-    length: int = 2000
-    """New characters; the prime is not counted."""
-    temperature: float = 1.0
-    """0 always takes the likeliest character."""
-    top_k: int = 5
-    """Keep the k likeliest characters; 0 is off."""
-    top_p: float = 1.0
-    """Keep the likeliest characters whose probabilities reach this sum; 1 is off."""
-    min_p: float = 0.0
-    """Keep characters at least this share as likely as the likeliest; 0 is off."""
-    seed: int | None = None
+    length: int = setting(2000, "Number of new characters, without the prime.", low=0)
+    temperature: float = setting(1.0, "Randomness: 0 takes the most likely character.", low=0)
+    top_k: int = setting(
+        5, "Draw from the K most likely characters; 0 disables.", label="top-k", low=0
+    )
+    top_p: float = setting(
+        1.0, "Draw from the most likely characters that sum to P.", label="top-p", low=0, high=1
+    )
+    min_p: float = setting(
+        0.0, "Minimum probability, as a fraction of the highest.", label="min-p", low=0, high=1
+    )
+    seed: int | None = setting(
+        None, "Random seed, for repeatable texts.", low=0, high=MAX_SEED, shown="random"
+    )
 
     def _problems(self) -> list[str | None]:
-        nothing = (
-            "top-p must be above 0; temperature 0 takes the likeliest character"
-            if self.top_p == 0
-            else None
-        )
-        return [
-            range_problem("length", self.length, 0),
-            range_problem("temperature", self.temperature, 0.0),
-            range_problem("top-k", self.top_k, 0),
-            range_problem("top-p", self.top_p, 0.0, 1.0),
-            range_problem("min-p", self.min_p, 0.0, 1.0),
-            range_problem("seed", self.seed, 0, MAX_SEED),
-            nothing,
-        ]
+        greedy = "top-p must be above 0; use temperature 0 to take the most likely character"
+        return [greedy if self.top_p == 0 else None]
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -248,9 +235,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 def from_preset(
     preset: str, settings: Mapping[str, Any], vocabulary_size: int = 1
 ) -> tuple[ModelConfig, TrainConfig]:
-    """A preset with single settings of either configuration replaced. Raises ConfigError.
+    """Return the configurations of a preset, with some settings replaced. Raises ConfigError.
 
-    A limit on steps or time replaces the preset's number of epochs, unless that is given as well.
+    A limit on steps or time replaces the preset's number of epochs unless that is given as well.
     """
     if preset not in PRESETS:
         nearest = difflib.get_close_matches(preset, PRESETS, n=1)
@@ -259,7 +246,7 @@ def from_preset(
     merged = {**PRESETS[preset], **settings}
     if "epochs" not in settings and not settings.keys().isdisjoint(("max_steps", "max_time")):
         merged["epochs"] = None
-    of_model = {name: merged.pop(name) for name in type_hints(ModelConfig) if name in merged}
+    of_model = {name: merged.pop(name) for name in fields_of(ModelConfig) if name in merged}
     problems = []
     try:
         model = ModelConfig.from_json({"vocabulary_size": vocabulary_size, **of_model})
@@ -274,27 +261,28 @@ def from_preset(
     return model, train
 
 
-_NOT_STREAMS = {"idna", "punycode"}  # host names
+_NOT_STREAMS = {"idna", "punycode"}  # for host names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextOptions(Settings):
     """How files become one text."""
 
-    encoding: str = "utf-8"
-    """Used unless a byte order mark says otherwise."""
-    errors: Errors = "strict"
-    """What cannot be decoded is an error, or becomes U+FFFD, or is left out."""
-    newlines: Newlines = "normalize"
-    """`normalize` turns \\r\\n and \\r into \\n, as reading a file in Python does."""
-    normalize: Normalize = "none"
-    """Unicode's composed form, or its compatibility form, which makes wide and ligature forms plain."""
-    separator: str = ""
-    """Stands between two documents; without one the model starts afresh with each."""
-    min_count: int = 1
-    """Characters that occur less often become U+FFFD."""
-    include: str = "*"
-    """Pattern of the files that are taken from a directory."""
+    encoding: str = setting("utf-8", "Encoding of the text; a byte order mark overrides it.", DATA)
+    errors: Errors = setting(
+        "strict", "Report, replace or ignore bytes that cannot be decoded.", DATA
+    )
+    newlines: Newlines = setting("normalize", "Turn every line end into \\n, or keep them.", DATA)
+    normalize: Normalize = setting("none", "Unicode normalization form.", DATA)
+    separator: str = setting(
+        "", "Text to put between files; empty restarts the state instead.", DATA, metavar="TEXT"
+    )
+    min_count: int = setting(
+        1, "Replace characters that are rarer with U+FFFD.", DATA, low=1, metavar="N"
+    )
+    include: str = setting(
+        "*", "Pattern of the files to read in directories.", DATA, metavar="GLOB"
+    )
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
@@ -306,10 +294,5 @@ class TextOptions(Settings):
         except (LookupError, TypeError, ValueError) as error:
             raise TextError(
                 f"unknown encoding {self.encoding!r}",
-                hint="for example utf-8, latin-1, cp1252, shift_jis, gb18030",
+                hint="use for example utf-8, latin-1, cp1252, shift_jis, gb18030",
             ) from error
-
-    def _problems(self) -> list[str | None]:
-        return [
-            f"min count must be at least 1; got {self.min_count}" if self.min_count < 1 else None
-        ]

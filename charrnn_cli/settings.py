@@ -1,81 +1,153 @@
-"""Checked dataclasses: types, ranges, and a way to and from plain JSON."""
+"""Checked dataclasses: a setting's default, range and help in one place, and plain JSON."""
 
 import dataclasses
 import math
 import types
 import typing
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, Literal, Self
 
 from charrnn_cli.errors import ConfigError
 
+_KEY = "about"
+_KINDS = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class About:
+    """What a setting means, and which numbers it accepts."""
+
+    help: str
+    """The sentence for `--help`."""
+    group: str = ""
+    """The panel of `--help`."""
+    label: str = ""
+    """The name in errors; by default the field's name in words."""
+    low: float = -math.inf
+    high: float = math.inf
+    above: float = -math.inf
+    """Exclusive lower bound."""
+    below: float = math.inf
+    """Exclusive upper bound."""
+    metavar: str | None = None
+    """The value in `--help`; by default the choices or the type."""
+    shown: str | None = None
+    """The default in `--help`, where None stands for a decision that is made later."""
+
+    def problem(self, label: str, value: object) -> str | None:
+        """Return what is wrong with a number, or None; other values have no range."""
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return None
+        if not math.isfinite(value):
+            return f"{label} must be a finite number; got {value}"
+        if self.low <= value <= self.high and self.above < value < self.below:
+            return None
+        return f"{label} must be {self._bounds()}; got {value}"
+
+    def _bounds(self) -> str:
+        if math.isfinite(self.low) and math.isfinite(self.high):
+            return f"from {self.low:,} to {self.high:,}"
+        bounds = (
+            ("at least", self.low),
+            ("above", self.above),
+            ("at most", self.high),
+            ("below", self.below),
+        )
+        found = [f"{words} {bound:,}" for words, bound in bounds if math.isfinite(bound)]
+        return " and ".join(found)
+
+
+def setting(default: Any, help: str, group: str = "", **about: Any) -> Any:  # noqa: A002
+    """Declare a dataclass field with its default; the other arguments are those of `About`."""
+    return dataclasses.field(default=default, metadata=required(help, group, **about))
+
+
+def required(help: str, group: str = "", **about: Any) -> dict[str, Any]:  # noqa: A002
+    """Return the metadata of a field without a default, for `dataclasses.field`."""
+    return {_KEY: About(help=help, group=group, **about)}
+
 
 class Settings:
-    """Shared by the configurations: checked types, and a way to and from plain JSON."""
+    """Base of the configurations: fields with checked types and ranges, to and from plain JSON."""
 
     __slots__ = ()
 
     def __post_init__(self) -> None:
-        """Raises ConfigError, which tells all that is wrong at once."""
+        """Raises ConfigError with every problem at once."""
+        fields = fields_of(type(self))
         problems = []
-        for name, hint in type_hints(type(self)).items():
+        for name, field in fields.items():
             value = getattr(self, name)
-            if type(value) is int and float in _choices(hint):
+            if type(value) is int and float in choices(field.type):
                 value = float(value)
                 object.__setattr__(self, name, value)
-            problems.append(_type_problem(name, value, hint))
-        found = [
-            problem for problem in (problems if any(problems) else self._problems()) if problem
-        ]
+            problems.append(_type_problem(_label(field), value, field.type))
+        if not any(problems):
+            problems = [
+                about(field).problem(_label(field), getattr(self, name))
+                for name, field in fields.items()
+            ]
+            problems += self._problems()
+        found = [problem for problem in problems if problem]
         if found:
             raise ConfigError("; ".join(found))
 
     def _problems(self) -> list[str | None]:
-        """What is wrong with values of the right types; None where nothing is."""
+        """Return what is wrong with several settings together; a None is no problem."""
         return []
 
     def to_json(self) -> dict[str, Any]:
+        """Return the settings by name, as plain values."""
         return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]  # subclasses are dataclasses
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        """Raises ConfigError where a field is unknown, missing, mistyped or out of range."""
-        unknown = sorted(set(raw) - set(type_hints(cls)))
-        if unknown:
+        """Build the settings from plain values.
+
+        Raises ConfigError if one is unknown, missing, mistyped or out of range.
+        """
+        fields = fields_of(cls)
+        if unknown := sorted(raw.keys() - fields.keys()):
             raise ConfigError(f"unknown setting {unknown[0]!r}")
-        try:
-            return cls(**raw)
-        except TypeError as error:
-            raise ConfigError(f"incomplete settings: {error}") from error
+        for name in fields.keys() - raw.keys():
+            if fields[name].default is dataclasses.MISSING:
+                raise ConfigError(f"missing setting {name!r}")
+        return cls(**raw)
 
 
-def type_hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
+def fields_of(cls: Any) -> dict[str, dataclasses.Field[Any]]:
+    """Return the settings of a class by name, with their types and defaults."""
+    return {field.name: field for field in dataclasses.fields(cls)}
 
 
-@cache
-def _choices(hint: Any) -> tuple[Any, ...]:
-    """A hint's members: types, or the literal values it admits."""
+def about(field: dataclasses.Field[Any]) -> About:
+    """Return what a setting's declaration says about it."""
+    found: About = field.metadata[_KEY]
+    return found
+
+
+def _label(field: dataclasses.Field[Any]) -> str:
+    return about(field).label or field.name.replace("_", " ")
+
+
+def option_name(name: str) -> str:
+    """Return the command-line option of a setting: `--max-steps` for `max_steps`."""
+    return "--" + name.replace("_", "-")
+
+
+def choices(hint: Any) -> tuple[Any, ...]:
+    """Return the members of a type: types, or the values that a Literal accepts."""
     origin = typing.get_origin(hint)
     if origin is types.UnionType:
-        return tuple(choice for part in typing.get_args(hint) for choice in _choices(part))
+        return tuple(choice for part in typing.get_args(hint) for choice in choices(part))
     return typing.get_args(hint) if origin is Literal else (hint,)
 
 
-def _type_problem(name: str, value: object, hint: Any) -> str | None:
-    choices = _choices(hint)
-    if type(value) is str and str not in choices:
-        if value not in choices:
-            names = ", ".join(choice for choice in choices if isinstance(choice, str))
-            return f"{name.replace('_', ' ')} must be one of {names}; got {value!r}"
-    elif type(value) not in choices:
-        return f"{name.replace('_', ' ')} has the wrong type: {value!r}"
-    return None
-
-
-def range_problem(name: str, value: float | None, low: float, high: float = math.inf) -> str | None:
-    if value is None or (low <= value <= high and math.isfinite(value)):
+def _type_problem(label: str, value: object, hint: Any) -> str | None:
+    accepted = choices(hint)
+    if type(value) in accepted or (type(value) is str and value in accepted):
         return None
-    bounds = f"at least {low:,}" if high == math.inf else f"from {low:,} to {high:,}"
-    return f"{name} must be {bounds}; got {value}"
+    names = [choice for choice in accepted if isinstance(choice, str)]
+    kinds = [name for kind, name in _KINDS.items() if kind in accepted]
+    expected = f"one of {', '.join(names)}" if names else " or ".join(kinds)
+    return f"{label} must be {expected}; got {value!r}"

@@ -1,4 +1,4 @@
-"""The public names, and what a command may load."""
+"""The public names, and the modules that each command loads."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ import charrnn_cli
 
 
 def test_public_names() -> None:
-    """The Python API is exactly this; a name that goes or comes is a decision."""
+    """The Python API has exactly these names; adding or removing one is a decision."""
     assert sorted(charrnn_cli.__all__) == sorted(
         [
             "__version__",
@@ -68,12 +68,18 @@ def test_public_names() -> None:
         assert getattr(charrnn_cli, name) is not None
 
 
-def loaded_by(code: str) -> set[str]:
-    """Top-level names in sys.modules after running `code` in a process of its own."""
+HEAVY = {"torch", "numpy", "safetensors"}
+NETWORK = {"ssl", "http", "urllib.request", "email", "socket"}
+LIVE = {"rich.live", "rich.progress", "concurrent.futures"}
+
+
+def loaded_by(code: str, *arguments: str) -> set[str]:
+    """Return the modules that a process of its own has loaded after running `code`."""
     script = (
-        f"import sys\ntry:\n    {code}\nexcept SystemExit as end:\n    assert not end.code, end\n"
+        f"import json, sys\nsys.argv = {['charrnn', *arguments]!r}\n"
+        f"try:\n    {code}\nexcept SystemExit as end:\n    assert not end.code, end\n"
+        "print('\\n' + json.dumps(sorted(sys.modules)))"
     )
-    script += "import json\nprint('\\n' + json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
     )
@@ -81,49 +87,75 @@ def loaded_by(code: str) -> set[str]:
     return set(json.loads(result.stdout.splitlines()[-1]))
 
 
-def command(*arguments: str) -> str:
-    return f"sys.argv = {['charrnn', *arguments]!r}; import charrnn_cli.cli.main as program; program.main()"
+def loaded_by_command(*arguments: str) -> set[str]:
+    """Return the modules that a command has loaded at its end."""
+    return loaded_by("from charrnn_cli.__main__ import main; main()", *arguments)
+
+
+QUICK = [
+    "--help",
+    "--version",
+    "train --help",
+    "checkpoints --help",
+    "checkpoints list",
+    "checkpoints list --json",
+    "checkpoints list --run tiny",
+]
+
+
+@pytest.mark.parametrize("arguments", QUICK)
+@pytest.mark.usefixtures("tiny_run")
+def test_quick_commands_load_nothing_heavy(arguments: str) -> None:
+    """Help, the version and lists load no numerical library, live display or network module."""
+    assert loaded_by_command(*arguments.split()) & (HEAVY | NETWORK | LIVE) == set()
+
+
+@pytest.mark.parametrize("arguments", ["--help", "--version", "checkpoints list"])
+@pytest.mark.usefixtures("tiny_run")
+def test_a_pipe_needs_no_rich(arguments: str) -> None:
+    """Where the output is plain lines, rich is not imported."""
+    assert "rich" not in loaded_by_command(*arguments.split())
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--help"],
-        ["--version"],
-        ["train", "--help"],
-        ["checkpoints", "list"],
-        ["checkpoints", "list", "--json"],
-        ["checkpoints", "list", "--run", "tiny"],
-    ],
-    ids=" ".join,
+    ("arguments", "own"),
+    [("--help", set()), ("checkpoints --help", set()), ("checkpoints list", {"checkpoints"})],
 )
-@pytest.mark.usefixtures("tiny_run")
-def test_quick_commands_load_nothing_heavy(arguments: list[str]) -> None:
-    """Help, version and lists answer without numpy and torch."""
-    assert loaded_by(command(*arguments)) & {"torch", "numpy", "safetensors"} == set()
+def test_commands_load_when_typed(arguments: str, own: set[str]) -> None:
+    """A command imports its own module and no other command's; help imports none."""
+    package = "charrnn_cli.cli.commands."
+    loaded = loaded_by_command(*arguments.split())
+    assert {name.removeprefix(package) for name in loaded if name.startswith(package)} == own
+
+
+def test_completion_loads_nothing_heavy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Completing a command's name imports no command and no numerical library."""
+    monkeypatch.setenv("_CHARRNN_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "charrnn s")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    loaded = loaded_by_command()
+    assert loaded & (HEAVY | NETWORK | LIVE) == set()
+    assert not any(name.startswith("charrnn_cli.cli.commands.") for name in loaded)
 
 
 @pytest.mark.usefixtures("tiny_run")
 def test_sample_never_loads_torch() -> None:
-    """Sampling is numpy's work."""
-    loaded = loaded_by(command("sample", "tiny", "-n", "20"))
+    """Sampling needs numpy alone."""
+    loaded = loaded_by_command("sample", "tiny", "-n", "20")
     assert "numpy" in loaded
     assert loaded & {"torch", "safetensors"} == set()
 
 
 def test_the_library_is_lazy() -> None:
-    """Importing the package loads neither numpy nor torch."""
-    assert (
-        loaded_by("import charrnn_cli; charrnn_cli.ModelConfig")
-        & {"torch", "numpy", "typer", "rich"}
-        == set()
-    )
+    """Importing the package loads no numerical library and nothing of the command line."""
+    loaded = loaded_by("import charrnn_cli; charrnn_cli.ModelConfig")
+    assert loaded & (HEAVY | {"typer", "rich"}) == set()
 
 
 @pytest.mark.parametrize("embed", ["0", "4"])
 def test_training_does_not_load_torchs_compiler(story: Path, embed: str) -> None:
-    """0.8 s and more of every start; nothing that is used here needs it."""
+    """Training does without torch's compiler, whose import adds 0.8 s to every start."""
     options = ["--layers", "1", "--size", "8", "--embed", embed, "--max-steps", "2", "-q"]
-    script = f"import sys\ntry:\n    {command('train', str(story), *options)}\nexcept SystemExit as end:\n"
-    script += "    assert not end.code\nassert 'torch' in sys.modules\nassert 'torch._dynamo' not in sys.modules\n"
-    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=120)
+    loaded = loaded_by_command("train", str(story), *options)
+    assert "torch" in loaded
+    assert "torch._dynamo" not in loaded

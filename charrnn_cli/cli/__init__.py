@@ -1,6 +1,1 @@
-"""The command line: the only part that prints, or knows a terminal."""
-
-import time
-
-STARTED = time.monotonic()
-"""The moment from which `--max-time` counts, before anything heavy is imported."""
+"""The command line, which alone prints and knows a terminal; it may import all other packages."""

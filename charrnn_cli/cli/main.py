@@ -1,43 +1,141 @@
-"""The program: its commands, and the one place that turns errors into text and an exit code."""
+"""The program: its table of commands, and the one place that turns errors into an exit code."""
 
+import importlib
 import os
 import sys
 import time
 import traceback
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError, NoSuchOption
+from typer.core import TyperCommand, TyperGroup
 
-from charrnn_cli.cli.commands import checkpoints, demo, doctor, encode, sample, score, train
 from charrnn_cli.cli.options.help_style import help_style
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.errors import CharrnnError, InterruptionError, UsageError
-from charrnn_cli.storage.paths import logs_directory, make_directory
 from charrnn_cli.version import __version__
 
+COMMANDS: dict[str, tuple[str, str]] = {
+    "encode": (
+        "encode.encode",
+        "Encode a text as integers and a vocabulary. `train` does this by itself.",
+    ),
+    "train": ("train.train", "Train a model on a text, or resume a run."),
+    "sample": ("sample.sample", "Draw text from a trained model."),
+    "score": (
+        "score.score",
+        "Score how well models predict a text, in bits per character; lower is better.",
+    ),
+    "checkpoints": ("", "List, show, copy, check and delete checkpoints."),
+    "demo": (
+        "demo.demo",
+        "Train a small model on the included book for about a minute, then sample from it.",
+    ),
+    "doctor": (
+        "doctor.doctor",
+        "Show versions, devices and directories, and check the installation.",
+    ),
+}
+"""Module and function of each command, and the first line of its docstring.
+
+The line is repeated here so that `charrnn --help` imports no command.
+"""
+
+CHECKPOINT_COMMANDS: dict[str, tuple[str, str]] = {
+    "ls": ("checkpoints.list_checkpoints", "List runs, or the checkpoints of one run."),
+    "list": ("checkpoints.list_checkpoints", "List runs, or the checkpoints of one run."),
+    "show": (
+        "checkpoints_show.show",
+        "Show a checkpoint's configuration, data, losses and training command.",
+    ),
+    "path": ("checkpoints.path", "Print the absolute path of a checkpoint file."),
+    "rm": (
+        "checkpoints_delete.remove",
+        "Delete checkpoints or whole runs, after confirmation.",
+    ),
+    "prune": (
+        "checkpoints_delete.prune",
+        "Delete a run's older checkpoints, but never the best or the latest.",
+    ),
+    "export": (
+        "checkpoints_transfer.export",
+        "Verify a checkpoint and copy it to a single file.",
+    ),
+    "import": (
+        "checkpoints_transfer.import_file",
+        "Verify an exported checkpoint and copy it into a new run.",
+    ),
+    "verify": (
+        "checkpoints_transfer.verify",
+        "Verify the digests, shapes and numbers in checkpoint files.",
+    ),
+}
+HIDDEN = ("ls",)
+
+
+class LazyCommand(TyperCommand):
+    """A command's name and line of help; its module is imported when the command is typed."""
+
+    def __init__(self, name: str, place: str, line: str, **settings: Any) -> None:
+        super().__init__(name, help=line, hidden=name in HIDDEN, **settings)
+        self.place = place
+
+    def load(self) -> Any:
+        """Import the command."""
+        module, _, function = self.place.rpartition(".")
+        home = importlib.import_module(f"charrnn_cli.cli.commands.{module}")
+        single = typer.Typer(rich_markup_mode=self.rich_markup_mode, add_completion=False)
+        single.command(self.name)(getattr(home, function))
+        return typer.main.get_command(single)
+
+    def make_context(self, *arguments: Any, **settings: Any) -> Any:
+        """Parse the arguments of the loaded command, which is the one that the context runs."""
+        return self.load().make_context(*arguments, **settings)
+
+
+class _Group(TyperGroup):
+    """A group of the commands in a table, in the table's order."""
+
+    table: ClassVar[dict[str, tuple[str, str]]]
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        groups, style = dict(self.commands), self.rich_markup_mode
+        self.commands = {
+            name: groups.get(name) or LazyCommand(name, place, line, rich_markup_mode=style)
+            for name, (place, line) in self.table.items()
+        }
+
+
+class _Program(_Group):
+    table = COMMANDS
+
+
+class _Checkpoints(_Group):
+    table = CHECKPOINT_COMMANDS
+
+
 app = typer.Typer(
+    cls=_Program,
     rich_markup_mode=help_style(),
     name="charrnn",
-    help="Train character-level recurrent language models on any text, and write new text with them.",
+    help="Train character-level recurrent language models on any text, and write new text.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: charrnn demo",
 )
-app.command("encode")(encode.encode)
-app.command("train")(train.train)
-app.command("sample")(sample.sample)
-app.command("score")(score.score)
-app.add_typer(checkpoints.app, name="checkpoints")
-app.command("demo")(demo.demo)
-app.command("doctor")(doctor.doctor)
+app.add_typer(
+    typer.Typer(cls=_Checkpoints, help=COMMANDS["checkpoints"][1], no_args_is_help=True),
+    name="checkpoints",
+)
 
 
-@dataclass(slots=True)
-class _Settings:
-    debug: bool = False
-    command: str = ""
+class _Typed:
+    """Whether --debug was typed, and the command's name."""
+
+    debug = False
+    command = ""
 
 
 def _show_version(asked: bool) -> None:
@@ -49,13 +147,11 @@ def _show_version(asked: bool) -> None:
 @app.callback()
 def _options(
     context: typer.Context,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show a traceback when something fails.")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")] = False,
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Show the version and leave.", callback=_show_version, is_eager=True
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
         ),
     ] = False,
 ) -> None:
@@ -64,27 +160,26 @@ def _options(
 
 
 def main() -> None:
-    """Run the command that `sys.argv` names, and leave with its exit code."""
-    console.open_closed_streams()
-    settings = _Settings()
+    """Run the command that `sys.argv` names, and exit with its code."""
+    typed = _Typed()
     try:
-        code = app(prog_name="charrnn", standalone_mode=False, obj=settings)
+        code = app(prog_name="charrnn", standalone_mode=False, obj=typed)
         console.write("")  # a full disk shows at the latest flush
     except CharrnnError as error:
-        if settings.debug:
+        if typed.debug:
             traceback.print_exc()
         code = error.exit_code
-        _print_error(error, settings.command)
+        _print_error(error, typed.command)
     except NoArgsIsHelpError as error:
         code = error.exit_code
         sys.stderr.write(error.format_message() + "\n")
     except ClickException as error:
         code = error.exit_code
-        _print_usage_error(error, settings.command)
+        _print_usage_error(error, typed.command)
     except (typer.Abort, KeyboardInterrupt):
         code = 130
     except Exception as error:
-        if settings.debug:
+        if typed.debug:
             raise
         code = 1
         _print_unexpected(error)
@@ -92,8 +187,10 @@ def main() -> None:
 
 
 def _print_unexpected(error: Exception) -> None:
-    """A mistake of this program's: a line, and the whole story in a file to send."""
-    hint = "--debug shows where"
+    """Print one line about a bug of this program, and write the traceback to a file."""
+    from charrnn_cli.storage.paths import logs_directory, make_directory
+
+    hint = "run it with `charrnn --debug` to see the traceback"
     try:
         log = (
             make_directory(logs_directory()) / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
@@ -101,10 +198,10 @@ def _print_unexpected(error: Exception) -> None:
         words = " ".join(sys.argv[1:])
         story = f"charrnn {__version__} {words}\n\n{''.join(traceback.format_exception(error))}"
         log.write_text(story, "utf-8", "backslashreplace")
-        hint = f"please report it with {log}"
+        hint = f"report it, and attach {log}"
     except (OSError, CharrnnError):
-        pass  # the line alone, then
-    console.print_error(f"something unexpected happened: {type(error).__name__}: {error}", hint)
+        pass  # no log file: the line must do
+    console.print_error(f"internal error: {type(error).__name__}: {error}", hint)
 
 
 def _print_error(error: CharrnnError, command: str) -> None:
@@ -116,7 +213,7 @@ def _print_error(error: CharrnnError, command: str) -> None:
             if error.hint:
                 console.say("next", error.hint)
         case UsageError(hint=None):
-            console.print_error(error.message, f"`charrnn {command} --help` lists the options")
+            console.print_error(error.message, f"run `charrnn {command} --help` for usage")
         case _:
             console.print_error(error.message, error.hint)
 
@@ -124,11 +221,13 @@ def _print_error(error: CharrnnError, command: str) -> None:
 def _print_usage_error(error: ClickException, typed: str) -> None:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else f"charrnn {typed}".strip()
-    message = error.message if isinstance(error, NoSuchOption) else error.format_message()
-    hint = f"`{command} --help` shows how it is used"
-    if isinstance(error, NoSuchOption) and error.possibilities:
-        hint = f"did you mean {' or '.join(sorted(error.possibilities))}?"
-    if isinstance(error, NoSuchOption) and error.option_name in ("--debug", "--version"):
-        hint = f"it stands before the command: charrnn {error.option_name} {typed}"
+    message, _, meant = error.format_message().partition(". Did you mean ")
+    hint = f"did you mean {meant}" if meant else f"run `{command} --help` for usage"
+    if isinstance(error, NoSuchOption):
+        message = error.message
+        if error.option_name in ("--debug", "--version"):
+            hint = f"put it before the command: charrnn {error.option_name} {typed}"
+        elif error.possibilities:
+            hint = f"did you mean {' or '.join(sorted(error.possibilities))}?"
     if message:
         console.print_error(message[0].lower() + message[1:].rstrip("."), hint)

@@ -1,4 +1,4 @@
-"""The first signal asks to stop, and is answered at once; the second leaves at once."""
+"""Signals: the first asks the work to stop, and is acknowledged at once; the second exits."""
 
 import contextlib
 import math
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from charrnn_cli.errors import InterruptionError
 from charrnn_cli.storage.atomic import discard_temporaries
 
-ONE_REQUEST = (
-    0.3  # seconds; timeout(1), and whoever signals a process and its group, say one thing twice
-)
+# Seconds in which signals count as one request: timeout(1) signals a process and then its group,
+# so that one request arrives twice.
+ONE_REQUEST = 0.3
 
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -21,23 +21,26 @@ _SIGNALS = [
 
 
 class StopRequest:
-    """Called, says whether a signal came. A thread listens, so that a long computation does not delay the answer."""
+    """Whether a signal asked the work to stop; calling the object returns it.
 
-    def __init__(self, answer: Callable[[], None]) -> None:
-        self._answer = answer
+    A thread listens, so that a long computation does not delay the acknowledgement.
+    """
+
+    def __init__(self, acknowledge: Callable[[], None]) -> None:
+        self._acknowledge = acknowledge
         self.signum: int | None = None
 
     def __call__(self) -> bool:
         return self.signum is not None
 
     def check(self) -> None:
-        """Raises InterruptionError once a signal came: for work that has nothing to save."""
+        """Raises InterruptionError after a signal; for work that has nothing to save."""
         if self.signum is not None:
             raise InterruptionError("interrupted", signum=self.signum)
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Take the signals over in this block. One that is ignored, as under nohup, stays ignored."""
+        """Handle the signals within the block; an ignored one, as under nohup, stays ignored."""
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         taken = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
@@ -50,7 +53,7 @@ class StopRequest:
         finally:
             signal.set_wakeup_fd(before)
             for number, handler in previous.items():
-                # Once stopped, a late second signal must not spoil the exit code of what is saved by now.
+                # After a stop everything is saved: a late signal must not change the exit code.
                 signal.signal(number, signal.SIG_IGN if self.signum is not None else handler)
             os.close(writer)
             thread.join()
@@ -64,7 +67,7 @@ class StopRequest:
                     continue
                 if self.signum is None:
                     self.signum, asked = number, time.monotonic()
-                    self._answer()
+                    self._acknowledge()
                 elif time.monotonic() - asked > ONE_REQUEST:
                     discard_temporaries()
                     os._exit(128 + number)

@@ -3,21 +3,19 @@
 import contextlib
 import dataclasses
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn_cli.cli import STARTED
 from charrnn_cli.cli.options.command_line import source_words, train_command
+from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.corpus_output import describe_corpus, describe_texts
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.cli.terminal.run_facts import end_facts, job_facts, plan_facts
-from charrnn_cli.cli.terminal.training_display import show
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
 from charrnn_cli.events import TrainEvent, TrainingFinished, TrainingStarted
@@ -41,10 +39,6 @@ class TrainingRun:
     def __init__(
         self, *, quiet: bool = False, as_json: bool = False, tensorboard: Path | None = None
     ) -> None:
-        # Set before torch is imported. Its threads wait for each other by spinning, by default for
-        # 300,000 turns: two trainings on two cores then took 600 times as long per step as one.
-        # With 10,000 turns they took 40 times as long; a machine without other load loses 1 %.
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
         self.quiet, self.as_json = quiet or as_json, as_json
         self.only_reference = quiet and not as_json
         self.tensorboard = tensorboard
@@ -204,6 +198,8 @@ class TrainingRun:
 
         Training continues without standard output.
         """
+        from charrnn_cli.cli.terminal.training_display import show  # rich's live display
+
         started: TrainingStarted | None = None
         finished: TrainingFinished | None = None
         lost: CharrnnError | None = None

@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
 
 from charrnn_cli.errors import StorageError
 
@@ -48,6 +47,8 @@ def path_from_uri(uri: str) -> Path:
     """Invert `path_to_uri`. Raises ValueError."""
     if not uri.startswith("file://"):
         raise ValueError(f"{uri!r} is not a file URI")
+    from urllib.parse import unquote_to_bytes
+
     return Path(os.fsdecode(unquote_to_bytes(uri.removeprefix("file://"))))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
 from charrnn_cli.errors import CharrnnError, MismatchError, NotFoundError, TextError
+from charrnn_cli.settings import option_name
 from charrnn_cli.storage.lock import check_unlocked
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
@@ -101,7 +102,7 @@ def resumed_config(point: ResumePoint, settings: Mapping[str, Any]) -> TrainConf
         if name not in CHANGEABLE and known[name] != value:
             raise MismatchError(
                 f"run {point.run.name!r} has {name.replace('_', ' ')} {known[name]}, not {value}",
-                hint=f"leave out --{name.replace('_', '-')}, or train a new run with it",
+                hint=f"leave out {option_name(name)}, or train a new run with it",
             )
     changes = {name: value for name, value in settings.items() if name in CHANGEABLE}
     if any(name in changes for name in LIMITS):

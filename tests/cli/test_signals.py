@@ -1,5 +1,7 @@
-"""A signal in any loop: answered at once, with its own exit code, and nothing half-made."""
+"""Signals stop every long command soon, with their own exit code and no partial file."""
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -19,7 +21,10 @@ FAST = ("--layers", "1", "--size", "16", "--batch-size", "4", "--seq-len", "16")
 def interrupted(
     arguments: list[str], ready: bytes, number: signal.Signals, cwd: Path
 ) -> tuple[int, bytes, bytes, float]:
-    """Start, wait for `ready` on stdout or stderr, signal; exit code, stdout, stderr, and seconds until the end."""
+    """Start a command, wait for `ready` on stdout (or stderr after `2:`), and send a signal.
+
+    Returns the exit code, stdout, stderr, and the seconds from the signal to the end.
+    """
     stream = 2 if ready.startswith(b"2:") else 1
     process = subprocess.Popen(
         [*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd
@@ -47,7 +52,7 @@ def large(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_encode(large: Path, tmp_path: Path, number: signal.Signals) -> None:
-    """No output is left, and none is half written."""
+    """An interrupted encode leaves no output, neither whole nor partial."""
     process = subprocess.Popen(
         [*PROGRAM, "encode", str(large)], stderr=subprocess.PIPE, cwd=tmp_path
     )
@@ -62,7 +67,7 @@ def test_encode(large: Path, tmp_path: Path, number: signal.Signals) -> None:
 
 
 def test_encoding_before_training(large: Path, tmp_path: Path, home: Path) -> None:
-    """The cache is left without a half entry, the registry without an empty run."""
+    """An interruption while the text is read leaves no partial cache entry and no empty run."""
     arguments = ["train", str(large), *FAST]
     code, _, _, seconds = interrupted(arguments, b"2:reading", signal.SIGTERM, tmp_path)
     assert code == 143
@@ -73,7 +78,7 @@ def test_encoding_before_training(large: Path, tmp_path: Path, home: Path) -> No
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_sample(tiny_run: Run, tmp_path: Path, number: signal.Signals) -> None:
-    """The text so far is there, ended by a newline."""
+    """An interrupted sample ends its text with a newline."""
     arguments = ["sample", "-q", "-n", "100000000", "--prime", "abc"]
     code, out, errors, seconds = interrupted(arguments, b"1:abc", number, tmp_path)
     assert code == 128 + number
@@ -84,7 +89,7 @@ def test_sample(tiny_run: Run, tmp_path: Path, number: signal.Signals) -> None:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_evaluation(story: Path, tmp_path: Path, number: signal.Signals) -> None:
-    """A run that does little else than evaluate is saved as well."""
+    """A run that evaluates after every step is saved when a signal arrives."""
     arguments = [
         "train",
         str(story),
@@ -105,24 +110,44 @@ def test_evaluation(story: Path, tmp_path: Path, number: signal.Signals) -> None
 
 
 def test_an_ignored_signal_stays_ignored(story: Path, tmp_path: Path) -> None:
-    """Under nohup a closed terminal stops nothing."""
-    command = " ".join(
-        [
-            *PROGRAM,
-            "train",
-            str(story),
-            *FAST,
-            "--max-steps",
-            "400",
-            "--eval-every",
-            "50",
-            "--run",
-            "one",
-        ]
+    """A run that ignores SIGHUP, as under nohup, trains on after it and obeys the next signal."""
+    options = [*FAST, "--eval-every", "1", "--max-steps", "100000", "--run", "one"]
+    process = subprocess.Popen(
+        ["bash", "-c", 'trap "" HUP; exec "$@"', "bash", *PROGRAM, "train", str(story), *options],
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        cwd=tmp_path,
     )
-    script = f"trap '' HUP; {command} & pid=$!; sleep 2.2; kill -HUP $pid; wait $pid"
-    result = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert result.returncode == 0
-    assert "done" in result.stderr
+    assert process.stderr is not None
+    lines = Lines(process.stderr.fileno())
+    lines.wait_for(b"step ", 1)
+    process.send_signal(signal.SIGHUP)
+    lines.drain()  # what was written before the signal arrived
+    lines.wait_for(b"step ", 5)  # a run that stops ends after one step
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert b"saved one@" in errors
+
+
+class Lines:
+    """The lines that arrive in a pipe."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def drain(self) -> None:
+        """Discard what is in the pipe now."""
+        os.set_blocking(self._descriptor, False)
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._descriptor, 65536):
+                pass
+        os.set_blocking(self._descriptor, True)
+
+    def wait_for(self, words: bytes, times: int) -> None:
+        """Read until `words` arrived `times` times; fail at the end of the pipe."""
+        seen = b""
+        while seen.count(words) < times:
+            piece = os.read(self._descriptor, 4096)
+            assert piece, seen
+            seen += piece

@@ -312,7 +312,7 @@ def test_a_file_of_settings_trains_the_same_model(
     )
     for content, said in (
         ("sizes = 3", "unknown key 'sizes'"),
-        ("size = [3]", "one value"),
+        ("size = [3]", "must be a single value"),
         ("size = ", "not TOML"),
         ("layers = 0\nsize = -1", "layers must be from 1 to 64; got 0; size must be"),
     ):

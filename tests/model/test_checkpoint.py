@@ -175,7 +175,7 @@ def test_a_vocabulary_that_is_damaged_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError) as caught:
         load_checkpoint(path)
     assert caught.value.message == (
-        f"{path}: the vocabulary is damaged: a vocabulary holds each character once"
+        f"{path}: the vocabulary is damaged: a character occurs twice in the vocabulary"
     )
 
 

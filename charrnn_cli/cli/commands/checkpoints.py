@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn_cli.cli.commands import checkpoints_delete, checkpoints_show, checkpoints_transfer
 from charrnn_cli.cli.options.completion import ReferenceArgument, complete_run
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import (
@@ -92,18 +91,6 @@ def path(reference: ReferenceArgument = None) -> None:
     Example: charrnn checkpoints path best
     """
     console.write_line(str(Registry().resolve(reference).absolute()))
-
-
-app = typer.Typer(help="List, show, copy, verify and delete checkpoints.", no_args_is_help=True)
-app.command("ls", hidden=True)(list_checkpoints)
-app.command("list")(list_checkpoints)
-app.command("show")(checkpoints_show.show)
-app.command("path")(path)
-app.command("rm")(checkpoints_delete.remove)
-app.command("prune")(checkpoints_delete.prune)
-app.command("export")(checkpoints_transfer.export)
-app.command("import")(checkpoints_transfer.import_file)
-app.command("verify")(checkpoints_transfer.verify)
 
 
 def _run_rows(registry: Registry, prefix: str) -> list[Row]:

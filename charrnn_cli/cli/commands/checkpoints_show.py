@@ -100,7 +100,7 @@ def _fields(file: Path) -> Fields:
         name: value for name, value in header.metadata.items() if not name.endswith("_sha256")
     }
     val_loss = fields["val_loss"]
-    train = TrainConfig.from_record(fields["train"])
+    train = TrainConfig.from_json(fields["train"])
     return fields | {
         "checkpoint": file.name,
         "reference": reference_of(file, fields["step"]),
@@ -163,7 +163,7 @@ def _time_lines(evaluations: list[Fields]) -> list[Line]:
 
 
 def _recipe_lines(fields: Fields) -> list[Line]:
-    settings = TrainConfig.from_record(fields["train"]).to_json()
+    settings = TrainConfig.from_json(fields["train"]).to_json()
     recipe = [
         f"{name.replace('_', ' ')} {value}"
         for name, value in settings.items()

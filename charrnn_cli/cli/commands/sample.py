@@ -1,7 +1,6 @@
 """`charrnn sample`: draw text from a trained model."""
 
 import dataclasses
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from charrnn_cli.cli.commands.copy_check import CopyCheck
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import ReferenceArgument
 from charrnn_cli.cli.options.prime import known_prime, read_prime
+from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.sample_output import (
@@ -50,9 +50,6 @@ _CONFLICTS = (
         for name in ("json", "output", "check-copy", "stats", "count")
     ),
 )
-# One row is a matrix-vector product: a second BLAS thread waits more than it helps, and stalls when
-# cores are busy.
-THREADED_ROWS = 16
 
 
 def sample(
@@ -142,9 +139,7 @@ def sample(
         check_absent(output)
     copy_check = None if check_copy is None else CopyCheck(check_copy, options)
 
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1" if count < THREADED_ROWS else str(os.cpu_count() or 1)
-    )
+    set_blas_threads(rows=count)
     started = time.monotonic()
     job = _load(path, config, given, choice, context.params)
     if not quiet:

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import complete_reference
+from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
@@ -64,7 +64,7 @@ def score(
     options = TextOptions(encoding=encoding)
     *references, text = names
     paths = [Registry().resolve(reference) for reference in references]
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(os.cpu_count() or 1))
+    set_blas_threads()
     from charrnn_cli.text.cache import cached_corpus
 
     stop = StopRequest(lambda: console.say("", "stopping"))

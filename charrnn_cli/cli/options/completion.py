@@ -1,31 +1,35 @@
-"""Options and arguments that name runs and checkpoints, completed by the shell."""
+"""Arguments that name runs and checkpoints, and their completion in the shell."""
 
 from typing import Annotated
 
 import typer
 
+from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.config import PRESETS
 from charrnn_cli.errors import CharrnnError
 from charrnn_cli.storage.registry import Registry
 
 
 def complete_reference(incomplete: str) -> list[str]:
-    """Runs, and after an @ their checkpoints."""
+    """Return the runs that match, or after an @ the checkpoints of one."""
     try:
         return Registry().references(incomplete)
-    except CharrnnError:  # a shell that completes has no place for errors
+    except CharrnnError:  # a shell cannot show an error while it completes
         return []
 
 
 def complete_run(incomplete: str) -> list[str]:
+    """Return the runs that match."""
     return complete_reference(incomplete.partition("@")[0])
 
 
 def complete_resumable(incomplete: str) -> list[str]:
+    """Return what `--resume` accepts."""
     return [name for name in ["latest", *complete_run(incomplete)] if name.startswith(incomplete)]
 
 
 def complete_preset(incomplete: str) -> list[str]:
+    """Return the presets that match."""
     return [name for name in PRESETS if name.startswith(incomplete)]
 
 
@@ -33,7 +37,9 @@ ReferenceArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[REF]",
-        help="RUN, RUN@best, RUN@latest, RUN@STEP, best, latest or a file. Default: the newest run's best.",
+        help=with_default(
+            "RUN, RUN@best, RUN@latest, RUN@STEP, best, latest or a file.", "the newest run's best"
+        ),
         show_default=False,
         autocompletion=complete_reference,
     ),

@@ -1,4 +1,4 @@
-"""Settings of `charrnn train` in a TOML file: read with `--config`, written with `--print-config`."""
+"""The TOML file of settings that `train --config` reads and `train --print-config` writes."""
 
 import difflib
 import json
@@ -10,52 +10,51 @@ import typer
 
 from charrnn_cli.errors import ConfigError
 
-_ABOUT_FILES = {"config_file", "print_config"}
+_NOT_SETTINGS = {"config_file", "print_config", "help"}
+_WRITE_HINT = "write one with `charrnn train TEXT --print-config`"
 
 
 def load_config(context: typer.Context, path: Path | None) -> Path | None:
-    """Let a file's settings be the defaults of the command's options, below the command line and the environment.
+    """Make a file's settings the defaults of the command's options.
 
-    Raises ConfigError for a file that cannot be read, and for a key that is no option.
+    The command line and the environment override them. Raises ConfigError if the file cannot be
+    read, and for a key that is not an option.
     """
     if path is None:
         return None
-    import tomllib  # no other command needs it
-
-    try:
-        with path.open("rb") as file:
-            raw = tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read {path}: {error.strerror}", hint="--print-config writes such a file"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path} is not TOML: {error}", hint="--print-config writes such a file"
-        ) from error
-    known = {parameter.name: parameter.name or "" for parameter in context.command.params}
+    names = {str(parameter.name) for parameter in context.command.params} - _NOT_SETTINGS
     settings = {}
-    for key, value in raw.items():
+    for key, value in _read(path).items():
         name = key.replace("-", "_")
-        if name not in known or name in _ABOUT_FILES:
-            nearest = difflib.get_close_matches(name, [str(other) for other in known], n=1)
-            hint = (
-                f"did you mean {nearest[0]}?"
-                if nearest
-                else "`charrnn train --help` lists the options"
-            )
+        if name not in names:
+            nearest = difflib.get_close_matches(name, names, n=1)
+            hint = "run `charrnn train --help` for the options"
+            hint = f"did you mean {nearest[0]}?" if nearest else hint
             raise ConfigError(f"{path}: unknown key {key!r}", hint=hint)
         if isinstance(value, dict) or (isinstance(value, list) and name != "texts"):
             raise ConfigError(
-                f"{path}: {key} must be one value", hint="tables and lists are for nothing here"
+                f"{path}: {key} must be a single value",
+                hint="tables and lists are not supported here",
             )
         settings[name] = value
     context.default_map = {**(context.default_map or {}), **settings}
     return path
 
 
+def _read(path: Path) -> dict[str, Any]:
+    import tomllib  # no other command needs it
+
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}", hint=_WRITE_HINT) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}", hint=_WRITE_HINT) from error
+
+
 def to_toml(settings: Mapping[str, Any]) -> str:
-    """One line a setting; those that are None are left out."""
+    """Return one line per setting; a None is left out."""
     lines = [f"{name} = {_value(value)}" for name, value in settings.items() if value is not None]
     return "\n".join(lines) + "\n"
 
@@ -66,7 +65,6 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return json.dumps(
-            value, ensure_ascii=False
-        )  # a TOML basic string, but for DEL, which no option needs
+        # A JSON string is a TOML basic string unless it holds DEL, which no option needs.
+        return json.dumps(value, ensure_ascii=False)
     return repr(value)

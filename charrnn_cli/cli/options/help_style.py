@@ -1,24 +1,21 @@
-"""How `--help` looks: panels for a person, plain lines for a program."""
+"""How `--help` looks: panels on a terminal, plain lines elsewhere."""
 
 import os
 import shutil
 import sys
 from typing import Literal
 
-RICH_HELP = 60  # columns; its tables would be cut below that
+MIN_COLUMNS = 60  # rich cuts the text of its tables on narrower terminals
 
 
 def help_style() -> Literal["rich"] | None:
-    """Panels where a person reads, plain lines in a pipe and on a narrow terminal."""
-    looks = sys.stdout is not None and sys.stdout.isatty()
-    wide = shutil.get_terminal_size().columns >= RICH_HELP
-    return "rich" if wide and (looks or os.environ.get("FORCE_COLOR")) else None
+    """Choose panels on a wide terminal, and plain lines in a pipe or on a narrow one."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    wide = shutil.get_terminal_size().columns >= MIN_COLUMNS
+    return "rich" if wide and (is_terminal or os.environ.get("FORCE_COLOR")) else None
 
 
 def with_default(text: str, default: object) -> str:
-    """An option's help with the default that its preset or its text decides, as Typer shows one that it knows."""
-    return (
-        f"{text} [dim]\\[default: {default}][/dim]"
-        if help_style()
-        else f"{text}  [default: {default}]"
-    )
+    """Return an option's help with its default, in the look that Typer gives defaults."""
+    shown = f"[default: {default}]"
+    return f"{text} [dim]\\{shown}[/dim]" if help_style() else f"{text}  {shown}"

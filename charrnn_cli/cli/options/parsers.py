@@ -1,4 +1,4 @@
-"""Values of options as people type them."""
+"""Parsers for values of options."""
 
 import re
 
@@ -8,18 +8,16 @@ _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\
 
 
 def parse_duration(text: str | float) -> float:
-    """Seconds of `90`, `90s`, `20m`, `1h30m`. Raises ConfigError."""
-    match = _DURATION.fullmatch(
-        str(text).strip().lower()
-    )  # a number where it comes from a TOML file
+    """Return the seconds of `90`, `90s`, `20m` or `1h30m`. Raises ConfigError."""
+    match = _DURATION.fullmatch(str(text).strip().lower())  # a TOML file may hold a number
     if not match or not any(match.groups()):
-        raise ConfigError(f"{text!r} is no duration", hint="write for example 90s, 20m or 1h30m")
+        raise ConfigError(f"{text!r} is not a duration", hint="write for example 90s, 20m or 1h30m")
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return 3600 * hours + 60 * minutes + seconds
 
 
 def parse_dropout(text: str | float) -> float | str:
-    """A share, or `auto`. Raises ConfigError."""
+    """Return a probability or `auto`. Raises ConfigError."""
     if text == "auto":
         return "auto"
     try:

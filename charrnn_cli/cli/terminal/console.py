@@ -6,13 +6,11 @@ Text from files and users goes through `safe` before it is printed, and is never
 import contextlib
 import errno
 import functools
-import io
 import json
 import os
 import shlex
 import sys
 import unicodedata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from charrnn_cli.errors import CharrnnError, StorageError
@@ -102,24 +100,6 @@ def _standard_output_failed(error: OSError) -> NoReturn:
 
 
 # ---- standard error: messages
-
-
-def open_closed_streams() -> None:
-    """Open the null device for closed standard streams.
-
-    Otherwise the next opened file would get their descriptor, and with it their output.
-    """
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115
-    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal with a small character set shows escapes instead of failing.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
 
 def is_fancy(stream: TextIO) -> bool:

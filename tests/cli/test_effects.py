@@ -1,0 +1,168 @@
+"""Every option of the commands besides `train` changes what the command does."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from charrnn_cli.config import TextOptions
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.text.encoding import encode_text
+from charrnn_cli.version import __version__
+from tests.cli.test_help import TREE
+from tests.helpers import Inside, make_checkpoint, save
+
+SAMPLE = "sample tiny --seed 1 -n 20"
+FIRST = "file home/runs/tiny/step-0000000100.safetensors"
+
+# A command, an option, and a string that the outcome has with the option alone; after a `!`, a
+# string that the outcome has without the option alone. The outcome is the exit code, both streams,
+# and the files of the registry and those that the command wrote.
+EFFECTS = [
+    ("", "--version", f"charrnn {__version__}"),
+    ("", "--show-completion bash", "_CHARRNN_COMPLETE=complete_bash"),
+    ("", "--install-completion bash", "file .bash_completions/charrnn.sh"),
+    ("sample nowhere", "--debug", "Traceback"),
+    ("encode text.txt", "--output new.safetensors", "file new.safetensors"),
+    ("encode latin.txt --json", "--encoding latin-1", '"vocabulary": " inoñ"'),
+    ("encode latin.txt --json", "--errors replace", '"vocabulary": " ino\ufffd"'),
+    ("encode crlf.txt --json", "--newlines keep", r'"vocabulary": "\n\rabc"'),
+    ("encode ligature.txt --json", "--normalize nfkc", '"vocabulary": " abfin"'),
+    ("encode text.txt --json", "--min-count 25", r'"vocabulary": "\n abcde' + '\ufffd"'),
+    ("encode folder --json", "--include *.md", '"vocabulary": "abc"'),
+    ("encode folder --json", "--separator |", '"vocabulary": "abcd|"'),
+    ("encode text.txt --json", "--vocab tiny", r'"vocabulary": "\n abcdefgh"'),
+    ("encode ligature.txt --json --vocab tiny", "--unknown skip", '"characters": 60'),
+    ("encode text.txt --json", "--baselines", '"uniform": 3.16'),
+    ("encode text.txt", "--json", '"vocabulary_size": 9'),
+    ("encode", "--decode encoded.safetensors", "head bad cab\nface\nhead bad cab\nface\n"),
+    (SAMPLE, "--prime gagfed", "gagfed"),
+    (SAMPLE, "--prime-file prime.txt", "gagfed"),
+    (f"{SAMPLE} --json", "--length 5", '"length": 5,'),
+    (f"{SAMPLE} --json", "--temperature 0", '"temperature": 0.0,'),
+    (f"{SAMPLE} --json", "--top-k 1", '"top_k": 1,'),
+    (f"{SAMPLE} --json", "--top-p 0.1", '"top_p": 0.1,'),
+    (f"{SAMPLE} --json", "--min-p 0.9", '"min_p": 0.9,'),
+    (f"{SAMPLE} --json", "--seed 2", '"seed": 2,'),
+    (f"{SAMPLE} --json", "--count 2", '"sample": 1,'),
+    (f"{SAMPLE} --json -n 500", "--stop e", '"stopped": true'),
+    (f"{SAMPLE} --prime gagfed", "--no-echo", "!gagfed"),
+    (f"{SAMPLE} --prime b~d --json", "--unknown skip", '"prime": "bd"'),
+    (f"{SAMPLE} --prime-file accent.txt --unknown skip --json", "--encoding latin-1", '"bd"'),
+    (SAMPLE, "--color", "exit 2"),  # refused in a pipe; the colors have a test on a terminal
+    (f"{SAMPLE} --prime gagfed", "--interactive", "!gagfed"),  # shows answers alone
+    (SAMPLE, "--check-copy gaffe.txt", "gaffe"),
+    (SAMPLE, "--output new.txt", "file new.txt"),
+    (SAMPLE, "--json", '"log_probabilities"'),
+    (SAMPLE, "--stats", "stats"),
+    (SAMPLE, "--quiet", "!tiny@200"),
+    ("score tiny text.txt", "--per-line", "\tface\n"),
+    ("score tiny text.txt", "--json", '"perplexity": '),
+    ("score tiny latin.txt", "--encoding latin-1", "!utf-8"),
+    ("doctor", "--json", '"packages": {'),
+    ("checkpoints list", "--run tiny", "tiny@100"),
+    ("checkpoints list -q --sort name", "--sort size", "tiny\nother\n"),
+    ("checkpoints list -q --sort name", "--limit 1", "!other\ntiny\n"),
+    ("checkpoints list", "--json", '"parameters": 224'),
+    ("checkpoints list", "--quiet", "!lstm 1x4"),
+    ("checkpoints show tiny", "--json", '"reference": "tiny@200"'),
+    ("checkpoints show tiny", "--plot losses.svg", "file losses.svg"),
+    ("checkpoints rm tiny@100", "--yes", f"!{FIRST}"),
+    ("checkpoints rm tiny@100 -y", "--dry-run", FIRST),
+    ("checkpoints prune tiny --keep 1", "--yes", f"!{FIRST}"),
+    ("checkpoints prune tiny --keep 1 -y", "--dry-run", FIRST),
+    ("checkpoints prune tiny --keep 9 -y", "--keep 1", f"!{FIRST}"),
+    ("checkpoints export tiny", "--output gift.safetensors", "file gift.safetensors"),
+    ("checkpoints export tiny -o gift.safetensors", "--format onnx", "onnx"),
+    ("checkpoints import step.safetensors", "--run gift", "gift@200"),
+]
+
+
+def prepare(directory: Path) -> None:
+    """Make two runs and a few texts."""
+    directory.mkdir()
+    registry = Registry(directory / "home" / "runs")
+    for step, val_loss in ((100, 2.0), (200, 1.0), (300, 1.5)):
+        save(make_checkpoint(step=step, val_loss=val_loss, seed=step), registry)
+    save(make_checkpoint(run="other", step=50), registry)
+    rows = [
+        {"event": "Evaluated", "step": step, "train_loss": 2.0, "val_loss": 3 / step}
+        for step in (1, 2, 3)
+    ]
+    metrics = registry.run("tiny").metrics_path
+    metrics.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    texts = {
+        "text.txt": b"head bad cab\nface\n" * 20,
+        "gaffe.txt": b"head bad cab\nface\n" * 20,
+        "latin.txt": b"ni\xf1o " * 20,
+        "crlf.txt": b"cab\r\n" * 20,
+        "ligature.txt": "ﬁn ab".encode() * 20,
+        "prime.txt": b"gagfed",
+        "accent.txt": b"b\xe9d",
+        "folder/a.md": b"abc" * 9,
+        "folder/b.txt": b"bad" * 9,
+    }
+    (directory / "folder").mkdir()
+    for name, content in texts.items():
+        (directory / name).write_bytes(content)
+    encode_text([directory / "text.txt"], directory / "encoded.safetensors", TextOptions())
+    checkpoint = registry.run("tiny").step_path(200).read_bytes()
+    (directory / "step.safetensors").write_bytes(checkpoint)
+
+
+def outcome(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch, directory: Path, words: list[str]
+) -> str:
+    """Run a command in a prepared directory of its own; return what came out."""
+    prepare(directory)
+    given = set(directory.iterdir())
+    monkeypatch.chdir(directory)
+    monkeypatch.setenv("CHARRNN_HOME", str(directory / "home"))
+    monkeypatch.setenv("HOME", str(directory))
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"gag\n")))
+    code, out, err = inside(*words)
+    files = [path for path in sorted(directory.rglob("*")) if path not in given]
+    listed = [f"file {path.relative_to(directory)}" for path in files]
+    return "\n".join([f"exit {code}", out, err, *listed])
+
+
+@pytest.mark.parametrize(("command", "option", "effect"), EFFECTS)
+def test_an_option_has_an_effect(
+    inside: Inside,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    command: str,
+    option: str,
+    effect: str,
+) -> None:
+    """The outcome has the effect with the option, and does not have it without."""
+    words, extra = command.split(), option.split(" ")
+    before = option in ("--debug", "--version") or not words
+    typed = [*extra, *words] if before else [*words, *extra]
+    plain = outcome(inside, monkeypatch, tmp_path / "without", words)
+    changed = outcome(inside, monkeypatch, tmp_path / "with", typed)
+    if effect.startswith("!"):
+        plain, changed, effect = changed, plain, effect[1:]
+    assert effect in changed
+    assert effect not in plain
+
+
+def test_every_option_is_in_the_table() -> None:
+    """The table has every option of every command but `train`, which has a module of its own."""
+    options = {
+        (" ".join(words), name)
+        for words, command in TREE
+        for parameter in command.params
+        if parameter.param_type_name == "option" and parameter.name != "help"
+        for name in [max((*parameter.opts, *parameter.secondary_opts), key=len)]
+        if words not in (("train",), ("checkpoints", "ls"))
+    }
+    names = sorted((" ".join(words) for words, _ in TREE), key=len, reverse=True)
+    tested = set()
+    for command, option, _ in EFFECTS:
+        words = next(name for name in names if command.startswith(name))
+        tested.add(("" if option == "--debug" else words, option.split(" ")[0]))
+    assert tested == options

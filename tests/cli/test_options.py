@@ -1,0 +1,224 @@
+"""Every option has its effect: a setting arrives in its field, other options change the outcome."""
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn_cli.cli.training_run import TrainingRun
+from charrnn_cli.config import PRESETS, ModelConfig, TextOptions, TrainConfig, from_preset
+from charrnn_cli.settings import option_name
+from charrnn_cli.storage.source import Source
+from tests.cli.test_help import TREE
+from tests.helpers import Inside
+
+Received = Callable[..., dict[str, Any]]
+
+NO_OPTION = {"vocabulary_size", "beta1", "beta2", "initialization"}
+
+# What `charrnn train text.txt` hands to a new run where nothing else is typed.
+DEFAULTS: dict[str, Any] = {
+    **ModelConfig(vocabulary_size=1).to_json(),
+    **TrainConfig().to_json(),
+    **TextOptions().to_json(),
+    "texts": [Path("text.txt")],
+    "init_from": None,
+    "unknown": "error",
+    "run": None,
+    "fixed_batch": False,
+    "fixed_embed": False,
+    "dry_run": False,
+    "quiet": False,
+    "as_json": False,
+    "tensorboard": None,
+}
+
+# What is typed after `charrnn train text.txt`, and the fields that differ from the defaults by it.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "--preset notebook": {**PRESETS["notebook"], "fixed_embed": True},
+    "--cell gru": {"cell": "gru"},
+    "--layers 3": {"layers": 3},
+    "--size 7": {"size": 7},
+    "--embed 0": {"embed": 0, "fixed_embed": True},
+    "--dropout 0.25": {"dropout": 0.25},
+    "--preset notebook --dropout auto": {
+        **PRESETS["notebook"],
+        "fixed_embed": True,
+        "dropout": None,
+    },
+    "--keep-prob 0.75": {"dropout": 0.25},
+    "--batch-size 3": {"batch_size": 3, "fixed_batch": True},
+    "--seq-len 5": {"seq_len": 5},
+    "--epochs 2": {"epochs": 2},
+    "--max-steps 9": {"max_steps": 9, "epochs": None},
+    "--max-time 9m": {"max_time": 540.0, "epochs": None},
+    "--lr 0.01": {"lr": 0.01},
+    "--schedule cosine": {"schedule": "cosine"},
+    "--warmup 0.5": {"warmup": 0.5},
+    "--clip 2": {"clip": 2.0},
+    "--weight-decay 0.5": {"weight_decay": 0.5},
+    "--reset 0.5": {"reset": 0.5},
+    "--ema 0.9": {"ema": 0.9},
+    "--val-fraction 0.2": {"val_fraction": 0.2},
+    "--val-split spread": {"val_split": "spread"},
+    "--eval-every 3": {"eval_every": 3},
+    "--patience 2": {"patience": 2},
+    "--run named": {"run": "named"},
+    "--save-every 4": {"save_every": 4},
+    "--keep 5": {"keep": 5},
+    "--init-from other": {"init_from": "other"},
+    "--init-from other --unknown extend": {"init_from": "other", "unknown": "extend"},
+    "--encoding latin-1": {"encoding": "latin-1"},
+    "--errors replace": {"errors": "replace"},
+    "--newlines keep": {"newlines": "keep"},
+    "--normalize nfc": {"normalize": "nfc"},
+    "--include *.md": {"include": "*.md"},
+    r"--separator \n|\t": {"separator": "\n|\t"},
+    "--min-count 2": {"min_count": 2},
+    "--shuffle-documents": {"shuffle_documents": True},
+    "--device cpu": {"device": "cpu"},
+    "--precision fp32": {"precision": "fp32"},
+    "--threads 1": {"threads": 1},
+    "--seed 5": {"seed": 5},
+    "--config settings.toml": {"layers": 4, "seed": 6},
+    "--config settings.toml --layers 3": {"layers": 3, "seed": 6},
+    "--dry-run": {"dry_run": True},
+    "--sample-every 6": {"sample_every": 6},
+    "--sample-prime x": {"sample_prime": "x"},
+    "--log-every 7": {"log_every": 7},
+    "--tensorboard logs": {"tensorboard": Path("logs")},
+    "--quiet": {"quiet": True},
+    "--json": {"as_json": True},
+}
+RESUMING = {"--resume", "--allow-new-data"}
+WRITING = {"--print-config"}
+
+
+@pytest.fixture
+def received(inside: Inside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Received:
+    """Run `charrnn train` up to the point where a run would start; return what the run receives."""
+    found: dict[str, Any] = {}
+
+    def new(
+        training: TrainingRun,
+        source: Source,
+        settings: dict[str, Any],
+        *,
+        preset: str,
+        name: str | None,
+        dry_run: bool,
+    ) -> None:
+        model, config = from_preset(preset, settings)
+        found.update(model.to_json(), **config.to_json(), **source.options.to_json())
+        found.update(texts=[*source.paths], init_from=source.init_from, unknown=source.unknown)
+        found.update(run=name, dry_run=dry_run, fixed_batch="batch_size" in settings)
+        found.update(fixed_embed="embed" in {**PRESETS[preset], **settings})
+        found.update(quiet=training.only_reference, as_json=training.as_json)
+        found.update(tensorboard=training.tensorboard)
+
+    def resume(
+        training: TrainingRun, reference: str, settings: dict[str, Any], **others: Any
+    ) -> None:
+        found.update(reference=reference, given=settings, **others)
+
+    monkeypatch.setattr(TrainingRun, "new", new)
+    monkeypatch.setattr(TrainingRun, "resume", resume)
+    monkeypatch.setattr("charrnn_cli.cli.training_run.check_tensorboard", lambda: None)
+    (tmp_path / "settings.toml").write_text("layers = 4\nseed = 6\n")
+
+    def run(*arguments: str) -> dict[str, Any]:
+        found.clear()
+        assert inside("train", *arguments) == (0, "", "")
+        return dict(found)
+
+    return run
+
+
+def options_of(*words: str) -> set[str]:
+    """The first name of each option of a command."""
+    (command,) = (command for name, command in TREE if name == words)
+    return {
+        max(parameter.opts, key=len)
+        for parameter in command.params
+        if parameter.param_type_name == "option" and parameter.name != "help"
+    }
+
+
+def test_the_defaults_reach_a_run(received: Received) -> None:
+    """Without options a run receives the defaults of the configurations."""
+    assert received("text.txt") == DEFAULTS
+
+
+@pytest.mark.parametrize("typed", SETTINGS)
+def test_an_option_reaches_its_field(received: Received, typed: str) -> None:
+    """An option changes its own fields of what a run receives, and no other field."""
+    assert received("text.txt", *typed.split(" ")) == {**DEFAULTS, **SETTINGS[typed]}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "field", "expected"),
+    [("CHARRNN_SEED", "7", "seed", 7), ("CHARRNN_DEVICE", "cpu", "device", "cpu")],
+)
+def test_the_environment_reaches_its_field(
+    received: Received,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    field: str,
+    expected: object,
+) -> None:
+    """A variable sets its field for new runs; a resumed run ignores it."""
+    monkeypatch.setenv(variable, value)
+    assert received("text.txt") == {**DEFAULTS, field: expected}
+    assert received("--resume", "old")["given"] == {}
+
+
+def test_options_reach_a_resumed_run(received: Received) -> None:
+    """Resuming hands over the reference, typed settings, and text options where one is typed."""
+    plain: dict[str, Any] = {
+        "reference": "old",
+        "texts": [],
+        "options": None,
+        "given": {},
+        "allow_new_data": False,
+    }
+    assert received("--resume", "old") == plain
+    assert received("--resume", "old", "--max-steps", "9") == {**plain, "given": {"max_steps": 9}}
+    typed = received("new.txt", "--resume", "old", "--allow-new-data", "--newlines", "keep")
+    assert typed == {
+        **plain,
+        "texts": [Path("new.txt")],
+        "options": TextOptions(newlines="keep"),
+        "allow_new_data": True,
+    }
+
+
+@pytest.mark.parametrize("typed", [typed for typed in SETTINGS if "--config" not in typed])
+def test_a_printed_configuration_trains_the_same_run(
+    received: Received, inside: Inside, tmp_path: Path, typed: str
+) -> None:
+    """The file of --print-config, read by --config, hands over what the options handed over."""
+    words = ["text.txt", *typed.split(" "), *([] if "--seed" in typed else ["--seed", "1"])]
+    code, out, err = inside("train", *words, "--print-config")
+    assert (code, err) == (0, "")
+    (tmp_path / "printed.toml").write_text(out, "utf-8")
+    written = tomllib.loads(out)
+    # These belong to one command line, and are not part of the recipe.
+    passing = {"dry_run", "quiet", "as_json", "tensorboard"}
+    again, direct = received("--config", "printed.toml"), received(*words)
+    assert again.pop("fixed_batch")  # the file names every setting, the batch size included
+    direct.pop("fixed_batch")
+    assert {k: v for k, v in again.items() if k not in passing} == {
+        k: v for k, v in direct.items() if k not in passing
+    }
+    assert written["texts"] == ["text.txt"]
+
+
+def test_every_setting_of_train_is_tested() -> None:
+    """Every setting has an option, and every option of train is in a table of this module."""
+    tested = {word for typed in SETTINGS for word in typed.split(" ") if word.startswith("--")}
+    settings = {*ModelConfig(vocabulary_size=1).to_json(), *TrainConfig().to_json()} - NO_OPTION
+    assert {option_name(name) for name in settings} <= tested
+    assert options_of("train") == tested | RESUMING | WRITING
