@@ -19,6 +19,13 @@ from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.snapshot import TrainingSnapshot
 
 STORY = "the cat sat on the mat, and the rat sat on the cat.\n" * 80
+TIMEOUT = 300.0  # seconds; only a process that hangs takes as long, however busy the machine is
+
+FAST = (
+    *("--layers", "1", "--size", "16", "--embed", "8"),
+    *("--batch-size", "4", "--seq-len", "16", "--seed", "1"),
+)
+"""Options of `charrnn train` with which a step takes about a millisecond."""
 
 TINY = TrainConfig(
     batch_size=4,
@@ -34,6 +41,13 @@ TINY = TrainConfig(
 
 Charrnn = Callable[..., subprocess.CompletedProcess[str]]
 Inside = Callable[..., tuple[int, str, str]]
+
+
+def error_of(stderr: str) -> str:
+    """Return all of standard error from the error on, without the progress before it."""
+    start = stderr.find("error: ")
+    assert start >= 0, stderr
+    return stderr[start:]
 
 
 def make_checkpoint(
