@@ -112,9 +112,11 @@ def verify(
 
     registry = Registry()
     paths: list[Path] = []
+    named: set[Path] = set()
     for reference in references or [run.name for run in registry.runs()]:
         if is_path(reference) or "@" in reference or reference in ("best", "latest"):
             paths.append(registry.resolve(reference))
+            named.add(paths[-1])
         else:
             paths += [
                 path for path in registry.run(reference).files() if path.suffix == ".safetensors"
@@ -124,8 +126,10 @@ def verify(
         try:
             load = load_resume if read_header(path).kind == RESUME_KIND else load_checkpoint
             load(path)
-        except UsageError:  # gone since it was listed
-            continue
+        except UsageError:
+            if path in named:
+                raise
+            continue  # gone since it was listed
         except CharrnnError as error:
             damaged += 1
             console.write_line(f"DAMAGED\t{console.safe(error.message)}")
