@@ -21,7 +21,7 @@ from charrnn_cli.storage.runs import Run, prunable
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 from tests.helpers import FAST, Charrnn, error_of, make_checkpoint, resume_state, save
 
-WRITES = 100
+WRITES = 300
 KEEP = 8
 
 Work = Callable[[random.Random], None]

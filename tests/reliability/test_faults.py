@@ -31,7 +31,7 @@ def limit_file_size() -> None:
 
 def test_a_full_disk_does_not_stop_training(story: Path, home: Path) -> None:
     """Training continues when saving fails, warns each time, and leaves only whole files."""
-    command = [*PROGRAM, "train", story, *FAST, "--run", "full"]
+    command = [*PROGRAM, "train", str(story), *FAST, "--run", "full"]
     command += ["--max-steps", "40", "--eval-every", "10", "--newlines", "keep"]
     result = subprocess.run(
         command,
@@ -69,7 +69,7 @@ def test_a_full_tmpfs(story: Path, tmp_path: Path) -> None:
     ).returncode:
         pytest.skip("mounting is not allowed here")
     try:
-        command = [*PROGRAM, "train", story, *FAST, "--run", "full"]
+        command = [*PROGRAM, "train", str(story), *FAST, "--run", "full"]
         result = subprocess.run(
             [*command, "--max-steps", "200", "--eval-every", "10"],
             capture_output=True,
@@ -309,11 +309,11 @@ def test_a_damaged_step_file_is_made_whole_again(charrnn: Charrnn, story: Path, 
 @pytest.mark.parametrize("display", ["closed", "gone", "full"])
 def test_the_display_may_go_away(story: Path, home: Path, display: str) -> None:
     """Training continues when standard error is closed, has no reader, or cannot be written."""
-    command = [*PROGRAM, "train", story, *FAST, "--max-steps", "60", "--eval-every", "20"]
+    command = [*PROGRAM, "train", str(story), *FAST, "--max-steps", "60", "--eval-every", "20"]
     command += ["--run", display]
     if display == "closed":
         code = subprocess.run(
-            ["bash", "-c", f"{shlex.join(map(str, command))} 2>&-"], timeout=TIMEOUT, check=False
+            ["bash", "-c", f"{shlex.join(command)} 2>&-"], timeout=TIMEOUT, check=False
         ).returncode
     elif display == "gone":
         reader, writer = os.pipe()
