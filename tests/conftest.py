@@ -1,8 +1,8 @@
-"""Tiny real objects, and the program as a subprocess."""
+"""Fixtures: a home directory for each test, tiny real objects, and the program as users run it."""
 
 import os
 
-# Tiny models: a second thread would only wait for the first, for long where the machine is busy.
+# A second thread does not speed up tiny models, and on a busy machine it makes them slow.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 import subprocess
@@ -16,17 +16,15 @@ from hypothesis import settings
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.text.corpus import Corpus
-from tests.helpers import STORY, Charrnn, Inside, make_checkpoint, save
+from tests.helpers import STORY, TIMEOUT, Charrnn, Inside, make_checkpoint, save
 
 settings.register_profile("shared", deadline=None)  # a machine may be busy with other work
 settings.load_profile("shared")
 
-TIMEOUT = 120
-
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home of its own for every test."""
+    """Give every test its own empty CHARRNN_HOME."""
     directory = tmp_path / "home"
     monkeypatch.setenv("CHARRNN_HOME", str(directory))
     for name in ("CHARRNN_SEED", "CHARRNN_DEVICE", "FORCE_COLOR", "NO_COLOR"):
@@ -36,6 +34,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def story(tmp_path: Path) -> Path:
+    """Write STORY to a text file."""
     path = tmp_path / "story.txt"
     path.write_text(STORY, "utf-8")
     return path
@@ -43,12 +42,13 @@ def story(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def corpus() -> Corpus:
+    """Encode STORY."""
     return Corpus.from_text(STORY, "story")
 
 
 @pytest.fixture
 def charrnn(tmp_path: Path) -> Charrnn:
-    """Run the program as a user does: exit code, stdout and stderr, each on its own."""
+    """Run the program as a user does; the result has exit code, stdout and stderr."""
 
     def run(
         *arguments: str | Path, env: Mapping[str, str] | None = None, stdin: str = ""
@@ -71,7 +71,7 @@ def charrnn(tmp_path: Path) -> Charrnn:
 def inside(
     monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path
 ) -> Inside:
-    """The program's entry point in this process, for what needs none of its own: exit code, stdout and stderr."""
+    """Run the program in this process, which is faster; return exit code, stdout and stderr."""
     from charrnn_cli.cli.main import main
 
     monkeypatch.chdir(tmp_path)
@@ -88,7 +88,7 @@ def inside(
 
 @pytest.fixture
 def tiny_run(home: Path) -> Run:
-    """A run of three checkpoints; step 200 is the best."""
+    """Make a run of three checkpoints, of which step 200 is the best."""
     for step, val_loss in ((100, 2.0), (200, 1.0), (300, 1.5)):
         save(make_checkpoint(step=step, val_loss=val_loss, seed=step))
     return Registry().run("tiny")

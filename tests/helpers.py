@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from charrnn_cli.training.job import TrainingJob
 
 STORY = "the cat sat on the mat, and the rat sat on the cat.\n" * 80
+TIMEOUT = 300.0  # seconds; only a process that hangs takes as long, however busy the machine is
+
+FAST = (
+    *("--layers", "1", "--size", "16", "--embed", "8"),
+    *("--batch-size", "4", "--seq-len", "16", "--seed", "1"),
+)
+"""Options of `charrnn train` with which a step takes about a millisecond."""
 
 TINY = TrainConfig(
     batch_size=4,
@@ -39,6 +46,13 @@ TINY = TrainConfig(
 
 Charrnn = Callable[..., subprocess.CompletedProcess[str]]
 Inside = Callable[..., tuple[int, str, str]]
+
+
+def error_of(stderr: str) -> str:
+    """Return all of standard error from the error on, without the progress before it."""
+    start = stderr.find("error: ")
+    assert start >= 0, stderr
+    return stderr[start:]
 
 
 def make_checkpoint(

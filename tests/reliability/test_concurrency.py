@@ -1,4 +1,4 @@
-"""Several processes on one registry."""
+"""Several processes that use one registry at the same time."""
 
 import contextlib
 import os
@@ -7,116 +7,183 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from charrnn_cli.errors import AlreadyPublishedError, NotFoundError, RunBusyError
-from charrnn_cli.model.checkpoint import load_checkpoint, save_checkpoint
+from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from charrnn_cli.storage import lock
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run, prunable
 from charrnn_cli.training.snapshot import RunCounters, TrainingSnapshot, load_resume, save_resume
-from tests.helpers import Charrnn, make_checkpoint, save
+from tests.helpers import FAST, Charrnn, error_of, make_checkpoint, resume_state, save
 
-SECONDS = 4.0
+WRITES = 300
 KEEP = 8
 
+Work = Callable[[random.Random], None]
 
-def forever(work: Callable[[random.Random], None], seed: int) -> int:
-    """A child process that repeats its work for so long; exit code 0 when nothing went wrong."""
+
+def forked(work: Callable[[], None]) -> int:
+    """Run `work` in a child process, whose exit code is 0 if nothing went wrong; return its pid."""
     child = os.fork()
     if child:
         return child
     try:
-        choose = random.Random(seed)
-        deadline = time.monotonic() + SECONDS
-        rounds = 0
-        while time.monotonic() < deadline:
-            work(choose)
-            rounds += 1
-        os._exit(0 if rounds > 5 else 3)
-    except BaseException as error:  # a child must not go on as a second pytest
+        work()
+    except BaseException as error:  # a child must not continue as a second pytest
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
         os._exit(1)
+    os._exit(0)
+
+
+def exit_codes(children: list[int]) -> list[int]:
+    """Wait for child processes to end."""
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def together(home: Path, writers: list[Work], others: list[Work]) -> tuple[list[int], list[int]]:
+    """Run the writers a fixed number of times, and the others for as long; return exit codes."""
+    done = home / "done"
+
+    def write(work: Work, seed: int) -> None:
+        choose = random.Random(seed)
+        for _ in range(WRITES):
+            work(choose)
+
+    def repeat(work: Work, seed: int) -> None:
+        choose = random.Random(seed)
+        while not done.exists():
+            work(choose)
+        work(choose)
+
+    watching = [
+        forked(partial(repeat, work, seed)) for seed, work in enumerate(others, start=len(writers))
+    ]
+    codes = exit_codes([forked(partial(write, work, seed)) for seed, work in enumerate(writers)])
+    done.touch()
+    return codes, exit_codes(watching)
+
+
+def read(choose: random.Random) -> None:
+    """Read a checkpoint and a resume file of a random run; what is found must be whole."""
+    run = Registry().run(choose.choice("ab"))
+    for entry in run.checkpoints():
+        assert entry.metadata is not None, entry.problem
+    with contextlib.suppress(NotFoundError):  # not there yet, or pruned since it was listed
+        load_checkpoint(Registry().resolve(f"{run.name}@{choose.choice(['best', 'latest'])}"))
+    with contextlib.suppress(NotFoundError):
+        load_resume(run.resume_path)
+
+
+def random_checkpoint(choose: random.Random) -> Checkpoint:
+    """Make a checkpoint for a random step of a random run; many are made more than once."""
+    return make_checkpoint(
+        run=choose.choice("ab"),
+        step=choose.randrange(1, 40),
+        seed=choose.randrange(2),
+        val_loss=choose.random(),
+    )
 
 
 def test_writers_readers_and_a_pruner(home: Path) -> None:
-    """4 writers, 3 readers and a pruner for 4 seconds: what is found is whole, what is gone is gone."""
-    registry = Registry()
-    runs = [registry.create(name) for name in ("a", "b")]
+    """While 4 writers and a pruner work, 3 readers find only whole files."""
+    for name in "ab":
+        Registry().create(name)
 
     def write(choose: random.Random) -> None:
-        run = choose.choice(runs)
-        step = choose.randrange(1, 40)
-        checkpoint = make_checkpoint(
-            run=run.name, step=step, seed=choose.randrange(2), val_loss=choose.random()
+        checkpoint = random_checkpoint(choose)
+        run = Registry().run(checkpoint.run)
+        # Another writer may have published this step, or the pruner may have removed it.
+        with contextlib.suppress(AlreadyPublishedError, NotFoundError):
+            save_checkpoint(run.step_path(checkpoint.step), checkpoint)
+        state = TrainingSnapshot(
+            checkpoint=checkpoint, tensors={}, counters=RunCounters(), source={}
         )
-        with contextlib.suppress(
-            AlreadyPublishedError, NotFoundError
-        ):  # a writer was faster, or the pruner
-            save_checkpoint(run.step_path(step), checkpoint)
-        save_resume(
-            run,
-            TrainingSnapshot(checkpoint=checkpoint, tensors={}, counters=RunCounters(), source={}),
-        )
-
-    def read(choose: random.Random) -> None:
-        run = choose.choice(runs)
-        for entry in run.checkpoints():
-            assert entry.metadata is not None, entry.problem
-        for load in (
-            lambda: load_checkpoint(
-                registry.resolve(f"{run.name}@{choose.choice(['best', 'latest'])}")
-            ),
-            lambda: load_resume(run.resume_path),
-        ):
-            with contextlib.suppress(NotFoundError):  # not yet there, or pruned since it was listed
-                load()
+        save_resume(run, state)
 
     def prune(choose: random.Random) -> None:
-        for entry in prunable(choose.choice(runs).checkpoints(), KEEP):
+        run = Registry().run(choose.choice("ab"))
+        for entry in prunable(run.checkpoints(), KEEP):
             entry.path.unlink(missing_ok=True)
-        time.sleep(0.01)
+        time.sleep(0.01)  # so that more files exist than are kept
 
-    children = [forever(write, seed) for seed in range(4)]
-    children += [forever(read, seed) for seed in range(4, 7)]
-    children.append(forever(prune, 7))
-    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    assert codes == [0] * 8
+    codes = together(home, writers=[write] * 4, others=[read, read, read, prune])
+    assert codes == ([0] * 4, [0] * 4)
+    assert all(Registry().run(name).checkpoints() for name in "ab")
+
+
+def test_readers_notice_a_file_that_is_written_in_place(
+    home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The readers of the test above fail when one writer does not write atomically."""
+    for name in "ab":
+        Registry().create(name)
+    whole = save(make_checkpoint()).read_bytes()
+
+    def write_in_place(choose: random.Random) -> None:
+        with Registry().run(choose.choice("ab")).step_path(1).open("wb", buffering=0) as file:
+            file.write(whole[:-100])
+            time.sleep(0.01)
+            file.write(whole[-100:])
+
+    codes = together(home, writers=[write_in_place], others=[read] * 3)
+    assert codes[0] == [0]
+    assert 1 in codes[1]
+    assert "AssertionError" in capfd.readouterr().err
 
 
 def test_the_second_trainer_is_refused(charrnn: Charrnn, story: Path, home: Path) -> None:
-    """Within a second, with the first one's pid and host, exit 1; the list says that it trains."""
-    options = ("--layers", "1", "--size", "16", "--batch-size", "4", "--seq-len", "16")
-    assert charrnn("train", story, *options, "--max-steps", "3", "--run", "one").returncode == 0
+    """A run that is being trained can be listed and sampled, but not trained or deleted."""
+    assert charrnn("train", story, *FAST, "--max-steps", "3", "--run", "one").returncode == 0
     run = Registry().run("one")
+    busy = (
+        f"error: run 'one' is in use by pid {os.getpid()} on host {os.uname().nodename}\n"
+        "hint: wait for it, stop it, or train under another name with --run\n"
+    )
+    resume = ("train", "--resume", "one", "--max-steps", "9")
     with hold_lock(run.path):
-        begun = time.monotonic()
-        result = charrnn("train", "--resume", "one", "--max-steps", "9")
-        assert time.monotonic() - begun < 1.5  # the interpreter's start included
-        assert result.returncode == 1
-        assert (
-            f"run 'one' is in use by pid {os.getpid()} on host {os.uname().nodename}"
-            in result.stderr
-        )
-        assert "hint: " in result.stderr
+        for command in (
+            resume,
+            ("checkpoints", "rm", "one", "--yes"),
+            ("checkpoints", "rm", "one@3", "--yes"),
+            ("checkpoints", "prune", "one", "--keep", "1", "--yes"),
+        ):
+            result = charrnn(*command)
+            assert (result.returncode, result.stdout) == (1, "")
+            assert error_of(result.stderr) == busy
         assert "\ttraining" in charrnn("checkpoints", "list").stdout
-        for command in (("rm", "one"), ("rm", "one@3"), ("prune", "one", "--keep", "1")):
-            assert charrnn("checkpoints", *command, "--yes").returncode == 1
         assert charrnn("sample", "one", "-n", "3").returncode == 0
-    assert charrnn("train", "--resume", "one", "--max-steps", "9").returncode == 0
+    assert charrnn(*resume).returncode == 0
+
+
+def test_a_second_trainer_is_refused_before_torch_is_imported(tiny_run: Run) -> None:
+    """A run that is in use is refused without the seconds that importing torch takes."""
+    save_resume(tiny_run, resume_state(300))
+    script = (
+        "import sys\nfrom charrnn_cli.cli.main import main\n"
+        "try:\n    main()\nfinally:\n    print('torch' in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", script, "train", "--resume", "tiny", "--max-steps", "2000"]
+    with hold_lock(tiny_run.path):
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (1, "False\n")
+    assert "is in use by" in result.stderr
 
 
 def test_a_killed_holder_holds_nothing(home: Path) -> None:
-    """The kernel releases the lock with the process."""
+    """A lock ends with its process, also when the process is killed."""
     run = Registry().create("one")
-    script = "import sys, time; from pathlib import Path; from charrnn_cli.storage.lock import hold_lock\n"
-    script += (
-        "with hold_lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)"
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom charrnn_cli.storage.lock import hold_lock\n"
+        "with hold_lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
     )
-    holder = subprocess.Popen([sys.executable, "-c", script, str(run.path)], stdout=subprocess.PIPE)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, run.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
     assert run.is_training()
@@ -130,7 +197,7 @@ def test_a_killed_holder_holds_nothing(home: Path) -> None:
 
 
 def test_without_locks_nothing_is_corrupted(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a file system that has none, two writers of one step: the first file stays, the second is told."""
+    """Without locks, the second writer of a step gets an error, and the first file stays."""
     monkeypatch.setattr(lock, "fcntl", None)
     run = Run("tiny", save(make_checkpoint(seed=1)).parent)
     with hold_lock(run.path), hold_lock(run.path):
@@ -144,6 +211,7 @@ def test_without_locks_nothing_is_corrupted(home: Path, monkeypatch: pytest.Monk
 
 
 def test_a_damaged_lock_file_is_no_obstacle(home: Path) -> None:
+    """A lock can be taken whatever its file contains."""
     run = Registry().create("one")
     (run.path / ".lock").write_bytes(b"\xff{")
     assert not run.is_training()

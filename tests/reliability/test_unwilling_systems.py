@@ -1,4 +1,4 @@
-"""What an operating system may refuse or lack, and what is then done."""
+"""What an operating system may refuse or lack, and what the program does then."""
 
 import errno
 import fcntl
@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -29,6 +30,8 @@ from tests.helpers import make_checkpoint, save
 
 
 def refusing(number: int) -> Callable[..., NoReturn]:
+    """Make a system call that always fails with this error number."""
+
     def refuse(*arguments: object, **options: object) -> NoReturn:
         raise OSError(number, os.strerror(number))
 
@@ -37,7 +40,7 @@ def refusing(number: int) -> Callable[..., NoReturn]:
 
 @pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS])
 def test_no_preallocation(home: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """File systems without it are written to all the same."""
+    """A checkpoint is written whole where the file system cannot preallocate."""
     monkeypatch.setattr(os, "posix_fallocate", refusing(number))
     load_checkpoint(save(make_checkpoint()))
     monkeypatch.delattr(os, "posix_fallocate")
@@ -45,6 +48,7 @@ def test_no_preallocation(home: Path, monkeypatch: pytest.MonkeyPatch, number: i
 
 
 def test_no_room_is_noticed_before_writing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is an error before the first write, with the space needed where it is known."""
     monkeypatch.setattr(os, "posix_fallocate", refusing(errno.ENOSPC))
     with pytest.raises(StorageError, match="bytes needed"):
         save(make_checkpoint())
@@ -57,7 +61,7 @@ def test_no_room_is_noticed_before_writing(home: Path, monkeypatch: pytest.Monke
 def test_directories_that_cannot_be_synced(
     home: Path, monkeypatch: pytest.MonkeyPatch, number: int, harmless: bool
 ) -> None:
-    """Some systems cannot, and that is no error; a disk that fails is one."""
+    """A system that cannot sync directories is accepted; a disk that fails is an error."""
     fsync = os.fsync
 
     def only_files(descriptor: int) -> None:
@@ -77,6 +81,7 @@ def test_directories_that_cannot_be_synced(
 def test_directories_that_cannot_be_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, harmless: bool
 ) -> None:
+    """A directory that may not be opened is not synced; any other failure is raised."""
     monkeypatch.setattr(os, "open", refusing(number))
     if harmless:
         atomic.sync_directory(tmp_path)
@@ -86,7 +91,7 @@ def test_directories_that_cannot_be_opened(
 
 
 def test_a_failing_fsync_publishes_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page that may be lost is never given a name."""
+    """A file whose fsync fails never appears, because its pages may be lost."""
     monkeypatch.setattr(os, "fsync", refusing(errno.EIO))
     with pytest.raises(StorageError, match="Input/output error"):
         save(make_checkpoint())
@@ -95,17 +100,19 @@ def test_a_failing_fsync_publishes_nothing(home: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
 def test_links_that_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """For any other reason than not being there: an error, and nothing published."""
+    """A link that is refused is an error, and no file appears."""
     monkeypatch.setattr(os, "link", refusing(number))
     with pytest.raises(StorageError, match=os.strerror(number)):
         save(make_checkpoint())
+    assert list((home / "runs" / "tiny").iterdir()) == []
     (home / "a").write_text("a")
     with pytest.raises(StorageError, match=os.strerror(number)):
         atomic.keep_previous(home / "a", home / "b")
+    assert not (home / "b").exists()
 
 
 def test_putting_the_previous_file_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes the other's place; without it the other stays; a disk that fails is told."""
+    """The previous file replaces the damaged one if it exists, and a failing disk is an error."""
     previous, path = tmp_path / "previous", tmp_path / "path"
     path.write_text("damaged")
     atomic.put_back(previous, path)
@@ -120,7 +127,7 @@ def test_putting_the_previous_file_back(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_half_written_files_are_discarded_on_leaving_at_once(tmp_path: Path) -> None:
-    """A process that a second signal ends removes what it was writing."""
+    """Discarding temporary files removes a file that is half written."""
 
     def attempt() -> None:
         with atomic.atomic_write(tmp_path / "x") as file:
@@ -135,7 +142,7 @@ def test_half_written_files_are_discarded_on_leaving_at_once(tmp_path: Path) -> 
 
 
 def test_a_scratch_file_is_there_for_a_block(tmp_path: Path) -> None:
-    """However it ends; a process that leaves at once removes it too."""
+    """A scratch file is removed when its block ends, and when temporary files are discarded."""
 
     def attempt() -> None:
         with atomic.scratch_file(tmp_path) as (path, file):
@@ -152,7 +159,7 @@ def test_a_scratch_file_is_there_for_a_block(tmp_path: Path) -> None:
 
 
 def test_the_cache_is_swept_of_what_is_old(story: Path, home: Path) -> None:
-    """What a killed process left a day ago goes; what another one may be writing stays."""
+    """Temporary files of a day ago are removed from the cache; new and other files stay."""
     cached_corpus(story)
     old, young, other = (
         home / "corpora" / name for name in (".old.1-ab.tmp", ".young.1-ab.tmp", "other.tmp")
@@ -167,7 +174,7 @@ def test_the_cache_is_swept_of_what_is_old(story: Path, home: Path) -> None:
 
 
 def test_locks_that_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system without locks: training goes on without; a directory without room for one does not."""
+    """Training works where locks are not supported, and fails where the lock cannot be opened."""
     run = Registry().create("one")
     with hold_lock(run.path):
         pass
@@ -182,15 +189,48 @@ def test_locks_that_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
         pass
 
 
-def test_a_lock_is_waited_for_a_moment(home: Path) -> None:
-    """Whoever asks about a lock holds it for microseconds, and is no trainer."""
+class Clock:
+    """A clock that moves only when someone sleeps, and counts how often."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.naps = 0.0, 0
+        self.on_nap: Callable[[int], None] = lambda naps: None
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.now, self.naps = self.now + seconds, self.naps + 1
+        self.on_nap(self.naps)
+
+
+def test_a_lock_is_waited_for_a_moment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trainer waits for a process that only asks about the lock and releases it soon."""
     run = Registry().create("one")
-    with hold_lock(run.path), pytest.raises(RunBusyError), hold_lock(run.path):
-        pass
+    asking = (run.path / LOCK_NAME).open("w")
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    clock = Clock(monkeypatch)
+    clock.on_nap = lambda naps: asking.close() if naps == 3 else None
+    with hold_lock(run.path):
+        assert clock.naps == 3
+        assert run.is_training()
+
+
+def test_a_held_lock_is_refused_within_a_second(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock that another trainer keeps is waited for several times, but less than a second."""
+    run = Registry().create("one")
+    clock = Clock(monkeypatch)
+    with hold_lock(run.path):
+        assert clock.naps == 0
+        with pytest.raises(RunBusyError, match="in use by"), hold_lock(run.path):
+            pass
+    assert clock.naps > 3
+    assert clock.now < 1
 
 
 def test_a_holder_that_left_no_name(home: Path) -> None:
-    """It is refused all the same."""
+    """A lock is refused even if its file does not name the holder."""
     run = Registry().create("one")
     with (run.path / LOCK_NAME).open("w") as file:
         file.write("garbage")
@@ -201,7 +241,7 @@ def test_a_holder_that_left_no_name(home: Path) -> None:
 
 
 def test_a_system_without_locks_at_all(home: Path) -> None:
-    """Where Python has no fcntl, as on Windows, everything else works."""
+    """Saving and locking work where Python has no fcntl, as on Windows."""
     script = (
         "import sys\nsys.modules['fcntl'] = None\n"
         "from tests.helpers import make_checkpoint, save\n"
@@ -220,15 +260,21 @@ def test_a_system_without_locks_at_all(home: Path) -> None:
         importlib.reload(lock)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other platforms differ")
 def test_directories_of_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without CHARRNN_HOME, the platform's for data and cache; what cannot be made is an error with a way out."""
+    """Without CHARRNN_HOME, runs are user data, and corpora and logs are in the user cache."""
     monkeypatch.delenv("CHARRNN_HOME")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert runs_directory().name == "runs"
-    assert logs_directory().name == "logs"
-    assert corpora_directory().name == "corpora"
+    assert runs_directory() == tmp_path / "data" / "charrnn" / "runs"
+    assert logs_directory() == tmp_path / "cache" / "charrnn" / "logs"
+    assert corpora_directory() == tmp_path / "cache" / "charrnn" / "corpora"
+
+
+def test_a_directory_that_cannot_be_created(tmp_path: Path) -> None:
+    """A directory that cannot be created is an error that names the way to choose another."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot create") as caught:
+    with pytest.raises(StorageError) as caught:
         make_directory(tmp_path / "file" / "x")
-    assert "CHARRNN_HOME" in str(caught.value.hint)
+    assert caught.value.message == f"cannot create {tmp_path}/file/x: Not a directory"
+    assert caught.value.hint == "set CHARRNN_HOME to a directory you can write"

@@ -114,11 +114,13 @@ def verify(
     """
     paths = _files_to_verify(references)
     damaged = 0
-    for path in paths:
+    for path, is_named in paths.items():
         try:
             _load(path)
-        except UsageError:  # deleted since it was listed
-            continue
+        except UsageError:
+            if is_named:
+                raise
+            continue  # deleted since its run was listed
         except CharrnnError as error:
             damaged += 1
             console.write_line(f"DAMAGED\t{console.safe(error.message)}")
@@ -132,15 +134,16 @@ def verify(
         )
 
 
-def _files_to_verify(references: list[str] | None) -> list[Path]:
-    """List the named checkpoints and all files of the named runs; by default, of every run."""
+def _files_to_verify(references: list[str] | None) -> dict[Path, bool]:
+    """List the named checkpoints, as true, and all files of the named runs, by default of all."""
     registry = Registry()
-    paths: list[Path] = []
+    paths: dict[Path, bool] = {}
     for reference in references or [run.name for run in registry.runs()]:
         if is_path(reference) or "@" in reference or reference in ("best", "latest"):
-            paths.append(registry.resolve(reference))
+            paths[registry.resolve(reference)] = True
         else:
-            paths += [path for path in registry.run(reference).files() if path.suffix == SUFFIX]
+            files = registry.run(reference).files()
+            paths.update((path, False) for path in files if path.suffix == SUFFIX)
     return paths
 
 

@@ -1,0 +1,168 @@
+"""Options of `charrnn train`: presets, files of settings, samples, TensorBoard, the environment."""
+
+import importlib.util
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.tensorfile import read_header
+from tests.helpers import FAST, Charrnn, Inside, error_of
+
+SMALL = ("--layers", "1", "--size", "8", "--max-steps", "6", "--seed", "1")
+
+
+def test_the_notebook_preset_plans_as_the_notebook_did(charrnn: Charrnn, tmp_path: Path) -> None:
+    """The preset has the notebook's 3,366,483 parameters for 83 symbols, its batch and dropout."""
+    alphabet = "".join(chr(33 + index) for index in range(83))
+    (tmp_path / "book.txt").write_text((alphabet * 600)[:40_001], "utf-8")
+    result = charrnn("train", "book.txt", "--preset", "notebook", "--max-steps", "1")
+    assert "lstm 2x512, one-hot, 3,366,483 parameters" in result.stderr
+    assert "1 steps of 100 x 100 characters" in result.stderr
+    assert "dropout 0.5" in result.stderr
+
+
+def test_the_command_to_try_can_be_typed(charrnn: Charrnn, story: Path) -> None:
+    """The suggested command repeats what was typed, with one change, and is valid."""
+    result = charrnn(
+        "train", story, *FAST, "--max-steps", "30", "--dropout", "0.1", "--newlines", "keep"
+    )
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("try ")]
+    program, *words = line.split()[1:]
+    assert (program, words[0]) == ("charrnn", "train")
+    assert {"--newlines", "--max-steps", "--size", "--batch-size"} <= set(words)
+    assert "--seed" not in words
+    assert charrnn(*words, "--dry-run").returncode == 0
+
+
+def test_a_file_of_settings_trains_the_same_model(
+    charrnn: Charrnn, story: Path, tmp_path: Path
+) -> None:
+    """The output of --print-config, given to --config, trains the same weights."""
+    options = [str(story), "--layers", "1", "--size", "8", "--max-steps", "6", "--dropout", "0.25"]
+    printed = charrnn("train", *options, "--print-config").stdout
+    (tmp_path / "run.toml").write_text(printed)
+    assert charrnn("train", "--config", "run.toml", "--print-config").stdout == printed
+    seed = re.search(r"seed = (\d+)", printed)
+    assert seed is not None
+    assert charrnn("train", "--config", "run.toml", "--run", "one", "-q").stdout == "one@6\n"
+    assert charrnn("train", *options, "--seed", seed[1], "--run", "two", "-q").stdout == "two@6\n"
+    digests = {
+        read_header(Registry().resolve(f"{name}@6")).tensors_sha256 for name in ("one", "two")
+    }
+    assert len(digests) == 1
+
+
+def test_an_option_beats_the_file_of_settings(inside: Inside, story: Path, tmp_path: Path) -> None:
+    """A typed option replaces the value in the file, and the others stay."""
+    (tmp_path / "run.toml").write_text("max_steps = 6\nsize = 24\n")
+    code, printed, _ = inside(
+        "train", str(story), "--config", "run.toml", "--max-steps", "3", "--print-config"
+    )
+    assert code == 0
+    assert "max_steps = 3\n" in printed
+    assert "size = 24\n" in printed
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        ("sizes = 3", "error: bad.toml: unknown key 'sizes'\nhint: did you mean size?\n"),
+        (
+            "size = [3]",
+            (
+                "error: bad.toml: size must be one value\n"
+                "hint: tables and lists are for nothing here\n"
+            ),
+        ),
+        (
+            "layers = 0\nsize = -1",
+            (
+                "error: layers must be from 1 to 64; got 0; size must be from 1 to 65,536; got -1\n"
+                "hint: `charrnn train --help` lists the options\n"
+            ),
+        ),
+        (
+            None,
+            (
+                "error: cannot read bad.toml: No such file or directory\n"
+                "hint: --print-config writes such a file\n"
+            ),
+        ),
+    ],
+)
+def test_a_file_of_settings_that_is_wrong(
+    inside: Inside, story: Path, tmp_path: Path, content: str | None, error: str
+) -> None:
+    """A wrong key, type or value, or a missing file, is one error with a hint."""
+    if content is not None:
+        (tmp_path / "bad.toml").write_text(content)
+    assert inside("train", str(story), "--config", "bad.toml") == (2, "", error)
+
+
+def test_a_file_of_settings_that_is_not_toml(inside: Inside, story: Path, tmp_path: Path) -> None:
+    """A syntax error is shown as the TOML parser describes it."""
+    (tmp_path / "bad.toml").write_text("size = ")
+    with pytest.raises(tomllib.TOMLDecodeError) as described:
+        tomllib.loads("size = ")
+    assert inside("train", str(story), "--config", "bad.toml") == (
+        2,
+        "",
+        (
+            f"error: bad.toml is not TOML: {described.value}\n"
+            "hint: --print-config writes such a file\n"
+        ),
+    )
+
+
+def test_samples_while_training(charrnn: Charrnn, story: Path) -> None:
+    """Samples continue the prime at the interval that was typed."""
+    small = ("train", story, *SMALL, "--sample-prime", "the ")
+    result = charrnn(*small, "--sample-every", "3", "--json")
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    sampled = [row for row in rows if row["event"] == "Sampled"]
+    assert [(row["step"], row["prime"], len(row["text"])) for row in sampled] == [
+        (3, "the ", 200),
+        (6, "the ", 200),
+    ]
+    assert "writes  the " in charrnn(*small, "--sample-every", "6").stderr
+
+
+def test_an_unknown_character_in_the_prime_is_an_error_before_training(
+    charrnn: Charrnn, story: Path
+) -> None:
+    """A prime with an unknown character is an error before the first step, and leaves no run."""
+    result = charrnn("train", story, *SMALL, "--sample-every", "3", "--sample-prime", "Ω")
+    assert result.returncode == 2
+    assert error_of(result.stderr) == (
+        "error: a character the model never saw: 'Ω' (U+03A9) at position 1\n"
+        "hint: use only the model's 15 characters, or --unknown skip\n"
+    )
+    assert Registry().runs() == []
+
+
+def test_tensorboard(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+    """TensorBoard files go to a directory of the run's name; without the extra, it is an error."""
+    result = charrnn("train", story, *SMALL, "--run", "x", "--tensorboard", "board")
+    if importlib.util.find_spec("tensorboard") is None:
+        assert (result.returncode, result.stderr) == (
+            2,
+            "error: TensorBoard is not installed\nhint: pip install 'charrnn[tensorboard]'\n",
+        )
+    else:
+        assert result.returncode == 0
+        assert list((tmp_path / "board" / "x").glob("events.out.tfevents.*"))
+
+
+def test_the_environment_speaks_for_new_runs_alone(charrnn: Charrnn, story: Path) -> None:
+    """CHARRNN_SEED and CHARRNN_DEVICE set a new run's values, and never change a resumed run's."""
+    env = {"CHARRNN_SEED": "7", "CHARRNN_DEVICE": "cpu"}
+    first = charrnn("train", story, *FAST[:-2], "--max-steps", "4", "--run", "one", env=env)
+    assert "seed 7\n" in first.stderr
+    env = {"CHARRNN_SEED": "9", "CHARRNN_DEVICE": "toaster"}
+    result = charrnn("train", "--resume", "one", "--max-steps", "8", env=env)
+    assert result.returncode == 0
+    assert "seed 7\n" in result.stderr

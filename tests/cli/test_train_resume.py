@@ -1,0 +1,100 @@
+"""`charrnn train --resume`: what continues, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from charrnn_cli.storage.registry import Registry
+from tests.helpers import FAST, Charrnn, Inside, error_of
+
+
+@pytest.fixture(autouse=True)
+def short_run(charrnn: Charrnn, story: Path) -> None:
+    """Train the run `short` for 4 steps."""
+    assert charrnn("train", story, *FAST, "--max-steps", "4", "--run", "short").returncode == 0
+
+
+def test_a_finished_run_has_nothing_to_resume(charrnn: Charrnn) -> None:
+    """Resuming a finished run does nothing and shows the command that continues it."""
+    result = charrnn("train", "--resume", "latest")
+    assert (result.returncode, result.stdout, result.stderr) == (
+        0,
+        "",
+        (
+            "done    run short is complete at step 4\n"
+            "next    charrnn train --resume short --max-steps 8\n"
+        ),
+    )
+    assert charrnn("train", "--resume", "short", "--max-steps", "8").returncode == 0
+    behind = charrnn("train", "--resume", "short", "--max-steps", "6")
+    assert (behind.returncode, behind.stderr) == (
+        0,
+        (
+            "done    run short is already at step 8\n"
+            "next    charrnn train --resume short --max-steps 16\n"
+        ),
+    )
+    assert [entry.step for entry in Registry().run("short").checkpoints()] == [4, 8]
+
+
+def test_a_quiet_resume_of_a_finished_run_prints_its_reference(charrnn: Charrnn) -> None:
+    """With --quiet, resuming a finished run prints its reference alone."""
+    result = charrnn("train", "--resume", "short", "-q")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "short@4\n", "")
+
+
+def test_a_resumed_run_keeps_what_it_is(inside: Inside) -> None:
+    """An option that contradicts what the run was trained with is an error that names both."""
+    for option, value, error in (
+        ("--size", "32", "run 'short' has size 16, not 32"),
+        ("--cell", "gru", "run 'short' has cell lstm, not gru"),
+        ("--lr", "0.5", "run 'short' has lr 0.003, not 0.5"),
+    ):
+        hint = f"leave out {option}, or train a new run with it"
+        expected = (2, "", f"error: {error}\nhint: {hint}\n")
+        assert inside("train", "--resume", "short", option, value) == expected
+    assert inside("train", "--resume", "short", "--run", "other") == (
+        2,
+        "",
+        "error: --run is for new runs; a resumed one goes on as it is\nhint: leave out --run\n",
+    )
+
+
+def test_another_text_is_refused(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+    """Another text needs --allow-new-data, and its characters must be the model's."""
+    same, other = tmp_path / "same.txt", tmp_path / "other.txt"
+    same.write_text(story.read_text("utf-8") * 2, "utf-8")
+    other.write_text(story.read_text("utf-8") + "ÄÖÜ", "utf-8")
+    resume = ("train", "--resume", "short", "--max-steps")
+    refused = charrnn(*resume, "6", same)
+    assert (refused.returncode, error_of(refused.stderr)) == (
+        2,
+        (
+            "error: run 'short' was trained on 'story', and this is another text\n"
+            "hint: go on with it by --allow-new-data\n"
+        ),
+    )
+    assert charrnn(*resume, "6", same, "--allow-new-data").returncode == 0
+    refused = charrnn(*resume, "9", other, "--allow-new-data")
+    assert (refused.returncode, error_of(refused.stderr)) == (
+        2,
+        (
+            "error: run 'short' was trained on 'same', and this is a text with other characters\n"
+            "hint: train a new run on it: charrnn train TEXT\n"
+        ),
+    )
+
+
+def test_a_text_that_is_gone_is_asked_for(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+    """When the text was moved, resuming is an error whose hint says how to name it."""
+    moved = story.rename(tmp_path / "moved.txt")
+    result = charrnn("train", "--resume", "short", "--max-steps", "6")
+    assert (result.returncode, result.stdout, result.stderr) == (
+        2,
+        "",
+        (
+            f"error: the text of run 'short' is gone: {story}\n"
+            "hint: name it: charrnn train TEXT --resume short\n"
+        ),
+    )
+    assert charrnn("train", moved, "--resume", "short", "--max-steps", "6").returncode == 0
