@@ -61,8 +61,8 @@ def train(
     with hold_lock(job.run.path), restored_threads():
         sweep_temporaries(job.run.path)
         try:
+            saver = Saver(job.run, job.config.keep)  # puts a damaged resume file aside first
             _check_not_moved(job)
-            saver = Saver(job.run, job.config.keep)
             with translate_memory_errors(
                 "use a smaller --batch-size, --seq-len, --size or --layers"
             ):
