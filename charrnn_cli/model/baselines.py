@@ -15,7 +15,7 @@ from charrnn_cli.text.corpus import Corpus
 
 # N characters · V vocabulary
 
-LIMIT = 1_000_000  # characters of each part of the text; more take seconds and change 0.01 bits
+LIMIT = 1_000_000  # characters before and after the split; more take seconds and change 0.01 bits
 TAIL_FRACTION = 0.1
 
 Codes = npt.NDArray[np.int64]
@@ -89,7 +89,7 @@ def measure_baselines(corpus: Corpus) -> Baselines:
 def ngram_bits(
     ids_N: Codes, split: int, vocabulary_size: int, orders: tuple[int, ...]
 ) -> list[float]:
-    """Return each order's mean bits per id after `split`, with counts of the ids before `split`.
+    """Return each order's mean bits per id from `split` on, counted on the ids before it.
 
     Each order is interpolated with the one below (Witten and Bell 1991): a context h that occurred
     c(h) times, with t(h) distinct successors, predicts x with probability

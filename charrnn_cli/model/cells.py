@@ -1,6 +1,6 @@
 """The recurrent cells in numpy: one step of one or more rows.
 
-Weights are rearranged once, in advance. Biases that would only be added together are summed in
+Weights are rearranged once. Biases that would only be added together are summed in
 advance. Gates are ordered so that one call computes all sigmoids, and the columns of those gates
 are halved, because sigmoid(x) = (1 + tanh(x / 2)) / 2 lets one tanh compute every gate. A step
 allocates only views.

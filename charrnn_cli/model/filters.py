@@ -55,7 +55,7 @@ def keep_top_k(logits: Logits, k: int) -> Logits:
 
 
 def keep_top_p(logits: Logits, p: float) -> Logits:
-    """Mask all but the fewest most likely characters whose probabilities sum to at least p.
+    """Keep the smallest set of most likely characters with a total probability of p or more.
 
     This is nucleus sampling (Holtzman et al. 2020).
     """

@@ -44,7 +44,7 @@ def find_memorized(
     `should_stop` is called for each piece of the text; it may raise an exception to stop.
     """
     ids = {character: index for index, character in enumerate(corpus.vocab.characters)}
-    # Each character that the text lacks gets an id of its own, so that it matches nothing.
+    # Each character that the text lacks gets its own id, so that it matches nothing.
     sample_S = np.array(
         [ids.get(character, len(ids) + 1 + where) for where, character in enumerate(sample)],
         np.uint64,

@@ -1,4 +1,4 @@
-"""Measuring how well a model predicts a text, in nats per character, alike for every engine.
+"""Scoring a text in nats per character, by the same definition for every engine.
 
 The text is cut into chunks of 20,000 characters. Each chunk starts from the zero state and first
 reads the 1,000 characters before it, which are not scored again. The text's first character is not

@@ -39,7 +39,7 @@ def make_directory(path: Path) -> Path:
 
 
 def path_to_uri(path: Path) -> str:
-    """Return the absolute path as a `file:` URI: plain ASCII, whatever bytes the path contains."""
+    """Return the absolute path as a `file:` URI, which is always plain ASCII."""
     return path.absolute().as_uri()
 
 

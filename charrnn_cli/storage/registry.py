@@ -114,7 +114,7 @@ class Registry:
         """Return the path of the checkpoint that a reference names.
 
         A reference is `RUN`, `RUN@best`, `RUN@latest`, `RUN@1200`, `best`, `latest` or a path.
-        Without a run, it means the newest run; without a step, the best checkpoint, or the latest
+        Without a run, the newest run is used; without a step, the best checkpoint, or the latest
         if the run was trained without validation.
         Raises NotFoundError, ConfigError, StorageError.
         """
@@ -130,7 +130,7 @@ class Registry:
         return _choose(run, which).path
 
     def references(self, prefix: str = "") -> list[str]:
-        """Return the references that start with `prefix`: runs, or checkpoints if it has an @."""
+        """Return the references that start with `prefix`: checkpoints after an @, otherwise runs."""
         name, at, _ = prefix.partition("@")
         if not at:
             return [run.name for run in self.runs() if run.name.startswith(name)]

@@ -176,7 +176,7 @@ def latest(entries: list[CheckpointEntry]) -> CheckpointEntry | None:
 
 
 def prunable(entries: list[CheckpointEntry], keep: int) -> list[CheckpointEntry]:
-    """Return the entries to delete in order to keep the newest `keep`.
+    """Return the entries to delete so that only the newest `keep` remain.
 
     The best checkpoint, the latest and damaged files are never deleted.
     """
@@ -186,7 +186,7 @@ def prunable(entries: list[CheckpointEntry], keep: int) -> list[CheckpointEntry]
 
 
 def slug(text: str) -> str:
-    """Return the nearest valid run name."""
+    """Turn a text into a valid run name."""
     plain = (
         unicodedata.normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()
     )  # é becomes e

@@ -25,7 +25,7 @@ class Source:
     init_from: str | None = None
     """Reference of the checkpoint whose weights and vocabulary the run starts with."""
     unknown: str = "error"
-    """Treatment of characters outside that vocabulary: `error`, `skip` or `extend`."""
+    """How to treat characters outside that vocabulary: `error`, `skip` or `extend`."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the record for a resume file; paths become absolute file URIs."""
@@ -50,7 +50,7 @@ class Source:
 
     @property
     def missing(self) -> Path | None:
-        """The first path that cannot be read again: a deleted one, or standard input."""
+        """The first path that cannot be read again: a deleted file, or standard input."""
         return next(
             (path for path in self.paths if path == STANDARD_INPUT or not os.path.exists(path)),
             None,

@@ -36,7 +36,7 @@ class TensorWriter:
         """Append to the current tensor. Raises ValueError if a piece reaches beyond its end."""
         if not len(data):
             return
-        while not self._remaining:  # an empty tensor takes no piece
+        while not self._remaining:  # an empty tensor needs no data
             name, spec, self._remaining = self._expected.pop(0)
             self._digest.update(describe_tensor(name, spec))
         self._remaining -= len(data)

@@ -158,7 +158,7 @@ def _read_raw_header(file: BinaryIO, file_bytes: int, path: Path) -> bytes:
     if prefix.startswith((b"PK\x03\x04", b"\x80")):
         raise FileFormatError(
             f"{path} is a PyTorch or pickle file",
-            hint="use a file written by `charrnn train`; pickle files can run code",
+            hint="use a file written by `charrnn train`; loading a pickle file can run code",
         )
     raise FileFormatError(
         f"{path} is not a charrnn file, or is truncated",

@@ -44,8 +44,8 @@ _TENSOR_DTYPES = {
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 ProgressCallback = Callable[[int, int], None]
-"""Called often with the bytes done and the total; an exception that it raises ends the work, and no
-partial file is left."""
+"""Called regularly with the bytes done and the total. An exception that it raises ends the work and
+leaves no partial file."""
 
 
 class Field(NamedTuple):
@@ -73,7 +73,7 @@ HEADER_FIELDS = {
     "skipped": Field(list, "up to 1,000 files that were left out, each as [name, reason]"),
     "num_skipped": Field(int, "number of files that were left out"),
 }
-"""The header of an encoded text, besides the keys that every file has."""
+"""Header keys of an encoded text, in addition to those of every file."""
 
 
 def no_progress(done: int, total: int) -> None:

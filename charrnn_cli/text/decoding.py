@@ -28,7 +28,7 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _GZIP_MAGIC = b"\x1f\x8b"
-# In these encodings every byte below 128 is an ASCII character, so ASCII is not decoded.
+# In these encodings every byte below 128 is an ASCII character, so ASCII needs no decoding.
 _ASCII_SUPERSETS = {"utf-8", "ascii", "iso8859-1", "cp1252"}
 _EAST_ASIAN = ("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr")
 _NUL_SHARE = 0.2  # share of NUL bytes above which data looks like UTF-16
@@ -43,7 +43,7 @@ def read_text(path: Path, options: TextOptions) -> str:
 
 
 def decode_bytes(data: bytes, options: TextOptions, name: str) -> str:
-    """Decode the bytes of a whole text as `read_text` decodes a file.
+    """Decode the bytes of a whole text, like `read_text`.
 
     Error messages call the text `name`. Raises TextError.
     """

@@ -45,9 +45,9 @@ def encode_text(
     """Encode files, directories or standard input (`-`) into the new file `output`, and open it.
 
     The files are joined in the order of `paths`. By default, the vocabulary is the sorted
-    characters of the text. With `vocab`, characters that it lacks are an error, are left out or get
-    the next ids, if `unknown` is `error`, `skip` or `extend`. `progress` is called with the bytes
-    done and the total of both passes.
+    characters of the text. With `vocab`, `unknown` says how to treat characters that it
+    lacks: `error` raises, `skip` leaves them out, and `extend` gives them the next ids. `progress`
+    is called with the bytes done and the total of both passes.
 
     Raises TextError if a named file cannot be read or decoded, or changes while it is read, or if
     there is no text; UnknownCharacterError if `vocab` lacks a character and `unknown` is `error`;
@@ -105,7 +105,7 @@ def encode_documents(
     table = symbol_table(counted.characters.counts, options, vocab, unknown)
     encoder = _Encoder(counted.documents, options, table)
     starts, characters = counted.starts, counted.characters.total
-    if table.skipped is not None:  # only a pass with the table shows how much of each text stays
+    if table.skipped is not None:  # the remaining lengths are known only after another pass
         starts, characters = encoder.measure(lambda done: progress(done, total))
         if not characters:
             raise TextError(

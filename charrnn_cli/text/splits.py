@@ -72,7 +72,7 @@ def split_corpus(corpus: Corpus, config: TrainConfig) -> Split:
 
 
 def keeps_documents_apart(corpus: Corpus, config: TrainConfig) -> bool:
-    """Return whether documents are kept apart: if they are shuffled or have no separator."""
+    """Return whether documents are kept apart, because they are shuffled or not separated."""
     return len(corpus.starts) > 1 and (not corpus.separator or config.shuffle_documents)
 
 

@@ -41,7 +41,7 @@ def symbol_table(
 ) -> SymbolTable:
     """Build the table for a text whose code points occur `counts` times, (0x110000,).
 
-    The text gets its own vocabulary, or `vocab`; `unknown` is the treatment of characters that
+    The text gets its own vocabulary, or `vocab`; `unknown` says how to treat characters that
     `vocab` lacks. Raises UnknownCharacterError, ConfigError, TextError.
     """
     surrogates = np.flatnonzero(counts[0xD800:0xE000])
@@ -74,7 +74,7 @@ def _table_of_text(counts: Counts, options: TextOptions) -> SymbolTable:
 def _table_of_vocabulary(
     counts: Counts, separator: str, vocab: Vocab, unknown: Unknown
 ) -> SymbolTable:
-    """Use the ids of a vocabulary; `unknown` is the treatment of characters that it lacks."""
+    """Use the ids of a vocabulary; `unknown` says how to treat characters that it lacks."""
     missing = np.setdiff1d(np.flatnonzero(counts), code_points(vocab.characters))
     missing = missing[np.argsort(-counts[missing].astype(np.int64), kind="stable")]
     unseen = {chr(code): int(counts[code]) for code in missing.tolist()}
@@ -123,7 +123,7 @@ def code_points(piece: Piece) -> npt.NDArray[np.unsignedinteger[Any]]:
 def described_characters(counts: dict[str, int], number: int | None = None) -> str:
     """Name the most frequent characters: `3 characters: 'Ω' (U+03A9) 12x, ...`.
 
-    `number` is how many characters there are if `counts` does not hold all of them.
+    `number` is the total number of characters, if `counts` does not hold all of them.
     """
     number = len(counts) if number is None else number
     named = [

@@ -134,9 +134,8 @@ def show(title: str, seconds: dict[str, float]) -> None:
         ratio = seconds["torch"] / value
         speed = f"{1e6 * value:8.0f} us per character   {1 / value:9,.0f} chars/s"
         print(f"  {name:<16} {speed}   {ratio:6.1f} x torch")
-    print(
-        f"  ours takes {seconds['ours'] / seconds['products alone']:.2f} x the time of the products alone"
-    )
+    ratio = seconds["ours"] / seconds["products alone"]
+    print(f"  ours takes {ratio:.2f} x the time of the products alone")
     ratio = seconds["ours"] / seconds[f"ours, {ROWS} rows"]
     print(f"  {ROWS} rows generate {ratio:.1f} x as many characters per second as one row")
 
