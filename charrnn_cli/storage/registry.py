@@ -130,7 +130,7 @@ class Registry:
         return _choose(run, which).path
 
     def references(self, prefix: str = "") -> list[str]:
-        """Return the references that start with `prefix`: runs, or after an @ their checkpoints."""
+        """Return the references that start with `prefix`: runs, or checkpoints after an @."""
         name, at, _ = prefix.partition("@")
         if not at:
             return [run.name for run in self.runs() if run.name.startswith(name)]
