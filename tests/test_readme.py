@@ -153,13 +153,19 @@ def without_numbers(line: str) -> str:
 
 
 def test_the_python_example_runs(texts: Path) -> None:
-    """The Python example trains a model and prints a sample; a small model is enough."""
+    """The Python example trains, resumes and extends a model, and prints a sample."""
     block = re.search(r"^```python\n(.*?)^```", TEXT, re.S | re.M)
     assert block is not None
     code = block[1]
-    for name, value in (("size", 16), ("epochs", 1), ("length", 40)):
-        code, count = re.subn(rf"\b{name}=\d+", f"{name}={value}", code)
-        assert count == 1, name
+    # A small model and a short time. The resumed run must have more steps than one epoch.
+    for name, value, uses in (
+        ("size", 16, 1),
+        ("epochs", 1, 1),
+        ("max_steps", 40, 2),
+        ("length", 40, 1),
+    ):
+        code, count = re.subn(rf'\b({name}"?[=:] ?)\d+', rf"\g<1>{value}", code)
+        assert count == uses, name
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=texts,
@@ -169,7 +175,7 @@ def test_the_python_example_runs(texts: Path) -> None:
         check=False,
     )
     assert (result.returncode, result.stderr) == (0, "")
-    assert "TrainingFinished(" in result.stdout
+    assert result.stdout.count("TrainingFinished(") == 3
     assert len(result.stdout.rpartition(")\n")[2].rstrip("\n")) > 30
 
 

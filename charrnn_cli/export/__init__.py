@@ -1,4 +1,4 @@
-"""Files for people without charrnn.
+"""Files for other programs.
 
-Imports numpy, model and everything below; never torch.
+May import the top-level modules, `storage`, `text`, `model` and numpy, but not torch.
 """

@@ -1,4 +1,4 @@
-"""Loss curves as a picture: SVG without dependencies, PNG by matplotlib."""
+"""Loss curves as an image: SVG without dependencies, or PNG with matplotlib."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,8 +11,8 @@ from charrnn_cli.errors import ConfigError
 
 WIDTH, HEIGHT = 800, 460
 LEFT, RIGHT, TOP, BOTTOM = 64, 20, 44, 48
-MOST_POINTS = 400  # per curve; the picture has no room for more
-LOSS_LABEL = "loss, nats per character"
+MOST_POINTS = 400  # per curve; the image has no room for more
+LOSS_LABEL = "loss (nats per character)"
 COLORS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2")
 
 _STYLE = """
@@ -60,9 +60,9 @@ def curves_of(metrics: Iterable[tuple[str, Sequence[dict[str, Any]]]]) -> list[C
 
 
 def render_plot(path: Path, title: str, curves: Sequence[Curve]) -> bytes:
-    """Return the picture in the format of the path's suffix.
+    """Return the image in the format of the path's suffix.
 
-    Raises ConfigError for another suffix, without curves, or if matplotlib is missing.
+    Raises ConfigError for any other suffix, without curves, or if matplotlib is missing.
     """
     formats = {
         ".svg": lambda: to_svg(title, curves).encode(),
@@ -75,13 +75,13 @@ def render_plot(path: Path, title: str, curves: Sequence[Curve]) -> bytes:
         )
     if not curves:
         raise ConfigError(
-            "there are no losses to plot", hint="train with validation, or for longer"
+            "there are no losses to plot", hint="train with validation, or for more steps"
         )
     return draw()
 
 
 def to_svg(title: str, curves: Sequence[Curve]) -> str:
-    """Draw the curves as an SVG document that follows its reader's light or dark theme."""
+    """Draw the curves as an SVG document that follows the viewer's light or dark theme."""
     frame = _Frame(max(x for curve in curves for x, _ in curve.points), *_loss_range(curves))
     title_text = f'<text x="{LEFT}" y="24" font-size="15" font-weight="600">{escape(title)}</text>'
     parts = [title_text, *_svg_axes(frame)]
@@ -113,7 +113,7 @@ class _Frame:
 
 
 def _svg_axes(frame: _Frame) -> list[str]:
-    """Grid lines with their numbers, the names of the axes, and the area that clips the curves."""
+    """Return grid lines with numbers, axis labels, and the area that clips the curves."""
     right, bottom, middle = WIDTH - RIGHT, HEIGHT - BOTTOM, (TOP + HEIGHT - BOTTOM) / 2
     parts = []
     for y in _ticks(frame.low, frame.high):
@@ -139,7 +139,7 @@ def _svg_axes(frame: _Frame) -> list[str]:
 
 
 def _svg_curve(frame: _Frame, curve: Curve) -> list[str]:
-    """A line, and for validation a dot per evaluation."""
+    """Return a line, and for validation a dot per evaluation."""
     places = [frame.place(*point) for point in curve.points]
     line = " ".join(f"{x},{y}" for x, y in places)
     parts = [f'<polyline {_svg_stroke(curve)} clip-path="url(#area)" points="{line}"/>']
@@ -150,7 +150,7 @@ def _svg_curve(frame: _Frame, curve: Curve) -> list[str]:
 
 
 def _svg_legend(number: int, curve: Curve) -> list[str]:
-    """A row of the legend: a piece of the line, the label and the last loss."""
+    """Return a row of the legend: a piece of the line, the label and the last loss."""
     height, left = TOP + 14 + 19 * number, WIDTH - RIGHT - 12
     ends = f'x1="{left - 28}" x2="{left}" y1="{height}" y2="{height}"'
     label = f"{curve.label} {curve.points[-1][1]:.3f}"
@@ -170,14 +170,15 @@ def _color(curve: Curve) -> str:
 
 
 def to_png(title: str, curves: Sequence[Curve]) -> bytes:
-    """Draw the curves as a PNG with matplotlib, an extra. Raises ConfigError if it is missing."""
+    """Draw the curves as a PNG. Raises ConfigError if matplotlib, an extra, is missing."""
     import io
 
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ConfigError(
-            "a PNG needs matplotlib", hint="pip install 'charrnn[plot]', or use --plot FILE.svg"
+            "PNG plots require matplotlib",
+            hint="run `pip install matplotlib`, or use --plot FILE.svg",
         ) from error
     figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), layout="constrained")
     axes = figure.add_subplot()

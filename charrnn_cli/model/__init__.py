@@ -1,4 +1,4 @@
-"""A model as named tensors: its file, its engine, what it writes and what a text costs.
+"""Models in numpy: checkpoints, the engine, sampling and scoring.
 
-Imports numpy, text, storage and the ground; never torch.
+May import the top-level modules, `storage`, `text` and numpy, but not torch.
 """

@@ -1,4 +1,4 @@
-"""What simple models cost on the end of a text, in bits per character: a scale for losses."""
+"""Bits per character of simple models on the end of a text: a scale for losses."""
 
 import json
 import lzma
@@ -15,7 +15,7 @@ from charrnn_cli.text.corpus import Corpus
 
 # N characters · V vocabulary
 
-LIMIT = 1_000_000  # characters of rest and of tail; more takes seconds and changes 0.01 bits
+LIMIT = 1_000_000  # characters before and after the split; more take seconds and change 0.01 bits
 TAIL_FRACTION = 0.1
 
 Codes = npt.NDArray[np.int64]
@@ -89,10 +89,10 @@ def measure_baselines(corpus: Corpus) -> Baselines:
 def ngram_bits(
     ids_N: Codes, split: int, vocabulary_size: int, orders: tuple[int, ...]
 ) -> list[float]:
-    """Return, for each order, the mean bits of the ids from `split` on, counted before `split`.
+    """Return each order's mean bits per id from `split` on, counted on the ids before it.
 
-    Each order is interpolated with the one below as by Witten and Bell (1991): a context h that
-    occurred c(h) times, with t(h) different successors, predicts x with probability
+    Each order is interpolated with the one below (Witten and Bell 1991): a context h that occurred
+    c(h) times, with t(h) distinct successors, predicts x with probability
     (c(hx) + t(h) · p_lower(x)) / (c(h) + t(h)). Order 0 is uniform.
     """
     probability = np.full(len(ids_N) - split, 1 / vocabulary_size)

@@ -1,8 +1,9 @@
-"""The recurrent cells in numpy: one step for one or several rows.
+"""The recurrent cells in numpy: one step of one or more rows.
 
-Weights are rearranged once. Biases that are only added up are added in advance. Gates are ordered
-so that one call serves all sigmoids, and the columns of those gates are halved, because
-sigmoid(x) = (1 + tanh(x / 2)) / 2 lets one tanh serve every gate. A step allocates only views.
+Weights are rearranged once. Biases that would only be added together are summed in
+advance. Gates are ordered so that one call computes all sigmoids, and the columns of those gates
+are halved, because sigmoid(x) = (1 + tanh(x / 2)) / 2 lets one tanh compute every gate. A step
+allocates only views.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +20,7 @@ Array = npt.NDArray[np.float32]
 
 
 class Layer(ABC):
-    """What the cells share: prepared weights, and the hidden state of each row.
+    """Base class of the cells: prepared weights, and the hidden state of each row.
 
     The first layer gets the product of its input with the weights, biases included. Other layers
     get the hidden state of the layer below.
@@ -40,11 +41,11 @@ class Layer(ABC):
 
     @abstractmethod
     def _gates(self) -> Sequence[tuple[int, float]]:
-        """Return the order of the gates, as positions in PyTorch's, and a factor for each."""
+        """Return the gates in order: for each, its position in PyTorch's order and a factor."""
 
     @abstractmethod
     def allocate(self, rows: int) -> None:
-        """Make the zero state and the buffers of `rows` rows."""
+        """Allocate the zero state and the buffers of `rows` rows."""
 
     def states(self) -> list[Array]:
         """Return the parts of the state, each (R, H), as views that a step overwrites."""

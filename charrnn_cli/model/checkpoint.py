@@ -4,7 +4,7 @@ The header of every charrnn file (see `storage/tensorfile.py`) holds one JSON ob
 
 | key | type | meaning |
 | --- | --- | --- |
-| `format` | integer | version of the format; readers refuse another one |
+| `format` | integer | version of the format; readers reject other versions |
 | `kind` | string | `checkpoint`, `resume` or `corpus` |
 | `version` | string | version of charrnn that wrote the file |
 | `tensors_sha256` | string | digest of the tensors, 64 hexadecimal digits |
@@ -37,21 +37,23 @@ Only resume files hold:
 | `finished` | boolean | training reached its planned end |
 | `progress.train_loss` | number or null | same as `train_loss` |
 | `progress.lr_scale` | number | factor on the learning rate; halved at each divergence |
-| `progress.last_saved_step` | integer | last step after which evaluating and saving were done |
+| `progress.last_saved_step` | integer | last step whose evaluation and saving were completed |
 | `progress.best_step` | integer or null | step with the lowest validation loss |
-| `progress.best_val_loss` | number or null | that loss, nats per character |
-| `progress.evaluations_since_best` | integer | evaluations without improvement |
-| `progress.divergences` | integer | times that training went back to an earlier state |
+| `progress.best_val_loss` | number or null | lowest validation loss, nats per character |
+| `progress.evaluations_since_best` | integer | evaluations since the lowest validation loss |
+| `progress.divergences` | integer | number of returns to an earlier state |
 | `progress.seconds` | number | wall time in seconds, over all resumed parts |
 | `progress.finished` | boolean | same as `finished` |
 | `source.texts` | array of strings | file URIs of the text; `-` is standard input |
 | `source.options` | object | `TextOptions`, every setting |
 | `source.init_from` | string or null | reference given to `--init-from` |
-| `source.unknown` | string | `error`, `skip` or `extend`: characters outside its vocabulary |
+| `source.unknown` | string | value of `--unknown`: `error`, `skip` or `extend` |
 
-The tensors are `vocabulary`, code points as U32 in the order of their ids, and the weights as F32
-under the names of `ModelConfig.tensor_shapes`. A resume file puts `model.` before these names, and
-also holds the optimizer's moments and the recurrent state.
+`text/corpus.py` documents the keys and tensors of an encoded text.
+
+The tensors of a checkpoint are `vocabulary`, code points as U32 in the order of their ids, and the
+weights as F32 under the names of `ModelConfig.tensor_shapes`. A resume file puts `model.` before
+the names of the weights, and also holds the optimizer's moments and the recurrent state.
 """
 
 import platform
@@ -104,14 +106,14 @@ class Checkpoint:
     train: Mapping[str, Any]
     """The recipe, every setting as it was used; see `TrainConfig`."""
     data: Mapping[str, Any]
-    """What the model was trained on; the keys are listed above."""
+    """Facts about the training text; the keys are listed above."""
     versions: Mapping[str, str] = field(default_factory=dict)
     interrupted: bool = False
     """Saved because training was asked to stop; the next checkpoint replaces it."""
 
     @property
     def default_prime(self) -> str:
-        """A newline if the model knows it, else the text's most frequent character."""
+        """A newline if the model knows it, otherwise the text's most frequent character."""
         candidates = ("\n", str(self.data.get("commonest")), self.vocab.characters[0])
         return next(character for character in candidates if character in self.vocab)
 
@@ -121,7 +123,7 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Load and verify a checkpoint by path or by reference (`RUN`, `RUN@best`, `latest`, ...).
 
-    Raises NotFoundError, FileFormatError, StorageError.
+    Raises NotFoundError, ConfigError, FileFormatError, StorageError.
     """
     path = reference if isinstance(reference, Path) else (registry or Registry()).resolve(reference)
     with open_regular(path) as file:
@@ -205,8 +207,7 @@ def check_tensor_table(
 ) -> ModelConfig:
     """Return the configuration, after checking that the header lists exactly its tensors.
 
-    `extra` names float tensors of any shape that may be there as well.
-    Raises FileFormatError.
+    `extra` names further float tensors of the file, of any shape. Raises FileFormatError.
     """
     if header.kind != kind:
         raise FileFormatError(f"{path} is a charrnn {header.kind} file, not a {kind} file")

@@ -1,6 +1,6 @@
-"""One character in, logits out: the model in numpy, for one text or several side by side.
+"""The model in numpy: one character per row in, logits out.
 
-A step is a few matrix products, so that one row runs at the speed of the memory bus. The embedding
+A step is a few matrix products, so memory bandwidth limits the speed of a single row. The embedding
 is folded into a table of the first layer's input products.
 """
 
@@ -15,11 +15,11 @@ from charrnn_cli.model.cells import CELLS, Array, Layer
 
 # R rows · V vocabulary · E embedding · I input size · G gates times hidden size · H hidden size
 
-TABLE_BYTES = 1 << 25  # limit of the input table; for a larger vocabulary each step multiplies
+TABLE_BYTES = 1 << 25  # limit of the input table; above it, each step multiplies instead
 
 
 class _Input:
-    """The first layer's input products, biases included; for small vocabularies from a table."""
+    """The first layer's input products, biases included; from a table for small vocabularies."""
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Array], layer: Layer) -> None:
         self._embedding_VE = weights.get("embedding.weight")
@@ -50,7 +50,7 @@ class Engine:
     """A model that reads one character per row and step, and keeps the state of each row."""
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Array]) -> None:
-        """Prepare one row at the zero state; `weights` are those of `config.tensor_shapes()`."""
+        """Prepare one row at the zero state; `weights` are named as in `config.tensor_shapes()`."""
         self._layers = [
             CELLS[config.cell](config, weights, layer) for layer in range(config.layers)
         ]

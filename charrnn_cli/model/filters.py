@@ -12,7 +12,7 @@ from charrnn_cli.config import SampleConfig
 # R rows · V vocabulary; every function takes (V,), (R, V) or more
 
 Logits = npt.NDArray[np.float64]
-"""A character that was filtered out has -inf."""
+"""A logit of -inf marks a character that was filtered out."""
 
 
 def filter_logits(logits: npt.NDArray[np.floating[Any]], config: SampleConfig) -> Logits:
@@ -33,13 +33,13 @@ def filter_logits(logits: npt.NDArray[np.floating[Any]], config: SampleConfig) -
 
 def apply_temperature(logits: Logits, temperature: float) -> Logits:
     """Divide by the temperature, after moving the largest logit to 0 so that none overflows."""
-    with np.errstate(over="ignore"):  # -1 / 1e-320 is -inf, as it should be
+    with np.errstate(over="ignore"):  # -1 / 1e-320 is -inf, as intended
         scaled: Logits = (logits - _largest(logits)) / temperature
     return scaled
 
 
 def keep_top_k(logits: Logits, k: int) -> Logits:
-    """Mask all but the k largest logits (Fan et al. 2018); of equal ones, lower ids stay."""
+    """Mask all but the k largest logits (Fan et al. 2018); ties go to lower ids."""
     size = logits.shape[-1]
     if k >= size:
         return logits
@@ -55,7 +55,7 @@ def keep_top_k(logits: Logits, k: int) -> Logits:
 
 
 def keep_top_p(logits: Logits, p: float) -> Logits:
-    """Mask all but the smallest set of likeliest characters with a total probability of p or more.
+    """Keep the smallest set of most likely characters with a total probability of p or more.
 
     This is nucleus sampling (Holtzman et al. 2020).
     """
@@ -69,19 +69,19 @@ def keep_top_p(logits: Logits, p: float) -> Logits:
 
 
 def keep_min_p(logits: Logits, p: float) -> Logits:
-    """Mask characters less than p times as likely as the likeliest (Nguyen et al. 2024)."""
+    """Mask characters less than p times as likely as the most likely one (Nguyen et al. 2024)."""
     return np.where(logits >= _largest(logits) + math.log(p), logits, -np.inf)
 
 
 def softmax(logits: Logits) -> Logits:
-    """exp(x) / Σ exp(x), without overflow."""
+    """Return exp(x) / Σ exp(x), without overflow."""
     weights: Logits = np.exp(logits - _largest(logits))
     weights /= weights.sum(axis=-1, keepdims=True)
     return weights
 
 
 def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> Logits:
-    """x - log Σ exp(x): log-probabilities in nats."""
+    """Return x - log Σ exp(x): log-probabilities in nats."""
     shifted = logits.astype(np.float64)
     shifted -= _largest(shifted)
     log_probabilities: Logits = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
@@ -91,7 +91,7 @@ def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> Logits:
 def draw(logits_RV: Logits, uniform_R: Sequence[float]) -> list[int]:
     """Draw one id per row: each row's inverse cumulative distribution at its number in [0, 1).
 
-    `uniform_R` has R numbers. Everything is float64, so that the draw can be repeated elsewhere.
+    `uniform_R` has R numbers. All values are float64, so that other programs can repeat the draw.
     """
     cumulative_RV = np.exp(logits_RV - _largest(logits_RV)).cumsum(axis=-1)
     return [

@@ -1,8 +1,8 @@
-"""How much of a sample occurs verbatim in a text: what a model has memorized.
+"""Measuring how much of a sample occurs verbatim in a text: what the model has memorized.
 
-Windows of the text and of the sample are compared by their hashes. The length of the longest shared
-span is found by bisection, each time only where shorter windows matched, and the span is then
-compared character by character.
+Windows of the text and of the sample are compared by their hashes. Bisection finds the length of
+the longest shared span; each step searches only the places where shorter windows matched. The span
+is then compared character by character.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,8 +17,8 @@ from charrnn_cli.text.corpus import Corpus
 # N characters of text · S characters of sample
 
 SPAN = 30  # characters; shorter spans are common in any text of the language
-PIECE_CHARACTERS = 1 << 22  # read at a time: 32 MB per array
-_MAX_INTERVALS = 20_000  # read one by one; if there are more, the whole text is read again
+PIECE_CHARACTERS = 1 << 22  # read from the text at a time: 32 MB per array
+_MAX_INTERVALS = 20_000  # that are read one by one; with more, the whole text is read again
 
 Interval = tuple[int, int]
 """Start and stop in the text."""
@@ -26,7 +26,7 @@ Interval = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Memorized:
-    """What a sample and a text have in common."""
+    """The overlap of a sample and a text."""
 
     longest: int
     """Characters of the longest span that occurs in both."""
@@ -41,10 +41,10 @@ def find_memorized(
 ) -> Memorized:
     """Compare a sample with a text, in time proportional to the text and in constant memory.
 
-    `should_stop` is called for each piece of the text, and may raise.
+    `should_stop` is called for each piece of the text; it may raise an exception to stop.
     """
     ids = {character: index for index, character in enumerate(corpus.vocab.characters)}
-    # Each character that the text lacks gets an id of its own, so that it matches nothing.
+    # Each character that the text lacks gets its own id, so that it matches nothing.
     sample_S = np.array(
         [ids.get(character, len(ids) + 1 + where) for where, character in enumerate(sample)],
         np.uint64,
@@ -76,7 +76,7 @@ class _Search:
     def find(
         self, length: int, where: list[Interval]
     ) -> tuple[npt.NDArray[np.bool_], list[Interval]]:
-        """Return which windows of the sample (a mask) occur in parts of a text, and where."""
+        """Return a mask of the sample's windows that occur in parts of the text, and where."""
         hashes = window_hashes(self._sample_S, length)
         wanted = np.unique(hashes)
         found = np.zeros(len(wanted), bool)
@@ -124,7 +124,7 @@ class _Search:
 
 
 def _intervals(starts: npt.NDArray[np.intp], length: int) -> list[Interval]:
-    """Return the intervals that windows at these ascending starts cover, neighbours joined."""
+    """Return the intervals that windows at these ascending starts cover, neighbors joined."""
     if not len(starts):
         return []
     breaks = np.flatnonzero(np.diff(starts) > 1)
@@ -134,7 +134,7 @@ def _intervals(starts: npt.NDArray[np.intp], length: int) -> list[Interval]:
 
 
 def _merged(intervals: list[Interval]) -> list[Interval]:
-    """Join overlapping intervals of two pieces."""
+    """Join overlapping intervals."""
     merged: list[Interval] = []
     for start, stop in intervals:
         if merged and start <= merged[-1][1]:

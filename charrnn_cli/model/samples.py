@@ -1,4 +1,4 @@
-"""Several samples of one model, drawn side by side and yielded in pieces."""
+"""Several samples of one model, drawn in parallel and yielded in pieces."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class SampleEnd:
     """How a sample ended."""
 
     drawn: int
-    """Characters that were drawn, including those of the stop string."""
+    """Number of characters drawn, including those of the stop string."""
     stopped: bool
     """Whether a stop string ended the sample."""
 
@@ -67,15 +67,15 @@ def draw_samples(
     stops: Iterable[str] = (),
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Piece]:
-    """Continue the text that `writer` has read in `count` ways, up to `length` characters each.
+    """Draw `count` continuations of the text that `writer` has read, of up to `length` characters.
 
     Pieces come in the order of the samples. Samples are drawn in batches of 64: the first sample
     of a batch is yielded as it is drawn, the others when the batch is complete. A sample ends
     before the first of the strings `stops`. `should_stop` is called once per character; when it
     returns true, the samples of the current batch end there and no other batch begins.
 
-    A single sample moves `writer` on, so that the next call continues after it; several samples
-    leave `writer` where it was.
+    A single sample advances `writer`, so that the next call continues after it; several samples
+    leave `writer` unchanged.
     """
     stops = list(stops)
     for first in range(0, count, ROWS):
@@ -99,14 +99,14 @@ def draw_samples(
 
 @dataclass(slots=True)
 class _Row:
-    """A sample that is being drawn: text and log-probabilities that were not yielded yet."""
+    """A sample in progress: its text and log-probabilities that have not been yielded yet."""
 
     number: int
     _matcher: StopMatcher
     _drawn: int = 0
     _texts: list[str] = field(default_factory=list)
     _scores: list[float] = field(default_factory=list)
-    """Of `_texts` and of the characters that the matcher holds back."""
+    """Log-probabilities of `_texts` and of the characters that the matcher holds back."""
 
     @property
     def stopped(self) -> bool:
@@ -134,7 +134,7 @@ class _Row:
         return Piece(self.number, text, scores, end)
 
     def take_last(self) -> Piece:
-        """End the sample, and return what is left of it."""
+        """End the sample, and return the rest of it."""
         if held := self._matcher.rest():
             self._texts.append(held)
         return self.take(SampleEnd(self._drawn, self.stopped))

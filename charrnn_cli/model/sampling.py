@@ -1,4 +1,4 @@
-"""Text from a model: one or several samples, drawn character by character."""
+"""Generating text with a model, character by character."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ def generate(
     Raises UnknownCharacterError if the prime has a character outside the vocabulary, ConfigError.
     """
     if config is not None and settings:
-        raise ConfigError("pass either a SampleConfig or single settings, not both")
+        raise ConfigError("pass either a SampleConfig or keyword settings, not both")
     config = config or SampleConfig(**settings)
     writer = Writer(checkpoint, config)
     writer.read(prime or checkpoint.default_prime)
@@ -43,19 +43,19 @@ class Drawn:
     characters: Sequence[str]
     """R characters."""
     log_probabilities: Sequence[float] | None
-    """R numbers in nats, before temperature and filters; None unless asked for."""
+    """R numbers in nats, before temperature and filters; None unless requested."""
 
 
 class Writer:
-    """Reads and writes text in R rows, which start as one, and keeps their state in between.
+    """Reads and generates text in R rows, and keeps their state between calls.
 
-    Row k draws from the random numbers of (seed, k).
+    A new writer has one row. Row k draws from the random numbers of (seed, k).
     """
 
     def __init__(
         self, checkpoint: Checkpoint, config: SampleConfig, *, scored: bool = False
     ) -> None:
-        """Start one row at the zero state; `scored` asks for log-probabilities."""
+        """Start one row at the zero state; `scored` requests log-probabilities."""
         self.vocab = checkpoint.vocab
         self._config, self._scored = config, scored
         self._engine = Engine(checkpoint.model, checkpoint.weights)
@@ -71,7 +71,7 @@ class Writer:
             self._unread = [character_id] * len(self._uniforms)
 
     def repeat(self, rows: Iterable[int]) -> "Writer":
-        """Return a writer of the rows with these numbers; each continues what the only row read."""
+        """Return a writer with rows of these numbers; each continues this writer's only row."""
         self._step()
         numbers = list(rows)
         other = object.__new__(Writer)
@@ -88,7 +88,7 @@ class Writer:
         return other
 
     def write(self, length: int) -> Iterator[Drawn]:
-        """Draw `length` characters per row; something must have been read before."""
+        """Draw `length` characters per row. Call `read` first."""
         characters = self.vocab.characters
         for _ in range(length):
             self._step()
@@ -103,7 +103,7 @@ class Writer:
             yield Drawn([characters[index] for index in chosen_R], scores)
 
     def _step(self) -> None:
-        # The last character is read only when another one is to follow it.
+        # The last character is read only if another one follows it.
         if self._unread:
             self._logits_RV = self._engine.step(self._unread)
             self._unread = []

@@ -1,4 +1,4 @@
-"""How well a model predicts a text: nats per character, by one definition for every engine.
+"""Scoring a text in nats per character, by the same definition for every engine.
 
 The text is cut into chunks of 20,000 characters. Each chunk starts from the zero state and first
 reads the 1,000 characters before it, which are not scored again. The text's first character is not
@@ -17,11 +17,11 @@ from charrnn_cli.model.filters import log_softmax
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
 from charrnn_cli.text.rows import row_windows
 
-# T time · R rows: chunks side by side · N characters
+# T time · R rows: chunks in parallel · N characters
 
 CHUNK = 20_000  # characters
 WARM_UP = 1_000  # characters
-ROWS = 64  # chunks scored side by side
+ROWS = 64  # chunks scored in parallel
 WINDOW = 250  # characters of each chunk per call of the predictor
 
 
@@ -29,7 +29,7 @@ Losses = npt.NDArray[np.float32]
 
 
 class Predictor(Protocol):
-    """A model that reads several rows of text side by side."""
+    """A model that reads several rows of text in parallel."""
 
     def start(self, rows: int) -> None:
         """Prepare `rows` rows, all at the zero state."""
@@ -37,7 +37,7 @@ class Predictor(Protocol):
     def losses(self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]) -> Losses:
         """Read the inputs and return the nats of each target, shape (T, R).
 
-        Where a target is negative, the returned number has no meaning.
+        The value for a negative target has no meaning.
         """
 
 
@@ -62,7 +62,7 @@ class NumpyPredictor:
 def character_losses(
     predictor: Predictor, corpus: Corpus, progress: ProgressCallback = no_progress
 ) -> Iterator[Losses]:
-    """Yield the nats of all characters but the first, in the text's order, as arrays (N,).
+    """Yield the nats of all characters except the first, in order, as arrays (N,).
 
     `corpus` must hold ids of the model's vocabulary; see `in_vocabulary`.
     """

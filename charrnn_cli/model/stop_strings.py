@@ -1,10 +1,10 @@
-"""Stop strings, found in a text that arrives character by character."""
+"""Finding stop strings in a text that arrives character by character."""
 
 from collections.abc import Iterable
 
 
 class StopMatcher:
-    """Passes a text on up to the first stop string; holds back only what may be part of one."""
+    """Passes on a text up to its first stop string; holds back only a possible start of one."""
 
     def __init__(self, stops: Iterable[str]) -> None:
         self._stops = sorted({stop for stop in stops if stop}, key=len, reverse=True)
@@ -17,7 +17,7 @@ class StopMatcher:
         if self.stopped or not self._stops:
             return "" if self.stopped else character
         held = self._held + character
-        for stop in self._stops:  # of two that end here, the longer one began first
+        for stop in self._stops:  # if two end here, the longer one started first
             if held.endswith(stop):
                 self.stopped, self._held = True, ""
                 return held[: -len(stop)]
@@ -33,6 +33,6 @@ class StopMatcher:
         return released
 
     def rest(self) -> str:
-        """End the text; return what was held back."""
+        """End the text; return the characters held back."""
         held, self._held = self._held, ""
         return held

@@ -1,4 +1,4 @@
-"""A checkpoint's weights as the start of another run, for the same or a larger vocabulary."""
+"""Starting a run from a checkpoint's weights, with the same or a larger vocabulary."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ def grown_model(checkpoint: Checkpoint, vocab: Vocab) -> ModelConfig:
     if not vocab.characters.startswith(checkpoint.vocab.characters):
         raise MismatchError(
             f"the text's vocabulary does not match that of {checkpoint.run}@{checkpoint.step}",
-            hint="pass the text itself, not an encoded file",
+            hint="use the original text, not an encoded file",
         )
     return ModelConfig.from_json({**checkpoint.model.to_json(), "vocabulary_size": len(vocab)})
 
@@ -36,15 +36,15 @@ def check_architecture(checkpoint: Checkpoint, given: Mapping[str, Any]) -> None
         if given.get(name, value) != value:
             raise MismatchError(
                 f"{checkpoint.run}@{checkpoint.step} has {name} {value}, not {given[name]}",
-                hint=f"omit {option_name(name)}: --init-from sets the architecture",
+                hint=f"leave out {option_name(name)}; --init-from sets the architecture",
             )
 
 
 def grown_weights(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, Array]:
     """Return the checkpoint's weights, with rows for new characters.
 
-    The logits of known characters do not change. A new character is read as the mean of the known
-    ones, and predicted like the rarest of them.
+    The logits of known characters do not change. A new character gets the mean input weights of the
+    known characters, and the output weights of the rarest one.
     """
     weights = {name: array.copy() for name, array in checkpoint.weights.items()}
     new = model.vocabulary_size - checkpoint.model.vocabulary_size

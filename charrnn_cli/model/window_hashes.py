@@ -1,6 +1,6 @@
 """Hashes of all windows of a text: polynomials modulo 2^64 (Karp and Rabin 1987).
 
-All windows are hashed at once, by doubling: the hash of a + b ids is h_a · B^b + h_b.
+All windows are hashed together, by doubling: the hash of a + b ids is h_a · B^b + h_b.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Names and bytes on disk.
+"""Paths, locks, atomic writes, the file format, runs and references.
 
-Imports the ground and platformdirs.
+May import the top-level modules and platformdirs.
 """

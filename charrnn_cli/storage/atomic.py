@@ -1,4 +1,4 @@
-"""A file appears under its name whole and synced, or not at all.
+"""Atomic writes: a file appears under its name complete and synced, or not at all.
 
 The order is: create a temporary file beside the target, write it, fsync it, link (or rename) it to
 its name, fsync the directory. An interruption at any point leaves the old state, and at worst a
@@ -38,7 +38,7 @@ _temporaries: set[Path] = set()
 def atomic_write(path: Path, *, num_bytes: int = 0, replace: bool = False) -> Iterator[BinaryIO]:
     """Yield a file to write; `path` gets its content when the block ends without an exception.
 
-    `num_bytes` are reserved first, so that a full disk is noticed before anything is written.
+    `num_bytes` is reserved first, so that a full disk is an error before anything is written.
     Without `replace`, an existing file is never changed.
     Raises AlreadyPublishedError, StorageError.
     """
@@ -62,7 +62,7 @@ def atomic_write(path: Path, *, num_bytes: int = 0, replace: bool = False) -> It
 
 
 def keep_previous(path: Path, previous: Path) -> None:
-    """Make `previous` what `path` is now, atomically; `path` itself stays.
+    """Keep the file at `path` under the name `previous` as well, atomically.
 
     Does nothing if `path` does not exist. Raises StorageError.
     """
@@ -93,7 +93,7 @@ def put_back(previous: Path, path: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make the directory's names durable, where the system can. Raises OSError."""
+    """Sync the directory's entries to disk, if the system supports it. Raises OSError."""
     try:
         descriptor = os.open(directory, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     except OSError as error:
@@ -123,9 +123,10 @@ def check_absent(path: Path) -> None:
 
 
 def sweep_temporaries(directory: Path, idle: float = 0.0) -> None:
-    """Remove temporary files of killed processes that were not written to for `idle` seconds.
+    """Remove the temporary files of killed processes.
 
-    Leave `idle` at 0 only while holding the directory's lock.
+    Files written to within the last `idle` seconds stay. Leave `idle` at 0 only while holding the
+    directory's lock.
     """
     with contextlib.suppress(OSError):
         for entry in os.scandir(directory):
@@ -143,7 +144,7 @@ def discard_temporaries() -> None:
 
 @contextlib.contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
-    """Yield an unused name beside `path`; what is there when the block ends is removed."""
+    """Yield an unused path beside `path`; a file there is removed when the block ends."""
     unique = f"{os.getpid()}-{os.urandom(4).hex()}"
     temporary = path.with_name(f".{path.name}.{unique}{TEMPORARY_SUFFIX}")
     _temporaries.add(temporary)
@@ -161,7 +162,7 @@ def _remove(temporary: Path) -> None:
 
 def _exists(path: Path) -> AlreadyPublishedError:
     return AlreadyPublishedError(
-        f"{path} already exists", hint="name another file, or move the existing one away"
+        f"{path} already exists", hint="choose another file name, or move the existing file"
     )
 
 

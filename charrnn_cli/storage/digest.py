@@ -1,17 +1,17 @@
-"""SHA-256 in the background."""
+"""SHA-256, computed in the background."""
 
 import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
 
-SMALL = 1 << 16  # bytes; hashing fewer takes less time than handing them over, about 30 µs
+SMALL = 1 << 16  # bytes; fewer are hashed in less than the 30 µs that another thread costs
 
 
 class BackgroundDigest:
-    """SHA-256 of a stream, made on another core while the caller prepares the next piece.
+    """SHA-256 of a stream, computed on another core while the caller prepares the next piece.
 
-    hashlib releases the interpreter lock. Only large `bytes` are handed over, because they cannot
-    change later. Other buffers, such as the arrays of a checkpoint, are hashed at once: while they
-    are written nothing else is computed, and a thread saved 0 of 20 ms for 13 MB.
+    hashlib releases the interpreter lock. Only large `bytes` go to another thread, because they
+    cannot change later. Other buffers, such as the arrays of a checkpoint, are hashed immediately:
+    nothing else is computed while they are written, and a thread saved 0 of 20 ms for 13 MB.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class BackgroundDigest:
         self._last: Future[None] | None = None
 
     def update(self, data: bytes | memoryview) -> None:
-        """Add a piece, which may be changed after the call if it is not `bytes`."""
+        """Add a piece. A buffer other than `bytes` may be changed after the call."""
         self._wait()
         if isinstance(data, bytes) and len(data) >= SMALL:
             self._pool = self._pool or ThreadPoolExecutor(1, "digest")
@@ -29,7 +29,7 @@ class BackgroundDigest:
             self._digest.update(data)
 
     def hexdigest(self) -> str:
-        """Return the digest of everything so far."""
+        """Return the digest of all data so far."""
         self._wait()
         return self._digest.hexdigest()
 

@@ -1,7 +1,7 @@
-"""The lock that a trainer holds on its run.
+"""The lock that a process holds on the run that it trains.
 
-It keeps two processes from doing the same work. Files are safe without it, because publishing never
-overwrites.
+The lock keeps two processes from doing the same work. Files are safe without it, because publishing
+never overwrites.
 """
 
 import contextlib
@@ -25,9 +25,9 @@ POLL_INTERVAL = 0.02  # seconds
 
 @contextlib.contextmanager
 def hold_lock(directory: Path) -> Iterator[None]:
-    """Hold the run's lock for a block; the kernel releases it however the process ends.
+    """Hold the run's lock for a `with` block; the kernel releases it however the process ends.
 
-    Raises RunBusyError after half a second, StorageError.
+    Raises RunBusyError if another process still holds it after half a second, StorageError.
     """
     path = directory / LOCK_NAME
     try:
@@ -49,7 +49,7 @@ def hold_lock(directory: Path) -> Iterator[None]:
 
 
 def check_unlocked(directory: Path) -> None:
-    """Raise RunBusyError while a process trains this run. Works on a read-only disk."""
+    """Raise RunBusyError if a process is training this run. Works on a read-only disk."""
     if fcntl is None:
         return
     try:
@@ -69,7 +69,7 @@ def check_unlocked(directory: Path) -> None:
 def _busy(directory: Path, descriptor: int) -> RunBusyError:
     return RunBusyError(
         f"run {directory.name!r} is in use by {_holder(descriptor)}",
-        hint="wait for it, stop it, or train under another name with --run",
+        hint="wait for it to finish, stop it, or choose another name with --run",
     )
 
 

@@ -1,7 +1,7 @@
 """The events of a run as JSON Lines on disk.
 
-Lines are appended. A torn last line is ignored. A step that is repeated after a resume supersedes
-the earlier one.
+Lines are only appended. An incomplete last line is ignored. When a step is repeated after a resume,
+its later lines replace the earlier ones.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from charrnn_cli.units import bits_per_character
 
 
 def event_to_json(event: TrainEvent) -> dict[str, Any]:
-    """Return an event as a flat object: `event` is its class, a path becomes its file name.
+    """Return an event as a flat object: `event` is its class name, and paths become file names.
 
-    `val_bpc`, in bits per character, is added to `val_loss`, which is in nats.
+    An object with `val_loss`, in nats, also has `val_bpc`, in bits per character.
     """
     fields = dataclasses.asdict(event)
     for name, value in fields.items():
@@ -30,7 +30,7 @@ def event_to_json(event: TrainEvent) -> dict[str, Any]:
 
 
 def record(events: Iterable[TrainEvent], path: Path) -> Iterator[TrainEvent]:
-    """Yield the events, each appended to `path` first. A disk error does not stop the run."""
+    """Append each event to `path`, then yield it. A disk error does not stop the run."""
     for event in events:
         with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event_to_json(event), ensure_ascii=False) + "\n")
@@ -38,7 +38,7 @@ def record(events: Iterable[TrainEvent], path: Path) -> Iterator[TrainEvent]:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run, the last one of each event and step; an absent file has none."""
+    """Return the last line of each event and step; none if the file is absent."""
     try:
         lines = path.read_text("utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The one way to open a file: regular files only, and without waiting."""
+"""Opening files to read: regular files only, and without blocking."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ CHUNK_BYTES = 1 << 20  # bytes to read from a file at a time
 
 @contextlib.contextmanager
 def open_regular(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file for reading; a FIFO or device is refused without waiting for it.
+    """Open a regular file for reading; reject a FIFO or device without waiting for it.
 
     Raises NotFoundError, FileFormatError if it is not a regular file, StorageError.
     """

@@ -1,4 +1,4 @@
-"""Where runs, encoded texts and logs are on this machine."""
+"""The directories of runs, encoded texts and logs."""
 
 import os
 from pathlib import Path
@@ -9,20 +9,20 @@ HOME_VARIABLE = "CHARRNN_HOME"
 
 
 def runs_directory() -> Path:
-    """Return where checkpoints are: `$CHARRNN_HOME/runs`, or under the platform's user data."""
+    """Return the directory of runs: `$CHARRNN_HOME/runs`, or in the platform's data directory."""
     return _home("runs") or _platform_directory("data") / "runs"
 
 
 def corpora_directory() -> Path:
-    """Return where encoded texts are: `$CHARRNN_HOME/corpora`, or under the platform's cache.
+    """Return the directory of encoded texts: `$CHARRNN_HOME/corpora`, or in the platform's cache.
 
-    They can be made again, and may be deleted at any time.
+    These files are a cache and may be deleted at any time.
     """
     return _home("corpora") or _platform_directory("cache") / "corpora"
 
 
 def logs_directory() -> Path:
-    """Return where crash logs are: `$CHARRNN_HOME/logs`, or under the platform's cache."""
+    """Return the directory of crash logs: `$CHARRNN_HOME/logs`, or in the platform's cache."""
     return _home("logs") or _platform_directory("cache") / "logs"
 
 
@@ -39,12 +39,12 @@ def make_directory(path: Path) -> Path:
 
 
 def path_to_uri(path: Path) -> str:
-    """Return the absolute path as a `file:` URI: plain ASCII, whatever bytes the path contains."""
+    """Return the absolute path as a `file:` URI, which is always plain ASCII."""
     return path.absolute().as_uri()
 
 
 def path_from_uri(uri: str) -> Path:
-    """Invert `path_to_uri`. Raises ValueError."""
+    """Return the path of a `file:` URI. Raises ValueError."""
     if not uri.startswith("file://"):
         raise ValueError(f"{uri!r} is not a file URI")
     from urllib.parse import unquote_to_bytes

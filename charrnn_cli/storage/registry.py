@@ -1,7 +1,7 @@
-"""Which runs exist, and which checkpoint a reference names.
+"""The runs on disk, and the checkpoints that references name.
 
 The directory is the only record: no index can go stale, and any tool may copy, move or delete
-files. This module writes nothing but new directories.
+files. This module only creates directories and removes the remains of killed runs.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ from charrnn_cli.storage.runs import (
     slug,
 )
 
-_TRAIN_HINT = "train one: charrnn train TEXT"
-_LIST_HINT = "run `charrnn checkpoints list` to see what is there"
+_TRAIN_HINT = "train a model with `charrnn train TEXT` or `charrnn demo`"
+_LIST_HINT = "run `charrnn checkpoints list` to see all runs"
 
 
 class Registry:
@@ -33,7 +33,7 @@ class Registry:
         self.root = runs_directory() if root is None else root
 
     def runs(self) -> list[Run]:
-        """Return every run, sorted by name; an absent directory has none. Raises StorageError."""
+        """Return all runs, sorted by name; none if the directory is absent. Raises StorageError."""
         try:
             names = [
                 entry.name for entry in os.scandir(self.root) if entry.is_dir(follow_symlinks=False)
@@ -45,7 +45,7 @@ class Registry:
         return [Run(name, self.root / name) for name in sorted(names) if is_run_name(name)]
 
     def run(self, name: str) -> Run:
-        """Return the run called `name`. Raises NotFoundError, which suggests the nearest name."""
+        """Return the run called `name`. Raises NotFoundError with a similar name as its hint."""
         run = Run(check_run_name(name), self.root / name)
         if not run.path.is_dir():
             import difflib  # not needed unless a name is wrong
@@ -59,7 +59,7 @@ class Registry:
     def create(self, name: str) -> Run:
         """Create an empty run. Raises ConfigError if the name is taken or invalid, StorageError.
 
-        The remains of a run that was killed before it saved anything are removed.
+        Removes the remains of a run of this name that was killed before its first save.
         """
         run = Run(check_run_name(name), self.root / name)
         if not (run.has_checkpoint() or run.has_resume_file() or run.is_training()):
@@ -106,14 +106,15 @@ class Registry:
         ]
         updated, run = max(runs, key=lambda item: item[0], default=(0.0, None))
         if run is None or updated == 0.0:
-            raise NotFoundError(f"there are no checkpoints in {self.root}", hint=_TRAIN_HINT)
+            missing = "runs to resume" if resumable else "checkpoints"
+            raise NotFoundError(f"no {missing} in {self.root}", hint=_TRAIN_HINT)
         return run
 
     def resolve(self, reference: str | None = None) -> Path:
         """Return the path of the checkpoint that a reference names.
 
         A reference is `RUN`, `RUN@best`, `RUN@latest`, `RUN@1200`, `best`, `latest` or a path.
-        Without a run it means the newest run; without a step, the best checkpoint, or the latest
+        Without a run, the newest run is used; without a step, the best checkpoint, or the latest
         if the run was trained without validation.
         Raises NotFoundError, ConfigError, StorageError.
         """
@@ -129,7 +130,7 @@ class Registry:
         return _choose(run, which).path
 
     def references(self, prefix: str = "") -> list[str]:
-        """Return the references that start with `prefix`: runs, or after an @ checkpoints."""
+        """Return the references that start with `prefix`: runs, or checkpoints after an @."""
         name, at, _ = prefix.partition("@")
         if not at:
             return [run.name for run in self.runs() if run.name.startswith(name)]
@@ -145,7 +146,7 @@ class Registry:
 
 
 def is_path(reference: str) -> bool:
-    """Return whether a reference is a path: it has a separator or ends in .safetensors."""
+    """Return whether a reference is a path: it has a path separator or ends in .safetensors."""
     return "/" in reference or os.sep in reference or reference.endswith(SUFFIX)
 
 
@@ -172,10 +173,10 @@ def _choose(run: Run, which: str) -> CheckpointEntry:
                 hint=f"use {run.name}@best, {run.name}@latest or {run.name}@STEP",
             )
     if entry is None:
-        steps = ", ".join(str(entry.step) for entry in entries[-8:])
+        steps = ", ".join(str(entry.step) for entry in entries[-8:] if entry.metadata is not None)
         missing = f"checkpoint at step {which}" if which.isdigit() else "readable checkpoint"
         raise NotFoundError(
             f"run {run.name!r} has no {missing}",
-            hint=f"its steps are {steps}" if steps else _LIST_HINT,
+            hint=f"use one of its steps: {steps}" if steps else _LIST_HINT,
         )
     return entry

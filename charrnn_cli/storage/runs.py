@@ -1,8 +1,8 @@
-"""One training run: its name, its directory, and the headers of its checkpoints, never tensors.
+"""A training run: its name, its directory, and the headers of its checkpoints, but no tensors.
 
 <run>/step-0000001200.safetensors    immutable, weights only
 <run>/resume.safetensors             everything that resuming needs, replaced atomically
-<run>/resume.previous.safetensors    the resume file before that
+<run>/resume.previous.safetensors    the resume file that it replaced
 <run>/metrics.jsonl                  one line per event
 """
 
@@ -37,14 +37,14 @@ _STEP_FILE = re.compile(r"step-([0-9]{10})\.safetensors")
 
 @dataclass(frozen=True, slots=True)
 class CheckpointEntry:
-    """A step file and its header, or what is wrong with it."""
+    """A step file with its header, or with a description of its damage."""
 
     run: str
     step: int
     path: Path
     file_bytes: int
     updated: float
-    """Seconds since 1970, by the file system; for display only."""
+    """Modification time in seconds since 1970; for display only."""
     metadata: dict[str, Any] | None
     """None if the header is damaged; `problem` then describes the damage."""
     problem: str | None = None
@@ -64,7 +64,7 @@ class CheckpointEntry:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training run: a directory of checkpoints."""
+    """A training run: a directory of checkpoints."""
 
     name: str
     path: Path
@@ -88,7 +88,7 @@ class Run:
         return f"{self.name}@{step}"
 
     def checkpoints(self) -> list[CheckpointEntry]:
-        """Return every step file in the order of steps, damaged files included."""
+        """Return all step files, including damaged ones, sorted by step."""
         entries = []
         for name, stat in _files(self.path):
             match = _STEP_FILE.fullmatch(name)
@@ -103,7 +103,7 @@ class Run:
         return any(_STEP_FILE.fullmatch(name) for name, _ in _files(self.path))
 
     def has_resume_file(self) -> bool:
-        """Return whether there is a resume file or the one before it, damaged or not."""
+        """Return whether there is a current or previous resume file, damaged or not."""
         return os.path.lexists(self.resume_path) or os.path.lexists(self.previous_resume_path)
 
     def resume_metadata(self) -> dict[str, Any] | None:
@@ -132,7 +132,7 @@ class Run:
         return type(planned) is int and latest.step >= planned
 
     def files(self) -> list[Path]:
-        """Return the files that the run wrote, and no others from its directory."""
+        """Return the files that training wrote, and no other files in the directory."""
         own = (self.resume_path, self.previous_resume_path, self.metrics_path)
         return sorted(
             path
@@ -157,13 +157,13 @@ class Run:
         return sum(stat.st_size for _, stat in _files(self.path))
 
     def updated(self) -> float:
-        """Return when a checkpoint was last written, in seconds since 1970; 0 without one."""
+        """Return when a checkpoint was last written, in seconds since 1970; 0 if there is none."""
         times = [stat.st_mtime for name, stat in _files(self.path) if name.endswith(SUFFIX)]
         return max(times, default=0.0)
 
 
 def best(entries: list[CheckpointEntry]) -> CheckpointEntry | None:
-    """Return the entry with the lowest validation loss, the earliest of equals."""
+    """Return the entry with the lowest validation loss; the earliest if several are equal."""
     scored = [
         (entry.val_loss, entry.step, entry) for entry in entries if entry.val_loss is not None
     ]
@@ -176,9 +176,9 @@ def latest(entries: list[CheckpointEntry]) -> CheckpointEntry | None:
 
 
 def prunable(entries: list[CheckpointEntry], keep: int) -> list[CheckpointEntry]:
-    """Return the entries to delete so that the newest `keep` stay.
+    """Return the entries to delete so that only the newest `keep` remain.
 
-    The best, the latest and damaged files always stay.
+    The best checkpoint, the latest and damaged files are never deleted.
     """
     whole = [entry for entry in entries if entry.metadata is not None]
     protected = {id(entry) for entry in (best(entries), latest(entries), *whole[-keep:])}
@@ -186,7 +186,7 @@ def prunable(entries: list[CheckpointEntry], keep: int) -> list[CheckpointEntry]
 
 
 def slug(text: str) -> str:
-    """Return the nearest valid run name."""
+    """Turn a text into a valid run name."""
     plain = (
         unicodedata.normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()
     )  # é becomes e
@@ -195,7 +195,7 @@ def slug(text: str) -> str:
 
 
 def reference_of(path: Path, step: int) -> str:
-    """Return `RUN@STEP` for a checkpoint in a run's directory, else its path."""
+    """Return `RUN@STEP` for a checkpoint in a run's directory, otherwise its path."""
     run = path.parent.name
     return f"{run}@{step}" if _STEP_FILE.fullmatch(path.name) and is_run_name(run) else str(path)
 
@@ -205,7 +205,7 @@ def check_run_name(name: str) -> str:
     if not is_run_name(name):
         raise ConfigError(
             f"{name!r} is not a valid run name",
-            hint="use up to 64 of a-z 0-9 . _ - and start with a letter or digit; "
+            hint="use at most 64 of the characters a-z 0-9 . _ - and start with a letter or digit; "
             "best, latest and device names such as con are reserved",
         )
     return name
@@ -226,7 +226,7 @@ def _entry(run: str, step: int, path: Path, stat: os.stat_result) -> CheckpointE
     try:
         header = read_header(path)
         if header.kind != CHECKPOINT_KIND or header.metadata.get("step") != step:
-            raise FileFormatError("its header does not match its name")
+            raise FileFormatError("its header does not match its file name")
         metadata = header.metadata
     except NotFoundError:  # deleted since the directory was read
         return None

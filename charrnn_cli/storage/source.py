@@ -1,4 +1,4 @@
-"""Where a run's text comes from: its files, how they are read, and which vocabulary it uses."""
+"""The source of a run's text: its files, reading options and vocabulary."""
 
 import os
 from collections.abc import Mapping
@@ -15,17 +15,20 @@ STANDARD_INPUT = Path("-")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Recorded in a run's resume file, so that resuming needs no TEXT; never exported."""
+    """The source of a run's text, recorded in its resume file but never exported.
+
+    Because of this record, resuming needs no TEXT.
+    """
 
     paths: tuple[Path, ...]
     options: TextOptions = field(default_factory=TextOptions)
     init_from: str | None = None
-    """The checkpoint that the run started from; its vocabulary is used."""
+    """Reference of the checkpoint whose weights and vocabulary the run starts with."""
     unknown: str = "error"
-    """What was done with characters outside that vocabulary: `error`, `skip` or `extend`."""
+    """How to treat characters outside that vocabulary: `error`, `skip` or `extend`."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record for the resume file; paths become absolute file URIs."""
+        """Return the record for a resume file; paths become absolute file URIs."""
         return {
             "texts": ["-" if path == STANDARD_INPUT else path_to_uri(path) for path in self.paths],
             "options": self.options.to_json(),
@@ -35,7 +38,7 @@ class Source:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote. Raises ValueError if it names no text."""
+        """Read a record of a resume file. Raises ValueError if it names no text."""
         try:
             paths = tuple(
                 STANDARD_INPUT if text == "-" else path_from_uri(str(text)) for text in raw["texts"]
@@ -47,7 +50,7 @@ class Source:
 
     @property
     def missing(self) -> Path | None:
-        """The first path that cannot be read again: a deleted one, or standard input."""
+        """The first path that cannot be read again: a deleted file, or standard input."""
         return next(
             (path for path in self.paths if path == STANDARD_INPUT or not os.path.exists(path)),
             None,

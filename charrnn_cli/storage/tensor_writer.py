@@ -1,4 +1,4 @@
-"""The file format, writing: tensors in order, and a header with their digest."""
+"""Writing the file format: a header with digests, then the tensors in order."""
 
 import contextlib
 import hashlib
@@ -23,7 +23,7 @@ from charrnn_cli.version import __version__
 
 
 class TensorWriter:
-    """Takes the tensors' bytes in the order of the header, in pieces of any size."""
+    """Writes tensors in the order of the header, in pieces of any size."""
 
     def __init__(self, file: BinaryIO, specs: Mapping[str, TensorSpec]) -> None:
         self.order = list(specs)
@@ -36,7 +36,7 @@ class TensorWriter:
         """Append to the current tensor. Raises ValueError if a piece reaches beyond its end."""
         if not len(data):
             return
-        while not self._remaining:  # an empty tensor takes no piece
+        while not self._remaining:  # an empty tensor needs no data
             name, spec, self._remaining = self._expected.pop(0)
             self._digest.update(describe_tensor(name, spec))
         self._remaining -= len(data)
@@ -65,7 +65,7 @@ def write_tensors(
     *,
     replace: bool = False,
 ) -> Iterator[TensorWriter]:
-    """Publish a file; the block writes the tensors in the writer's `order`.
+    """Publish a file; the `with` block writes the tensors in the writer's `order`.
 
     Raises AlreadyPublishedError, StorageError.
     """
@@ -91,7 +91,7 @@ def tensors_digest(specs: Mapping[str, TensorSpec], pieces: Mapping[str, bytes])
 
 
 def sign_header(header: bytes) -> bytes:
-    """Fill in the digest of an encoded header, whose field for it holds zeros."""
+    """Replace the zeros in an encoded header's `header_sha256` with its digest."""
     start = header.index(DIGEST_FIELD) + len(DIGEST_FIELD)
     return header[:start] + hashlib.sha256(header).hexdigest().encode() + header[start + 64 :]
 

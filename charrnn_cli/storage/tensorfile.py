@@ -1,4 +1,4 @@
-"""The file format, reading: safetensors with a verified JSON header.
+"""The file format and how to read it: safetensors with a verified JSON header.
 
     8 bytes          length of the header, little-endian
     header           JSON: dtype, shape and offsets of each tensor; and `__metadata__`, an object
@@ -6,8 +6,9 @@
     data             the tensors' bytes, without gaps
 
 The value of `charrnn` is sorted JSON. Its `tensors_sha256` covers the name, dtype, shape and bytes
-of every tensor; its `header_sha256` the raw bytes before the data, with its own 64 digits set to 0.
-The digests detect accidents; they do not authenticate. `model/checkpoint.py` lists the other keys.
+of every tensor. Its `header_sha256` covers the raw bytes before the data, with the 64 digits of
+`header_sha256` set to 0. The digests detect accidental damage; they are not signatures. The other
+keys are documented in `model/checkpoint.py` and, for encoded texts, in `text/corpus.py`.
 """
 
 import hashlib
@@ -36,7 +37,7 @@ LENGTH_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """A tensor's type, shape and place; `start` and `stop` are byte offsets in the file."""
+    """A tensor's type, shape and position; `start` and `stop` are byte offsets in the file."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -50,7 +51,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A file's header, its digest checked; `metadata` is the JSON object under `charrnn`."""
+    """A verified header of a file; `metadata` is the JSON object under `charrnn`."""
 
     metadata: dict[str, Any]
     tensors: dict[str, TensorSpec]
@@ -67,16 +68,17 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Read and check the header, and no tensor.
+    """Read and check only the header.
 
-    Raises FileFormatError if it is damaged or not a charrnn file, NotFoundError, StorageError.
+    Raises FileFormatError if the header is damaged or the file is not a charrnn file,
+    NotFoundError, StorageError.
     """
     with open_regular(path) as file:
         return read_open_header(file, path)
 
 
 def read_tensors(path: Path) -> tuple[Header, dict[str, bytes]]:
-    """Read header and tensors into memory, all digests checked: for models, not for texts.
+    """Read and verify the header and all tensors, in memory: for models, not for texts.
 
     Raises FileFormatError, NotFoundError, StorageError.
     """
@@ -136,7 +138,7 @@ def read_open_header(file: BinaryIO, path: Path) -> Header:
         if metadata["format"] != FORMAT:
             raise FileFormatError(
                 f"{path} was written by charrnn {metadata.get('version', '?')} "
-                f"(format {metadata['format']}); this program reads format {FORMAT}",
+                f"(format {metadata['format']}); this version reads format {FORMAT}",
                 hint="upgrade charrnn",
             )
         if type(metadata["kind"]) is not str or type(metadata["tensors_sha256"]) is not str:
@@ -156,11 +158,11 @@ def _read_raw_header(file: BinaryIO, file_bytes: int, path: Path) -> bytes:
     if prefix.startswith((b"PK\x03\x04", b"\x80")):
         raise FileFormatError(
             f"{path} is a PyTorch or pickle file",
-            hint="charrnn never loads pickle files, because they can run code",
+            hint="use a file written by `charrnn train`; loading a pickle file can run code",
         )
     raise FileFormatError(
         f"{path} is not a charrnn file, or is truncated",
-        hint="charrnn files are written by `charrnn encode` and `charrnn train`",
+        hint="use a file written by `charrnn encode` or `charrnn train`",
     )
 
 

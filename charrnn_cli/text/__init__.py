@@ -1,4 +1,4 @@
-"""From text files to ids.
+"""Reading texts and encoding them as ids.
 
-Imports numpy, storage and the modules of charrnn_cli itself; nothing about models.
+May import the top-level modules, `storage` and numpy; knows nothing about models.
 """

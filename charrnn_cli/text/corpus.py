@@ -1,8 +1,8 @@
-"""An encoded text: any stretch of its ids, read from a file or from memory.
+"""Encoded texts, whose ids are read from a file or from memory.
 
 The tensors of an encoded text: `ids` (N), U8, U16 or U32; `vocabulary` (V), U32, the code point of
-each id; `counts` (V), U64, how often each id occurs; and, if there is more than one document,
-`documents` (D), U64, the first character of each.
+each id; `counts` (V), U64, the number of occurrences of each id; and, if there is more than one
+document, `documents` (D), U64, the offset of each document's first character.
 """
 
 import os
@@ -29,7 +29,7 @@ from charrnn_cli.text.vocab import Vocab
 # N characters of the text · V vocabulary · D documents
 
 CORPUS_KIND = "corpus"
-CHUNK_CHARACTERS = 1 << 20  # to read from a corpus at a time: at most 4 MB
+CHUNK_CHARACTERS = 1 << 20  # read from a corpus at a time: at most 4 MB
 DTYPES: dict[str, np.dtype[np.unsignedinteger[Any]]] = {
     "U8": np.dtype("u1"),
     "U16": np.dtype("<u2"),
@@ -44,8 +44,8 @@ _TENSOR_DTYPES = {
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 ProgressCallback = Callable[[int, int], None]
-"""Called often with the bytes done and the total; an exception that it raises ends the work, and no
-partial file is left."""
+"""Called regularly with the bytes done and the total. An exception that it raises ends the work and
+leaves no partial file."""
 
 
 class Field(NamedTuple):
@@ -59,9 +59,9 @@ class Field(NamedTuple):
 HEADER_FIELDS = {
     "name": Field(str, "name of the text: its file name without the suffix", required=True),
     "characters": Field(int, "number of characters, N", required=True),
-    "vocabulary_size": Field(int, "number of different characters, V"),
+    "vocabulary_size": Field(int, "number of distinct characters, V"),
     "documents": Field(int, "number of documents, D"),
-    "source_sha256": Field(str, "SHA-256 of the only file, or of the files' joined hex digests"),
+    "source_sha256": Field(str, "SHA-256 of the file, or of several files' joined hex digests"),
     "encoding": Field(str, "encodings of the files, separated by commas"),
     "byte_order_mark": Field(bool, "whether a file starts with a byte order mark"),
     "newlines": Field(str, "the option --newlines: normalize or keep"),
@@ -69,11 +69,11 @@ HEADER_FIELDS = {
     "cr": Field(int, "number of lone \\r that became \\n"),
     "separator": Field(str, "text between two documents; may be empty"),
     "unseen": Field(dict, "counts of up to 1,000 characters that the given vocabulary lacked"),
-    "num_unseen": Field(int, "number of all such characters"),
+    "num_unseen": Field(int, "number of characters that the given vocabulary lacked"),
     "skipped": Field(list, "up to 1,000 files that were left out, each as [name, reason]"),
-    "num_skipped": Field(int, "number of all such files"),
+    "num_skipped": Field(int, "number of files that were left out"),
 }
-"""The header of an encoded text, besides the keys that every file has."""
+"""Header keys of an encoded text, in addition to those of every file."""
 
 
 def no_progress(done: int, total: int) -> None:
@@ -81,11 +81,11 @@ def no_progress(done: int, total: int) -> None:
 
 
 class Corpus:
-    """An encoded text with its vocabulary; a corpus from a file is never held in memory as a whole.
+    """An encoded text with its vocabulary; a corpus in a file is never loaded into memory whole.
 
-    `counts_V` is how often each id occurs, (V,). `read(start, stop)` returns the ids of a stretch.
-    `metadata` holds `HEADER_FIELDS` and `tensors_sha256`; `name`, `characters` and `tensors_sha256`
-    are required. `starts` is the offset of each document's first character, (D,).
+    `counts_V` is the number of occurrences of each id, (V,). `read(start, stop)` returns the ids of
+    a span. `metadata` holds `HEADER_FIELDS` and `tensors_sha256`; `name`, `characters` and
+    `tensors_sha256` are required. `starts` is the offset of each document's first character, (D,).
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Corpus:
 
     @classmethod
     def open(cls, path: Path, *, verify: bool = True) -> Self:
-        """Open an encoded file, which stays open as long as the corpus lives.
+        """Open an encoded file, which stays open as long as the corpus exists.
 
         `verify` checks the digest of the tensors, which reads the whole file once. Raises
         NotFoundError, FileFormatError, StorageError.
@@ -133,7 +133,7 @@ class Corpus:
             header = read_open_header(file, path)
             if not _is_corpus(header):
                 raise FileFormatError(
-                    f"{path} is not an encoded text", hint="make one with `charrnn encode TEXT`"
+                    f"{path} is not an encoded text", hint="create one with `charrnn encode TEXT`"
                 )
             if verify:
                 verify_tensors(file, header, path)
@@ -157,19 +157,19 @@ class Corpus:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of all tensors: equal for equal texts, whatever files they came from."""
+        """SHA-256 of all tensors: equal for equal texts, even from different files."""
         return str(self.metadata["tensors_sha256"])
 
     @property
     def separator(self) -> str:
-        """Text between two documents; empty if the model restarts with each document."""
+        """Text between two documents; empty if the state is reset between documents."""
         return str(self.metadata.get("separator", ""))
 
     def read(self, start: int, stop: int) -> Ids:
         """Return the ids of the characters from `start` to `stop`, (stop - start,).
 
         Raises IndexError outside the text, StorageError, and FileFormatError if the file has been
-        cut off since it was opened.
+        truncated since it was opened.
         """
         if not 0 <= start <= stop <= len(self):
             raise IndexError(f"characters {start} to {stop} of {len(self)}")
@@ -184,7 +184,7 @@ class Corpus:
 
 
 class _OpenTensors:
-    """Reads stretches of one-dimensional tensors, without a shared position in the file."""
+    """Reads spans of one-dimensional tensors, without a shared position in the file."""
 
     def __init__(self, path: Path, descriptor: int, specs: Mapping[str, TensorSpec]) -> None:
         self._path, self._descriptor, self._specs = path, descriptor, specs
@@ -206,7 +206,7 @@ class _OpenTensors:
         except OSError as error:
             raise StorageError(f"cannot read {self._path}: {error.strerror}") from error
         if len(data) != count:
-            raise FileFormatError(f"{self._path} was cut off while it was read")
+            raise FileFormatError(f"{self._path} was truncated while it was read")
         return data
 
 

@@ -1,4 +1,4 @@
-"""The first pass over a text: its documents, and how often each character occurs."""
+"""The first pass over a text: it finds the readable documents and counts the characters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ from charrnn_cli.text.symbol_table import CODE_POINTS, Counts, code_points
 
 @dataclass(slots=True)
 class CountedText:
-    """What the first pass found."""
+    """Results of the first pass."""
 
     documents: list[Document] = field(default_factory=list)
-    """Those that could be read and hold text."""
+    """Documents that could be read and are not empty."""
     starts: list[int] = field(default_factory=list)
     """Offset of each document's first character in the text."""
     characters: "CharacterCounts" = field(default_factory=lambda: CharacterCounts())
@@ -28,12 +28,12 @@ class CountedText:
 
 
 class CharacterCounts:
-    """How often each code point occurs."""
+    """Number of occurrences of each code point."""
 
     def __init__(self) -> None:
         self.counts: Counts = np.zeros(CODE_POINTS, np.uint64)
         self.total = 0
-        self._stop = 0  # all counts from here on are 0: a small document costs little to add
+        self._stop = 0  # all counts from here on are 0, so adding a small document is cheap
 
     def add_codes(self, codes: Ids) -> None:
         """Count some code points, (characters,)."""
@@ -57,13 +57,13 @@ class CharacterCounts:
 def count_text(
     found: Gathered, options: TextOptions, progress: Callable[[int], None]
 ) -> CountedText:
-    """Read every document once. Optional documents that cannot be read go to `found.skipped`.
+    """Read every document once; add unreadable optional documents to `found.skipped`.
 
     `progress` is called with the bytes read so far. Raises TextError.
     """
     counted = CountedText()
     separator = code_points(options.separator)
-    own = CharacterCounts()  # of one document: added only once it was read to its end
+    own = CharacterCounts()  # of one document; added only after all of it has been read
     for document in found.documents:
         facts = TextFacts()
         own.clear()
@@ -90,7 +90,7 @@ def count_text(
 
 
 def _bincount_bytes(codes: Ids) -> npt.NDArray[np.int64]:
-    """How often each byte occurs, (256,); counted in pairs, which takes half the time."""
+    """Return the count of each byte, (256,). Counting in pairs takes half the time."""
     even = codes[: len(codes) // 2 * 2]
     pairs = np.bincount(even.view(np.uint16), minlength=1 << 16).reshape(256, 256)
     counts: npt.NDArray[np.int64] = pairs.sum(axis=0) + pairs.sum(axis=1)

@@ -28,7 +28,7 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _GZIP_MAGIC = b"\x1f\x8b"
-# In these encodings every byte below 128 is an ASCII character, so ASCII need not be decoded.
+# In these encodings every byte below 128 is an ASCII character, so ASCII needs no decoding.
 _ASCII_SUPERSETS = {"utf-8", "ascii", "iso8859-1", "cp1252"}
 _EAST_ASIAN = ("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr")
 _NUL_SHARE = 0.2  # share of NUL bytes above which data looks like UTF-16
@@ -43,7 +43,7 @@ def read_text(path: Path, options: TextOptions) -> str:
 
 
 def decode_bytes(data: bytes, options: TextOptions, name: str) -> str:
-    """Decode the bytes of a whole text as `read_text` decodes a file.
+    """Decode the bytes of a whole text, like `read_text`.
 
     Error messages call the text `name`. Raises TextError.
     """
@@ -72,14 +72,14 @@ def open_text(path: Path, name: str | None = None) -> Iterator[BinaryIO]:
     """
     name = name or str(path)
     if os.path.isdir(path):
-        raise TextError(f"{name} is a directory, not a text file", hint="name a file inside it")
+        raise TextError(f"{name} is a directory, not a text file", hint="use a file inside it")
     if not os.path.lexists(path):
         raise TextError(f"no file named {name}", hint="check the spelling")
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(open_regular(path))
         except CharrnnError as error:
-            raise TextError(error.message, hint="name a text file that you can read") from error
+            raise TextError(error.message, hint="use a readable text file") from error
         with _translated_errors(name):
             yield file
 
@@ -149,10 +149,10 @@ def _decoded(name: str, raw: BinaryIO, options: TextOptions, facts: TextFacts) -
                 piece = decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
                 raise _undecodable(name, encoding, error, offset - pending, file) from error
-            except UnicodeError as error:  # UTF-16 or UTF-32 without an order of bytes
+            except UnicodeError as error:  # UTF-16 or UTF-32 without a byte order mark
                 raise TextError(
-                    f"{name} has no byte order mark",
-                    hint=f"name the byte order: --encoding {encoding}-le or {encoding}-be",
+                    f"{name} has no byte order mark, so {encoding} is ambiguous",
+                    hint=f"specify the byte order: --encoding {encoding}-le or {encoding}-be",
                 ) from error
             pending = len(decoder.getstate()[0])
         offset += len(chunk)
@@ -181,7 +181,7 @@ def _with_plain_newlines(pieces: Iterator[Piece], facts: TextFacts) -> Iterator[
 
 
 def _with_whole_line_ends(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Yield the same text in pieces that never divide a `\\r\\n`."""
+    """Yield the same text in pieces that never split a `\\r\\n`."""
     held = b""  # a final "\r", whose "\n" may start the next piece
     for piece in pieces:
         whole: Piece
@@ -234,12 +234,12 @@ def _undecodable(
     if likely and likely != encoding:
         hint = f"the text looks like {likely}; try --encoding {likely}"
     else:
-        hint = "name the text's encoding, for example --encoding latin-1 or cp1252"
+        hint = "specify the encoding, for example --encoding latin-1 or cp1252"
     return TextError(f"{name} is not valid {encoding}: {what} at {where}", hint=hint)
 
 
 def _line_at(file: BinaryIO, offset: int) -> int:
-    """Line of a byte offset, counted only for errors: in every chunk it would cost 10%."""
+    """Return the line of a byte offset. Only for errors: counting in every chunk costs 10%."""
     file.seek(0)
     line = 1
     while offset > 0 and (chunk := file.read(min(CHUNK_BYTES, offset))):
@@ -249,7 +249,7 @@ def _line_at(file: BinaryIO, offset: int) -> int:
 
 
 def _likely_encoding(data: bytes) -> str | None:
-    """Guess UTF-16, or an encoding in which the data is mostly East Asian; None if none fits."""
+    """Guess UTF-16, or an encoding in which the text is mostly East Asian; otherwise None."""
     if data[1::2].count(0) > _NUL_SHARE * len(data):
         return "utf-16-le"
     if data[::2].count(0) > _NUL_SHARE * len(data):

@@ -1,4 +1,4 @@
-"""Which files make up a text: named files, files of directories, and standard input."""
+"""The files of a text: named files, files in directories, and standard input."""
 
 import contextlib
 import fnmatch
@@ -27,7 +27,7 @@ _FROM_STANDARD_INPUT = "standard input"
 class Document:
     """A file of a text.
 
-    An optional one, from a directory, is skipped and reported if it cannot be read.
+    An optional document, found in a directory, is skipped and reported if it cannot be read.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class Gathered:
     """Name of the text."""
     documents: list[Document]
     skipped: list[tuple[str, str]] = field(default_factory=list)
-    """Skipped files of directories, each with a reason; reading the documents may add more."""
+    """Skipped files in directories, each with a reason; reading the documents may add more."""
 
     @property
     def title(self) -> str:
@@ -62,10 +62,11 @@ def gather_documents(
 ) -> Iterator[Gathered]:
     """Yield the documents of named files, directories and standard input (`-`).
 
-    A directory gives its regular files, sorted by path, whose name or path inside it matches the
-    glob `include`; hidden files are left out, and links to directories are not followed. Standard
-    input is copied to a file for the duration of the `with` block; meanwhile `waiting` is called
-    often, and an exception that it raises ends the wait. Raises TextError, StorageError.
+    A directory contributes its regular files, sorted by path, whose name or relative path matches
+    the glob `include`. Hidden files are left out, and links to directories are not followed.
+    Standard input is copied to a file for the duration of the `with` block. During the copy,
+    `waiting` is called often, and an exception that it raises ends the wait.
+    Raises TextError, StorageError.
     """
     with contextlib.ExitStack() as stack:
         found = Gathered(text_name(paths[0]), [])
@@ -123,7 +124,7 @@ def _walk(root: Path, include: str, found: Gathered) -> None:
                 try:
                     if entry.is_file():
                         files.append(Path(entry.path))
-                    elif not entry.is_dir():  # a link to a directory is left out silently
+                    elif not entry.is_dir():  # a link to a directory is skipped silently
                         found.skipped.append((name, "is not a regular file"))
                 except OSError as error:  # a circular link, or no permission
                     found.skipped.append((name, f"cannot be read: {error.strerror}"))
@@ -140,8 +141,8 @@ def _standard_input(waiting: Callable[[int, int], None]) -> Iterator[Path]:
     """Copy standard input to a file, because a text is read twice."""
     if sys.stdin.isatty():
         raise TextError(
-            "standard input is a terminal, not a text",
-            hint="pipe a text into it: cat *.txt | charrnn train -",
+            "standard input is a terminal, not a file or a pipe",
+            hint="pipe a text into it, for example: cat *.txt | charrnn train -",
         )
     directory = make_directory(corpora_directory())
     with contextlib.ExitStack() as stack:
@@ -158,7 +159,7 @@ def _standard_input(waiting: Callable[[int, int], None]) -> Iterator[Path]:
 
 
 def _next_chunk(waiting: Callable[[int, int], None]) -> bytes:
-    """Read some bytes of standard input; none at its end."""
+    """Read the next bytes of standard input; empty at its end."""
     source = sys.stdin.buffer
     with contextlib.suppress(OSError, ValueError):  # on Windows, select takes only sockets
         while not select.select([source], [], [], POLL_INTERVAL)[0]:

@@ -44,13 +44,13 @@ def encode_text(
 ) -> Corpus:
     """Encode files, directories or standard input (`-`) into the new file `output`, and open it.
 
-    The files are joined in the order of `paths`. By default the vocabulary is the text's own, the
-    sorted characters; with `vocab`, characters that it lacks are an error, are left out (`skip`),
-    or get the next ids (`extend`), as `unknown` says. `progress` is called with the bytes done and
-    the total of both passes.
+    The files are joined in the order of `paths`. By default, the vocabulary is the sorted
+    characters of the text. With `vocab`, `unknown` says how to treat characters that it
+    lacks: `error` raises, `skip` leaves them out, and `extend` gives them the next ids. `progress`
+    is called with the bytes done and the total of both passes.
 
-    Raises TextError if a named file cannot be read or decoded or changes meanwhile, or if there is
-    no text; UnknownCharacterError if `vocab` lacks a character and `unknown` is `error`;
+    Raises TextError if a named file cannot be read or decoded, or changes while it is read, or if
+    there is no text; UnknownCharacterError if `vocab` lacks a character and `unknown` is `error`;
     ConfigError if `vocab` is combined with `options.min_count`; AlreadyPublishedError if `output`
     exists; StorageError if it cannot be written.
     """
@@ -63,13 +63,13 @@ def encode_text(
 
 
 def is_encoded(path: Path) -> bool:
-    """Whether a file is a charrnn file, not a text."""
+    """Return whether a file is a charrnn file, not a text."""
     if path.suffix != ".safetensors":
         return False
     try:
         read_header(path)
     except CharrnnError:
-        return path.is_file()  # a damaged one: opening it explains the damage
+        return path.is_file()  # a damaged file; opening it reports the damage
     return True
 
 
@@ -78,7 +78,7 @@ def check_not_encoded(paths: Sequence[Path]) -> None:
     for path in filter(is_encoded, paths):
         raise TextError(
             f"{path} is already encoded",
-            hint=f"write its text with `charrnn encode --decode {path}`",
+            hint=f"decode it first with `charrnn encode --decode {path}`",
         )
 
 
@@ -93,21 +93,19 @@ def encode_documents(
 ) -> Corpus:
     """Encode gathered documents; see `encode_text`.
 
-    `digests` are SHA-256 digests of their bytes from an earlier reading. Raises TextError if a
+    `digests` are the SHA-256 digests of their bytes when they were last read. Raises TextError if a
     document has changed since.
     """
     total = 2 * max(1, num_bytes(found))
     counted = count_text(found, options, lambda done: progress(done, total))
     if not counted.documents:
-        raise TextError(f"{found.title} is empty", hint="name a file that holds text")
+        raise TextError(f"{found.title} is empty", hint="use a file that contains text")
     if digests is not None:
         _check_unchanged(found, [digests[each.path] for each in counted.documents], counted.facts)
     table = symbol_table(counted.characters.counts, options, vocab, unknown)
     encoder = _Encoder(counted.documents, options, table)
     starts, characters = counted.starts, counted.characters.total
-    if (
-        table.skipped is not None
-    ):  # only a pass with the table shows how much of each document stays
+    if table.skipped is not None:  # the remaining lengths are known only after another pass
         starts, characters = encoder.measure(lambda done: progress(done, total))
         if not characters:
             raise TextError(
@@ -166,7 +164,7 @@ def _check_unchanged(found: Gathered, before: list[str], facts: TextFacts) -> No
     if facts.digests != before:
         raise TextError(
             f"{found.title} changed while it was read",
-            hint="try again when no program writes to it",
+            hint="run the command again when no other program is writing to it",
         )
 
 
@@ -179,7 +177,7 @@ class _Encoder:
     table: SymbolTable
 
     def measure(self, progress: Callable[[int], None]) -> tuple[list[int], int]:
-        """Return where each document starts without skipped characters, and how many remain."""
+        """Return each document's start and the number of characters, without skipped ones."""
         starts, characters = [], 0
         for is_start, ids in self._ids(TextFacts(), progress):
             if is_start:
@@ -203,7 +201,7 @@ class _Encoder:
     def _ids(
         self, facts: TextFacts, progress: Callable[[int], None]
     ) -> Iterator[tuple[bool, bytes | Ids]]:
-        """Yield the text as ids, in pieces, each with whether a document starts with it."""
+        """Yield the text as ids, in pieces; each comes with whether it starts a document."""
         for number, document in enumerate(self.documents):
             if number and self.options.separator:
                 yield False, self._encoded(self.options.separator)

@@ -1,4 +1,4 @@
-"""What is known about the files of a text once they have been read."""
+"""Facts about the files of a text, collected while reading them."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class TextFacts:
-    """Facts about one file or several; complete once all of them were read to their ends."""
+    """Facts about one or more files; complete after all of them have been read."""
 
     num_bytes: int = 0
     """Size of the files, before decompression."""
     encodings: list[str] = field(default_factory=list)
-    """Different encodings, in the order in which they were met."""
+    """Distinct encodings, in order of first use."""
     byte_order_mark: bool = False
     """Whether a file starts with a byte order mark."""
     crlf: int = 0
@@ -28,7 +28,7 @@ class TextFacts:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the only file; of several files, SHA-256 of their joined digests."""
+        """SHA-256 of a single file, or SHA-256 of several files' joined digests."""
         return (
             self.digests[0]
             if len(self.digests) == 1

@@ -1,4 +1,4 @@
-"""Unicode normal forms of a text that arrives in pieces."""
+"""Unicode normalization of a text that arrives in pieces."""
 
 import functools
 import unicodedata
@@ -9,12 +9,12 @@ Form = Literal["NFC", "NFKC"]
 
 
 def normalized(pieces: Iterable[str], form: Form) -> Iterator[str]:
-    """Normalize a text as a whole, wherever its pieces end."""
+    """Normalize a text as a whole, regardless of where its pieces end."""
     held = ""
     for piece in pieces:
         held += piece
         cut = next(
-            (index for index in range(len(held) - 1, 0, -1) if _starts_afresh(held[index], form)), 0
+            (index for index in range(len(held) - 1, 0, -1) if _starts_unit(held[index], form)), 0
         )
         if cut:
             yield unicodedata.normalize(form, held[:cut])
@@ -23,8 +23,8 @@ def normalized(pieces: Iterable[str], form: Form) -> Iterator[str]:
         yield unicodedata.normalize(form, held)
 
 
-def _starts_afresh(character: str, form: Form) -> bool:
-    """Whether a character is never composed with the character before it."""
+def _starts_unit(character: str, form: Form) -> bool:
+    """Return whether a character is never composed with the character before it."""
     if character < "\x80" or "\u4e00" <= character <= "\u9fff":
         return True
     first = unicodedata.normalize("NFD" if form == "NFC" else "NFKD", character)[0]
@@ -33,7 +33,7 @@ def _starts_afresh(character: str, form: Form) -> bool:
 
 @functools.cache
 def _second_parts() -> frozenset[str]:
-    """Characters of combining class 0 that compose with the one before; takes 0.1 s to find."""
+    """Return characters of combining class 0 that compose with a preceding one; takes 0.1 s."""
     decomposed = (unicodedata.decomposition(chr(code)).split() for code in range(0x110000))
     seconds = {
         chr(int(parts[1], 16))

@@ -1,4 +1,4 @@
-"""A text in the ids of another vocabulary."""
+"""Translating a text to the ids of another vocabulary."""
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,9 @@ BLOCKS_PER_PIECE = 64  # read at a time
 def in_vocabulary(corpus: Corpus, vocab: Vocab, unknown: Unknown = "error") -> Corpus:
     """Return the text with the ids of `vocab`, and with the same name and digest.
 
-    With `unknown="skip"`, characters outside `vocab` are left out; the text gets shorter by their
-    number. Otherwise they raise UnknownCharacterError. Nothing is copied: ids are translated when
-    they are read.
+    With `unknown="skip"`, characters outside `vocab` are left out, and the text is shorter.
+    Otherwise they raise UnknownCharacterError. Nothing is copied: ids are translated when they are
+    read.
     """
     if corpus.vocab == vocab:
         return corpus
@@ -55,15 +55,15 @@ def _unknown_error(name: str, characters: list[str]) -> UnknownCharacterError:
     named = ", ".join(named_character(character) for character in characters[:5])
     more = f" and {len(characters) - 5:,} more" if len(characters) > 5 else ""
     return UnknownCharacterError(
-        f"the text {name!r} has characters the model never saw: {named}{more}",
-        hint="leave them out with --unknown skip, or score a model that was trained on them",
+        f"the text {name!r} has characters that the model's vocabulary lacks: {named}{more}",
+        hint="skip them with --unknown skip, or use a model trained on a text that has them",
     )
 
 
 class _KnownCharacters:
     """A text without the characters that a vocabulary lacks, in the text's own ids.
 
-    One pass counts the known characters before each block, so that any stretch can be read later.
+    One pass counts the known characters before each block, so that any span can be read later.
     """
 
     def __init__(self, corpus: Corpus, known_V: npt.NDArray[np.bool_]) -> None:
@@ -86,7 +86,7 @@ class _KnownCharacters:
         self._before_B = np.array([*before_B, self.count])
 
     def read(self, start: int, stop: int) -> Ids:
-        """Ids of the known characters from `start` to `stop`, shape (stop - start,)."""
+        """Return the ids of the known characters from `start` to `stop`, (stop - start,)."""
         first = int(np.searchsorted(self._before_B, start, side="right")) - 1
         last = max(first, int(np.searchsorted(self._before_B, stop)))
         begin, end = (min(block * BLOCK, len(self._corpus)) for block in (first, last))

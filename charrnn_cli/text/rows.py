@@ -1,4 +1,4 @@
-"""Several spans of a text side by side, as inputs and targets."""
+"""Several spans of a text in parallel, as inputs and targets."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from charrnn_cli.text.corpus import Corpus
 # T time · R rows
 
 Span = tuple[int, int]
-"""Characters of a text from start to stop."""
+"""Offsets in a text: the first character, and the one after the last."""
 
 IGNORED = -100
 """Target after the end of a shorter row; torch's cross entropy ignores this value by default."""

@@ -1,4 +1,4 @@
-"""The nearest known characters: for quotes, dashes, spaces, accents, cases and widths."""
+"""Similar characters: variants of quotes, dashes, spaces, accents, cases and widths."""
 
 import unicodedata
 from collections.abc import Container, Iterator
@@ -22,7 +22,7 @@ _ELLIPSES = {"…": "...", "⋯": "..."}
 
 
 def closest(character: str, known: Container[str]) -> str | None:
-    """Return the known text most like a character, one character or more; None if there is none."""
+    """Return the known text most similar to a character; None if there is none."""
     for candidate in _candidates(character):
         if candidate and candidate != character and all(part in known for part in candidate):
             return candidate
@@ -30,7 +30,7 @@ def closest(character: str, known: Container[str]) -> str | None:
 
 
 def closest_text(text: str, known: Container[str]) -> str:
-    """Replace each unknown character of a text by the known text most like it, if there is one.
+    """Replace each unknown character of a text with the most similar known text, if any.
 
     The text is first composed (NFC) or decomposed (NFD) if that leaves fewer unknown characters.
     """

@@ -1,4 +1,4 @@
-"""Which stretches of a text are for training and which for validation."""
+"""Splitting a text into training and validation spans."""
 
 import itertools
 from bisect import bisect_left, bisect_right
@@ -45,8 +45,8 @@ class Split:
     def cut_at(self, starts: Sequence[int]) -> "Split":
         """Cut every span where a document starts, at the offsets `starts`.
 
-        Nothing precedes the first character of a document, so it cannot be predicted: it is left
-        out of `val`. Spans in which nothing is left to predict are dropped.
+        The first character of a document cannot be predicted, because nothing precedes it, so it is
+        left out of `val`. Spans with nothing to predict are dropped.
         """
         firsts = set(starts)
         val = ((start + (start in firsts), stop) for start, stop in _cut(self.val, starts))
@@ -63,7 +63,7 @@ def _cut(spans: Sequence[Span], starts: Sequence[int]) -> Iterator[Span]:
 
 
 def split_corpus(corpus: Corpus, config: TrainConfig) -> Split:
-    """Split a text as the settings say, and at its documents if they are kept apart.
+    """Split a text according to the settings, and between documents if they are kept apart.
 
     Raises TextError if fewer than 2 characters are left for validation.
     """
@@ -72,7 +72,7 @@ def split_corpus(corpus: Corpus, config: TrainConfig) -> Split:
 
 
 def keeps_documents_apart(corpus: Corpus, config: TrainConfig) -> bool:
-    """Whether the model restarts with each document: if none separates them, or if shuffled."""
+    """Return whether documents are kept apart, because they are shuffled or not separated."""
     return len(corpus.starts) > 1 and (not corpus.separator or config.shuffle_documents)
 
 
@@ -91,7 +91,8 @@ def split_text(num_characters: int, val_fraction: float, val_split: ValSplit) ->
             split = _spread(num_characters, val_fraction)
     if split.val_characters < 2:
         raise TextError(
-            f"validation needs 2 characters; {val_fraction:g} of {num_characters:,} is less",
+            "validation needs at least 2 characters; "
+            f"{val_fraction:g} of {num_characters:,} is less",
             hint="train without validation: --val-fraction 0",
         )
     return split
@@ -118,9 +119,9 @@ def _spread(num_characters: int, val_fraction: float) -> Split:
 
 
 def matching_rows(split: Split) -> tuple[Span, ...]:
-    """Return rows of training text like the validation rows, to compare the two losses.
+    """Return rows of training text that match the validation rows, to compare the two losses.
 
-    There are as many rows as in `split.val`, and as long, as far as the training text has room.
+    Their number and lengths are those of `split.val`, as far as the training text allows.
     """
     rows_per_span = max(1, len(split.val) // len(split.train))
     rows = []

@@ -1,4 +1,4 @@
-"""From the code points of a text to the ids of a vocabulary: the text's own, or a given one."""
+"""Mapping the code points of a text to the ids of its own vocabulary, or of a given one."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,11 +23,11 @@ Counts = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True)
 class SymbolTable:
-    """How each code point of a text is encoded."""
+    """The encoding of each code point of a text."""
 
     vocab: Vocab
     counts: Counts
-    """How often each symbol occurs in the encoded text, (V,)."""
+    """Number of occurrences of each symbol in the encoded text, (V,)."""
     ids: Ids
     """The id of each code point, (0x110000,)."""
     skipped: npt.NDArray[np.bool_] | None
@@ -41,14 +41,14 @@ def symbol_table(
 ) -> SymbolTable:
     """Build the table for a text whose code points occur `counts` times, (0x110000,).
 
-    The text gets a vocabulary of its own, or `vocab`, where `unknown` says what becomes of
-    characters that `vocab` lacks. Raises UnknownCharacterError, ConfigError, TextError.
+    The text gets its own vocabulary, or `vocab`; `unknown` says how to treat characters that
+    `vocab` lacks. Raises UnknownCharacterError, ConfigError, TextError.
     """
     surrogates = np.flatnonzero(counts[0xD800:0xE000])
     if len(surrogates):
         raise TextError(
-            f"the text has half a character, U+{0xD800 + surrogates[0]:04X}",
-            hint="check its --encoding",
+            f"the text contains an unpaired surrogate, U+{0xD800 + surrogates[0]:04X}",
+            hint="check --encoding",
         )
     if vocab is None:
         return _table_of_text(counts, options)
@@ -74,7 +74,7 @@ def _table_of_text(counts: Counts, options: TextOptions) -> SymbolTable:
 def _table_of_vocabulary(
     counts: Counts, separator: str, vocab: Vocab, unknown: Unknown
 ) -> SymbolTable:
-    """Use the ids of a vocabulary; characters that it lacks are treated as `unknown` says."""
+    """Use the ids of a vocabulary; `unknown` says how to treat characters that it lacks."""
     missing = np.setdiff1d(np.flatnonzero(counts), code_points(vocab.characters))
     missing = missing[np.argsort(-counts[missing].astype(np.int64), kind="stable")]
     unseen = {chr(code): int(counts[code]) for code in missing.tolist()}
@@ -82,7 +82,7 @@ def _table_of_vocabulary(
     if unseen and unknown == "error":
         raise UnknownCharacterError(
             f"the vocabulary lacks {described_characters(unseen)}",
-            hint="--unknown skip leaves them out; in training, --unknown extend adds them",
+            hint="skip them with --unknown skip, or add them with `charrnn train --unknown extend`",
         )
     if unseen and unknown == "skip":
         if not unseen.keys().isdisjoint(separator):
@@ -100,7 +100,7 @@ def _table_of_vocabulary(
 
 
 def _ids(vocab: Vocab) -> Ids:
-    """The id of each code point, (0x110000,); 0 where the vocabulary lacks it."""
+    """Return the id of each code point, (0x110000,); 0 if the vocabulary lacks it."""
     ids: Ids = np.zeros(CODE_POINTS, DTYPES[ids_dtype(len(vocab))])
     ids[code_points(vocab.characters)] = np.arange(len(vocab))
     return ids
@@ -114,7 +114,7 @@ def _symbol_counts(counts: Counts, ids: Ids, vocab: Vocab) -> Counts:
 
 
 def code_points(piece: Piece) -> npt.NDArray[np.unsignedinteger[Any]]:
-    """The code points of a piece, (characters,): one byte each in ASCII, four in other text."""
+    """Return the code points of a piece, (characters,): 1 byte each in ASCII, otherwise 4."""
     if isinstance(piece, bytes):
         return np.frombuffer(piece, np.uint8)
     return np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), "<u4")
@@ -123,7 +123,7 @@ def code_points(piece: Piece) -> npt.NDArray[np.unsignedinteger[Any]]:
 def described_characters(counts: dict[str, int], number: int | None = None) -> str:
     """Name the most frequent characters: `3 characters: 'Ω' (U+03A9) 12x, ...`.
 
-    `number` is how many characters there are if `counts` does not hold all of them.
+    `number` is the total number of characters, if `counts` does not hold all of them.
     """
     number = len(counts) if number is None else number
     named = [

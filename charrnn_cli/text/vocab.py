@@ -28,12 +28,12 @@ class Vocab:
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Make the vocabulary of a text: its different characters, sorted."""
+        """Make the vocabulary of a text: its distinct characters, sorted."""
         return cls("".join(sorted(set(text))))
 
     @classmethod
     def from_code_points(cls, raw: bytes | memoryview) -> Self:
-        """Read code points in u32 little-endian, as files hold them. Raises FileFormatError."""
+        """Read code points in u32 little-endian, as stored in files. Raises FileFormatError."""
         try:
             # The decoder refuses surrogates and numbers above U+10FFFF.
             return cls(bytes(raw).decode("utf-32-le"))
@@ -41,7 +41,7 @@ class Vocab:
             raise FileFormatError(f"the vocabulary is damaged: {error}") from error
 
     def to_code_points(self) -> bytes:
-        """Return the code points in u32 little-endian, as files hold them."""
+        """Return the code points in u32 little-endian, as stored in files."""
         return self.characters.encode("utf-32-le")
 
     def __len__(self) -> int:
@@ -84,9 +84,11 @@ class Vocab:
         ]
         more = f" and {len(first_seen) - 3} more" if len(first_seen) > 3 else ""
         likes = [(character, closest(character, self)) for character in first_seen]
-        known = [f"{like!r} for {character!r}" for character, like in likes[:3] if like is not None]
+        known = [
+            f"{character!r} with {like!r}" for character, like in likes[:3] if like is not None
+        ]
         if known:
-            hint = f"use --unknown closest to write {', '.join(known)}"
+            hint = f"use --unknown closest to replace {', '.join(known)}"
         else:
-            hint = f"use only its {len(self)} characters, or leave others out with --unknown skip"
+            hint = f"use only its {len(self)} characters, or skip others with --unknown skip"
         return UnknownCharacterError(f"the vocabulary lacks {', '.join(named)}{more}", hint=hint)

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.encoding_speed anna.txt hongloumeng.txt [--megabytes 1000]
 
-Each text is repeated until it has the given size. Encoding runs in a process of its own; its peak
+Each text is repeated until it has the given size. Encoding runs in its own process, whose peak
 memory is compared with that of a process that encodes one megabyte.
 """
 
@@ -44,7 +44,7 @@ def repeated(source: Path, target: Path, num_bytes: int) -> None:
 
 
 def loop_speed(source: Path) -> float:
-    """Return the bytes per second of `[stoi[c] for c in text]`, without reading the text."""
+    """Return the bytes per second of `[stoi[c] for c in text]`, excluding reading the text."""
     text = source.read_text("utf-8")
     text = (text * (1 + LOOP_CHARACTERS // len(text)))[:LOOP_CHARACTERS]
     stoi = {character: index for index, character in enumerate(sorted(set(text)))}
@@ -73,8 +73,8 @@ def main() -> None:
             memory = (found["peak"] - base) / 1e6
             print(f"{source.name}: {size / 1e6:,.0f} MB, {found['characters']:,} characters")
             print(f"  {speed / 1e6:.0f} MB/s with both passes, digests and fsync")
-            print(f"  {speed / loop:.1f} x the loop, which reaches {loop / 1e6:.0f} MB/s")
-            print(f"  {memory:+.1f} MB of memory compared with one megabyte of text")
+            print(f"  {speed / loop:.1f} x the speed of the loop ({loop / 1e6:.0f} MB/s)")
+            print(f"  {memory:+.1f} MB of peak memory compared with one megabyte of text")
 
 
 if __name__ == "__main__":

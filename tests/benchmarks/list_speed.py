@@ -1,9 +1,9 @@
-"""How long `charrnn checkpoints list` takes over 1,000 checkpoints, beside `charrnn --help`.
+"""Measure `charrnn checkpoints list` with 1,000 checkpoints, and `charrnn --help`.
 
     python -m tests.benchmarks.list_speed [TREE]
 
-TREE is the directory of an older version, which is measured in turn with this one. Prints the
-median seconds of whole commands, into a pipe and on a terminal, and the ratio to the older version.
+TREE is the directory of an older version, whose commands alternate with those of this one. Prints
+the median seconds of whole commands, in a pipe and on a terminal, and ratios to the older version.
 """
 
 import os
@@ -21,9 +21,9 @@ COMMANDS = ("--help", "checkpoints list", "checkpoints list --json")
 
 
 def seconds(tree: Path, command: str, *, terminal: bool) -> float:
-    """Run a command of one version; return the seconds until its end."""
+    """Run a command of one version; return the seconds until it exits."""
     reader, writer = pty.openpty() if terminal else os.pipe()
-    begun = time.perf_counter()
+    started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "charrnn_cli", *command.split()],
         stdout=writer,
@@ -35,11 +35,11 @@ def seconds(tree: Path, command: str, *, terminal: bool) -> float:
     try:
         while os.read(reader, 1 << 16):
             pass
-    except OSError:  # how a terminal ends
+    except OSError:  # the terminal has been closed
         pass
     assert process.wait() == 0
     os.close(reader)
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def main() -> None:
@@ -59,7 +59,9 @@ def main() -> None:
                     for tree in trees:
                         times[tree].append(seconds(tree, command, terminal=terminal))
                 medians = [statistics.median(values) for values in times.values()]
-                ratio = f", {medians[0] / medians[1]:.2f} x the older" if len(trees) > 1 else ""
+                ratio = (
+                    f", {medians[0] / medians[1]:.2f} x the older version" if len(trees) > 1 else ""
+                )
                 where = "terminal" if terminal else "pipe"
                 print(f"{where:<9} {command:<24} {medians[0]:.3f} s{ratio}")
 

@@ -1,4 +1,4 @@
-"""The well-known notebook's model and step in plain PyTorch, as a user would write them: the yardstick."""
+"""The baseline of the benchmarks: the well-known notebook's model and step in plain PyTorch."""
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ class PlainPort(nn.Module):
         self.state: tuple[Tensor, Tensor] | None = None
 
     def step(self, inputs_BT: Tensor, targets_BT: Tensor) -> float:
-        """One training step; the loss in nats a character."""
+        """Run one training step; return the loss in nats per character."""
         one_hot_BTV = functional.one_hot(inputs_BT, self.vocabulary_size).float()
         state = None if self.state is None else (self.state[0].detach(), self.state[1].detach())
         hidden_BTH, self.state = self.lstm(one_hot_BTV, state)

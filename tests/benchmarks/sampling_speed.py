@@ -1,10 +1,10 @@
-"""Characters per second of sampling, against PyTorch step by step and the matrix products alone.
+"""Compare the speed of sampling with a PyTorch loop and with the matrix products alone.
 
     python -m tests.benchmarks.sampling_speed [--rounds 15]
 
-The model is 2x512 with 83 characters. Contenders have the same weights and take turns in one
-process, which uses one thread, two, and one while another process keeps a core busy. Whole commands
-follow. Numbers are medians and their ratios.
+The model is 2x512 with 83 characters. The implementations have the same weights and take turns in
+one process: with one thread, with two threads, and with one thread while another process keeps a
+core busy. Whole commands are measured last. The results are medians and their ratios.
 """
 
 import argparse
@@ -45,7 +45,7 @@ with torch.no_grad():
 
 
 def worker(threads: int, rounds: int) -> None:
-    """Print the median seconds per character of each contender as JSON."""
+    """Print the median seconds per character of each implementation as JSON."""
     import numpy as np
     import torch
 
@@ -134,9 +134,10 @@ def show(title: str, seconds: dict[str, float]) -> None:
         ratio = seconds["torch"] / value
         speed = f"{1e6 * value:8.0f} us per character   {1 / value:9,.0f} chars/s"
         print(f"  {name:<16} {speed}   {ratio:6.1f} x torch")
-    print(f"  ours takes {seconds['ours'] / seconds['products alone']:.2f} x the products alone")
+    ratio = seconds["ours"] / seconds["products alone"]
+    print(f"  ours takes {ratio:.2f} x the time of the products alone")
     ratio = seconds["ours"] / seconds[f"ours, {ROWS} rows"]
-    print(f"  {ROWS} rows draw {ratio:.1f} x the characters of one")
+    print(f"  {ROWS} rows generate {ratio:.1f} x as many characters per second as one row")
 
 
 def whole_commands(rounds: int) -> None:

@@ -1,8 +1,8 @@
-"""Characters per second and GFLOP/s of a training step, against a plain port and the matrix peak.
+"""Compare the speed of a training step with a plain port and with the peak of matrix products.
 
     python -m tests.benchmarks.throughput [--rounds 7]
 
-All run in one process and take turns, so that a busy machine disturbs every side alike.
+All implementations take turns in one process, so that a busy machine slows them equally.
 """
 
 import argparse
@@ -32,7 +32,7 @@ DTYPES: dict[Literal["fp32", "bf16"], torch.dtype] = {
 def useful_flops(model: ModelConfig, characters: int) -> float:
     """Return the FLOPs of a step: 2 per multiply-add, once forward and twice backward.
 
-    A one-hot input is a row of a matrix and counts as none.
+    A one-hot input only selects a row of a matrix, so it counts as zero.
     """
     products = sum(rows * columns for rows, columns in _matrices(model))
     return 3 * 2 * products * characters
@@ -72,7 +72,7 @@ def port_step(
 
 
 def peak(dtype: torch.dtype, device: str) -> float:
-    """Return the FLOP/s of the fastest of some large products."""
+    """Return the FLOP/s of the fastest of several large products."""
     best = 0.0
     for rows, inner, columns in ((2048, 2048, 2048), (4096, 4096, 4096), (10_000, 512, 2048)):
         scale = 1 if device == "cpu" else 2
@@ -88,7 +88,7 @@ def peak(dtype: torch.dtype, device: str) -> float:
 
 
 def median_seconds(steps: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Time steps that take turns; two rounds before prepare kernels and buffers."""
+    """Return the median time of each step. Steps take turns, after two rounds of warm-up."""
     times: dict[str, list[float]] = {name: [] for name in steps}
     for round_number in range(rounds + 2):
         for name, step in steps.items():
@@ -125,15 +125,13 @@ def compare(shape: tuple[int, int, int, int, int], device: str, rounds: int) -> 
     characters = batch_size * seq_len
     flops = useful_flops(model, characters)
     base = next(iter(times.values()))
-    print(
-        f"\n{layers}x{size}, embed {embed}, {batch_size} x {seq_len} on {device}: {flops / 1e9:.1f} GFLOP per step"
-    )
+    shape_name = f"{layers}x{size}, embed {embed}, {batch_size} x {seq_len} on {device}"
+    print(f"\n{shape_name}: {flops / 1e9:.1f} GFLOP per step")
     for name, seconds in times.items():
         share = flops / seconds / peak(torch.bfloat16 if name == "bf16" else torch.float32, device)
         speed = f"{characters / seconds:10,.0f} chars/s   {flops / seconds / 1e9:8.1f} GFLOP/s"
-        print(
-            f"  {name:<12} {seconds:8.4f} s   {speed}   {100 * share:3.0f} % of the peak   {base / seconds:.2f} x"
-        )
+        ratios = f"{100 * share:3.0f} % of the peak   {base / seconds:.2f} x"
+        print(f"  {name:<12} {seconds:8.4f} s   {speed}   {ratios}")
 
 
 def main() -> None:

@@ -1,10 +1,13 @@
-"""How much sooner training reaches a val loss than the plain port does, in seconds of training.
+"""Compare how many seconds of training charrnn and the plain port need to reach a val loss.
 
-    python -m tests.benchmarks.time_to_loss anna.txt --val-split spread --target 1.243:1780 --target 1.119:3560
-    python -m tests.benchmarks.time_to_loss tinyshakespeare.txt --layers 1 --lr 4e-3 --dropout 0 --max-steps 2500
+    python -m tests.benchmarks.time_to_loss anna.txt --val-split spread \\
+        --target 1.243:1780 --target 1.119:3560
+    python -m tests.benchmarks.time_to_loss tinyshakespeare.txt --layers 1 --lr 4e-3 \\
+        --dropout 0 --max-steps 2500
 
-A target is a val loss and the steps of 100 x 100 that the port needs for it. Seconds per step are
-medians of steps that take turns in one process; evaluations are left out on both sides.
+A target is a val loss, and the number of steps of 100 x 100 characters that the port needs to reach
+it. Seconds per step are medians of steps that alternate in one process. Evaluations are excluded on
+both sides.
 """
 
 import argparse
@@ -25,7 +28,7 @@ from charrnn_cli.training.plan import make_plan
 from charrnn_cli.training.trainer import Trainer
 from tests.benchmarks.throughput import median_seconds, port_step
 
-# Characters per window, each from the zero state, as models of fixed context are measured.
+# Characters per window. Each starts at the zero state, like the windows of fixed-context models.
 FRESH_WINDOW = 256
 
 
@@ -39,7 +42,7 @@ def seconds_per_step(job: TrainingJob, rounds: int) -> dict[str, float]:
 
 
 def reached(job: TrainingJob) -> tuple[list[Evaluated], float]:
-    """Train the job; return its evaluations, and its end's loss on fresh windows."""
+    """Train the job; return its evaluations and its final loss on fresh windows."""
     evaluations = []
     for event in train(job):
         if isinstance(event, Evaluated):
@@ -88,7 +91,7 @@ def main() -> None:
         print(f"{job.model}, {job.corpus.name}, batch {arguments.batch_size}, lr {arguments.lr:g}:")
         print(f"{per_step:.4f} s per step; the port {seconds['port']:.3f} s per step of 100 x 100")
         print(f"{last.step:,} steps, {last.step * per_step:.0f} s of steps", end=", ")
-        print(f"{time.monotonic() - started:.0f} s in all", end=": ")
+        print(f"{time.monotonic() - started:.0f} s in total", end=": ")
         print(f"val {last.val_loss:.4f}, fresh windows {fresh:.4f}")
         for target in arguments.target:
             loss, port_steps = (float(part) for part in target.split(":"))
@@ -97,7 +100,7 @@ def main() -> None:
                 print(f"val {loss}: not reached")
                 continue
             ours, port = sooner[0] * per_step, port_steps * seconds["port"]
-            ratio = f"the port {port:,.0f} s: {port / ours:.1f} x sooner"
+            ratio = f"the port {port:,.0f} s: speedup {port / ours:.1f} x"
             print(f"val {loss}: {sooner[0]:,} steps, {ours:.0f} s; {ratio}")
 
 

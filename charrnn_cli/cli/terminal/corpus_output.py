@@ -30,7 +30,7 @@ def describe_corpus(corpus: "Corpus") -> list[Line]:
     documents = f", {len(corpus.starts):,} documents" if len(corpus.starts) > 1 else ""
     read = describe_encoding(facts)
     read = "" if read == describe_encoding({}) else f", {read}"  # UTF-8 needs no mention
-    counts = f"{len(corpus):,} characters, {len(corpus.vocab):,} different"
+    counts = f"{len(corpus):,} characters, {len(corpus.vocab):,} distinct"
     return [
         ("text", f"{corpus.name}: {counts}{documents}{read}"),
         *describe_unusual(corpus),
@@ -68,7 +68,7 @@ def summary_lines(corpus: "Corpus", summary: Mapping[str, Any]) -> list[Line]:
     """Lines of the summary that `encode` prints; `summary` is the same as an object."""
     from charrnn_cli.text.corpus import ids_dtype
 
-    counts = f"{len(corpus):,} characters, {len(corpus.vocab):,} different"
+    counts = f"{len(corpus):,} characters, {len(corpus.vocab):,} distinct"
     first_ids = " ".join(str(index) for index in summary["first_ids"])
     lines = [
         ("text", f"{counts}, {describe_encoding(summary)}"),
