@@ -129,7 +129,7 @@ class TrainConfig(Settings):
     )
     ema: float = setting(
         0.0,
-        "Decay of the weight average to evaluate and save; 0 disables it.",
+        "Decay of the evaluated and saved weight average; 0 disables it.",
         OPTIMIZATION,
         low=0,
         high=0.999999,
@@ -139,7 +139,7 @@ class TrainConfig(Settings):
         0.1, "Fraction of the text to hold out; 0 disables validation.", VALIDATION, low=0, high=0.9
     )
     val_split: ValSplit = setting(
-        "tail", "Hold out the end of the text, or of each of up to 100 segments.", VALIDATION
+        "tail", "Hold out the tail, or tails of up to 100 segments.", VALIDATION
     )
     shuffle_documents: bool = setting(False, "Shuffle the documents before every epoch.", DATA)
     eval_every: int | None = setting(
@@ -239,8 +239,8 @@ def from_preset(
     """
     if preset not in PRESETS:
         nearest = difflib.get_close_matches(preset, PRESETS, n=1)
-        hint = f"did you mean {nearest[0]}?" if nearest else f"use {' or '.join(PRESETS)}"
-        raise ConfigError(f"no preset {preset!r}", hint=hint)
+        meant = f"did you mean {nearest[0]}? " if nearest else ""
+        raise ConfigError(f"no preset {preset!r}", hint=f"{meant}presets are {', '.join(PRESETS)}")
     merged = {**PRESETS[preset], **settings}
     if "epochs" not in settings and not settings.keys().isdisjoint(("max_steps", "max_time")):
         merged["epochs"] = None
