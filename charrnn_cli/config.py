@@ -180,7 +180,7 @@ class TrainConfig(Settings):
 
     def _problems(self) -> list[str | None]:
         endless = self.epochs is None and self.max_steps is None and self.max_time is None
-        return ["one of epochs, max steps and max time must be set" if endless else None]
+        return ["at least one of epochs, max steps and max time must be set" if endless else None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

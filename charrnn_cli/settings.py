@@ -1,4 +1,4 @@
-"""Dataclasses of checked settings, with default, range and help in one place, and plain JSON."""
+"""Dataclasses with checked settings: default, range and help in one place; plain JSON."""
 
 import dataclasses
 import math

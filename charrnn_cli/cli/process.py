@@ -1,4 +1,4 @@
-"""Setup of the process before numpy and torch are imported: clock, streams and threads."""
+"""Process setup before numpy and torch are imported: clock, streams and threads."""
 
 import io
 import os
@@ -8,13 +8,13 @@ import time
 STARTED = time.monotonic()
 """The time from which `--max-time` counts, before any slow import."""
 
-# With one row, a product is matrix by vector: a second BLAS thread costs more time than it saves,
-# and stalls when the cores are busy.
+# With one row, a product is matrix times vector: a second BLAS thread costs more than it saves, and
+# stalls when the cores are busy.
 THREADED_ROWS = 16
 
 
 def prepare() -> None:
-    """Prepare the streams and the environment for any command; call once, before all else."""
+    """Prepare streams and environment for any command; call once, before anything else."""
     _open_closed_streams()
     # Torch's threads spin while they wait for each other, by default for 300,000 iterations. With
     # two training runs on two cores, a step then took 600 times as long as with one run. 10,000
@@ -23,7 +23,7 @@ def prepare() -> None:
 
 
 def set_blas_threads(rows: int = THREADED_ROWS) -> None:
-    """Set numpy's threads for products of `rows` rows; call before numpy is imported."""
+    """Set numpy's number of threads for products of `rows` rows; call before numpy is imported."""
     threads = 1 if rows < THREADED_ROWS else os.cpu_count() or 1
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(threads))
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from charrnn_cli.training.resume import ResumePoint
 
 
-SCALE_BUDGET = 120.0  # seconds; a shorter run cannot spare the few that the scale takes
+SCALE_BUDGET = 120.0  # seconds; in a shorter run, measuring the scale takes too long
 
 
 class TrainingRun:

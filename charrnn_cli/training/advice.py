@@ -51,7 +51,7 @@ def advise_on_size(num_parameters: int, num_characters: int) -> Advice:
 
 
 def advise_on_validation(val_characters: int) -> Advice | None:
-    """Warn about a validation text that is so short that its loss is noisy."""
+    """Warn if the validation text is so short that its loss is noisy."""
     if 0 < val_characters < NOISY_VALIDATION:
         figure = f"the validation text has only {val_characters:,} characters"
         return Advice("noisy", f"{figure}: loss differences of a few hundredths are noise")

@@ -23,8 +23,8 @@ SPEEDUP_TO_USE_ONE_THREAD = 1.5
 def calibrate(job: TrainingJob, should_stop: Callable[[], bool]) -> Calibration:
     """Choose the device, the precision and the threads, and time steps and an evaluation.
 
-    A model of the job's shape trains for a few steps and is discarded. torch's number of threads
-    is set to the returned one.
+    A model of the job's shape trains for a few steps and is discarded. torch is set to the
+    returned number of threads.
     Raises DeviceError, TextError.
     """
     config = job.config
@@ -44,7 +44,7 @@ def calibrate(job: TrainingJob, should_stop: Callable[[], bool]) -> Calibration:
     trainer = Trainer(job.model, config, decisions, windows)
     budget = STEPS_BUDGET if config.max_time is None else min(4.0, config.max_time / 20)
     seconds_per_step = time_steps(trainer, budget, should_stop)
-    # The number of threads changes how sums are rounded, so a seeded run keeps it.
+    # The number of threads changes how sums are rounded, so a seeded run keeps the default.
     if config.threads is None and config.seed is None and device.type == "cpu":
         seconds_per_step = fastest_threads(trainer, seconds_per_step, budget / 8, should_stop)
     return Calibration(

@@ -26,7 +26,7 @@ class DropoutMasks:
         self._batch_size = batch_size
         self.step = 0
         self.rows = slice(None)
-        """The batch's rows in the next output; a split batch gets the masks of the whole."""
+        """The batch's rows in the next output; splitting a batch does not change its masks."""
 
     def __bool__(self) -> bool:
         return self._threshold > 0

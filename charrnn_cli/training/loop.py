@@ -82,7 +82,10 @@ def train(
 
 
 def _check_not_moved(job: TrainingJob) -> None:
-    """Raise RunBusyError if the run has advanced since the job was prepared. Needs the lock."""
+    """Raise RunBusyError if the run has advanced since the job was prepared.
+
+    Call only while holding the run's lock.
+    """
     if not job.run.resume_path.exists():
         return
     reached = read_header(job.run.resume_path).metadata.get("step")
@@ -124,9 +127,8 @@ class _Loop:
         """Yield all events of the run."""
         yield self.plan.started(self.job.run.name, self.job.model, self.trainer.step)
         if self.state.init_from and not self.trainer.step and self.plan.split.val:
-            beginning = (
-                self._measure()
-            )  # the initial weights have no step file, so are never the best
+            # The initial weights have no step file, so they are never the best.
+            beginning = self._measure()
             if beginning is not None:
                 yield beginning
         while (action := self._next()) not in ENDINGS:

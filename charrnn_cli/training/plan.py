@@ -16,7 +16,7 @@ from charrnn_cli.training.windows import Windows, make_windows
 
 EVALUATIONS = 20  # per run
 EVALUATION_INTERVAL = 30.0  # seconds between evaluations; less if evaluations are cheap
-EVALUATION_SHARE = 0.02  # fraction of the time that cheap evaluations take
+EVALUATION_SHARE = 0.02  # largest fraction of the time for evaluations less than 30 s apart
 EXIT_RESERVE = 1.5  # seconds from the last save to the end of the process
 
 

@@ -54,7 +54,7 @@ def describe_directory(path: Path) -> dict[str, Any]:
 
 
 def engine_difference(cell: Cell) -> float:
-    """Return the largest difference between numpy and torch logits of a random model."""
+    """Return the largest difference between numpy and torch logits for 100 characters."""
     import torch
 
     from charrnn_cli.model.engine import Engine

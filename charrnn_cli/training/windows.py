@@ -117,7 +117,7 @@ class TrainWindows:
     def reset_rows(self, step: int) -> npt.NDArray[np.bool_] | None:
         """Return the mask (B,) of rows that start from the zero state; None if no row does.
 
-        All rows do in an epoch's first window; later, a random fraction chosen by (seed, step).
+        All rows do in an epoch's first window; later, a random fraction set by (seed, step).
         """
         if step % self.per_epoch == 0:
             return np.ones(self.batch_size, bool)
@@ -147,11 +147,11 @@ class TrainWindows:
 
 
 class DocumentWindows:
-    """Documents kept apart, each cut into windows of T characters.
+    """Separate documents, each cut into windows of T characters.
 
     The last window of a document is padded with IGNORED targets. The windows of all documents, W,
     follow one another; each of the B rows reads W // B of them. The state is zero where a document
-    or the epoch starts. With `shuffle_documents` the order is a function of (seed, epoch).
+    or the epoch starts. With `shuffle_documents`, the order is a function of (seed, epoch).
     """
 
     def __init__(

@@ -69,7 +69,7 @@ def list_checkpoints(
         columns, reference = RUN_COLUMNS, "run"
     else:
         rows = _checkpoint_rows(registry.run(run))
-        if sort != "updated":  # by default, checkpoints are in the order of their steps
+        if sort != "updated":  # by default, checkpoints are in step order
             rows = _sorted(rows, sort)
         columns, reference = CHECKPOINT_COLUMNS, "reference"
     rows = rows[:limit]
@@ -131,7 +131,7 @@ def _describe_run(run: Run) -> Row:
 
 
 def _checkpoint_rows(run: Run) -> list[Row]:
-    """Describe every checkpoint of a run, in the order of their steps."""
+    """Describe every checkpoint of a run, in step order."""
     entries = run.checkpoints()
     lowest, newest = best(entries), latest(entries)
     return [

@@ -30,7 +30,7 @@ class CopyCheck(WholeSamples):
             self._corpus = cached_corpus(text, options, progress=progress)
 
     def show(self) -> None:
-        """Print how much of each sample is in the text. Raises InterruptionError."""
+        """Print how much of each sample is copied from the text. Raises InterruptionError."""
         from charrnn_cli.model.memorization import find_memorized
 
         stop = StopRequest(lambda: console.say("", "stopping"))

@@ -1,4 +1,4 @@
-"""Take turns with a model: it continues each line that is typed, and remembers earlier lines."""
+"""`charrnn sample --interactive`: take turns with a model, which remembers earlier lines."""
 
 import contextlib
 import signal
@@ -26,7 +26,7 @@ def converse(
 ) -> None:
     """Read lines until the input ends, and generate `length` characters after each.
 
-    The model's state is kept from line to line.
+    The model's state is carried from line to line.
     """
     by_hand = sys.stdin.isatty() and sys.stdout.isatty()
     if by_hand:
@@ -65,7 +65,10 @@ def _lines(interrupt: "_Interrupt", *, by_hand: bool) -> Iterator[str]:
 
 
 class _Interrupt:
-    """Ctrl-C: a request while text is generated, to keep the state intact; else an exception."""
+    """Ctrl-C: a request while text is generated, and an exception otherwise.
+
+    A request leaves the model's state consistent.
+    """
 
     def __init__(self) -> None:
         self._requested = self._raises = False

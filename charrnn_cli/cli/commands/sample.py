@@ -110,7 +110,7 @@ def sample(
     ] = False,
     encoding: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Encoding of the --prime-file and --check-copy texts."),
+        typer.Option(metavar="NAME", help="Encoding of --prime-file and --check-copy."),
     ] = TextOptions().encoding,
     check_copy: Annotated[
         Path | None,
@@ -249,7 +249,7 @@ def _draw(
     color: bool,
     as_json: bool,
 ) -> float:
-    """Generate the samples, and pass them to `consumers`. Return the seconds it took."""
+    """Generate the samples, and pass them to `consumers`. Return the seconds of generation."""
     request = StopRequest(lambda: None)
     with request.listening(), to_file(output) if output else to_standard_output() as write:
         stream = TextStream(write, to_terminal=output is None and sys.stdout.isatty(), color=color)

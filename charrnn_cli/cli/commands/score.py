@@ -58,7 +58,7 @@ def score(
     """
     if len(names) < 2:
         raise ConfigError(
-            "score needs at least one model and a text", hint="charrnn score latest book.txt"
+            "at least one model and a text are required", hint="charrnn score latest book.txt"
         )
     choice = text_options.check_unknown(unknown, text_options.UNKNOWN_SCORE)
     options = TextOptions(encoding=encoding)

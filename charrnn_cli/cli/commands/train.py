@@ -190,7 +190,7 @@ def train(
         return
     if not texts:
         raise ConfigError(
-            "train needs a text",
+            "a text is required",
             hint="run `charrnn train book.txt`, or resume a run with --resume RUN",
         )
     text_options.check_unknown(unknown, text_options.UNKNOWN_TRAIN)
@@ -244,7 +244,7 @@ def _is_typed(context: typer.Context, name: str) -> bool:
 
 
 def _given(context: typer.Context, *, resuming: bool) -> dict[str, Any]:
-    """Return the given settings of model and recipe, by their names in the configurations.
+    """Return the given settings of the model and the training recipe, by name.
 
     Environment variables apply only to new runs: a resumed run keeps its seed and its device.
     """

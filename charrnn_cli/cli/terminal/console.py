@@ -135,7 +135,7 @@ class _Tolerant:
 
 
 def say(label: str, text: str) -> None:
-    """Print a message with its label in a separate column; only a terminal gets wrapped lines."""
+    """Print a message with its label in a separate column; lines wrap only on a terminal."""
     if is_fancy(sys.stderr):
         print_labelled(stderr_console(), label, text, LABEL_WIDTH)
     else:

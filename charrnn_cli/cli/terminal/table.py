@@ -30,7 +30,7 @@ class Column:
     number: bool = False
     """Whether to align the column to the right."""
     drop_order: int | None = None
-    """On a narrow terminal, the column with the lowest order is hidden first; None never is."""
+    """The order in which a narrow terminal hides columns; None is never hidden."""
 
 
 def write_fields(fields: Iterable[tuple[str, str]], label_width: int) -> None:
