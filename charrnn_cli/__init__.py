@@ -1,4 +1,4 @@
-"""Character-level recurrent language models: train them on any text, and write new text with them.
+"""Character-level recurrent language models: train them on any text, and generate new text.
 
     import charrnn_cli as charrnn
 
@@ -8,7 +8,7 @@
     checkpoint = charrnn.load_checkpoint("book")
     print("".join(charrnn.generate(checkpoint, "Once", length=500)))
 
-Names are imported at their first use, so that code without torch does not wait for it.
+Each name is imported when it is first used, so that code without torch does not wait for torch.
 """
 
 import importlib

@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> None:
-    """Run the program; an interruption during its imports ends it like any other."""
+    """Run the program; Ctrl-C during its imports exits with code 130, as it does later."""
     try:
         from charrnn_cli.cli.process import prepare
 

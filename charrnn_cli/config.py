@@ -1,4 +1,4 @@
-"""Every setting: its default, its range, and its sentence for `--help`; presets of settings."""
+"""Every setting, with its default, range and help text; presets of settings."""
 
 import codecs
 import difflib
@@ -18,11 +18,11 @@ Newlines = Literal["normalize", "keep"]
 Errors = Literal["strict", "replace", "ignore"]
 Normalize = Literal["none", "nfc", "nfkc"]
 Unknown = Literal["error", "skip", "closest", "extend"]
-"""What to do with characters outside a vocabulary; each command offers those that it supports."""
+"""Handling of characters outside a vocabulary; each command offers the choices it supports."""
 
 GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 
-# Far above any useful model, and small enough that a forged header cannot ask for terabytes.
+# Far above any useful model, but small enough that a forged header cannot request terabytes.
 MAX_LAYERS = 64
 MAX_SIZE = 65_536
 MAX_SEED = 2**63 - 1
@@ -33,13 +33,13 @@ CHECKPOINTS, DATA, SYSTEM, DISPLAY = "Checkpoints", "Data", "System", "Display"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig(Settings):
-    """The architecture, which decides the shapes of a model's tensors.
+    """A model's architecture, which determines the shapes of its tensors.
 
     Embedding (or one-hot input) -> `layers` recurrent layers of `size` units -> linear -> softmax.
     """
 
     vocabulary_size: int = field(
-        metadata=required("Number of different characters.", low=1, high=0x110000)
+        metadata=required("Number of distinct characters.", low=1, high=0x110000)
     )
     cell: Cell = setting("lstm", "Type of the recurrent layers.", MODEL)
     layers: int = setting(2, "Number of recurrent layers.", MODEL, low=1, high=MAX_LAYERS)
@@ -50,7 +50,7 @@ class ModelConfig(Settings):
         MODEL,
         low=0,
         high=MAX_SIZE,
-        shown="64, more for over 512 symbols",
+        shown="64; more above 512 distinct characters",
     )
 
     def input_size(self, layer: int) -> int:
@@ -89,19 +89,19 @@ class ModelConfig(Settings):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig(Settings):
-    """The training recipe. None is decided when training starts, and then recorded."""
+    """The training recipe. Automatic values (None) are chosen and recorded when training starts."""
 
     batch_size: int = setting(
-        32, "Rows of text trained in parallel.", OPTIMIZATION, low=1, high=MAX_SIZE
+        32, "Rows of text to train on in parallel.", OPTIMIZATION, low=1, high=MAX_SIZE
     )
     seq_len: int = setting(64, "Characters per row in a step.", OPTIMIZATION, low=1, high=MAX_SIZE)
     reset: float = setting(
-        0.05, "Probability that a row restarts from the zero state.", OPTIMIZATION, low=0, high=1
+        0.05, "Probability per step of resetting a row's state.", OPTIMIZATION, low=0, high=1
     )
-    epochs: int | None = setting(10, "Passes over the text.", OPTIMIZATION, low=1)
+    epochs: int | None = setting(10, "Number of passes over the text.", OPTIMIZATION, low=1)
     max_steps: int | None = setting(None, "Stop after N steps.", OPTIMIZATION, low=1)
     max_time: float | None = setting(
-        None, "Time for the whole run: 90s, 20m or 1h30m.", OPTIMIZATION, low=1, metavar="TIME"
+        None, "Time limit of the command: 90s, 20m or 1h30m.", OPTIMIZATION, low=1, metavar="TIME"
     )
     lr: float = setting(
         3e-3, "Peak learning rate.", OPTIMIZATION, label="learning rate", above=0, high=100
@@ -110,19 +110,17 @@ class TrainConfig(Settings):
         "linear", "Decay of the learning rate after its peak.", OPTIMIZATION
     )
     warmup: float = setting(
-        0.02, "Fraction of the steps before the learning rate peaks.", OPTIMIZATION, low=0, high=1
+        0.02, "Fraction of the steps in which the learning rate rises.", OPTIMIZATION, low=0, high=1
     )
     beta1: float = setting(0.9, "Decay of Adam's mean gradient.", low=0, high=1)
     beta2: float = setting(0.99, "Decay of Adam's mean squared gradient.", low=0, high=1)
     weight_decay: float = setting(
-        0.1, "AdamW weight decay of the matrices.", OPTIMIZATION, low=0, high=10
+        0.1, "AdamW weight decay, for matrices only.", OPTIMIZATION, low=0, high=10
     )
-    clip: float = setting(
-        1.0, "Maximum norm of the gradient; 0 disables clipping.", OPTIMIZATION, low=0
-    )
+    clip: float = setting(1.0, "Maximum gradient norm; 0 disables clipping.", OPTIMIZATION, low=0)
     dropout: float | None = setting(
         None,
-        "Dropout after every layer; auto depends on the epochs.",
+        "Dropout after every layer; auto depends on the number of epochs.",
         MODEL,
         low=0,
         below=1,
@@ -131,17 +129,17 @@ class TrainConfig(Settings):
     )
     ema: float = setting(
         0.0,
-        "Decay of averaged weights to evaluate and save; 0 disables.",
+        "Decay of the evaluated and saved weight average; 0 disables it.",
         OPTIMIZATION,
         low=0,
         high=0.999999,
     )
     initialization: Initialization = setting("orthogonal", "Initialization of the weights.")
     val_fraction: float = setting(
-        0.1, "Fraction of the text held out; 0 disables validation.", VALIDATION, low=0, high=0.9
+        0.1, "Fraction of the text to hold out; 0 disables validation.", VALIDATION, low=0, high=0.9
     )
     val_split: ValSplit = setting(
-        "tail", "Hold out the text's end, or the ends of 100 segments.", VALIDATION
+        "tail", "Hold out the tail, or tails of up to 100 segments.", VALIDATION
     )
     shuffle_documents: bool = setting(False, "Shuffle the documents before every epoch.", DATA)
     eval_every: int | None = setting(
@@ -149,59 +147,59 @@ class TrainConfig(Settings):
         "Steps between evaluations; 0 evaluates only at the end.",
         VALIDATION,
         low=0,
-        shown="20 per run, at least 30 s apart",
+        shown="up to 20 per run",
     )
     patience: int | None = setting(
         None, "Stop after N evaluations without improvement.", VALIDATION, low=1
     )
     save_every: int | None = setting(
-        None, "Steps between checkpoints besides the evaluated ones.", CHECKPOINTS, low=1
+        None, "Steps between checkpoints, in addition to one per evaluation.", CHECKPOINTS, low=1
     )
     keep: int = setting(
-        100, "Newest checkpoints to keep, besides the best one.", CHECKPOINTS, low=1
+        100, "Number of newest checkpoints to keep, besides the best.", CHECKPOINTS, low=1
     )
     log_every: int | None = setting(
-        None, "Steps between logged metrics.", DISPLAY, low=1, shown="one line per second"
+        None, "Steps between logged metrics.", DISPLAY, low=1, shown="once per second"
     )
     sample_every: int | None = setting(
         None, "Steps between short samples of the model.", DISPLAY, low=1
     )
     sample_prime: str | None = setting(
-        None, "Prime for these samples.", DISPLAY, metavar="TEXT", shown="a new line"
+        None, "Prime of the --sample-every samples.", DISPLAY, metavar="TEXT", shown="a newline"
     )
     seed: int | None = setting(
         None, "Random seed, for repeatable runs.", SYSTEM, low=0, high=MAX_SEED, shown="random"
     )
     device: str = setting("auto", "Device: cpu, cuda, cuda:1, mps or auto.", SYSTEM, metavar="NAME")
     precision: Precision = setting(
-        "auto", "Precision of matrix products; auto takes the faster.", SYSTEM
+        "auto", "Precision of matrix products; auto selects the faster one.", SYSTEM
     )
     threads: int | None = setting(
-        None, "Number of CPU threads.", SYSTEM, low=1, shown="all, or 1 if faster, without --seed"
+        None, "Number of CPU threads.", SYSTEM, low=1, shown="all; without --seed, 1 if faster"
     )
 
     def _problems(self) -> list[str | None]:
         endless = self.epochs is None and self.max_steps is None and self.max_time is None
-        return ["one of epochs, max steps and max time must be set" if endless else None]
+        return ["at least one of epochs, max steps and max time must be set" if endless else None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SampleConfig(Settings):
-    """How characters are drawn. Filters apply in the order temperature, top-k, top-p, min-p."""
+    """How characters are drawn. The order of the filters is temperature, top-k, top-p, min-p."""
 
-    length: int = setting(2000, "Number of new characters, without the prime.", low=0)
-    temperature: float = setting(1.0, "Randomness: 0 takes the most likely character.", low=0)
+    length: int = setting(2000, "Number of characters to generate after the prime.", low=0)
+    temperature: float = setting(1.0, "Randomness; 0 takes the most likely character.", low=0)
     top_k: int = setting(
-        5, "Draw from the K most likely characters; 0 disables.", label="top-k", low=0
+        5, "Draw from the K most likely characters; 0 disables this.", label="top-k", low=0
     )
     top_p: float = setting(
-        1.0, "Draw from the most likely characters that sum to P.", label="top-p", low=0, high=1
+        1.0, "Draw from the top characters with total probability P.", label="top-p", low=0, high=1
     )
     min_p: float = setting(
-        0.0, "Minimum probability, as a fraction of the highest.", label="min-p", low=0, high=1
+        0.0, "Minimum probability, relative to the highest.", label="min-p", low=0, high=1
     )
     seed: int | None = setting(
-        None, "Random seed, for repeatable texts.", low=0, high=MAX_SEED, shown="random"
+        None, "Random seed, for repeatable text.", low=0, high=MAX_SEED, shown="random"
     )
 
     def _problems(self) -> list[str | None]:
@@ -237,7 +235,7 @@ def from_preset(
 ) -> tuple[ModelConfig, TrainConfig]:
     """Return the configurations of a preset, with some settings replaced. Raises ConfigError.
 
-    A limit on steps or time replaces the preset's number of epochs unless that is given as well.
+    A limit on steps or time replaces the preset's number of epochs unless `epochs` is given too.
     """
     if preset not in PRESETS:
         nearest = difflib.get_close_matches(preset, PRESETS, n=1)
@@ -261,27 +259,29 @@ def from_preset(
     return model, train
 
 
-_NOT_STREAMS = {"idna", "punycode"}  # for host names
+_NOT_STREAMS = {"idna", "punycode"}  # encodings of host names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextOptions(Settings):
-    """How files become one text."""
+    """How files are read as one text."""
 
-    encoding: str = setting("utf-8", "Encoding of the text; a byte order mark overrides it.", DATA)
-    errors: Errors = setting(
-        "strict", "Report, replace or ignore bytes that cannot be decoded.", DATA
-    )
-    newlines: Newlines = setting("normalize", "Turn every line end into \\n, or keep them.", DATA)
-    normalize: Normalize = setting("none", "Unicode normalization form.", DATA)
+    encoding: str = setting("utf-8", "Text encoding; a byte order mark overrides it.", DATA)
+    errors: Errors = setting("strict", "Handling of bytes that cannot be decoded.", DATA)
+    newlines: Newlines = setting("normalize", "Convert line endings to \\n, or keep them.", DATA)
+    normalize: Normalize = setting("none", "Unicode normalization form to apply.", DATA)
     separator: str = setting(
-        "", "Text to put between files; empty restarts the state instead.", DATA, metavar="TEXT"
+        "", "Text between files; without it, files are separate documents.", DATA, metavar="TEXT"
     )
     min_count: int = setting(
-        1, "Replace characters that are rarer with U+FFFD.", DATA, low=1, metavar="N"
+        1,
+        "Replace characters that occur fewer than N times with U+FFFD.",
+        DATA,
+        low=1,
+        metavar="N",
     )
     include: str = setting(
-        "*", "Pattern of the files to read in directories.", DATA, metavar="GLOB"
+        "*", "Pattern of the files to read from directories.", DATA, metavar="GLOB"
     )
 
     def __post_init__(self) -> None:
@@ -294,5 +294,5 @@ class TextOptions(Settings):
         except (LookupError, TypeError, ValueError) as error:
             raise TextError(
                 f"unknown encoding {self.encoding!r}",
-                hint="use for example utf-8, latin-1, cp1252, shift_jis, gb18030",
+                hint="use, for example, utf-8, latin-1, cp1252, shift_jis or gb18030",
             ) from error

@@ -2,7 +2,7 @@
 
 CharrnnError                  base class                                       exit 1
 ├── FileFormatError           a damaged file, or not a charrnn file            exit 1
-├── StorageError              a disk or a permission error                     exit 1
+├── StorageError              a disk or permission error                       exit 1
 │   └── AlreadyPublishedError the file already exists                          exit 1
 ├── RunBusyError              another process is training this run             exit 1
 ├── MemoryShortageError       model or batch does not fit into memory          exit 1
@@ -21,7 +21,7 @@ CharrnnError                  base class                                       e
 class CharrnnError(Exception):
     """Base class of the exceptions that this package raises on purpose.
 
-    `message` states the problem, `hint` suggests what to do.
+    `message` states the problem; `hint` suggests what to do.
     """
 
     exit_code = 1
@@ -57,7 +57,7 @@ class DivergedError(CharrnnError):
 
 
 class InterruptionError(CharrnnError):
-    """A signal stopped the program, after everything was saved."""
+    """A signal stopped the program after it had saved everything."""
 
     def __init__(self, message: str, *, signum: int, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)

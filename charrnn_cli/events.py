@@ -1,7 +1,7 @@
 """The events of a training run: plain numbers and paths.
 
-Losses are in nats per character. `seconds` is the wall time of the run so far, over all resumed
-parts.
+Losses are in nats per character. `seconds` is the wall time of the run so far, including all
+resumed parts.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class TrainingStarted:
 
     run: str
     first_step: int
-    """Steps done before; above 0 for a resumed run."""
+    """Steps already done; above 0 only for a resumed run."""
     total_steps: int
     steps_per_epoch: int
     parameters: int
@@ -37,7 +37,7 @@ class TrainingStarted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepLogged:
-    """Progress, every few steps."""
+    """Progress, by default about once per second."""
 
     step: int
     epoch: float
@@ -118,7 +118,7 @@ class BatchSplit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingFinished:
-    """The end of training, planned or early."""
+    """The end of training, as planned or early."""
 
     run: str
     step: int

@@ -5,7 +5,7 @@ from typing import Literal
 
 Purpose = Literal["sample", "weights", "dropout", "reset", "shuffle"]
 
-# A renumbered purpose would change the results of every seed: only append.
+# Only append: a renumbered purpose would change the results of every seed.
 _PURPOSES: dict[Purpose, int] = {"sample": 0, "weights": 1, "dropout": 2, "reset": 3, "shuffle": 4}
 _WORD = 2**32
 

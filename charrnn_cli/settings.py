@@ -1,4 +1,4 @@
-"""Checked dataclasses: a setting's default, range and help in one place, and plain JSON."""
+"""Dataclasses with checked settings: default, range and help in one place; plain JSON."""
 
 import dataclasses
 import math
@@ -15,14 +15,14 @@ _KINDS = {int: "an integer", float: "a number", str: "a string", bool: "true or 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class About:
-    """What a setting means, and which numbers it accepts."""
+    """A setting's help text and the numbers it accepts."""
 
     help: str
-    """The sentence for `--help`."""
+    """Text for `--help`."""
     group: str = ""
-    """The panel of `--help`."""
+    """Panel in `--help`."""
     label: str = ""
-    """The name in errors; by default the field's name in words."""
+    """Name in errors; by default, the field's name with spaces."""
     low: float = -math.inf
     high: float = math.inf
     above: float = -math.inf
@@ -30,12 +30,12 @@ class About:
     below: float = math.inf
     """Exclusive upper bound."""
     metavar: str | None = None
-    """The value in `--help`; by default the choices or the type."""
+    """Placeholder for the value in `--help`; by default, the choices or the type."""
     shown: str | None = None
-    """The default in `--help`, where None stands for a decision that is made later."""
+    """Default to show in `--help` for a setting whose None is decided later."""
 
     def problem(self, label: str, value: object) -> str | None:
-        """Return what is wrong with a number, or None; other values have no range."""
+        """Return the problem with a number, or None; other values have no range."""
         if not isinstance(value, int | float) or isinstance(value, bool):
             return None
         if not math.isfinite(value):
@@ -58,7 +58,7 @@ class About:
 
 
 def setting(default: Any, help: str, group: str = "", **about: Any) -> Any:  # noqa: A002
-    """Declare a dataclass field with its default; the other arguments are those of `About`."""
+    """Declare a dataclass field with a default; the other arguments are passed to `About`."""
     return dataclasses.field(default=default, metadata=required(help, group, **about))
 
 
@@ -73,7 +73,7 @@ class Settings:
     __slots__ = ()
 
     def __post_init__(self) -> None:
-        """Raises ConfigError with every problem at once."""
+        """Raise ConfigError with all problems at once."""
         fields = fields_of(type(self))
         problems = []
         for name, field in fields.items():
@@ -93,7 +93,7 @@ class Settings:
             raise ConfigError("; ".join(found))
 
     def _problems(self) -> list[str | None]:
-        """Return what is wrong with several settings together; a None is no problem."""
+        """Return the problems of settings in combination; a None is ignored."""
         return []
 
     def to_json(self) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def fields_of(cls: Any) -> dict[str, dataclasses.Field[Any]]:
 
 
 def about(field: dataclasses.Field[Any]) -> About:
-    """Return what a setting's declaration says about it."""
+    """Return a setting's help, range and other metadata."""
     found: About = field.metadata[_KEY]
     return found
 
@@ -136,7 +136,7 @@ def option_name(name: str) -> str:
 
 
 def choices(hint: Any) -> tuple[Any, ...]:
-    """Return the members of a type: types, or the values that a Literal accepts."""
+    """Return the members of a union, the values of a Literal, or the type itself."""
     origin = typing.get_origin(hint)
     if origin is types.UnionType:
         return tuple(choice for part in typing.get_args(hint) for choice in choices(part))

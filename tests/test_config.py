@@ -39,7 +39,7 @@ IMPOSSIBLE: list[tuple[type[Settings], dict[str, Any], str]] = [
     (TrainConfig, {"batch_size": 0}, "batch size must be from 1 to 65,536; got 0"),
     (TrainConfig, {"seq_len": 0}, "seq len must be from 1 to 65,536; got 0"),
     (TrainConfig, {"epochs": 0}, "epochs must be at least 1; got 0"),
-    (TrainConfig, {"epochs": None}, "one of epochs, max steps and max time must be set"),
+    (TrainConfig, {"epochs": None}, "at least one of epochs, max steps and max time must be set"),
     (TrainConfig, {"max_time": 0.5}, "max time must be at least 1; got 0.5"),
     (TrainConfig, {"lr": 0}, "learning rate must be above 0 and at most 100; got 0.0"),
     (TrainConfig, {"lr": -1.0}, "learning rate must be above 0 and at most 100; got -1.0"),

@@ -1,1 +1,1 @@
-"""The command line, which alone prints and knows a terminal; it may import all other packages."""
+"""The command line: the only package that prints. It may import all other packages."""

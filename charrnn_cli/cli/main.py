@@ -1,4 +1,4 @@
-"""The program: its table of commands, and the one place that turns errors into an exit code."""
+"""The program: the table of commands, and the only place that turns errors into exit codes."""
 
 import importlib
 import os
@@ -19,18 +19,18 @@ from charrnn_cli.version import __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "encode": (
         "encode.encode",
-        "Encode a text as integers and a vocabulary. `train` does this by itself.",
+        "Encode a text as integers and a vocabulary.",
     ),
     "train": ("train.train", "Train a model on a text, or resume a run."),
-    "sample": ("sample.sample", "Draw text from a trained model."),
+    "sample": ("sample.sample", "Generate text with a trained model."),
     "score": (
         "score.score",
-        "Score how well models predict a text, in bits per character; lower is better.",
+        "Measure how well models predict a text, in bits per character.",
     ),
-    "checkpoints": ("", "List, show, copy, check and delete checkpoints."),
+    "checkpoints": ("", "List, show, copy, verify and delete checkpoints."),
     "demo": (
         "demo.demo",
-        "Train a small model on the included book for about a minute, then sample from it.",
+        "Train a small model on a bundled book for about a minute, then print a sample.",
     ),
     "doctor": (
         "doctor.doctor",
@@ -39,7 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Module and function of each command, and the first line of its docstring.
 
-The line is repeated here so that `charrnn --help` imports no command.
+The line is repeated here so that `charrnn --help` does not import the commands.
 """
 
 CHECKPOINT_COMMANDS: dict[str, tuple[str, str]] = {
@@ -75,7 +75,7 @@ HIDDEN = ("ls",)
 
 
 class LazyCommand(TyperCommand):
-    """A command's name and line of help; its module is imported when the command is typed."""
+    """A command's name and first line of help; its module is imported when the command is used."""
 
     def __init__(self, name: str, place: str, line: str, **settings: Any) -> None:
         super().__init__(name, help=line, hidden=name in HIDDEN, **settings)
@@ -90,7 +90,7 @@ class LazyCommand(TyperCommand):
         return typer.main.get_command(single)
 
     def make_context(self, *arguments: Any, **settings: Any) -> Any:
-        """Parse the arguments of the loaded command, which is the one that the context runs."""
+        """Parse the arguments with the loaded command, so that the context runs it."""
         return self.load().make_context(*arguments, **settings)
 
 
@@ -120,7 +120,7 @@ app = typer.Typer(
     cls=_Program,
     rich_markup_mode=help_style(),
     name="charrnn",
-    help="Train character-level recurrent language models on any text, and write new text.",
+    help="Train character-level recurrent language models on any text, and generate new text.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: charrnn demo",
@@ -160,11 +160,11 @@ def _options(
 
 
 def main() -> None:
-    """Run the command that `sys.argv` names, and exit with its code."""
+    """Run the command in `sys.argv` and exit with its code."""
     typed = _Typed()
     try:
         code = app(prog_name="charrnn", standalone_mode=False, obj=typed)
-        console.write("")  # a full disk shows at the latest flush
+        console.write("")  # flush, because a full disk may be noticed only now
     except CharrnnError as error:
         if typed.debug:
             traceback.print_exc()
@@ -187,10 +187,10 @@ def main() -> None:
 
 
 def _print_unexpected(error: Exception) -> None:
-    """Print one line about a bug of this program, and write the traceback to a file."""
+    """Print one line about an internal error, and write the traceback to a file."""
     from charrnn_cli.storage.paths import logs_directory, make_directory
 
-    hint = "run it with `charrnn --debug` to see the traceback"
+    hint = "run the command again with `charrnn --debug` to see the traceback"
     try:
         log = (
             make_directory(logs_directory()) / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
@@ -198,9 +198,9 @@ def _print_unexpected(error: Exception) -> None:
         words = " ".join(sys.argv[1:])
         story = f"charrnn {__version__} {words}\n\n{''.join(traceback.format_exception(error))}"
         log.write_text(story, "utf-8", "backslashreplace")
-        hint = f"report it, and attach {log}"
+        hint = f"report this problem and attach {log}"
     except (OSError, CharrnnError):
-        pass  # no log file: the line must do
+        pass  # without a log file, the line alone is printed
     console.print_error(f"internal error: {type(error).__name__}: {error}", hint)
 
 

@@ -1,4 +1,4 @@
-"""What a process sets before numpy and torch load: its clock, its streams and its threads."""
+"""Process setup before numpy and torch are imported: clock, streams and threads."""
 
 import io
 import os
@@ -6,24 +6,24 @@ import sys
 import time
 
 STARTED = time.monotonic()
-"""The moment from which `--max-time` counts, before anything heavy is imported."""
+"""The time from which `--max-time` counts, before any slow import."""
 
-# One row is a matrix-vector product: a second BLAS thread waits more than it helps, and stalls when
-# the cores are busy.
+# With one row, a product is matrix times vector: a second BLAS thread costs more than it saves, and
+# stalls when the cores are busy.
 THREADED_ROWS = 16
 
 
 def prepare() -> None:
-    """Set the streams and the environment that every command needs; call once, first."""
+    """Prepare streams and environment for any command; call once, before anything else."""
     _open_closed_streams()
-    # While torch's threads wait for each other they spin, by default for 300,000 turns: with two
-    # trainings on two cores, a step then took 600 times as long as with one. 10,000 turns cost 1 %
-    # on an idle machine, and make it 40 times as long on a busy one.
+    # Torch's threads spin while they wait for each other, by default for 300,000 iterations. With
+    # two training runs on two cores, a step then took 600 times as long as with one run. 10,000
+    # iterations cost 1% on an idle machine, and reduce the factor of 600 to 40.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def set_blas_threads(rows: int = THREADED_ROWS) -> None:
-    """Choose numpy's threads for products of `rows` rows; call before numpy is imported."""
+    """Set numpy's number of threads for products of `rows` rows; call before numpy is imported."""
     threads = 1 if rows < THREADED_ROWS else os.cpu_count() or 1
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(threads))
 
@@ -31,7 +31,7 @@ def set_blas_threads(rows: int = THREADED_ROWS) -> None:
 def _open_closed_streams() -> None:
     """Open closed standard streams on the null device.
 
-    Otherwise the next file to be opened would take the descriptor, and receive their output.
+    Otherwise, the next file to be opened would get a stream's descriptor and its output.
     """
     for descriptor in range(3):
         try:
@@ -42,5 +42,5 @@ def _open_closed_streams() -> None:
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal with a small character set shows the escapes of the characters it lacks.
+        # A terminal with a limited character set shows unsupported characters as escapes.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Signals: the first asks the work to stop, and is acknowledged at once; the second exits."""
+"""Signals: the first requests a stop and is acknowledged at once; the second exits."""
 
 import contextlib
 import math
@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from charrnn_cli.errors import InterruptionError
 from charrnn_cli.storage.atomic import discard_temporaries
 
-# Seconds in which signals count as one request: timeout(1) signals a process and then its group,
-# so that one request arrives twice.
+# Seconds within which signals count as one request: timeout(1) signals a process and then its
+# group, so one request arrives twice.
 ONE_REQUEST = 0.3
 
 _SIGNALS = [
@@ -21,9 +21,9 @@ _SIGNALS = [
 
 
 class StopRequest:
-    """Whether a signal asked the work to stop; calling the object returns it.
+    """Whether a signal has requested a stop; call the object to find out.
 
-    A thread listens, so that a long computation does not delay the acknowledgement.
+    A thread listens, so that a long computation does not delay the acknowledgment.
     """
 
     def __init__(self, acknowledge: Callable[[], None]) -> None:
@@ -34,13 +34,13 @@ class StopRequest:
         return self.signum is not None
 
     def check(self) -> None:
-        """Raises InterruptionError after a signal; for work that has nothing to save."""
+        """Raise InterruptionError after a signal; for work that has nothing to save."""
         if self.signum is not None:
             raise InterruptionError("interrupted", signum=self.signum)
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Handle the signals within the block; an ignored one, as under nohup, stays ignored."""
+        """Handle signals within the block; one that is ignored, as under nohup, stays ignored."""
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         taken = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
@@ -53,7 +53,7 @@ class StopRequest:
         finally:
             signal.set_wakeup_fd(before)
             for number, handler in previous.items():
-                # After a stop everything is saved: a late signal must not change the exit code.
+                # After a stop, everything is saved, so a late signal must not change the exit code.
                 signal.signal(number, signal.SIG_IGN if self.signum is not None else handler)
             os.close(writer)
             thread.join()

@@ -1,4 +1,4 @@
-"""A training job in the terminal: facts, live events, verdict, next command."""
+"""A training job in the terminal: facts, live events, advice and the next command."""
 
 import contextlib
 import dataclasses
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from charrnn_cli.training.resume import ResumePoint
 
 
-SCALE_BUDGET = 120.0  # seconds; a shorter run would miss the few that measuring the scale takes
+SCALE_BUDGET = 120.0  # seconds; in a shorter run, measuring the scale takes too long
 
 
 class TrainingRun:
-    """The conversation around one run, which `quiet` and `as_json` switch off."""
+    """One run and its messages, which `quiet` and `as_json` turn off."""
 
     def __init__(
         self, *, quiet: bool = False, as_json: bool = False, tensorboard: Path | None = None
@@ -69,7 +69,7 @@ class TrainingRun:
         name: str | None = None,
         dry_run: bool = False,
     ) -> str:
-        """Train a new run, or with `dry_run` only show its plan. Return its name."""
+        """Train a new run, or only show its plan with `dry_run`. Return its name."""
         self.say("charrnn", f"reading {describe_texts(list(source.paths))}")
         from charrnn_cli.training.job import TrainingJob
 
@@ -89,7 +89,7 @@ class TrainingRun:
         options: TextOptions | None = None,
         allow_new_data: bool = False,
     ) -> None:
-        """Continue a run, or report that nothing is left to do."""
+        """Resume a run, or report that nothing is left to do."""
         from charrnn_cli.training.job import TrainingJob
         from charrnn_cli.training.resume import is_complete, open_resume_point, resumed_source
 
@@ -126,7 +126,7 @@ class TrainingRun:
     # ---- before training
 
     def _scale(self, job: "TrainingJob") -> dict[str, float]:
-        """Bits per character of simple models on this text, for a run long enough to need them."""
+        """Return bits per character of simple models on this text; empty for a short run."""
         max_time = job.config.max_time
         is_short = max_time is not None and max_time < SCALE_BUDGET
         if self.quiet or is_short or job.first_step:
@@ -138,7 +138,7 @@ class TrainingRun:
         return found.labelled
 
     def _dry_run(self, job: "TrainingJob") -> None:
-        """Show what a run would be, from a few timed steps; keep nothing."""
+        """Show the plan of a run from a few timed steps; save nothing."""
         import time
 
         from charrnn_cli.training.calibration import calibrate
@@ -163,13 +163,13 @@ class TrainingRun:
 
             unit = 1 if sys.platform == "darwin" else 1024
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-            self.say("memory", f"peak {format_size(peak)}, after a few steps and an evaluation")
+            self.say("memory", f"peak {format_size(peak)} after a few steps and an evaluation")
         self.say("disk", f"up to {format_size(disk_bytes)}")
 
     # ---- training
 
     def _train(self, job: "TrainingJob") -> None:
-        """Show the events to their end, the verdict, and what to type next.
+        """Train while showing the events, then print advice and the next command.
 
         Raises InterruptionError after a signal.
         """
@@ -194,11 +194,11 @@ class TrainingRun:
     def _show(
         self, job: "TrainingJob", events: Iterable[TrainEvent], scale: Mapping[str, float]
     ) -> tuple[TrainingStarted, TrainingFinished, CharrnnError | None]:
-        """Consume the events; return the first, the last, and the error that ended standard output.
+        """Consume the events; return the first, the last, and an error of standard output, if any.
 
-        Training continues without standard output.
+        Training continues after such an error.
         """
-        from charrnn_cli.cli.terminal.training_display import show  # rich's live display
+        from charrnn_cli.cli.terminal.training_display import show  # imports rich.live
 
         started: TrainingStarted | None = None
         finished: TrainingFinished | None = None
@@ -246,8 +246,8 @@ class TrainingRun:
 
 
 def _command_to_try(job: "TrainingJob", source: Source, change: Mapping[str, float]) -> str:
-    """The command of this run with a change; what this machine decided stays open."""
-    if "size" in change:  # no checkpoint has weights of that size
+    """Return this run's command with a change; settings chosen on this machine stay open."""
+    if "size" in change:  # the initial checkpoint has another size
         source = dataclasses.replace(source, init_from=None, unknown="error")
     decided = ["seed"]
     if job.first_step:

@@ -1,4 +1,4 @@
-"""What is due next in a training run: a value, decided by a pure function."""
+"""The next action of a training run, chosen by a pure function."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -11,7 +11,7 @@ RESUME_INTERVAL = 60.0  # seconds of work that a killed process may lose
 
 
 class Action(Enum):
-    """What the training loop does next; the last four end it."""
+    """The next action of the training loop; the last four end it."""
 
     UPDATE = "update"
     SAMPLE = "sample"
@@ -31,13 +31,13 @@ ENDINGS = frozenset({Action.COMPLETE, Action.TIME, Action.PATIENCE, Action.STOPP
 
 @dataclass(kw_only=True, slots=True)
 class LoopCounters:
-    """What the loop has done since it began, and when; times are on `time.monotonic`'s clock."""
+    """The progress of the loop since it began; times are on `time.monotonic`'s clock."""
 
     run: RunCounters
     first_step: int
     step: int
     healthy: bool = True
-    """Whether the last loss was finite and no divergence."""
+    """Whether the last loss was finite and did not diverge."""
     stop_requested: bool = False
     evaluated_step: int = 0
     sampled_step: int
@@ -47,7 +47,7 @@ class LoopCounters:
 
     @classmethod
     def at(cls, step: int, run: RunCounters, now: float) -> "LoopCounters":
-        """Counters of a loop that begins at `step`."""
+        """Return the counters of a loop that begins at `step`."""
         return cls(
             run=run,
             first_step=step,
@@ -59,10 +59,10 @@ class LoopCounters:
 
 
 def next_action(now: float, plan: Plan, counters: LoopCounters) -> Action:
-    """Return what is due at this moment, a function of its arguments alone.
+    """Return the next action, which depends only on the arguments.
 
-    After each update: a sample, a line of metrics, an evaluation, a checkpoint, the resume file,
-    the end; and where none of these is due, the next update.
+    After each update, due actions come in this order: a sample, a line of metrics, an evaluation,
+    a checkpoint, the end, the resume file. If none is due, the next update follows.
     """
     step, run = counters.step, counters.run
     complete = step >= plan.decisions.steps
@@ -95,7 +95,7 @@ def is_evaluated(plan: Plan, step: int, *, last: bool) -> bool:
 
 
 def is_saved(plan: Plan, step: int) -> bool:
-    """Whether this step, if it is not the last, leaves a step file."""
+    """Whether this step, if it is not the last, writes a step file."""
     every = plan.config.save_every
     return is_evaluated(plan, step, last=False) or bool(every and step % every == 0)
 
@@ -115,6 +115,6 @@ def _log_is_due(now: float, plan: Plan, counters: LoopCounters) -> bool:
     if counters.step == (counters.logged_step or counters.first_step):
         return False
     if counters.logged_step is None:
-        return True  # the first step at once: a sign of life
+        return True  # log the first step at once, as a sign of life
     every = plan.config.log_every
     return now - counters.logged_at >= LOG_INTERVAL if every is None else counters.step % every == 0

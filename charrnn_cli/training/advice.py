@@ -14,8 +14,8 @@ GAP_SMALL, GAP_LARGE = 0.05, 0.25  # nats between train and val loss
 
 DROPOUT_STEP, MAX_DROPOUT = 0.2, 0.7
 
-COSTLY_OUTPUT = 0.25  # of the multiplications
-WELL_SEEN = 5  # occurrences, below which a character is hardly learned
+COSTLY_OUTPUT = 0.25  # fraction of the multiplications
+WELL_SEEN = 5  # occurrences; a rarer character is hardly learned
 
 AdviceKind = Literal["fine", "underfitting", "overfitting", "noisy", "costly"]
 
@@ -47,21 +47,21 @@ def advise_on_size(num_parameters: int, num_characters: int) -> Advice:
             "overfitting",
             f"{figure}: large for this text; raise --dropout, or use a smaller --size",
         )
-    return Advice("fine", f"{figure}: a good match")
+    return Advice("fine", f"{figure}: a good match for this text")
 
 
 def advise_on_validation(val_characters: int) -> Advice | None:
-    """Warn of a validation text so small that its loss is noisy."""
+    """Warn if the validation text is so short that its loss is noisy."""
     if 0 < val_characters < NOISY_VALIDATION:
         figure = f"the validation text has only {val_characters:,} characters"
-        return Advice("noisy", f"{figure}: differences of a few hundredths are noise")
+        return Advice("noisy", f"{figure}: loss differences of a few hundredths are noise")
     return None
 
 
 def advise_on_vocabulary(model: ModelConfig, counts: Sequence[int]) -> Advice | None:
-    """Report what a large vocabulary costs, and how rare symbols could leave it.
+    """Report the cost of a large vocabulary, and how to remove its rare characters.
 
-    `counts` are the occurrences of each symbol in the text.
+    `counts` are the occurrences of each character in the text.
     """
     output = model.vocabulary_size * model.size
     # A one-hot input is a row of the first layer's matrix, which costs no multiplication.
@@ -71,8 +71,8 @@ def advise_on_vocabulary(model: ModelConfig, counts: Sequence[int]) -> Advice | 
     if fraction < COSTLY_OUTPUT:
         return None
     cost = (
-        f"{model.vocabulary_size:,} different characters: "
-        f"the output layer takes {fraction:.0%} of the work"
+        f"{model.vocabulary_size:,} distinct characters: "
+        f"the output layer takes {fraction:.0%} of the computation"
     )
     kept = sum(count >= WELL_SEEN for count in counts)
     if kept > 0.9 * len(counts):
@@ -82,7 +82,7 @@ def advise_on_vocabulary(model: ModelConfig, counts: Sequence[int]) -> Advice | 
 
 
 def advise_on_losses(train_loss: float, val_loss: float, dropout: float, size: int) -> Advice:
-    """Judge a finished run, and say what to change next.
+    """Judge a finished run, and suggest what to change next.
 
     Both losses are in nats per character, measured without dropout.
     """

@@ -11,8 +11,8 @@ from charrnn_cli.training.windows import TrainWindows, Windows
 
 # T time · B batch rows · N characters of training text
 
-MAX_MEMORY_FRACTION = 0.1  # of the device's free memory for the text; the rest is the model's
-CHARACTERS_PER_COPY = 1 << 24  # bounds the host's memory
+MAX_MEMORY_FRACTION = 0.1  # of the device's free memory for the text; the rest is for the model
+CHARACTERS_PER_COPY = 1 << 24  # limits the memory used on the host
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Batch:
 
 
 class BatchLoader:
-    """Windows on a device: copied one by one, or read there from a `resident` text."""
+    """Batches on a device, copied one by one or read from a `resident` text."""
 
     def __init__(self, windows: Windows, device: torch.device, *, resident: bool) -> None:
         self._windows, self._device = windows, device
@@ -52,7 +52,7 @@ class BatchLoader:
 
 
 class _ResidentText:
-    """The whole text on the device, one byte per character if the vocabulary allows it."""
+    """The whole text on the device, with one byte per character if the vocabulary allows it."""
 
     def __init__(self, windows: TrainWindows, device: torch.device) -> None:
         self._windows, self._device = windows, device
@@ -75,7 +75,7 @@ class _ResidentText:
 
 
 def has_room(windows: Windows, device: torch.device) -> bool:
-    """Whether to copy the whole text to the device: a GPU with free memory gains from it."""
+    """Whether to copy the whole text to the device, which must be a GPU with enough memory."""
     if device.type != "cuda" or not isinstance(windows, TrainWindows):
         return False
     free, _ = torch.cuda.mem_get_info(device)

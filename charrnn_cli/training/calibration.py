@@ -1,4 +1,4 @@
-"""What a run needs on this machine: device, precision, threads, seconds. All measured here."""
+"""Choose device, precision and threads on this machine, and measure steps and evaluations."""
 
 import statistics
 import time
@@ -16,15 +16,15 @@ from charrnn_cli.training.windows import make_windows
 TIMED_STEPS = 20
 WARM_UP_STEPS = 2  # prepare kernels and buffers
 STEPS_BUDGET = 2.0  # seconds
-LONG_STEP = 1.0  # seconds, from which one thread hardly wins and is not tried
+LONG_STEP = 1.0  # seconds; for longer steps, one thread is hardly ever faster and is not tried
 SPEEDUP_TO_USE_ONE_THREAD = 1.5
 
 
 def calibrate(job: TrainingJob, should_stop: Callable[[], bool]) -> Calibration:
     """Choose the device, the precision and the threads, and time steps and an evaluation.
 
-    A model of the job's shape trains for a few steps and is thrown away. torch's number of threads
-    is set to the number that is returned.
+    A model of the job's shape trains for a few steps and is discarded. torch is set to the
+    returned number of threads.
     Raises DeviceError, TextError.
     """
     config = job.config
@@ -44,7 +44,7 @@ def calibrate(job: TrainingJob, should_stop: Callable[[], bool]) -> Calibration:
     trainer = Trainer(job.model, config, decisions, windows)
     budget = STEPS_BUDGET if config.max_time is None else min(4.0, config.max_time / 20)
     seconds_per_step = time_steps(trainer, budget, should_stop)
-    # The number of threads changes how sums are rounded, so a seeded run does not choose it.
+    # The number of threads changes how sums are rounded, so a seeded run keeps the default.
     if config.threads is None and config.seed is None and device.type == "cpu":
         seconds_per_step = fastest_threads(trainer, seconds_per_step, budget / 8, should_stop)
     return Calibration(
@@ -77,7 +77,8 @@ def fastest_threads(
 ) -> float:
     """Try one thread, keep it if it is much faster, and return the seconds per step.
 
-    Threads that wait for each other are slow while other programs run, and for tiny models.
+    Several threads are slow while other programs run, and for tiny models, because they wait for
+    each other.
     """
     threads = torch.get_num_threads()
     if threads == 1 or seconds_per_step >= LONG_STEP:
@@ -91,7 +92,7 @@ def fastest_threads(
 
 
 def time_evaluation(job: TrainingJob, trainer: Trainer) -> float:
-    """Return the seconds of an evaluation on validation and training text, from a part of it."""
+    """Estimate the seconds of an evaluation on validation and training text from a part of it."""
     val = job.split.val
     some = val[:MAX_ROWS]
     longest = max(stop - start for start, stop in some)

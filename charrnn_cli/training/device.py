@@ -1,4 +1,4 @@
-"""Devices, and what torch offers on them: precision, threads, generators, memory."""
+"""torch devices: precision, threads, random generators and memory errors."""
 
 import contextlib
 import functools
@@ -42,7 +42,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> Literal["fp32", "bf16"]:
-    """Return the precision; `auto` is bf16 where the hardware multiplies it natively.
+    """Return the precision; `auto` is bf16 if the hardware multiplies it natively.
 
     Raises DeviceError.
     """
@@ -70,7 +70,7 @@ def torch_generator(device: torch.device, words: list[int]) -> torch.Generator:
 
 @contextlib.contextmanager
 def restored_threads() -> Iterator[None]:
-    """Give torch its number of threads back at the end of the block."""
+    """Restore torch's number of threads at the end of the block."""
     threads = torch.get_num_threads()
     try:
         yield
@@ -80,13 +80,13 @@ def restored_threads() -> Iterator[None]:
 
 @contextlib.contextmanager
 def translate_memory_errors(hint: str) -> Iterator[None]:
-    """Turn torch's out-of-memory errors into MemoryShortageError, with a hint what to change."""
+    """Turn torch's out-of-memory errors into MemoryShortageError with a hint."""
     try:
         yield
-    except RuntimeError as error:  # the CPU's allocator raises no class of its own
+    except RuntimeError as error:  # the CPU's allocator has no exception of its own
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise MemoryShortageError(
-                "the model and its batch do not fit into the memory", hint=hint
+                "the model and a batch do not fit into memory", hint=hint
             ) from error
         raise
 

@@ -26,7 +26,7 @@ class DropoutMasks:
         self._batch_size = batch_size
         self.step = 0
         self.rows = slice(None)
-        """The batch's rows in the next output; each row's mask is the same in any part."""
+        """The batch's rows in the next output; splitting a batch does not change its masks."""
 
     def __bool__(self) -> bool:
         return self._threshold > 0
@@ -44,7 +44,7 @@ class DropoutMasks:
             number = math.prod(shape)
             raw = np.random.PCG64(words).random_raw((number + 7) // 8)
             return torch.from_numpy(raw.view(np.uint8)[:number]).view(shape) >= self._threshold
-        # An accelerator draws its own bytes, which differ from the CPU's.
+        # An accelerator generates its own bytes, which differ from the CPU's.
         generator = torch_generator(device, words)
         drawn = torch.empty(shape, dtype=torch.uint8, device=device).random_(generator=generator)
         return drawn >= self._threshold

@@ -1,4 +1,4 @@
-"""The loss of a torch model on rows of text, by the one definition that every figure uses."""
+"""The loss of a torch model on rows of text, computed the same way for every reported figure."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,11 +13,12 @@ from charrnn_cli.text.rows import IGNORED, Span, row_windows
 from charrnn_cli.training.device import autocast
 from charrnn_cli.training.network import CharRNN, RecurrentState
 
-MAX_LOGITS = 1 << 24  # elements at a time, 64 MB: bounds the memory, not the result
+MAX_LOGITS = 1 << 24  # elements at a time, 64 MB; limits memory without changing the result
 MAX_WINDOW = 500  # characters per row at a time
 MAX_ROWS = 128  # rows at a time
 
-# During training every fourth matching row of training text shows the gap; at the end all do.
+# During training, the gap is measured on every fourth matching row of training text; at the end,
+# on all of them.
 GAP_STRIDE = 4
 
 

@@ -1,4 +1,4 @@
-"""All that a run needs before its first step; free of torch, so that errors appear at once."""
+"""Everything a run needs before its first step, without torch, so that errors appear at once."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ from charrnn_cli.training.windows import fitting_batch_size
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingJob:
-    """A run that can begin: `train(job)` trains it. Made by `new` or by `resumed`."""
+    """A run that is ready for `train(job)`; create it with `new` or `resumed`."""
 
     run: Run
     corpus: Corpus
@@ -38,17 +38,17 @@ class TrainingJob:
     model: ModelConfig
     config: TrainConfig
     requested_batch_size: int
-    """`config.batch_size` is smaller where the text is short."""
+    """`config.batch_size` is smaller if the text is short."""
     source: Source | None
-    """Where the text is, so that resuming needs no TEXT; None for a corpus in memory."""
+    """Where the text is, so that resuming does not need TEXT; None for a corpus in memory."""
     initial: Checkpoint | None = None
-    """The weights that a new run begins with; None for fresh ones."""
+    """Initial weights of a new run; None for random weights."""
     snapshot: TrainingSnapshot | None = None
-    """The state that a resumed run continues from."""
+    """The state from which a resumed run continues."""
 
     @property
     def first_step(self) -> int:
-        """Steps done already; above 0 only after a resume."""
+        """Steps already done; above 0 only for a resumed run."""
         return 0 if self.snapshot is None else self.snapshot.checkpoint.step
 
     @classmethod
@@ -65,10 +65,10 @@ class TrainingJob:
     ) -> Self:
         """Prepare a new run, and create its directory.
 
-        `settings` are those of ModelConfig and TrainConfig by their names; the others are the
-        preset's. The embedding's width is chosen where no setting fixes it, and the batch shrinks
-        to a short text unless its size is a setting. `name` defaults to the text and the model.
-        `initial`, or the checkpoint that the source names, gives weights and vocabulary.
+        `settings` are those of ModelConfig and TrainConfig by name; the preset provides the others.
+        The embedding's width is automatic unless it is set, and the batch shrinks to fit a short
+        text unless its size is set. By default, the run is named after the text and the model.
+        `initial`, or the checkpoint that the source names, provides weights and vocabulary.
         Raises ConfigError, TextError, NotFoundError, MismatchError, UnknownCharacterError,
         FileFormatError, StorageError.
         """
@@ -120,10 +120,10 @@ class TrainingJob:
         registry: Registry | None = None,
         progress: ProgressCallback = no_progress,
     ) -> Self:
-        """Prepare to continue a run: one that is named, or one opened by `open_resume_point`.
+        """Prepare to resume a run, given by name or as the result of `open_resume_point`.
 
-        `texts` and `options` replace the recorded ones. Of the settings only those in
-        `resume.CHANGEABLE` may differ from the run's.
+        `texts` and `options` replace the recorded ones. Only the settings in `resume.CHANGEABLE`
+        may differ from the run's.
         Raises NotFoundError, RunBusyError, MismatchError, TextError, FileFormatError, StorageError.
         """
         point = open_resume_point(run, registry or Registry()) if isinstance(run, str) else run

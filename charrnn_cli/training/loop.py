@@ -1,4 +1,4 @@
-"""The training loop as a producer of events: asks what is due next, and does it."""
+"""The training loop, a generator of events that performs one action at a time."""
 
 import dataclasses
 import math
@@ -39,7 +39,7 @@ from charrnn_cli.training.saver import Saver
 from charrnn_cli.training.trainer import Trainer
 
 MAX_DIVERGENCES = 3
-SAMPLE_LENGTH = 200  # characters, a twentieth of a second
+SAMPLE_LENGTH = 200  # characters, generated in a twentieth of a second
 
 
 def train(
@@ -48,12 +48,12 @@ def train(
     should_stop: Callable[[], bool] = never_stop,
     started: float | None = None,
 ) -> Iterator[TrainEvent]:
-    """Train a job, and report what happens as events; nothing is printed.
+    """Train a job, and report progress as events; nothing is printed.
 
     The generator is lazy: work is done only while events are taken from it. A `break` loses the
     steps since the last save, about a minute at most; `should_stop` is polled between steps and
-    saves before the run ends. `max_time` counts from `started`, on `time.monotonic`'s clock, by
-    default from the first event.
+    saves before the run ends. `max_time` counts from `started`, on `time.monotonic`'s clock; by
+    default, from the first event.
     Raises ConfigError, TextError, DeviceError, FileFormatError, RunBusyError, StorageError,
     MemoryShortageError, DivergedError.
     """
@@ -82,7 +82,10 @@ def train(
 
 
 def _check_not_moved(job: TrainingJob) -> None:
-    """With the lock held: raise RunBusyError if the run has moved on since the job was prepared."""
+    """Raise RunBusyError if the run has advanced since the job was prepared.
+
+    Call only while holding the run's lock.
+    """
     if not job.run.resume_path.exists():
         return
     reached = read_header(job.run.resume_path).metadata.get("step")
@@ -108,7 +111,7 @@ class _Loop:
         self.state, self.trainer, self.run = state, state.trainer, state.counters
         self.counters = LoopCounters.at(self.trainer.step, self.run, time.monotonic())
         self.val_loss: float | None = None
-        self.last_good = state.capture()  # where to go back to after a divergence
+        self.last_good = state.capture()  # restored after a divergence
         self._logged_characters = 0
         self._perform: dict[Action, Callable[[], Iterator[TrainEvent]]] = {
             Action.UPDATE: self._update,
@@ -121,10 +124,11 @@ class _Loop:
         }
 
     def events(self) -> Iterator[TrainEvent]:
-        """Yield the run's events to its end."""
+        """Yield all events of the run."""
         yield self.plan.started(self.job.run.name, self.job.model, self.trainer.step)
         if self.state.init_from and not self.trainer.step and self.plan.split.val:
-            beginning = self._measure()  # the initial weights; no step file can be its best
+            # The initial weights have no step file, so they are never the best.
+            beginning = self._measure()
             if beginning is not None:
                 yield beginning
         while (action := self._next()) not in ENDINGS:
@@ -173,7 +177,7 @@ class _Loop:
 
     def _evaluate(self) -> Iterator[TrainEvent]:
         evaluated = self._measure() if self._is_healthy() else None
-        if evaluated is None:  # something asked to stop, or the loss has diverged
+        if evaluated is None:  # a stop was requested, or the loss has diverged
             self.counters.stop_requested |= self.counters.healthy
             return
         self.counters.healthy = math.isfinite(evaluated.val_loss)
@@ -220,10 +224,10 @@ class _Loop:
             step=step, back_to=back_to, learning_rate=rate * lr_scale, seconds=self.state.seconds
         )
 
-    # ---- what the actions share
+    # ---- helpers of the actions
 
     def _is_healthy(self) -> bool:
-        """Ask the trainer, which may wait for the device, and remember the answer."""
+        """Ask the trainer, which may wait for the device, and record the answer."""
         self.counters.healthy = self.trainer.is_healthy()
         return self.counters.healthy
 
@@ -232,7 +236,7 @@ class _Loop:
         self._logged_characters = self.trainer.characters
 
     def _measure(self) -> Evaluated | None:
-        """Both losses without dropout; None when something asked to stop."""
+        """Return both losses without dropout, or None if a stop was requested."""
         val_loss = self._loss_on(self.plan.split.val)
         clean_train_loss = self._loss_on(matching_rows(self.plan.split)[::GAP_STRIDE])
         if val_loss is None or clean_train_loss is None:

@@ -36,8 +36,8 @@ class CharRNN(nn.Module):
         super().__init__()
         self.config = config
         cell = _CELLS[config.cell]
-        # Modules on the meta device draw no initial values. An embedding made there would import
-        # torch's compiler, 0.8 s of every start, so it takes an empty tensor instead.
+        # Modules on the meta device draw no initial values. An embedding created there would import
+        # torch's compiler, which adds 0.8 s to every start, so it gets an empty tensor instead.
         vocabulary_size, embed = config.vocabulary_size, config.embed
         empty = torch.empty(vocabulary_size, embed)
         self.embedding = nn.Embedding(vocabulary_size, embed, _weight=empty) if embed else None
@@ -76,7 +76,7 @@ class CharRNN(nn.Module):
         initialization: Initialization,
         frequencies_V: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        """Set fresh weights, a function of the seed and of the symbols' frequencies alone.
+        """Set initial weights, which depend only on the seed and the symbols' frequencies.
 
         `orthogonal`: orthogonal recurrent matrices (Saxe et al. 2014), the rest uniform within
         ±1/√fan-in. The output's bias is the logarithm of each symbol's frequency, so that training
@@ -98,7 +98,7 @@ class CharRNN(nn.Module):
         nn.init.uniform_(self.output.weight, -bound, bound, generator=generator)
         if frequencies_V is not None:
             log_V = np.log(frequencies_V)
-            # centred on 0, where bfloat16 is finest
+            # centered on 0, where bfloat16 is finest
             self.output.bias.copy_(torch.from_numpy(log_V - log_V.mean()))
 
     def _initialize_layer(
@@ -129,7 +129,7 @@ class CharRNN(nn.Module):
             tensor.copy_(torch.from_numpy(weights[name].copy()))
 
     def export(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Return copies of the tensors by name, as a checkpoint holds them."""
+        """Return copies of the tensors by name, as a checkpoint stores them."""
         return {
             name: tensor.detach().cpu().numpy().copy() for name, tensor in self.named_parameters()
         }

@@ -1,7 +1,7 @@
 """AdamW (Loshchilov and Hutter 2019) with clipping by global norm, its state as named tensors.
 
 torch.optim does the same arithmetic, but the first optimizer in a process imports torch's compiler,
-which takes 2 s of every start. A test holds the two equal.
+which adds 2 s to every start. A test checks that the results are equal.
 """
 
 import math
@@ -16,7 +16,7 @@ from charrnn_cli.config import TrainConfig
 EPSILON = 1e-8
 
 # torch.optim's own kernel makes one pass over each tensor instead of ten, in a third of the time.
-# It is not public; a torch without it gets the plain arithmetic.
+# It is not public; if torch does not have it, the plain arithmetic is used.
 _FUSED = getattr(torch, "_fused_adamw_", None)
 
 
@@ -52,7 +52,7 @@ class AdamW:
     def step(
         self, gradients: tuple[Tensor, ...], norm: Tensor, step: int, learning_rate: float
     ) -> None:
-        """Make update number `step`, counted from 0, from gradients with the global norm `norm`.
+        """Apply update number `step`, counted from 0, given gradients and their global norm.
 
         The gradients are in the order of `parameters`, and are scaled in place.
         """
@@ -66,7 +66,7 @@ class AdamW:
             )
 
     def state(self) -> dict[str, Tensor]:
-        """Return the live moments by name."""
+        """Return the live moments by name, not copies."""
         return {
             f"{kind}.{name}": tensor
             for group in self._groups
@@ -81,7 +81,7 @@ class AdamW:
 
 
 def global_norm(gradients: tuple[Tensor, ...]) -> Tensor:
-    """Return the Euclidean norm of all elements; not finite if one of them is not."""
+    """Return the Euclidean norm of all elements; not finite if any element is not."""
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     return norm
 
@@ -90,7 +90,7 @@ def learning_rate(config: TrainConfig, step: int, total_steps: int) -> float:
     """Return the learning rate of a step, counted from 0.
 
     It rises linearly over the warm-up, then falls to 0 at `total_steps` (linear; cosine after
-    Loshchilov and Hutter 2017) or stays (constant).
+    Loshchilov and Hutter 2017) or stays constant.
     """
     warmup = round(config.warmup * total_steps)
     if step < warmup:

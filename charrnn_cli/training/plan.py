@@ -1,4 +1,4 @@
-"""What a run will do: every open setting decided."""
+"""The plan of a run, with every open setting decided."""
 
 import dataclasses
 import math
@@ -15,21 +15,21 @@ from charrnn_cli.training.recipe import automatic_dropout
 from charrnn_cli.training.windows import Windows, make_windows
 
 EVALUATIONS = 20  # per run
-EVALUATION_INTERVAL = 30.0  # seconds between evaluations; less where evaluations are cheap
-EVALUATION_SHARE = 0.02  # of the time, below which an evaluation is cheap
+EVALUATION_INTERVAL = 30.0  # seconds between evaluations; less if evaluations are cheap
+EVALUATION_SHARE = 0.02  # largest fraction of the time for evaluations less than 30 s apart
 EXIT_RESERVE = 1.5  # seconds from the last save to the end of the process
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Calibration:
-    """What this machine trains with, and the seconds it needs, measured before the run."""
+    """The device settings and timings of this machine, measured before the run."""
 
     device: str
     precision: Literal["fp32", "bf16"]
     threads: int
     seconds_per_step: float
     evaluation_seconds: float
-    """Of one evaluation on validation and training text; 0 without validation."""
+    """Seconds of one evaluation on validation and training text; 0 without validation."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +63,7 @@ class Decisions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What will be done, and how long it takes."""
+    """The work of a run, and how long it takes."""
 
     config: TrainConfig
     decisions: Decisions
@@ -72,7 +72,7 @@ class Plan:
     seconds_per_step: float
     evaluation_seconds: float
     deadline: float | None
-    """The moment by which the process must have ended, on `time.monotonic`'s clock."""
+    """The time by which the process must end, on `time.monotonic`'s clock."""
 
     def started(self, run: str, model: ModelConfig, first_step: int) -> TrainingStarted:
         """Return the event that opens a run."""
@@ -109,14 +109,14 @@ class Plan:
         )
 
     def disk_bytes(self, model: ModelConfig) -> int:
-        """Estimate the most bytes on disk, with two resume files of three times a step file's."""
+        """Estimate the peak bytes on disk; each of two resume files stores three or four models."""
         every = [number for number in (self.decisions.eval_every, self.config.save_every) if number]
         step_files = sum(self.decisions.steps // number for number in every) + 1
         copies = 3 + (1 if self.config.ema else 0)
         return 4 * model.num_parameters * (min(self.config.keep, step_files) + 2 * copies)
 
     def is_late(self, now: float) -> bool:
-        """Whether one more step would leave too little time for the ending."""
+        """Whether one more step would leave too little time to finish."""
         if self.deadline is None:
             return False
         needed = self.seconds_per_step + ending_seconds(self.evaluation_seconds)
@@ -127,7 +127,7 @@ def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now
     """Decide what the configuration leaves open.
 
     `max_time` counts from `started`; both times are on `time.monotonic`'s clock. The steps that
-    `max_time` allows come on top of those that a resumed run has done.
+    `max_time` allows are added to those that a resumed run has done.
     Raises ConfigError for a `max_time` too short for one step, TextError for a short text.
     """
     config = job.config
@@ -164,7 +164,7 @@ def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now
 
 
 def ending_seconds(evaluation_seconds: float) -> float:
-    """Estimate the last evaluations, on validation and on training text, the saves and the exit."""
+    """Estimate the seconds of the last evaluations, the last saves and the exit."""
     return EXIT_RESERVE + 2.5 * evaluation_seconds
 
 
@@ -176,7 +176,7 @@ def _steps_until(deadline: float, calibration: Calibration, started: float, now:
         needed = 2 * (deadline - started - left + per_step)
         raise ConfigError(
             f"max time {deadline - started:g} s is too short: "
-            f"the start took {now - started:.1f} s, and the end will take {ending:.1f} s",
+            f"startup took {now - started:.1f} s, and finishing will take {ending:.1f} s",
             hint=f"use at least --max-time {needed:.0f}s",
         )
     evaluations = min(EVALUATIONS, left / max(_interval(per_evaluation), 1e-6))

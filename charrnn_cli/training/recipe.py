@@ -1,16 +1,16 @@
-"""Settings that the user left open, chosen from the text and the plan. Pure functions."""
+"""Automatic settings, chosen from the text and the plan. Pure functions."""
 
 import math
 
-# A byte per unit: 40 times cheaper than bernoulli_, and exact for 0.25 and 0.5.
+# One random byte per unit is 40 times cheaper than bernoulli_, and exact for 0.25 and 0.5.
 DROPOUT_LEVELS = 256
 
 
 def automatic_embed(vocabulary_size: int) -> int:
     """Return the width of the embedding: 64 up to 512 symbols, then about 4·√V, at most 512.
 
-    The square root is a choice of this project; its factor gives 64 at 256 symbols. Widths are
-    multiples of 64, which matrix products prefer.
+    The square root is this project's choice; its factor gives 64 at 256 symbols. Widths are
+    multiples of 64, which suit matrix products.
     """
     if vocabulary_size <= 512:
         return 64

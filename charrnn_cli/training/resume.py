@@ -1,4 +1,4 @@
-"""Which state a run continues from, and what may change."""
+"""Where a run resumes, and which settings may change."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -35,12 +35,12 @@ CHANGEABLE = {
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """A run, and the snapshot that it continues from."""
+    """A run, and the snapshot from which it continues."""
 
     run: Run
     snapshot: TrainingSnapshot
     warning: str | None
-    """Why an older snapshot than the newest is used, if it is."""
+    """Why the newest snapshot is not used; None if it is."""
 
     @property
     def model(self) -> ModelConfig:
@@ -52,7 +52,7 @@ class ResumePoint:
 
 
 def open_resume_point(reference: str, registry: Registry) -> ResumePoint:
-    """Open the run that `RUN` or `latest` names, for which the newest intact resume file counts.
+    """Open the run that `RUN` or `latest` names, at its newest intact resume file.
 
     Raises NotFoundError, RunBusyError, FileFormatError, StorageError.
     """
@@ -64,7 +64,7 @@ def open_resume_point(reference: str, registry: Registry) -> ResumePoint:
     if step and step != "latest" and step != str(snapshot.checkpoint.step):
         raise NotFoundError(
             f"run {run.name!r} can only resume from step {snapshot.checkpoint.step}; "
-            f"the checkpoint of step {step} holds no optimizer state",
+            f"the checkpoint of step {step} has no optimizer state",
             hint=f"charrnn train --resume {run.name}",
         )
     return ResumePoint(run, snapshot, warning)
@@ -80,7 +80,7 @@ def _newest_snapshot(run: Run) -> tuple[TrainingSnapshot, str | None]:
         except CharrnnError:
             if exists:
                 raise error from None
-            check_unlocked(run.path)  # a run that has just begun has no resume file yet
+            check_unlocked(run.path)  # a run that has just started has no resume file yet
             hint = f"--init-from {run.name}" if run.has_checkpoint() else f"--run {run.name}"
             raise NotFoundError(
                 f"run {run.name!r} has no resume file", hint=f"charrnn train TEXT {hint}"
@@ -101,7 +101,8 @@ def resumed_config(point: ResumePoint, settings: Mapping[str, Any]) -> TrainConf
     for name, value in settings.items():
         if name not in CHANGEABLE and known[name] != value:
             raise MismatchError(
-                f"run {point.run.name!r} has {name.replace('_', ' ')} {known[name]}, not {value}",
+                f"run {point.run.name!r} was trained with {name.replace('_', ' ')} {known[name]}, "
+                f"not {value}",
                 hint=f"leave out {option_name(name)}, or train a new run with it",
             )
     changes = {name: value for name, value in settings.items() if name in CHANGEABLE}
@@ -111,20 +112,20 @@ def resumed_config(point: ResumePoint, settings: Mapping[str, Any]) -> TrainConf
 
 
 def is_complete(point: ResumePoint, settings: Mapping[str, Any]) -> bool:
-    """Whether the run has ended and `settings` hold no limit beyond its end."""
+    """Whether the run is finished and `settings` set no limit beyond its end."""
     max_steps = resumed_config(point, settings).max_steps
     finished = point.snapshot.counters.finished
     if max_steps is not None and max_steps <= point.step:
-        return finished or max_steps < point.step  # at its last step an evaluation may be due
+        return finished or max_steps < point.step  # an evaluation may still be due at the last step
     return finished and not any(name in settings for name in LIMITS)
 
 
 def resumed_source(
     point: ResumePoint, texts: Sequence[Path] = (), options: TextOptions | None = None
 ) -> tuple[Source, Vocab | None]:
-    """Return the text to continue with, and the vocabulary to encode it by if that is not its own.
+    """Return the text to continue with, and the vocabulary to use instead of its own, if any.
 
-    `texts` and `options` replace the recorded ones. Raises TextError for a text that is gone.
+    `texts` and `options` replace the recorded ones. Raises TextError for a missing text.
     """
     name = point.run.name
     hint = f"charrnn train TEXT --resume {name}"
@@ -140,12 +141,12 @@ def resumed_source(
     if not texts and source.missing == STANDARD_INPUT:
         raise TextError(f"the text of run {name!r} came from standard input", hint=hint)
     if not texts and source.missing is not None:
-        raise TextError(f"the text of run {name!r} is gone: {source.missing}", hint=hint)
+        raise TextError(f"the text of run {name!r} no longer exists: {source.missing}", hint=hint)
     return source, point.snapshot.checkpoint.vocab if source.init_from else None
 
 
 def check_text(point: ResumePoint, corpus: Corpus, *, allow_new_data: bool) -> None:
-    """Check that a corpus is the run's, or with `allow_new_data` that its vocabulary is.
+    """Check that a corpus is the run's or, with `allow_new_data`, has the run's vocabulary.
 
     Raises MismatchError.
     """

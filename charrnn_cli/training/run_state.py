@@ -1,4 +1,4 @@
-"""The live run: all that it is at one step, captured and restored."""
+"""The live state of a run, which can be captured and restored."""
 
 import dataclasses
 import time
@@ -15,11 +15,11 @@ from charrnn_cli.training.trainer import Trainer, snapshot_shapes
 
 
 class RunState:
-    """A trainer and the run's counters; `capture` and `restore` are each other's inverse.
+    """A trainer and the run's counters; `restore` is the inverse of `capture`.
 
-    Begins where the job begins: from fresh or initial weights, or from its snapshot. `started` is
-    the moment when the work began, on `time.monotonic`'s clock.
-    Raises FileFormatError for a snapshot that does not fit the job.
+    Starts where the job starts: from random or initial weights, or from its snapshot. `started` is
+    the time when the work began, on `time.monotonic`'s clock.
+    Raises FileFormatError for a snapshot that does not match the job.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class RunState:
     ) -> None:
         self.trainer, self.counters = trainer, RunCounters()
         self.init_from: str | None = None
-        """The checkpoint that the run began with."""
+        """The checkpoint from which the run started."""
         self._job, self._config = job, decisions.recorded(job.config)
         self._source = {} if job.source is None else job.source.to_json()
         self._started = started
@@ -42,7 +42,7 @@ class RunState:
 
     @property
     def seconds(self) -> float:
-        """Seconds of work, those of all resumed parts included."""
+        """Seconds of work, including all resumed parts."""
         return time.monotonic() - self._started
 
     def checkpoint(self, val_loss: float | None = None, *, interrupted: bool = False) -> Checkpoint:
@@ -72,7 +72,7 @@ class RunState:
     def capture(
         self, val_loss: float | None = None, *, interrupted: bool = False
     ) -> TrainingSnapshot:
-        """Return everything that a resume file holds; its arrays are copies."""
+        """Return everything that a resume file stores; its arrays are copies."""
         checkpoint = self.checkpoint(val_loss, interrupted=interrupted)
         self.counters.train_loss = checkpoint.train_loss
         self.counters.lr_scale = self.trainer.lr_scale
@@ -85,16 +85,16 @@ class RunState:
         )
 
     def restore(self, snapshot: TrainingSnapshot, lr_scale: float | None = None) -> None:
-        """Go to the snapshot's step, with another `lr_scale` if it is given; the counters stay.
+        """Go to the snapshot's step, with another `lr_scale` if given; the counters do not change.
 
-        Raises FileFormatError for tensors that do not fit the configuration.
+        Raises FileFormatError for tensors that do not match the configuration.
         """
         checkpoint = snapshot.checkpoint
         shapes = snapshot_shapes(self._job.model, self._config) if checkpoint.step else {}
         actual = {name: array.shape for name, array in snapshot.tensors.items()}
         if checkpoint.step and actual != shapes:
             raise FileFormatError(
-                f"the resume file of run {self._job.run.name!r} does not fit its configuration"
+                f"the resume file of run {self._job.run.name!r} does not match its configuration"
             )
         self.trainer.restore(
             checkpoint.weights,

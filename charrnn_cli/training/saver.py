@@ -1,4 +1,4 @@
-"""Saving a run: the step file, then the resume file, and what to do when the disk refuses."""
+"""Save a run: first the step file, then the resume file; retry writes that fail."""
 
 import contextlib
 from collections.abc import Generator, Iterable, Iterator
@@ -19,14 +19,14 @@ class Saver:
     """Writes a run's step files and its resume file.
 
     The step file comes first, so a kill between the two is harmless. A save that fails is reported,
-    leaves every earlier file as it was, and is tried again with the next one.
+    leaves every earlier file intact, and is retried with the next one.
     Create one only while holding the run's lock.
     """
 
     def __init__(self, run: Run, keep: int) -> None:
         self._run, self._keep = run, keep
         self._unsaved: TrainingSnapshot | None = None
-        """The snapshot whose step file could not be written; it is tried again."""
+        """The snapshot whose step file could not be written; to be retried."""
         self._resume_error: StorageError | None = None
         self._step_error: StorageError | None = None
         # An interrupted run leaves a step file to sample from; the next step file replaces it.
@@ -70,7 +70,7 @@ class Saver:
     def _write_step_file(
         self, snapshot: TrainingSnapshot, seconds: float
     ) -> Generator[SaveEvent, None, bool]:
-        """Yield what happened, and return whether the resume file may follow."""
+        """Yield the result, and return whether the resume file may follow."""
         checkpoint = snapshot.checkpoint
         path = self._run.step_path(checkpoint.step)
         try:
@@ -96,12 +96,12 @@ class Saver:
 
     def _remove(self, paths: Iterable[Path]) -> None:
         for path in paths:
-            with contextlib.suppress(OSError):  # a file too many is no reason to stop training
+            with contextlib.suppress(OSError):  # an extra file is not a reason to stop training
                 path.unlink(missing_ok=True)
 
 
 def _better(one: TrainingSnapshot, other: TrainingSnapshot | None) -> TrainingSnapshot:
-    """The snapshot of lower validation loss; memory holds only one. The first if none is known."""
+    """Return the snapshot to retry, since only one is kept: the one with the lower val loss."""
     if other is None or other.checkpoint.val_loss is None:
         return one
     known = one.checkpoint.val_loss

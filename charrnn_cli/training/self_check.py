@@ -1,4 +1,4 @@
-"""What this machine offers, and whether the engines agree and files can be read."""
+"""Facts about this machine, and checks that the engines agree and files can be read."""
 
 import os
 import platform
@@ -43,18 +43,18 @@ def check_machine() -> dict[str, Any]:
 
 
 def is_passed(result: float | bool) -> bool:
-    """Judge the result of a check: a truth value, or a difference between the engines."""
+    """Return whether a check passed; its result is a bool, or a difference between engines."""
     return result if isinstance(result, bool) else result < TOLERANCE
 
 
 def describe_directory(path: Path) -> dict[str, Any]:
-    """Report whether a directory exists, and whether it can be written or made."""
+    """Report whether a directory exists, and whether it can be written to or created."""
     existing = next(parent for parent in (path, *path.parents) if parent.exists())
     return {"path": str(path), "exists": existing == path, "writable": os.access(existing, os.W_OK)}
 
 
 def engine_difference(cell: Cell) -> float:
-    """Largest difference between the logits of numpy and torch: 100 characters, a fresh model."""
+    """Return the largest difference between numpy and torch logits for 100 characters."""
     import torch
 
     from charrnn_cli.model.engine import Engine

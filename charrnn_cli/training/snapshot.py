@@ -1,4 +1,4 @@
-"""What a resume file holds, read and written."""
+"""The contents of a resume file, and how they are read and written."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -33,23 +33,23 @@ class RunCounters:
     lr_scale: float = 1.0
     """Factor on the learning rate; halved after each divergence."""
     last_saved_step: int = 0
-    """The last step whose evaluation and step file, where due, are done."""
+    """The last step whose evaluation and step file, if due, are done."""
     best_step: int | None = None
     best_val_loss: float | None = None
     """Nats per character."""
     evaluations_since_best: int = 0
     divergences: int = 0
     seconds: float = 0.0
-    """Seconds of work, those of all resumed parts included."""
+    """Seconds of work, including all resumed parts."""
     finished: bool = False
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        """Raises FileFormatError for counters that are missing, unknown or of another type."""
+        """Build the counters from JSON. Raises FileFormatError if any is missing or unknown."""
         defaults = dataclasses.asdict(cls())
         if raw.keys() != defaults.keys():
             names = ", ".join(sorted(raw.keys() ^ defaults.keys()))
-            raise FileFormatError(f"the resume file is damaged or of another version: {names}")
+            raise FileFormatError(f"the resume file is damaged or from another version: {names}")
         return cls(**raw)
 
     def record_evaluation(self, step: int, val_loss: float) -> bool:
@@ -63,18 +63,18 @@ class RunCounters:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingSnapshot:
-    """A run at one step: a checkpoint, and everything else that continuing needs."""
+    """A run at one step: a checkpoint, and everything else needed to continue."""
 
     checkpoint: Checkpoint
     tensors: Mapping[str, Array]
     """Optimizer moments and the recurrent state; see `trainer.snapshot_shapes`."""
     counters: RunCounters
     source: Mapping[str, Any]
-    """Where the text is and how it is read (`Source.to_json`), so that resuming needs no TEXT."""
+    """Where the text is and how it is read (`Source.to_json`), so that a resume needs no TEXT."""
 
 
 def save_resume(run: Run, snapshot: TrainingSnapshot) -> None:
-    """Replace the run's resume file; the previous one stays as `resume.previous`.
+    """Replace the run's resume file; the previous one is kept as `resume.previous`.
 
     Raises StorageError.
     """

@@ -1,4 +1,4 @@
-"""Events of a run as TensorBoard figures; TensorBoard is an extra."""
+"""A run's events as TensorBoard figures; TensorBoard is an optional dependency."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,11 +13,11 @@ def check_tensorboard() -> None:
     import importlib.util
 
     if importlib.util.find_spec("tensorboard") is None:
-        raise ConfigError("TensorBoard is not installed", hint="pip install 'charrnn[tensorboard]'")
+        raise ConfigError("--tensorboard requires TensorBoard", hint="pip install tensorboard")
 
 
 def log_to_tensorboard(events: Iterable[TrainEvent], directory: Path) -> Iterator[TrainEvent]:
-    """Yield the events, and write their figures to a folder of the run's name in `directory`."""
+    """Yield the events, and log their figures to a subdirectory named after the run."""
     from torch.utils.tensorboard import SummaryWriter
 
     writer: SummaryWriter | None = None
@@ -50,6 +50,6 @@ def _figures(event: TrainEvent) -> dict[str, float]:
             return {
                 "loss/val": event.val_loss,
                 "loss/train_without_dropout": event.clean_train_loss,
-                "bits_a_character/val": bits_per_character(event.val_loss),
+                "bits_per_character/val": bits_per_character(event.val_loss),
             }
     return {}

@@ -1,4 +1,4 @@
-"""One step of truncated BPTT, and all that it changes: model, optimizer, recurrent state."""
+"""One step of truncated BPTT and everything it changes: model, optimizer, recurrent state."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,9 +26,9 @@ Tensors = Mapping[str, npt.NDArray[np.float32]]
 
 SMOOTHING = 0.98  # the reported train loss averages about the last 1 / (1 - 0.98) steps
 DIVERGENCE_FACTOR = 10.0  # times the loss of guessing uniformly among all characters
-AVERAGE_WARMUP = 10  # steps in which the weight average still forgets the random beginning
+AVERAGE_WARMUP = 10  # steps in which the weight average forgets the random initial weights
 
-# Steps between looks at the loss. On an accelerator a look waits for everything queued before it.
+# Steps between checks of the loss. On an accelerator, a check waits for all work queued before it.
 CHECK_EVERY = {"cpu": 1, "cuda": 32, "mps": 32}
 
 
@@ -72,11 +72,11 @@ class Trainer:
         self._check_every = CHECK_EVERY[self.device.type]
         self.step = 0
         self.characters = 0
-        """Targets trained on since this object was made."""
+        """Targets trained on since this object was created."""
         self.lr_scale = 1.0
         """Factor on the learning rate; halved after each divergence."""
         self.parts = 1
-        """Parts in which the batch passes through the model; more where memory is short."""
+        """Parts in which the batch passes through the model; more than 1 if memory is short."""
 
     def load_initial_weights(self, weights: Tensors) -> None:
         """Replace the fresh weights before the first step."""
@@ -107,9 +107,9 @@ class Trainer:
     def update(self) -> bool:
         """Train on the next window. Return False, with nothing changed, after a divergence.
 
-        An accelerator is asked only every 32 steps, so that it never waits. In between, a value
+        An accelerator is checked only every 32 steps, so that it rarely waits. In between, a value
         that is not finite spreads to every later loss, so `is_healthy` still reports it before
-        anything is evaluated or saved. Where the device's memory is too small, the batch is split
+        anything is evaluated or saved. If the device's memory is too small, the batch is split
         into twice as many parts, with the same result.
         Raises MemoryShortageError if not even one row fits.
         """
@@ -120,7 +120,7 @@ class Trainer:
             except torch.OutOfMemoryError:
                 if self.parts >= self.config.batch_size:
                     raise MemoryShortageError(
-                        "not even one row of the batch fits into the memory",
+                        "not even one row of the batch fits into memory",
                         hint="use a smaller --seq-len or --size",
                     ) from None
                 self.parts *= 2
@@ -141,7 +141,7 @@ class Trainer:
         return bool(self._healthy.item())
 
     def _gradients(self) -> tuple[Tensor, tuple[Tensor, ...], RecurrentState, int]:
-        """The next window's mean loss, gradients, state after it, and number of targets."""
+        """Return the next window's mean loss, gradients, final state and number of targets."""
         batch, batch_size = self._batches.batch(self.step), self.config.batch_size
         before = self._state_before(batch.reset_rows)
         self._masks.step = self.step
@@ -152,7 +152,7 @@ class Trainer:
             gradients = torch.autograd.grad(loss, self._parameters)
             sums = gradients if sums is None else _added(sums, gradients)
             total = total + loss.detach()
-            # float32, so that a resume file holds exactly what an uninterrupted run continues with
+            # float32, so that a resume file stores exactly what an uninterrupted run continues with
             states.append([tuple(tensor.detach().float() for tensor in layer) for layer in state])
         assert sums is not None
         joined = states[0] if self.parts == 1 else _joined_rows(states)
@@ -161,7 +161,7 @@ class Trainer:
     def _loss_of_rows(
         self, batch: Batch, before: RecurrentState | None, rows: slice
     ) -> tuple[Tensor, RecurrentState]:
-        """The sum of some rows' losses over the number of all the batch's targets."""
+        """Return the sum of some rows' losses, divided by the targets in the whole batch."""
         self._masks.rows = rows
         state = before
         if before is not None:
@@ -177,7 +177,7 @@ class Trainer:
         return loss / batch.count, state
 
     def _state_before(self, reset_rows_B: Tensor | None) -> RecurrentState | None:
-        """The state after the last window, zero in the rows that are reset."""
+        """Return the state after the last window, set to zero in the rows to reset."""
         if self._state is None or reset_rows_B is None:
             return self._state
         mask_1B1 = reset_rows_B[None, :, None]
@@ -187,7 +187,7 @@ class Trainer:
 
     @torch.no_grad()
     def _update_average(self, average: CharRNN) -> None:
-        """Move the weight average; its decay rises from 0, so that it forgets the initial weights.
+        """Update the weight average; its decay rises from 0 to forget the initial weights.
 
         The warm-up follows TensorFlow's ExponentialMovingAverage, which bounds the decay by
         (1 + step) / (10 + step).
@@ -260,7 +260,7 @@ def _added(sums: Sequence[Tensor], gradients: Sequence[Tensor]) -> tuple[Tensor,
 
 
 def _joined_rows(states: Sequence[RecurrentState]) -> RecurrentState:
-    """The states of the parts of a batch, side by side."""
+    """Join the states of a batch's parts."""
     return [
         tuple(torch.cat(tensors, dim=1) for tensors in zip(*layers, strict=True))
         for layers in zip(*states, strict=True)

@@ -1,4 +1,4 @@
-"""What each step reads: the training text as windows."""
+"""The training text as windows, one per step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from charrnn_cli.text.splits import Split, keeps_documents_apart
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What one step trains on."""
+    """The inputs and targets of one step."""
 
     inputs: npt.NDArray[np.int64]
     """Ids, (T, B)."""
@@ -32,7 +32,7 @@ class Window:
 
 
 class Windows(Protocol):
-    """Every step's window, a function of the step alone."""
+    """The window of each step, which depends only on the step."""
 
     per_epoch: int
     """Windows in one pass over the text."""
@@ -53,7 +53,7 @@ def make_windows(
 
 
 def fitting_batch_size(corpus: Corpus, split: Split, config: TrainConfig) -> int:
-    """Return the configured batch size, or the largest that leaves each row one window of text.
+    """Return the configured batch size, or the largest that gives each row a window of text.
 
     Raises TextError for a text below seq len + 2 characters, unless documents are kept apart.
     """
@@ -67,8 +67,8 @@ def fitting_batch_size(corpus: Corpus, split: Split, config: TrainConfig) -> int
         return min(config.batch_size, windows)
     if split.train_characters < config.seq_len + 2:
         raise TextError(
-            f"training needs at least seq len + 2 = {config.seq_len + 2:,} characters, "
-            f"and this text leaves {split.train_characters:,}",
+            f"training needs at least {config.seq_len + 2:,} characters (--seq-len + 2); "
+            f"the training part of this text has {split.train_characters:,}",
             hint="use a longer text, or a smaller --seq-len",
         )
     return min(config.batch_size, (split.train_characters - 1) // config.seq_len)
@@ -77,10 +77,10 @@ def fitting_batch_size(corpus: Corpus, split: Split, config: TrainConfig) -> int
 class TrainWindows:
     """A training text as B contiguous rows, cut into windows of T characters.
 
-    An epoch has (N - 1) // (B·T) windows. A target is the text's next character, also across the
-    edge of a window. The recurrent state is carried from window to window. It starts at zero in
-    every epoch, and in a fraction `reset` of all windows: without that the model hardly ever sees
-    how a text begins, and writes nonsense after a short prime.
+    An epoch has (N - 1) // (B·T) windows. A target is the text's next character, even across the
+    edge of a window. The recurrent state is carried from window to window. It is reset to zero at
+    the start of every epoch, and in a fraction `reset` of all windows: otherwise, the model hardly
+    ever sees the beginning of a text, and generates nonsense after a short prime.
     """
 
     def __init__(
@@ -96,8 +96,8 @@ class TrainWindows:
             needed = self.batch_size * self.seq_len + 1
             fitting = max(1, (num_characters - 1) // self.seq_len)
             raise TextError(
-                f"batch size {self.batch_size:,} x seq len {self.seq_len:,} needs {needed:,} "
-                f"characters of training text, and this text leaves {num_characters:,}",
+                f"--batch-size {self.batch_size} x --seq-len {self.seq_len} needs {needed:,} "
+                f"characters of training text; this text has {num_characters:,}",
                 hint=f"use --batch-size {fitting} or a smaller --seq-len",
             )
         self._row_length = num_characters // self.batch_size
@@ -117,7 +117,7 @@ class TrainWindows:
     def reset_rows(self, step: int) -> npt.NDArray[np.bool_] | None:
         """Return the mask (B,) of rows that start from the zero state; None if no row does.
 
-        All rows do in an epoch's first window, later a random fraction given by (seed, step).
+        All rows do in an epoch's first window; later, a random fraction set by (seed, step).
         """
         if step % self.per_epoch == 0:
             return np.ones(self.batch_size, bool)
@@ -130,7 +130,7 @@ class TrainWindows:
         return mask_B if mask_B.any() else None
 
     def starts(self, window: int) -> npt.NDArray[np.int64]:
-        """Return where each row of a window starts in the training text, (B,)."""
+        """Return the start of each row of a window in the training text, (B,)."""
         return np.arange(self.batch_size) * self._row_length + window * self.seq_len
 
     def read_into(self, ids_T: npt.NDArray[Any], start: int) -> None:
@@ -147,11 +147,11 @@ class TrainWindows:
 
 
 class DocumentWindows:
-    """Documents kept apart, each cut into windows of T characters.
+    """Separate documents, each cut into windows of T characters.
 
     The last window of a document is padded with IGNORED targets. The windows of all documents, W,
     follow one another; each of the B rows reads W // B of them. The state is zero where a document
-    or the epoch starts. With `shuffle_documents` the order is a function of (seed, epoch).
+    or the epoch starts. With `shuffle_documents`, the order is a function of (seed, epoch).
     """
 
     def __init__(
@@ -166,8 +166,8 @@ class DocumentWindows:
         self.per_epoch = total // self.batch_size
         if not self.per_epoch:
             raise TextError(
-                f"batch size {self.batch_size:,} needs as many windows of {self.seq_len:,} "
-                f"characters, and these {len(spans):,} documents have {total:,}",
+                f"--batch-size {self.batch_size} needs at least {self.batch_size} windows of "
+                f"{self.seq_len:,} characters; these {len(spans):,} documents have {total:,}",
                 hint=f"use --batch-size {max(1, total)}",
             )
         self._epoch, self._order_D = -1, np.arange(len(spans))
@@ -190,7 +190,7 @@ class DocumentWindows:
         return Window(inputs_TB, targets_TB, reset_rows_B if reset_rows_B.any() else None, total)
 
     def _place(self, window: int) -> tuple[int, int, bool]:
-        """Return a window's inputs as (start, stop), and whether a document begins there."""
+        """Return a window's inputs as (start, stop), and whether a document starts there."""
         rank = int(np.searchsorted(self._ends_D, window, side="right"))
         document = self._order_D[rank]
         number = window - int(self._ends_D[rank] - self._windows_D[document])
@@ -201,7 +201,7 @@ class DocumentWindows:
     def _shuffle(self, epoch: int) -> None:
         if self._seed is None or epoch == self._epoch:
             return
-        # Sorted raw numbers stay the same in every numpy; a library's shuffle may change.
+        # Sorting raw numbers gives the same order in every numpy; a library's shuffle may change.
         words = derive_seed("shuffle", self._seed, epoch)
         raw_D = np.random.PCG64(words).random_raw(len(self._windows_D))
         self._epoch, self._order_D = epoch, np.argsort(raw_D, kind="stable")
@@ -209,6 +209,6 @@ class DocumentWindows:
 
 
 def _windows_per_document(spans: Sequence[Span], seq_len: int) -> npt.NDArray[np.int64]:
-    """Windows of each document, (D,); all its characters but the last are inputs."""
+    """Return the windows per document, (D,); each character except the last is an input."""
     lengths_D = np.array([stop - start for start, stop in spans], np.int64)
     return -((1 - lengths_D) // seq_len)

@@ -1,1 +1,1 @@
-"""The commands, as typed; a module is imported when its command runs."""
+"""The commands; each module is imported when its command runs."""

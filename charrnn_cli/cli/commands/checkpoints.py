@@ -1,4 +1,4 @@
-"""`charrnn checkpoints`: its commands, and `list` and `path`, which read names and headers only."""
+"""`charrnn checkpoints list` and `path`, which read only names and headers."""
 
 import time
 from typing import Annotated, Any
@@ -31,7 +31,7 @@ def list_checkpoints(
         str,
         typer.Argument(
             metavar="[PREFIX]",
-            help="List only runs whose name starts with this.",
+            help="List only runs whose names start with PREFIX.",
             show_default=False,
         ),
     ] = "",
@@ -39,18 +39,20 @@ def list_checkpoints(
         str | None,
         typer.Option(
             metavar="RUN",
-            help="List this run's checkpoints, one per row.",
+            help="List the checkpoints of this run.",
             show_default=False,
             autocompletion=complete_run,
         ),
     ] = None,
     sort: Annotated[
-        str, typer.Option(metavar="|".join(SORTS), help="Order of the rows.")
+        str, typer.Option(metavar="|".join(SORTS), help="Sort order of the rows.")
     ] = "updated",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Maximum number of rows.", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the rows as a JSON array.")
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print references only, one per line.")
     ] = False,
@@ -67,7 +69,7 @@ def list_checkpoints(
         columns, reference = RUN_COLUMNS, "run"
     else:
         rows = _checkpoint_rows(registry.run(run))
-        if sort != "updated":  # the default order is that of the steps
+        if sort != "updated":  # by default, checkpoints are in step order
             rows = _sorted(rows, sort)
         columns, reference = CHECKPOINT_COLUMNS, "reference"
     rows = rows[:limit]
@@ -78,7 +80,7 @@ def list_checkpoints(
     elif rows:
         write_table(columns, rows)
     elif prefix:
-        console.say("", f"no run in {registry.root} has a name that starts with {prefix!r}")
+        console.say("", f"no run in {registry.root} starts with {prefix!r}")
         console.say("next", "charrnn checkpoints list")
     else:
         console.say("", f"no checkpoints in {registry.root}")
@@ -94,7 +96,7 @@ def path(reference: ReferenceArgument = None) -> None:
 
 
 def _run_rows(registry: Registry, prefix: str) -> list[Row]:
-    """Describe every run that holds something or is being trained."""
+    """Describe every run that has files or is being trained."""
     rows = [_describe_run(run) for run in registry.runs() if run.name.startswith(prefix)]
     return [
         row
@@ -129,7 +131,7 @@ def _describe_run(run: Run) -> Row:
 
 
 def _checkpoint_rows(run: Run) -> list[Row]:
-    """Describe every checkpoint of a run, in the order of their steps."""
+    """Describe every checkpoint of a run, in step order."""
     entries = run.checkpoints()
     lowest, newest = best(entries), latest(entries)
     return [

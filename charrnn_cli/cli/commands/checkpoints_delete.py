@@ -38,10 +38,10 @@ def remove(
     Example: charrnn checkpoints rm anna-lstm-2x512@1200
     """
     registry = Registry()
-    paths: dict[Path, None] = {}  # a set in the order of the references
+    paths: dict[Path, None] = {}  # an ordered set
     for reference in references:
         if is_path(reference):
-            raise ConfigError(f"rm does not accept paths: {reference}", hint="use RUN or RUN@STEP")
+            raise ConfigError(f"rm does not accept a path: {reference}", hint="use RUN or RUN@STEP")
         if "@" in reference or reference in ("best", "latest"):
             paths[registry.resolve(reference)] = None
         else:
@@ -76,7 +76,7 @@ def _delete(paths: list[Path], *, yes: bool, dry_run: bool) -> None:
         return
     directories = sorted({path.parent for path in paths})
     with contextlib.ExitStack() as locks:
-        # Lock before asking, so that no training starts while the question waits.
+        # Lock before asking, so that no training starts before the answer.
         for directory in directories:
             locks.enter_context(hold_lock(directory))
         if not yes and not _confirmed():

@@ -8,6 +8,7 @@ import typer
 
 from charrnn_cli.cli.options.command_line import source_words, train_command
 from charrnn_cli.cli.options.completion import complete_reference
+from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import (
     format_duration,
@@ -37,14 +38,17 @@ def show(
         list[str] | None,
         typer.Argument(
             metavar="[REF]...",
-            help="RUN, RUN@best, RUN@STEP, latest or a file.",
-            show_default="the newest run's best",
+            help=with_default(
+                "RUN, RUN@best, RUN@latest, RUN@STEP, best, latest or a file.",
+                "the newest run's best",
+            ),
+            show_default=False,
             autocompletion=complete_reference,
         ),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.svg|.png", help="Plot the losses of all given runs."),
+        typer.Option(metavar="FILE.svg|.png", help="Plot the losses of the given runs to a file."),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the header and the losses as JSON.")
@@ -92,7 +96,7 @@ def _plot(target: Path, files: list[Path]) -> None:
 
 
 def _fields(file: Path) -> Fields:
-    """The header without its digests, and what follows from it. Raises FileFormatError."""
+    """Return the header without digests, and facts derived from it. Raises FileFormatError."""
     header = read_header(file)
     if header.kind != CHECKPOINT_KIND:
         raise FileFormatError(f"{file} is a charrnn {header.kind} file, not a {CHECKPOINT_KIND}")
@@ -115,7 +119,7 @@ def _evaluations(run: Run) -> list[Fields]:
 
 
 def _source(run: Run) -> str:
-    """The text's path and options if the resume file records them and the text still exists."""
+    """Return the text's path and options if they are recorded and the text exists, else TEXT."""
     try:
         source = Source.from_json((run.resume_metadata() or {}).get("source") or {})
     except (CharrnnError, ValueError):

@@ -1,4 +1,4 @@
-"""`charrnn sample --check-copy`: how much of each sample is copied from a text."""
+"""`charrnn sample --check-copy`: report how much of each sample is copied from a text."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ MAX_SPAN_SHOWN = 60  # characters
 
 
 class CopyCheck(WholeSamples):
-    """Collect samples, and compare them with a text when all are drawn."""
+    """Collect samples, and compare them with a text when all are complete."""
 
     def __init__(self, text: Path, options: TextOptions) -> None:
         """Read the text. Raises TextError, InterruptionError."""
@@ -30,7 +30,7 @@ class CopyCheck(WholeSamples):
             self._corpus = cached_corpus(text, options, progress=progress)
 
     def show(self) -> None:
-        """Print what each sample shares with the text. Raises InterruptionError."""
+        """Print how much of each sample is copied from the text. Raises InterruptionError."""
         from charrnn_cli.model.memorization import find_memorized
 
         stop = StopRequest(lambda: console.say("", "stopping"))

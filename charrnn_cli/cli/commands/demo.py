@@ -1,4 +1,4 @@
-"""`charrnn demo`: train on the included book and sample from the model, in about a minute."""
+"""`charrnn demo`: train on a bundled book and print a sample, in about a minute."""
 
 from importlib import resources
 from pathlib import Path
@@ -14,7 +14,7 @@ SAMPLE_LENGTH = 600  # characters
 
 
 def demo() -> None:
-    """Train a small model on the included book for about a minute, then sample from it.
+    """Train a small model on a bundled book for about a minute, then print a sample.
 
     The book is Alice's Adventures in Wonderland by Lewis Carroll (1865).
 

@@ -1,4 +1,4 @@
-"""`charrnn doctor`: show what this machine offers, and check the installation."""
+"""`charrnn doctor`: show versions, devices and directories, and check the installation."""
 
 from typing import Annotated, Any
 
@@ -25,7 +25,7 @@ def doctor(
 
     Example: charrnn doctor
     """
-    console.say("charrnn", "importing torch and checking the engines")
+    console.say("charrnn", "importing torch and checking the installation")
     report = check_machine()
     if as_json:
         console.write_json(report)
@@ -35,7 +35,7 @@ def doctor(
     if failed:
         raise _CheckFailedError(
             f"failed checks: {', '.join(failed)}",
-            hint="report this with the output of `charrnn doctor --json`",
+            hint="report this problem and include the output of `charrnn doctor --json`",
         )
 
 
@@ -55,9 +55,11 @@ def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _directory(facts: dict[str, Any]) -> str:
-    exists = "" if facts["exists"] else "does not exist yet, "
-    writable = "writable" if facts["writable"] else "NOT writable"
-    return f"{facts['path']} ({exists}{writable})"
+    if facts["exists"]:
+        state = "writable" if facts["writable"] else "NOT writable"
+    else:
+        state = "will be created" if facts["writable"] else "CANNOT be created"
+    return f"{facts['path']} ({state})"
 
 
 def _check(name: str, result: float | bool) -> str:

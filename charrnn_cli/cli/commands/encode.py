@@ -1,4 +1,4 @@
-"""`charrnn encode`: turn a text into integers and a vocabulary."""
+"""`charrnn encode`: encode a text as integers and a vocabulary."""
 
 import dataclasses
 import shlex
@@ -9,6 +9,7 @@ import typer
 
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import complete_reference
+from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
@@ -40,7 +41,7 @@ def encode(
         typer.Option(
             "--output",
             "-o",
-            help="Encoded file to write.  [default: NAME.encoded.safetensors]",
+            help=with_default("Encoded file to write.", "NAME.encoded.safetensors"),
             show_default=False,
         ),
     ] = None,
@@ -55,7 +56,7 @@ def encode(
         str | None,
         typer.Option(
             metavar="REF|FILE",
-            help="Use the vocabulary of a checkpoint or encoded text.",
+            help="Use the vocabulary of a checkpoint or encoded file.",
             show_default=False,
             autocompletion=complete_reference,
             rich_help_panel="Data",
@@ -64,7 +65,9 @@ def encode(
     unknown: text_options.EncodeUnknown = "error",
     decode: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the text of an encoded file.", show_default=False),
+        typer.Option(
+            metavar="FILE", help="Decode FILE to text instead of encoding.", show_default=False
+        ),
     ] = None,
     with_baselines: Annotated[
         bool,
@@ -74,14 +77,14 @@ def encode(
         bool, typer.Option("--json", help="Print the summary as one JSON object.")
     ] = False,
 ) -> None:
-    """Encode a text as integers and a vocabulary. `train` does this by itself.
+    """Encode a text as integers and a vocabulary.
+
+    `train` does this automatically.
 
     Example: charrnn encode book.txt
     """
     if bool(texts) == (decode is not None):
-        raise ConfigError(
-            "name either TEXT to encode or one FILE with --decode", hint="charrnn encode book.txt"
-        )
+        raise ConfigError("give either TEXT or --decode FILE", hint="charrnn encode book.txt")
     if decode is not None:
         _decode(decode, output)
         return
@@ -112,7 +115,7 @@ def _encode(texts: list[Path], output: Path, params: dict[str, Any]) -> "Corpus"
     options = text_options.text_options(params)
     if output == STANDARD_INPUT:
         raise ConfigError(
-            "cannot write an encoded file to standard output", hint="name a file with --output"
+            "cannot write an encoded file to standard output", hint="specify a file with --output"
         )
     from charrnn_cli.text.encoding import encode_text
 
@@ -123,7 +126,7 @@ def _encode(texts: list[Path], output: Path, params: dict[str, Any]) -> "Corpus"
 
 
 def _load_vocabulary(reference: str) -> "Vocab":
-    """Read it from a checkpoint or an encoded text. Raises NotFoundError, FileFormatError."""
+    """Load it from a checkpoint or an encoded file. Raises NotFoundError, FileFormatError."""
     from charrnn_cli.model.checkpoint import load_checkpoint
     from charrnn_cli.text.corpus import CORPUS_KIND, Corpus
 
@@ -131,7 +134,7 @@ def _load_vocabulary(reference: str) -> "Vocab":
     try:
         is_corpus = path.is_file() and read_header(path).kind == CORPUS_KIND
     except CharrnnError:
-        is_corpus = False  # loading it as a checkpoint reports what is wrong
+        is_corpus = False  # loading it as a checkpoint reports the problem
     if is_corpus:
         return Corpus.open(path).vocab
     return load_checkpoint(Registry().resolve(reference)).vocab

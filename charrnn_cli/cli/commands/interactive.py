@@ -1,4 +1,4 @@
-"""Take turns with a model: it continues from each line that is typed, and remembers all before."""
+"""`charrnn sample --interactive`: take turns with a model, which remembers earlier lines."""
 
 import contextlib
 import signal
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from charrnn_cli.model.sampling import Writer
 
 PROMPT = "> "
-HELP = "Enter: continue; \\n: new line within a line; Ctrl-C: stop the text; Ctrl-D: leave"
+HELP = "Enter: generate; \\n: line break; Ctrl-C: stop generating; Ctrl-D: exit"
 
 
 def converse(
     writer: "Writer", length: int, stops: list[str], unknown: Unknown, *, color: bool
 ) -> None:
-    """Read lines to the end of the input, and write `length` characters after each.
+    """Read lines until the input ends, and generate `length` characters after each.
 
-    The model's state is kept from line to line.
+    The model's state is carried from line to line.
     """
     by_hand = sys.stdin.isatty() and sys.stdout.isatty()
     if by_hand:
-        with contextlib.suppress(ImportError):  # editing and history, where the platform has them
+        with contextlib.suppress(ImportError):  # line editing and history, if available
             import readline  # noqa: F401
         console.say("", HELP)
     with _Interrupt() as interrupt:
@@ -43,7 +43,7 @@ def converse(
             stream = TextStream(console.write, to_terminal=sys.stdout.isatty(), color=color)
             for piece in draw_samples(writer, length, 1, stops, interrupt.take):
                 stream.write(piece.text, piece.log_probabilities)
-            stream.finish(interrupted=True)  # the next line begins at its start
+            stream.finish(interrupted=True)  # the next prompt starts a line
 
 
 def _lines(interrupt: "_Interrupt", *, by_hand: bool) -> Iterator[str]:
@@ -65,7 +65,10 @@ def _lines(interrupt: "_Interrupt", *, by_hand: bool) -> Iterator[str]:
 
 
 class _Interrupt:
-    """Ctrl-C: a request while text is drawn, so that the state stays whole; else an exception."""
+    """Ctrl-C: a request while text is generated, and an exception otherwise.
+
+    A request leaves the model's state consistent.
+    """
 
     def __init__(self) -> None:
         self._requested = self._raises = False

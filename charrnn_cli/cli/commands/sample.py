@@ -1,4 +1,4 @@
-"""`charrnn sample`: draw text from a trained model."""
+"""`charrnn sample`: generate text with a trained model."""
 
 import dataclasses
 import sys
@@ -13,6 +13,7 @@ import typer
 from charrnn_cli.cli.commands.copy_check import CopyCheck
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import ReferenceArgument
+from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.options.prime import known_prime, read_prime
 from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
@@ -57,42 +58,47 @@ def sample(
     reference: ReferenceArgument = None,
     prime: Annotated[
         str | None,
-        typer.Option(help="Text to continue.  [default: a new line]", show_default=False),
+        typer.Option(help=with_default("Text to continue.", "a newline"), show_default=False),
     ] = None,
     prime_file: Annotated[
         Path | None,
-        typer.Option(
-            help="File with the text to continue; - for standard input.", metavar="FILE|-"
-        ),
+        typer.Option(help="File that contains the prime; - for standard input.", metavar="FILE|-"),
     ] = None,
     length: Annotated[
-        int, typer.Option("--length", "-n", help="Characters to draw after the prime.")
+        int,
+        typer.Option("--length", "-n", help="Number of characters to generate after the prime."),
     ] = _DEFAULT.length,
     temperature: Annotated[
-        float, typer.Option(help="Randomness; 0 always takes the likeliest character.")
+        float, typer.Option(help="Randomness; 0 takes the most likely character.")
     ] = _DEFAULT.temperature,
     top_k: Annotated[
-        int, typer.Option(help="Draw from the K likeliest characters; 0 is off.")
+        int, typer.Option(help="Draw from the K most likely characters; 0 disables this.")
     ] = _DEFAULT.top_k,
     top_p: Annotated[
         float,
-        typer.Option(help="Draw from the likeliest characters up to this probability; 1 is off."),
+        typer.Option(
+            help="Draw from the top characters with total probability P; 1 disables this."
+        ),
     ] = _DEFAULT.top_p,
     min_p: Annotated[
         float,
-        typer.Option(help="Lowest probability relative to the likeliest character; 0 is off."),
+        typer.Option(help="Minimum probability, relative to the highest; 0 disables this."),
     ] = _DEFAULT.min_p,
     seed: Annotated[
         int | None,
-        typer.Option(envvar="CHARRNN_SEED", help="Seed of the random numbers.  [default: random]"),
+        typer.Option(
+            envvar="CHARRNN_SEED", help=with_default("Random seed, for repeatable text.", "random")
+        ),
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="Number of samples to draw in parallel.")] = 1,
+    count: Annotated[
+        int, typer.Option(min=1, help="Number of samples to generate in parallel.")
+    ] = 1,
     stop: Annotated[
         list[str] | None,
-        typer.Option(metavar="TEXT", help="End before this text; may be repeated."),
+        typer.Option(metavar="TEXT", help="Stop before TEXT; may be repeated."),
     ] = None,
     echo: Annotated[
-        bool, typer.Option("--echo/--no-echo", help="Write the given prime before each sample.")
+        bool, typer.Option("--echo/--no-echo", help="Print the given prime before each sample.")
     ] = True,
     unknown: text_options.SampleUnknown = "error",
     color: Annotated[
@@ -104,14 +110,14 @@ def sample(
     ] = False,
     encoding: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Encoding for --prime-file and --check-copy."),
+        typer.Option(metavar="NAME", help="Encoding of --prime-file and --check-copy."),
     ] = TextOptions().encoding,
     check_copy: Annotated[
         Path | None,
-        typer.Option(metavar="TEXT", help="Report how much of the sample is copied from TEXT."),
+        typer.Option(metavar="TEXT", help="Report how much of each sample is copied from TEXT."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="New file to write to.")
+        Path | None, typer.Option("--output", "-o", help="New file to write the samples to.")
     ] = None,
     as_json: Annotated[
         bool,
@@ -121,10 +127,10 @@ def sample(
         bool, typer.Option("--stats", help="Report the speed and the mean surprise.")
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print nothing on standard error.")
+        bool, typer.Option("--quiet", "-q", help="Print only the samples and requested reports.")
     ] = False,
 ) -> None:
-    """Draw text from a trained model.
+    """Generate text with a trained model.
 
     Example: charrnn sample --prime Far -n 2000
     """
@@ -164,7 +170,7 @@ def sample(
 
 
 def _check_combinations(params: dict[str, Any]) -> None:
-    """Raises ConfigError for options that contradict each other."""
+    """Raise ConfigError for options that conflict."""
     given = {
         "--prime": params["prime"] is not None,
         "--prime-file": params["prime_file"] is not None,
@@ -182,16 +188,16 @@ def _check_combinations(params: dict[str, Any]) -> None:
                 f"{first} cannot be combined with {second}", hint=f"leave out {second}"
             )
     if "" in (params["stop"] or []):
-        raise ConfigError("--stop needs a text that is not empty", hint="leave out --stop")
+        raise ConfigError("--stop must not be empty", hint="leave out --stop")
     if params["color"] and not sys.stdout.isatty():
         raise ConfigError(
-            "--color needs a terminal", hint="use --json to get log-probabilities instead"
+            "--color requires a terminal", hint="use --json to get log-probabilities instead"
         )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Job:
-    """A loaded checkpoint, and the samples to draw from it."""
+    """A loaded checkpoint, and the samples to generate with it."""
 
     writer: "Writer"
     checkpoint: str
@@ -243,7 +249,7 @@ def _draw(
     color: bool,
     as_json: bool,
 ) -> float:
-    """Write the samples, and pass them to `consumers`. Returns the seconds of drawing."""
+    """Generate the samples, and pass them to `consumers`. Return the seconds of generation."""
     request = StopRequest(lambda: None)
     with request.listening(), to_file(output) if output else to_standard_output() as write:
         stream = TextStream(write, to_terminal=output is None and sys.stdout.isatty(), color=color)
@@ -256,7 +262,7 @@ def _draw(
         seconds = time.monotonic() - started
         stream.finish(interrupted=request())
         if output is not None:
-            request.check()  # a file appears whole or not at all
+            request.check()  # a file is complete or absent
     request.check()
     return seconds
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from charrnn_cli.model.scoring import Predictor
     from charrnn_cli.text.corpus import Corpus
 
-TORCH_FROM = 200_000  # characters, from which torch's speed is worth the seconds of its import
+TORCH_FROM = 200_000  # characters; for a shorter text, importing torch takes longer than it saves
 
 
 def score(
@@ -34,7 +34,7 @@ def score(
         list[str],
         typer.Argument(
             metavar="REF... TEXT",
-            help="One or several models, then a text.",
+            help="One or more models, then a text.",
             autocompletion=complete_reference,
         ),
     ],
@@ -42,23 +42,23 @@ def score(
         bool, typer.Option("--per-line", help="Score each line of the text.")
     ] = False,
     encoding: Annotated[
-        str, typer.Option(metavar="NAME", help="Encoding of a text without a byte order mark.")
+        str, typer.Option(metavar="NAME", help="Text encoding; a byte order mark overrides it.")
     ] = TextOptions().encoding,
     unknown: text_options.ScoreUnknown = "error",
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per model, in a list.")
+        bool, typer.Option("--json", help="Print a JSON array with one object per model.")
     ] = False,
 ) -> None:
-    """Score how well models predict a text, in bits per character; lower is better.
+    """Measure how well models predict a text, in bits per character.
 
-    The text is cut into chunks of 20,000 characters, each read from the zero state after the
-    1,000 characters before it.
+    Lower is better. The text is scored in chunks of 20,000 characters. Before each chunk, the
+    model starts from the zero state and reads the 1,000 characters that precede the chunk.
 
     Example: charrnn score anna-lstm-2x512 chapter.txt
     """
     if len(names) < 2:
         raise ConfigError(
-            "name at least one model and then a TEXT", hint="charrnn score latest book.txt"
+            "at least one model and a text are required", hint="charrnn score latest book.txt"
         )
     choice = text_options.check_unknown(unknown, text_options.UNKNOWN_SCORE)
     options = TextOptions(encoding=encoding)
@@ -94,7 +94,7 @@ def _score_model(
     per_line: bool,
     heat_map: bool,
 ) -> dict[str, Any]:
-    """Score a text under one model, and show the heat map. Returns an object for JSON."""
+    """Score a text under one model, and show the heat map. Return an object for JSON."""
     from charrnn_cli.model.checkpoint import load_checkpoint
     from charrnn_cli.model.scoring import character_losses
 
@@ -124,7 +124,7 @@ def _score_model(
 def _known_text(
     corpus: "Corpus", checkpoint: "Checkpoint", name: str, unknown: Unknown
 ) -> tuple["Corpus", int]:
-    """Encode the text with the model's ids. Returns it, and the number of characters skipped.
+    """Return the text in the model's ids, and the number of characters skipped.
 
     Raises UnknownCharacterError, ConfigError.
     """
@@ -134,11 +134,11 @@ def _known_text(
     skipped = len(corpus) - len(known)
     if len(known) < 2:
         found = "one" if len(known) else "none"
-        text = f"{name} knows {found} of this text" if skipped else f"this text has {found}"
+        text = f"{name} knows {found} in this text" if skipped else f"this text has {found}"
         raise ConfigError(f"scoring needs at least two characters; {text}")
     if skipped:
         noun = "character" if skipped == 1 else "characters"
-        console.say("skipped", f"{skipped:,} {noun} that {name} never saw")
+        console.say("skipped", f"{skipped:,} {noun} that {name} does not know")
     return known, skipped
 
 
@@ -161,12 +161,12 @@ class _Total:
         self._characters, self._nats = 0, 0.0
 
     def add(self, losses: list[float]) -> None:
-        """Count losses, in nats."""
+        """Add losses in nats."""
         self._characters += len(losses)
         self._nats += math.fsum(losses)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the means as an object."""
+        """Return the scores as an object for JSON."""
         nats = self._nats / self._characters
         return {
             "characters": self._characters,
@@ -177,10 +177,10 @@ class _Total:
 
 
 class _LineScores:
-    """Mean losses of the lines of a text; a new line belongs to the line that it ends."""
+    """Mean losses of a text's lines; a newline belongs to the line that it ends."""
 
     def __init__(self, first: str) -> None:
-        """`first` is the text's first character, which has no score."""
+        """Start with the text's first character, which has no score."""
         self._lines: list[dict[str, Any]] = []
         self._characters = [first]
         self._losses: list[float] = []
@@ -194,7 +194,7 @@ class _LineScores:
             self._losses.append(nats)
 
     def finish(self) -> list[dict[str, Any]]:
-        """End the last line. Returns one object per line."""
+        """End the last line, and return one object per line."""
         self._end_line()
         return self._lines
 

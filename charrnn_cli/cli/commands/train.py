@@ -37,7 +37,7 @@ Preset = Annotated[
     str,
     _option(
         "Model",
-        help="Set of defaults; other options override it.",
+        help="Set of default values; other options override them.",
         metavar="|".join(PRESETS),
         autocompletion=complete_preset,
     ),
@@ -57,7 +57,7 @@ Resume = Annotated[
     str | None,
     _option(
         "Checkpoints",
-        help="Run to resume; TEXT is optional then.",
+        help="Run to resume; TEXT is then optional.",
         metavar="RUN|latest",
         autocompletion=complete_resumable,
     ),
@@ -67,7 +67,7 @@ AllowNewData = Annotated[
     _option(
         "Checkpoints",
         "--allow-new-data",
-        help="Resume on another text with the same vocabulary.",
+        help="Resume on a different text with the same vocabulary.",
     ),
 ]
 InitFrom = Annotated[
@@ -84,14 +84,15 @@ ConfigFile = Annotated[
     _option(
         "System",
         "--config",
-        help="Read options from a TOML file; typed options override it.",
+        help="Read options from a TOML file; command-line options override them.",
         metavar="FILE",
         is_eager=True,
         callback=load_config,
     ),
 ]
 PrintConfig = Annotated[
-    bool, _option("System", "--print-config", help="Print the options for --config, and exit.")
+    bool,
+    _option("System", "--print-config", help="Print all options as TOML for --config, and exit."),
 ]
 DryRun = Annotated[
     bool, _option("System", "--dry-run", help="Time a few steps, show the plan, and exit.")
@@ -101,11 +102,14 @@ TensorBoard = Annotated[
     _option(
         "Display",
         "--tensorboard",
-        help="Directory for TensorBoard logs; requires the tensorboard extra.",
+        help="Directory for TensorBoard logs; requires the tensorboard package.",
         metavar="DIR",
     ),
 ]
-Quiet = Annotated[bool, _option("Display", "--quiet", "-q", help="Print only the final reference.")]
+Quiet = Annotated[
+    bool,
+    _option("Display", "--quiet", "-q", help="Print only the reference of the best checkpoint."),
+]
 AsJson = Annotated[bool, _option("Display", "--json", help="Print events as JSON Lines.")]
 
 
@@ -186,7 +190,8 @@ def train(
         return
     if not texts:
         raise ConfigError(
-            "TEXT is missing", hint="name a text: charrnn train book.txt, or resume with --resume"
+            "a text is required",
+            hint="run `charrnn train book.txt`, or resume a run with --resume RUN",
         )
     text_options.check_unknown(unknown, text_options.UNKNOWN_TRAIN)
     text_options.check_unknown_applies(unknown, init_from, "--init-from")
@@ -202,7 +207,7 @@ def train(
 
 
 def _check_resumed(context: typer.Context) -> None:
-    """Raises ConfigError for options that only a new run takes."""
+    """Raise ConfigError for options that only a new run accepts."""
     for name in _NEW_RUNS_ONLY:
         if _is_typed(context, name):
             option = option_name(name)
@@ -214,9 +219,9 @@ def _check_resumed(context: typer.Context) -> None:
 def _resolved(
     params: Mapping[str, Any], model: ModelConfig, config: TrainConfig, *, fixed_embed: bool
 ) -> dict[str, Any]:
-    """Return the options that train the same model again, the seed included.
+    """Return the options that train the same model again, including the seed.
 
-    What the text decides is left out, such as the automatic width of the embedding.
+    Values that depend on the text are left out, such as an automatic embedding width.
     """
     from charrnn_cli.seeds import random_seed
 
@@ -233,15 +238,15 @@ def _resolved(
 
 
 def _is_typed(context: typer.Context, name: str) -> bool:
-    """Whether an option was typed, or stands in the file of `--config`."""
+    """Whether an option was typed, or set in the `--config` file."""
     source = context.get_parameter_source(name)
     return source is not None and source.name in ("COMMANDLINE", "DEFAULT_MAP")
 
 
 def _given(context: typer.Context, *, resuming: bool) -> dict[str, Any]:
-    """Return the given settings of model and recipe, by their names in the configurations.
+    """Return the given settings of the model and the training recipe, by name.
 
-    The environment counts for new runs only: a resumed run keeps its seed and its device.
+    Environment variables apply only to new runs: a resumed run keeps its seed and its device.
     """
     params = context.params
     given = {

@@ -1,1 +1,1 @@
-"""Options that commands share, values parsed, and command lines written out."""
+"""Options shared by commands, parsers of their values, and suggested command lines."""

@@ -1,4 +1,4 @@
-"""Write out the commands to type next."""
+"""Command lines to suggest to the user."""
 
 import shlex
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: st
 
 
 def _typed(name: str, value: Any) -> str:
-    """Return an option as a person types it: `--max-time 300` for 300.0."""
+    """Return an option in its shortest form: `--max-time 300` for 300.0."""
     if value is True:
         return option_name(name)
     short = int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,4 +1,4 @@
-"""Arguments that name runs and checkpoints, and their completion in the shell."""
+"""Arguments that name runs and checkpoints, and their shell completion."""
 
 from typing import Annotated
 
@@ -11,25 +11,25 @@ from charrnn_cli.storage.registry import Registry
 
 
 def complete_reference(incomplete: str) -> list[str]:
-    """Return the runs that match, or after an @ the checkpoints of one."""
+    """Return matching runs or, after an @, matching checkpoints of a run."""
     try:
         return Registry().references(incomplete)
-    except CharrnnError:  # a shell cannot show an error while it completes
+    except CharrnnError:  # completion cannot show an error
         return []
 
 
 def complete_run(incomplete: str) -> list[str]:
-    """Return the runs that match."""
+    """Return matching runs."""
     return complete_reference(incomplete.partition("@")[0])
 
 
 def complete_resumable(incomplete: str) -> list[str]:
-    """Return what `--resume` accepts."""
+    """Return matching values of `--resume`."""
     return [name for name in ["latest", *complete_run(incomplete)] if name.startswith(incomplete)]
 
 
 def complete_preset(incomplete: str) -> list[str]:
-    """Return the presets that match."""
+    """Return matching presets."""
     return [name for name in PRESETS if name.startswith(incomplete)]
 
 

@@ -28,13 +28,13 @@ def load_config(context: typer.Context, path: Path | None) -> Path | None:
         name = key.replace("-", "_")
         if name not in names:
             nearest = difflib.get_close_matches(name, names, n=1)
-            hint = "run `charrnn train --help` for the options"
+            hint = "run `charrnn train --help` to see the options"
             hint = f"did you mean {nearest[0]}?" if nearest else hint
             raise ConfigError(f"{path}: unknown key {key!r}", hint=hint)
         if isinstance(value, dict) or (isinstance(value, list) and name != "texts"):
             raise ConfigError(
                 f"{path}: {key} must be a single value",
-                hint="tables and lists are not supported here",
+                hint="use a string, a number, true or false",
             )
         settings[name] = value
     context.default_map = {**(context.default_map or {}), **settings}
@@ -42,7 +42,7 @@ def load_config(context: typer.Context, path: Path | None) -> Path | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import tomllib  # no other command needs it
+    import tomllib  # only --config needs it
 
     try:
         with path.open("rb") as file:
@@ -50,11 +50,11 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint=_WRITE_HINT) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}", hint=_WRITE_HINT) from error
+        raise ConfigError(f"{path} is not valid TOML: {error}", hint=_WRITE_HINT) from error
 
 
 def to_toml(settings: Mapping[str, Any]) -> str:
-    """Return one line per setting; a None is left out."""
+    """Return one line per setting, leaving out those that are None."""
     lines = [f"{name} = {_value(value)}" for name, value in settings.items() if value is not None]
     return "\n".join(lines) + "\n"
 
@@ -65,6 +65,6 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        # A JSON string is a TOML basic string unless it holds DEL, which no option needs.
+        # A JSON string is a TOML basic string unless it contains DEL, which no option needs.
         return json.dumps(value, ensure_ascii=False)
     return repr(value)

@@ -5,7 +5,7 @@ import shutil
 import sys
 from typing import Literal
 
-MIN_COLUMNS = 60  # rich cuts the text of its tables on narrower terminals
+MIN_COLUMNS = 60  # rich truncates tables on narrower terminals
 
 
 def help_style() -> Literal["rich"] | None:
@@ -16,6 +16,6 @@ def help_style() -> Literal["rich"] | None:
 
 
 def with_default(text: str, default: object) -> str:
-    """Return an option's help with its default, in the look that Typer gives defaults."""
+    """Return an option's help with its default, styled like Typer's own defaults."""
     shown = f"[default: {default}]"
     return f"{text} [dim]\\{shown}[/dim]" if help_style() else f"{text}  {shown}"

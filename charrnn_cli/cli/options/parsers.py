@@ -1,4 +1,4 @@
-"""Parsers for values of options."""
+"""Parsers for option values."""
 
 import re
 
@@ -8,10 +8,12 @@ _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\
 
 
 def parse_duration(text: str | float) -> float:
-    """Return the seconds of `90`, `90s`, `20m` or `1h30m`. Raises ConfigError."""
-    match = _DURATION.fullmatch(str(text).strip().lower())  # a TOML file may hold a number
+    """Convert `90`, `90s`, `20m` or `1h30m` to seconds. Raises ConfigError."""
+    match = _DURATION.fullmatch(str(text).strip().lower())  # a TOML file may contain a number
     if not match or not any(match.groups()):
-        raise ConfigError(f"{text!r} is not a duration", hint="write for example 90s, 20m or 1h30m")
+        raise ConfigError(
+            f"{text!r} is not a duration", hint="use a form such as 90s, 20m or 1h30m"
+        )
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return 3600 * hours + 60 * minutes + seconds
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def read_prime(prime: str | None, prime_file: Path | None, options: TextOptions) -> str | None:
-    """Return the prime as typed or as read; None if neither is given. Raises TextError."""
+    """Return the prime, typed or read from a file; None if not given. Raises TextError."""
     if prime_file is None:
         return prime
     from charrnn_cli.text.decoding import decode_bytes, read_text
@@ -24,7 +24,7 @@ def read_prime(prime: str | None, prime_file: Path | None, options: TextOptions)
 
 
 def known_prime(text: str, vocab: "Vocab", unknown: Unknown) -> str:
-    """Replace or leave out what the model cannot read. Raises UnknownCharacterError."""
+    """Replace or skip characters that the model lacks. Raises UnknownCharacterError."""
     if unknown == "closest":
         text = closest_text(text, vocab)
     elif unknown == "skip":

@@ -1,4 +1,4 @@
-"""Command-line options built from the settings that they set."""
+"""Command-line options built from settings."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ def setting_option(cls: Any, name: str, *declarations: str, **typer_settings: An
     """Return the Typer option of a setting: its name, help, panel, choices and shown default.
 
     `declarations` are further names, such as `-n`. The command's parameter may be None for "not
-    given", since the default shown is the setting's own.
+    given", because the default shown is the setting's own.
     """
     field = fields_of(cls)[name]
     said = about(field)

@@ -1,1 +1,1 @@
-"""What reaches a terminal: consoles, tables, formats and live displays."""
+"""Terminal output: consoles, tables, formats and live displays."""

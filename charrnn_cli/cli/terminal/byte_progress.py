@@ -10,7 +10,7 @@ from charrnn_cli.cli.terminal.console import is_fancy, stderr_console
 
 @contextlib.contextmanager
 def bytes_progress(title: str, stop: StopRequest) -> Iterator[Callable[[int, int], None]]:
-    """Yield a callback that takes the bytes done and the bytes in total; a terminal shows a bar.
+    """Yield a callback for the bytes done and the total; a terminal shows them as a bar.
 
     The callback raises InterruptionError once a signal has arrived.
     """

@@ -55,7 +55,7 @@ def _visible(character: str) -> str:
 
 
 def write(text: str) -> None:
-    """Write text and flush; a program reads exact UTF-8. Raises ReaderGoneError, StorageError."""
+    """Write text and flush; a pipe or file gets UTF-8. Raises ReaderGoneError, StorageError."""
     try:
         if sys.stdout.isatty():
             sys.stdout.write(text)
@@ -92,7 +92,7 @@ def stdout_console() -> "Console":
 
 
 def _standard_output_failed(error: OSError) -> NoReturn:
-    # Otherwise the interpreter flushes the buffer at exit, fails again and prints an error.
+    # Otherwise, the interpreter flushes the buffer at exit, fails again and prints an error.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if error.errno in (errno.EPIPE, errno.EIO):
         raise ReaderGoneError("standard output was closed") from error
@@ -103,7 +103,7 @@ def _standard_output_failed(error: OSError) -> NoReturn:
 
 
 def is_fancy(stream: TextIO) -> bool:
-    """Whether the stream is a terminal on which colours and live output are welcome."""
+    """Whether the stream is a terminal that accepts colors and live output."""
     return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
 
@@ -135,7 +135,7 @@ class _Tolerant:
 
 
 def say(label: str, text: str) -> None:
-    """Print a message, its label in a column of its own; folded on a terminal, never in a pipe."""
+    """Print a message with its label in a separate column; lines wrap only on a terminal."""
     if is_fancy(sys.stderr):
         print_labelled(stderr_console(), label, text, LABEL_WIDTH)
     else:
@@ -143,7 +143,7 @@ def say(label: str, text: str) -> None:
 
 
 def print_labelled(console: "Console", label: str, text: str, label_width: int) -> None:
-    """Print a label and its text, folded in a column of its own; commands stay copyable."""
+    """Print a label and its text, wrapped in a separate column; commands can still be copied."""
     from rich.table import Table
     from rich.text import Text
 
@@ -152,7 +152,7 @@ def print_labelled(console: "Console", label: str, text: str, label_width: int) 
         lines = _continued(text, console.width - label_width)
         for number, line in enumerate(lines):
             shown = "" if number else label
-            # A part that is still too long is wrapped by the terminal, which copies it as one line.
+            # The terminal wraps a part that is still too long, and copies it as one line.
             console.print(Text.assemble((shown.ljust(label_width), style), line), soft_wrap=True)
         return
     grid = Table.grid()
@@ -195,7 +195,7 @@ def print_error(message: str, hint: str | None) -> None:
         return
     from rich.text import Text
 
-    for label, text, style in lines:  # a hint may hold a command to copy
+    for label, text, style in lines:  # a hint may contain a command to copy
         stderr_console().print(
             Text.assemble((label, style), " ", text), soft_wrap=label == "hint:", overflow="fold"
         )

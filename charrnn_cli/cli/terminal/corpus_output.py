@@ -1,4 +1,4 @@
-"""Facts about a text for the terminal: which files, how they were read, and what they hold."""
+"""Facts about a text for the terminal: its files, how they were read, and their contents."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,7 +51,7 @@ def describe_unusual(corpus: "Corpus") -> list[Line]:
         described = described_characters(unseen, facts.get("num_unseen"))
         lines.append(("unseen", f"the vocabulary lacked {described}"))
     skipped = facts.get("skipped", [])
-    lines += [("skipped", f"{name} {why}") for name, why in skipped[:MAX_SKIPPED_SHOWN]]
+    lines += [("skipped", f"{name}: {why}") for name, why in skipped[:MAX_SKIPPED_SHOWN]]
     more = facts.get("num_skipped", len(skipped)) - MAX_SKIPPED_SHOWN
     if more > 0:
         lines.append(("skipped", f"and {more:,} more"))
@@ -65,7 +65,7 @@ def describe_encoding(facts: Mapping[str, Any]) -> str:
 
 
 def summary_lines(corpus: "Corpus", summary: Mapping[str, Any]) -> list[Line]:
-    """Lines of the summary that `encode` prints; `summary` is the same as an object."""
+    """Return the lines of the summary that `encode` prints; `summary` has the same facts."""
     from charrnn_cli.text.corpus import ids_dtype
 
     counts = f"{len(corpus):,} characters, {len(corpus.vocab):,} distinct"

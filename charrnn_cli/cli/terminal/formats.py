@@ -1,4 +1,4 @@
-"""Numbers and durations as people read them."""
+"""Readable numbers, durations and sizes."""
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 CURVE_WIDTH = 32  # leaves room for a label and two losses on 60 columns
@@ -6,17 +6,17 @@ UNKNOWN = "–"
 
 
 def format_number(value: float | None, spec: str) -> str:
-    """The number in the given format; a dash for None."""
+    """Format a number; None is a dash."""
     return UNKNOWN if value is None else f"{value:{spec}}"
 
 
 def format_loss(value: float | None) -> str:
-    """Three decimals; a dash for None."""
+    """Format a loss with three decimals; None is a dash."""
     return format_number(value, ".3f")
 
 
 def format_duration(seconds: float) -> str:
-    """Like `42 s`, `9:31` or `2:05:00`."""
+    """Format seconds as `42 s`, `9:31` or `2:05:00`."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -25,7 +25,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_size(num_bytes: float) -> str:
-    """Decimal units, as disks are labelled: `1.2 MB` is 1,200,000 bytes."""
+    """Format bytes in decimal units: `1.2 MB` is 1,200,000 bytes."""
     units = ["B", "kB", "MB", "GB", "TB"]
     while num_bytes >= 1000 and len(units) > 1:
         num_bytes /= 1000
@@ -34,7 +34,7 @@ def format_size(num_bytes: float) -> str:
 
 
 def format_age(seconds: float) -> str:
-    """Like `now`, `5 min ago` or `3 d ago`; `now` also if the clock was set back."""
+    """Format an age as `now`, `5 min ago` or `3 d ago`; `now` also if it is negative."""
     if seconds < 1:
         return "now"
     for limit, unit_seconds, unit in ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h")):

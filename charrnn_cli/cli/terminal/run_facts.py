@@ -1,4 +1,4 @@
-"""What is said about a run before and after it: labels and lines."""
+"""Messages about a run before and after training, as labels and lines."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ Facts = list[tuple[str, str]]
 
 
 def job_facts(job: "TrainingJob") -> Facts:
-    """Describe the model, and how it compares with the text."""
+    """Describe the model, and compare its size with the text."""
     model, split = job.model, job.split
     embed = f"embed {model.embed}" if model.embed else "one-hot"
     facts = [("model", f"{model}, {embed}, {model.num_parameters:,} parameters")]
@@ -32,7 +32,7 @@ def job_facts(job: "TrainingJob") -> Facts:
 
 
 def plan_facts(event: TrainingStarted) -> Facts:
-    """Describe the steps, their time, and what they run on."""
+    """Describe the planned steps, their time, and the device."""
     epochs = event.total_steps / event.steps_per_epoch
     plan = (
         f"{event.total_steps:,} steps of {event.batch_size} x {event.seq_len} characters, "
@@ -49,12 +49,12 @@ def plan_facts(event: TrainingStarted) -> Facts:
 
 
 def end_facts(event: TrainingFinished) -> Facts:
-    """Describe how the run ended, and which checkpoint is the best."""
+    """Describe how the run ended, and name the best checkpoint."""
     losses = ""
     if event.val_loss is not None:
         bits = bits_per_character(event.val_loss)
         losses = f", val loss {event.val_loss:.3f} ({bits:.2f} bits per character)"
-    why = {"time": ", out of time", "patience": ", out of patience"}.get(event.reason, "")
+    why = {"time": ", time limit reached", "patience": ", stopped early"}.get(event.reason, "")
     facts = [("done", f"{event.step:,} steps in {format_duration(event.seconds)}{why}{losses}")]
     best_step, best_loss = event.best_step, event.best_val_loss
     if best_step is not None and best_step != event.step and best_loss is not None:

@@ -14,7 +14,7 @@ from charrnn_cli.model.samples import Piece, Sample
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.units import bits_per_character
 
-FLUSH_INTERVAL = 0.02  # seconds; looks continuous, and saves most writes to a pipe
+FLUSH_INTERVAL = 0.02  # seconds; looks continuous, and avoids most writes to a pipe
 SEPARATOR = "---"  # the line between samples
 # 256-color codes from expected to surprising characters, one bit each.
 SHADES = (244, 250, 255, 229, 222, 215, 208, 202, 196)
@@ -23,7 +23,7 @@ Write = Callable[[str], None]
 
 
 class TextStream:
-    """Write text as it comes, in short intervals: safe on a terminal, exact in a pipe or a file."""
+    """Write text as it arrives, at short intervals: escaped on a terminal, exact elsewhere."""
 
     def __init__(self, write: Write, *, to_terminal: bool, color: bool = False) -> None:
         self._write, self._to_terminal, self._color = write, to_terminal, color
@@ -45,11 +45,11 @@ class TextStream:
             self._flush()
 
     def separate(self) -> None:
-        """Put the separator on a line of its own."""
+        """Write the separator on its own line."""
         self._pending.append(("" if self._at_line_start else "\n") + f"{SEPARATOR}\n")
 
     def finish(self, *, interrupted: bool) -> None:
-        """Flush; end the last line on a terminal and after an interruption, and only there."""
+        """Flush; on a terminal or after an interruption, also end the last line."""
         if (interrupted or self._to_terminal) and not self._at_line_start:
             self._pending.append("\n")
         self._flush()
@@ -62,20 +62,20 @@ class TextStream:
 
 
 class PieceConsumer(Protocol):
-    """Does something with the pieces of samples, which come in order."""
+    """A consumer of the pieces of samples, in order."""
 
     def add(self, piece: Piece) -> None: ...
 
 
 class TextSamples:
-    """Write samples as text, each after the prime that is shown, with separators between them."""
+    """Write samples as text, each after its prime, with separators between them."""
 
     def __init__(self, stream: TextStream, prime: str) -> None:
         self._stream, self._prime = stream, prime
         self._begun = 0  # samples
 
     def add(self, piece: Piece) -> None:
-        """Write a piece; the first of a sample begins it."""
+        """Write a piece; the first piece of a sample starts it."""
         if piece.sample == self._begun:
             if self._begun:
                 self._stream.separate()
@@ -85,14 +85,14 @@ class TextSamples:
 
 
 class WholeSamples:
-    """Pass on each sample when it is whole."""
+    """Pass on each sample when it is complete."""
 
     def __init__(self, take: Callable[[Sample], None]) -> None:
         self._take = take
         self._pieces: list[Piece] = []
 
     def add(self, piece: Piece) -> None:
-        """Collect a piece; the last of a sample completes it."""
+        """Collect a piece; the last piece of a sample completes it."""
         self._pieces.append(piece)
         if piece.end is not None:
             self._take(Sample.from_pieces(self._pieces))
@@ -114,9 +114,9 @@ class SampleStatistics:
             self._drawn += piece.end.drawn
 
     def show(self, drawing: float, elapsed: float) -> None:
-        """Print the speed and the mean surprise. Seconds of drawing, and of the whole command."""
+        """Print the speed and the mean surprise, from the seconds of drawing and of the command."""
         speed = f"{self._drawn / max(drawing, 1e-9):,.0f} characters per second"
-        line = f"{self._drawn:,} characters in {elapsed:.2f} s, drawn at {speed}"
+        line = f"{self._drawn:,} characters in {elapsed:.2f} s, generated at {speed}"
         if self._scored:
             bits = bits_per_character(self._nats / self._scored)
             line += f", {bits:.2f} bits per character under the model"
@@ -134,7 +134,7 @@ def shaded(character: str, log_probability: float) -> str:
 def sample_to_json(
     sample: Sample, *, checkpoint: str, prime: str, config: SampleConfig, stops: list[str]
 ) -> str:
-    """Return a line of JSON; the seed and the sample's number are enough to draw it again."""
+    """Return a line of JSON; the seed and the sample's number are enough to reproduce it."""
     settings: dict[str, Any] = {**config.to_json(), "stop": stops}
     return json.dumps(
         {

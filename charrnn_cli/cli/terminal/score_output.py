@@ -1,4 +1,4 @@
-"""Scores of a text on a terminal or in a pipe: a table, the lines, or a heat map."""
+"""Scores of a text: a table of models, a table of lines, or a heat map."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,11 +15,11 @@ class HeatMap:
     """The beginning of a text, each character colored by its surprise."""
 
     def __init__(self, first: str) -> None:
-        """`first` is the text's first character, which has no score."""
+        """Start with the text's first character, which has no score."""
         self._shown = [console.safe(first, keep="\n\t")]
 
     def add(self, text: str, losses: Sequence[float]) -> None:
-        """Append characters with their losses in nats, while there is room."""
+        """Append characters with their losses in nats, up to the limit."""
         room = MAX_CHARACTERS - len(self._shown)
         scored = zip(text[:room], losses[:room], strict=True)
         self._shown += [shaded(character, -nats) for character, nats in scored]

@@ -1,4 +1,4 @@
-"""Tables and labelled fields on standard output: drawn on a terminal, plain lines for a program."""
+"""Tables and labeled fields on standard output: formatted on a terminal, plain lines elsewhere."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,15 +26,15 @@ class Column:
 
     name: str
     cell: Callable[[Any], str]
-    """Formats the row's value for this column."""
+    """Return the text of a row in this column."""
     number: bool = False
-    """Aligns the column to the right."""
+    """Whether to align the column to the right."""
     drop_order: int | None = None
-    """On a narrow terminal, the lowest order is left out first; None is always shown."""
+    """The order in which a narrow terminal hides columns; None is never hidden."""
 
 
 def write_fields(fields: Iterable[tuple[str, str]], label_width: int) -> None:
-    """Write labels and texts: folded in two columns on a terminal, one line each for a program."""
+    """Write labels and texts: wrapped in two columns on a terminal, one line each elsewhere."""
     if is_fancy(sys.stdout):
         for label, text in fields:
             print_labelled(stdout_console(), label, text, label_width)
@@ -43,7 +43,7 @@ def write_fields(fields: Iterable[tuple[str, str]], label_width: int) -> None:
 
 
 def write_table(columns: Sequence[Column], rows: Sequence[Any]) -> None:
-    """Write a table that fits the terminal, or all columns as tab-separated lines for a program."""
+    """Write a table that fits the terminal; elsewhere, all columns as tab-separated lines."""
     cells = {column: [safe(column.cell(row)) for row in rows] for column in columns}
     if not is_fancy(sys.stdout):
         lines = [[column.name for column in columns], *zip(*cells.values(), strict=True)]
@@ -53,11 +53,11 @@ def write_table(columns: Sequence[Column], rows: Sequence[Any]) -> None:
     left_out = _columns_without_room(cells, console.width)
     console.print(_drawn({column: cells[column] for column in columns if column not in left_out}))
     if left_out:
-        say("", f"columns that do not fit: {', '.join(column.name for column in left_out)}")
+        say("", f"hidden columns: {', '.join(column.name for column in left_out)}")
 
 
 def _columns_without_room(cells: Mapping[Column, Sequence[str]], width: int) -> list[Column]:
-    """Columns to leave out, by their drop order, until the others fit into the width."""
+    """Return the columns to leave out, in drop order, so that the others fit the width."""
     from rich.cells import cell_len
 
     widths = {

@@ -33,19 +33,19 @@ from charrnn_cli.units import bits_per_character
 PLAIN_INTERVAL = 10.0  # seconds between plain lines
 MAX_CURVE_WIDTH = 60
 SAMPLE_LINES = 6
-ECHO_WIDTH = 2  # columns that a terminal's own ^C takes at the end of a line
+ECHO_WIDTH = 2  # columns of the ^C that a terminal echoes at the end of a line
 SEPARATOR = "   "  # between facts on one line
 
 NO_BASELINES: Mapping[str, float] = MappingProxyType({})
 
 
 class TrainingDisplay:
-    """The state of a run as its events report it, drawn at any width without wrapping."""
+    """The state of a run, updated by its events, and drawn at any width without wrapping."""
 
     def __init__(
         self, started: TrainingStarted, baselines: Mapping[str, float] = NO_BASELINES
     ) -> None:
-        """`baselines` are the bits per character that simple models reach, easiest first."""
+        """Show `baselines`, the bits per character of simple models, easiest first."""
         self.total_steps = started.total_steps
         self.first_step = started.first_step
         self.step = started.first_step
@@ -64,7 +64,7 @@ class TrainingDisplay:
         self.val_curve: list[float] = []
 
     def update(self, event: TrainEvent) -> None:
-        """Record an event; events that change nothing on the display are ignored."""
+        """Record an event; events that do not change the display are ignored."""
         match event:
             case StepLogged():
                 self.step = event.step
@@ -86,14 +86,14 @@ class TrainingDisplay:
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimate from the average over this session, evaluations and saves included."""
+        """Estimate from the average over this session, including evaluations and saves."""
         done = self.step - self.first_step
         if done < 2:
             return None
         return (time.monotonic() - self.started) / done * (self.total_steps - self.step)
 
     def plain(self) -> str:
-        """The run's state as one line."""
+        """Return the run's state as one line."""
         epoch = f"epoch {self.step / self.steps_per_epoch:.2f}"
         facts = [*self._losses(), f"{self.chars_per_second:,.0f} chars/s", *self._time_left()]
         return "  ".join([f"step {self.step}/{self.total_steps}", epoch, *facts])
@@ -111,7 +111,7 @@ class TrainingDisplay:
             yield from _sample_lines(self.sample, width)
 
     def _position(self) -> Table:
-        """A bar, then the step and the epoch."""
+        """Return a bar, then the step and the epoch."""
         grid = Table.grid(expand=True, padding=(0, 1))
         grid.add_column(ratio=1)
         grid.add_column(justify="right", no_wrap=True)
@@ -126,7 +126,7 @@ class TrainingDisplay:
         return grid
 
     def _losses(self) -> list[str]:
-        """Losses, the most important first, because a narrow line drops the last ones."""
+        """Return the losses, most important first, because a narrow line drops the last ones."""
         losses = [f"train {format_loss(self.train_loss)}"]
         if self.val_loss is not None:
             losses.append(f"val {format_loss(self.val_loss)}")
@@ -134,11 +134,11 @@ class TrainingDisplay:
         if known is not None:
             losses.append(f"{bits_per_character(known):.2f} bpc")
         if self.val_loss is not None:
-            losses.append(f"gap {round(self.gap, 2) + 0:.2f}")  # + 0: never -0.00
+            losses.append(f"gap {round(self.gap, 2) + 0:.2f}")  # + 0 avoids -0.00
         return losses
 
     def _facts(self) -> list[str]:
-        """Speed, time left, and the steps of the best and of the newest checkpoint."""
+        """Return the speed, time left, and steps of the best and the newest checkpoint."""
         seconds_per_step = (
             self.characters_per_step / self.chars_per_second if self.chars_per_second else 0.0
         )
@@ -158,7 +158,7 @@ class TrainingDisplay:
         return [] if seconds is None else [f"{format_duration(seconds)} left"]
 
     def _curves(self, width: int) -> Iterator[Text]:
-        """Both losses over time, from their first to their newest value."""
+        """Draw both losses over time, from their first to their newest value."""
         curve_width = min(MAX_CURVE_WIDTH, max(8, width - len("train 00.000  00.000")))
         for label, curve, style in (
             ("train", self.train_curve, "dim"),
@@ -170,7 +170,7 @@ class TrainingDisplay:
                 yield _line(f"{label:<6}{first} {blocks} {last}", style, width)
 
     def _comparison(self, bits: float, width: int) -> str:
-        """Mark the baselines that the model beats; drop the easiest where they do not fit."""
+        """Mark the baselines that the model beats; drop the easiest if they do not fit."""
         marked = [
             f"{'✓' if bits < value else '·'} {name} {value:.2f}"
             for name, value in self.baselines.items()
@@ -181,7 +181,7 @@ class TrainingDisplay:
 
 
 def _leading(facts: list[str], width: int) -> str:
-    """Join as many of the first facts as fit, at least one; a cut number would be misread."""
+    """Join as many leading facts as fit, at least one; a truncated number would be misread."""
     while len(facts) > 1 and len(SEPARATOR.join(facts)) > width:
         facts = facts[:-1]
     return SEPARATOR.join(facts)
@@ -237,7 +237,7 @@ def _live(display: TrainingDisplay) -> Iterator[Callable[[TrainEvent], None]]:
 
 @contextlib.contextmanager
 def _plain(display: TrainingDisplay) -> Iterator[Callable[[TrainEvent], None]]:
-    """Print a line per evaluation and sample, and now and then the current step."""
+    """Print a line per evaluation and sample, and the current step at intervals."""
     last_line = -math.inf
 
     def draw(event: TrainEvent) -> None:
@@ -257,11 +257,11 @@ def _plain(display: TrainingDisplay) -> Iterator[Callable[[TrainEvent], None]]:
 def _say_warning(event: TrainEvent) -> None:
     match event:
         case SaveFailed(message=message):
-            say("warning", f"{message}; training continues and will try again")
+            say("warning", f"{message}; training continues, and the save will be retried")
         case Diverged(step=step, back_to=back_to, learning_rate=rate):
             say(
                 "warning",
                 f"the loss diverged at step {step}; continuing from step {back_to} at lr {rate:g}",
             )
         case BatchSplit(parts=parts):
-            say("memory", f"not enough for the whole batch; splitting it into {parts} parts")
+            say("memory", f"the batch does not fit; splitting it into {parts} parts")
