@@ -268,7 +268,9 @@ _NOT_STREAMS = {"idna", "punycode"}  # for host names
 class TextOptions(Settings):
     """How files become one text."""
 
-    encoding: str = setting("utf-8", "Encoding of the text; a byte order mark overrides it.", DATA)
+    encoding: str = setting(
+        "utf-8", "Encoding of the text; a byte order mark overrides it.", DATA, metavar="NAME"
+    )
     errors: Errors = setting(
         "strict", "Report, replace or ignore bytes that cannot be decoded.", DATA
     )

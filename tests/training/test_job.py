@@ -10,6 +10,7 @@ import pytest
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import ConfigError, MismatchError, TextError, UnknownCharacterError
 from charrnn_cli.model.checkpoint import load_checkpoint
+from charrnn_cli.settings import option_name
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensorfile import read_header
@@ -27,9 +28,7 @@ SETTINGS: dict[str, Any] = {
     "threads": 1,
     "precision": "fp32",
 }
-OPTIONS = [
-    word for name, value in SETTINGS.items() for word in (f"--{name.replace('_', '-')}", str(value))
-]
+OPTIONS = [word for name, value in SETTINGS.items() for word in (option_name(name), str(value))]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import typer
 
 from charrnn_cli.cli.options.command_line import source_words, train_command
 from charrnn_cli.cli.options.completion import complete_reference
+from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import (
     format_duration,
@@ -36,9 +37,11 @@ def show(
     references: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[REF]...",
-            help="RUN, RUN@best, RUN@STEP, latest or a file.",
-            show_default="the newest run's best",
+            metavar="[REF...]",
+            help=with_default(
+                "RUN, RUN@best, RUN@STEP, latest or a file.", "the newest run's best"
+            ),
+            show_default=False,
             autocompletion=complete_reference,
         ),
     ] = None,

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from charrnn_cli.cli.options.completion import complete_reference
+from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.errors import CharrnnError, FileFormatError, UsageError
@@ -68,8 +69,8 @@ def import_file(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Name of the new run.",
-            show_default="its original name",
+            help=with_default("Name of the new run.", "its original name"),
+            show_default=False,
         ),
     ] = None,
 ) -> None:
@@ -100,8 +101,8 @@ def verify(
         list[str] | None,
         typer.Argument(
             metavar="[REF...]",
-            help="Runs or checkpoints to verify.",
-            show_default="all",
+            help=with_default("Runs or checkpoints to verify.", "all"),
+            show_default=False,
             autocompletion=complete_reference,
         ),
     ] = None,

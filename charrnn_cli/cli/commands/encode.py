@@ -9,12 +9,13 @@ import typer
 
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import complete_reference
+from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.corpus_output import describe_unusual, summary_lines
 from charrnn_cli.cli.terminal.table import write_fields
-from charrnn_cli.config import ModelConfig, TextOptions
+from charrnn_cli.config import DATA, ModelConfig, TextOptions
 from charrnn_cli.errors import CharrnnError, ConfigError
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import STANDARD_INPUT
@@ -40,7 +41,7 @@ def encode(
         typer.Option(
             "--output",
             "-o",
-            help="Encoded file to write.  [default: NAME.encoded.safetensors]",
+            help=with_default("Encoded file to write.", "NAME.encoded.safetensors"),
             show_default=False,
         ),
     ] = None,
@@ -58,7 +59,7 @@ def encode(
             help="Use the vocabulary of a checkpoint or encoded text.",
             show_default=False,
             autocompletion=complete_reference,
-            rich_help_panel="Data",
+            rich_help_panel=DATA,
         ),
     ] = None,
     unknown: text_options.EncodeUnknown = "error",

@@ -13,7 +13,9 @@ import typer
 from charrnn_cli.cli.commands.copy_check import CopyCheck
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import ReferenceArgument
+from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.options.prime import known_prime, read_prime
+from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
@@ -31,6 +33,7 @@ from charrnn_cli.cli.terminal.sample_output import (
 from charrnn_cli.config import SampleConfig, TextOptions, Unknown
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.model.samples import Sample, draw_samples
+from charrnn_cli.settings import option_name
 from charrnn_cli.storage.atomic import check_absent
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import reference_of
@@ -46,8 +49,8 @@ _CONFLICTS = (
     ("--json", "--color"),
     ("--output", "--color"),
     *(
-        ("--interactive", f"--{name}")
-        for name in ("json", "output", "check-copy", "stats", "count")
+        ("--interactive", option_name(name))
+        for name in ("json", "output", "check_copy", "stats", "count")
     ),
 )
 
@@ -57,7 +60,7 @@ def sample(
     reference: ReferenceArgument = None,
     prime: Annotated[
         str | None,
-        typer.Option(help="Text to continue.  [default: a new line]", show_default=False),
+        typer.Option(help=with_default("Text to continue.", "a new line"), show_default=False),
     ] = None,
     prime_file: Annotated[
         Path | None,
@@ -65,27 +68,16 @@ def sample(
             help="File with the text to continue; - for standard input.", metavar="FILE|-"
         ),
     ] = None,
-    length: Annotated[
-        int, typer.Option("--length", "-n", help="Characters to draw after the prime.")
-    ] = _DEFAULT.length,
+    length: Annotated[int, setting_option(SampleConfig, "length", "-n")] = _DEFAULT.length,
     temperature: Annotated[
-        float, typer.Option(help="Randomness; 0 always takes the likeliest character.")
+        float, setting_option(SampleConfig, "temperature")
     ] = _DEFAULT.temperature,
-    top_k: Annotated[
-        int, typer.Option(help="Draw from the K likeliest characters; 0 is off.")
-    ] = _DEFAULT.top_k,
-    top_p: Annotated[
-        float,
-        typer.Option(help="Draw from the likeliest characters up to this probability; 1 is off."),
-    ] = _DEFAULT.top_p,
-    min_p: Annotated[
-        float,
-        typer.Option(help="Lowest probability relative to the likeliest character; 0 is off."),
-    ] = _DEFAULT.min_p,
+    top_k: Annotated[int, setting_option(SampleConfig, "top_k")] = _DEFAULT.top_k,
+    top_p: Annotated[float, setting_option(SampleConfig, "top_p")] = _DEFAULT.top_p,
+    min_p: Annotated[float, setting_option(SampleConfig, "min_p")] = _DEFAULT.min_p,
     seed: Annotated[
-        int | None,
-        typer.Option(envvar="CHARRNN_SEED", help="Seed of the random numbers.  [default: random]"),
-    ] = None,
+        int | None, setting_option(SampleConfig, "seed", envvar="CHARRNN_SEED")
+    ] = _DEFAULT.seed,
     count: Annotated[int, typer.Option(min=1, help="Number of samples to draw in parallel.")] = 1,
     stop: Annotated[
         list[str] | None,
@@ -103,8 +95,7 @@ def sample(
         typer.Option("--interactive", "-i", help="Take turns with the model, line by line."),
     ] = False,
     encoding: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Encoding for --prime-file and --check-copy."),
+        str, text_options.encoding_option("--prime-file and --check-copy")
     ] = TextOptions().encoding,
     check_copy: Annotated[
         Path | None,

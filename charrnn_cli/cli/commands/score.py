@@ -41,9 +41,7 @@ def score(
     per_line: Annotated[
         bool, typer.Option("--per-line", help="Score each line of the text.")
     ] = False,
-    encoding: Annotated[
-        str, typer.Option(metavar="NAME", help="Encoding of a text without a byte order mark.")
-    ] = TextOptions().encoding,
+    encoding: Annotated[str, text_options.encoding_option("TEXT")] = TextOptions().encoding,
     unknown: text_options.ScoreUnknown = "error",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per model, in a list.")
