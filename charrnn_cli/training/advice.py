@@ -86,8 +86,8 @@ def advise_on_losses(train_loss: float, val_loss: float, dropout: float, size: i
 
     Both losses are in nats per character, measured without dropout.
     """
-    gap = round(val_loss - train_loss, 4) + 0.0  # never -0.0
-    figures = f"train {train_loss:.3f}, val {val_loss:.3f}, gap {gap:.2f}"
+    gap = round(val_loss - train_loss, 4)
+    figures = f"train {train_loss:.3f}, val {val_loss:.3f}, gap {gap:z.2f}"  # z: never -0.00
     more = min(MAX_DROPOUT, round(dropout + DROPOUT_STEP, 2))
     less = max(0.0, round(dropout - DROPOUT_STEP, 2))
     if gap > GAP_LARGE:

@@ -35,6 +35,13 @@ def test_loss_advice(train: float, val: float, kind: str) -> None:
     assert advice.change
 
 
+def test_the_gap_has_no_negative_zero() -> None:
+    """A validation loss a little below the training loss is a gap of 0.00."""
+    for gap, shown in ((0.0, "0.00"), (-0.001, "0.00"), (-0.00001, "0.00"), (-0.02, "-0.02")):
+        message = advise_on_losses(1.0, 1.0 + gap, dropout=0.0, size=8).message
+        assert f"gap {shown}: " in message
+
+
 def test_what_to_change_next() -> None:
     """Overfitting asks for more dropout, then a smaller model; underfitting for the opposite."""
     assert advise_on_losses(1.0, 1.5, 0.25, 512).change == {"dropout": 0.45}
