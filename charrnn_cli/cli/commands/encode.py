@@ -118,7 +118,7 @@ def _encode(texts: list[Path], output: Path, params: dict[str, Any]) -> "Corpus"
     from charrnn_cli.text.encoding import encode_text
 
     vocab = None if params["vocab"] is None else _load_vocabulary(params["vocab"])
-    stop = StopRequest(lambda: console.say("", "stopping"))
+    stop = StopRequest()
     with stop.listening(), bytes_progress("encoding", stop) as progress:
         return encode_text(texts, output, options, vocab=vocab, unknown=unknown, progress=progress)
 
@@ -147,7 +147,7 @@ def _decode(path: Path, output: Path | None) -> None:
         for piece in corpus.text():
             console.write(piece)
         return
-    stop = StopRequest(lambda: console.say("", "stopping"))
+    stop = StopRequest()
     with stop.listening(), atomic_write(output) as file:
         for piece in corpus.text():
             stop.check()

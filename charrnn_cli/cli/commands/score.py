@@ -65,7 +65,7 @@ def score(
     set_blas_threads()
     from charrnn_cli.text.cache import cached_corpus
 
-    stop = StopRequest(lambda: console.say("", "stopping"))
+    stop = StopRequest()
     with stop.listening():
         with bytes_progress("encoding", stop) as progress:
             corpus = cached_corpus(Path(text), options, progress=progress)
