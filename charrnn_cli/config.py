@@ -266,7 +266,9 @@ _NOT_STREAMS = {"idna", "punycode"}  # encodings of host names
 class TextOptions(Settings):
     """How files are read as one text."""
 
-    encoding: str = setting("utf-8", "Text encoding; a byte order mark overrides it.", DATA)
+    encoding: str = setting(
+        "utf-8", "Text encoding; a byte order mark overrides it.", DATA, metavar="NAME"
+    )
     errors: Errors = setting("strict", "Handling of bytes that cannot be decoded.", DATA)
     newlines: Newlines = setting("normalize", "Convert line endings to \\n, or keep them.", DATA)
     normalize: Normalize = setting("none", "Unicode normalization form to apply.", DATA)

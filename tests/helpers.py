@@ -166,10 +166,10 @@ def train_until(corpus: Corpus, step: int, config: TrainConfig = TINY, name: str
     """Train a tiny model in a new run that is asked to stop at a step."""
     from charrnn_cli.training.loop import train
 
-    reached = 0
-    config = replace(config, log_every=1)
-    for event in train(tiny_job(corpus, config, name), should_stop=lambda: reached >= step):
+    steps = [0]
+    job = tiny_job(corpus, replace(config, log_every=1), name)
+    for event in train(job, should_stop=lambda: steps[-1] >= step):
         if isinstance(event, StepLogged):
-            reached = event.step
+            steps.append(event.step)
     assert isinstance(event, TrainingFinished)
     assert (event.reason, event.step) == ("stopped", step)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from charrnn_cli.cli.terminal import console
 from charrnn_cli.errors import InterruptionError
 from charrnn_cli.storage.atomic import discard_temporaries
 
@@ -20,13 +21,17 @@ _SIGNALS = [
 ]
 
 
+def _say_stopping() -> None:
+    console.say("", "stopping")
+
+
 class StopRequest:
     """Whether a signal has requested a stop; call the object to find out.
 
     A thread listens, so that a long computation does not delay the acknowledgment.
     """
 
-    def __init__(self, acknowledge: Callable[[], None]) -> None:
+    def __init__(self, acknowledge: Callable[[], None] = _say_stopping) -> None:
         self._acknowledge = acknowledge
         self.signum: int | None = None
 

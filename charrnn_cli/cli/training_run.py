@@ -158,7 +158,7 @@ class TrainingRun:
             fields = {**event_to_json(event), "bytes": disk_bytes}
             console.write_line(json.dumps(fields))
         self._say_all(plan_facts(event))
-        with contextlib.suppress(ImportError):  # Windows has no such module
+        with contextlib.suppress(ImportError):  # not every platform has this module
             import resource
 
             unit = 1 if sys.platform == "darwin" else 1024

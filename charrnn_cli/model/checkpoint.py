@@ -209,8 +209,7 @@ def check_tensor_table(
 
     `extra` names further float tensors of the file, of any shape. Raises FileFormatError.
     """
-    if header.kind != kind:
-        raise FileFormatError(f"{path} is a charrnn {header.kind} file, not a {kind} file")
+    header.check_kind(kind, path)
     try:
         model = ModelConfig.from_json(header.metadata["model"])
     except (ConfigError, KeyError, TypeError) as error:

@@ -1,7 +1,7 @@
 """The lock that a process holds on the run that it trains.
 
 The lock keeps two processes from doing the same work. Files are safe without it, because publishing
-never overwrites.
+never overwrites. A Python without fcntl, or a file system without locks, locks nothing.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from charrnn_cli.errors import RunBusyError, StorageError
 
 try:
     import fcntl
-except ImportError:  # Windows
+except ImportError:
     fcntl = None  # type: ignore[assignment]
 
 LOCK_NAME = ".lock"

@@ -150,6 +150,11 @@ def is_path(reference: str) -> bool:
     return "/" in reference or os.sep in reference or reference.endswith(SUFFIX)
 
 
+def names_checkpoint(reference: str) -> bool:
+    """Return whether a reference names one checkpoint; otherwise it is the name of a run."""
+    return is_path(reference) or "@" in reference or reference in ("best", "latest")
+
+
 def _choose(run: Run, which: str) -> CheckpointEntry:
     entries = run.checkpoints()
     newest, lowest = latest(entries), best(entries)

@@ -39,7 +39,6 @@ _STEP_FILE = re.compile(r"step-([0-9]{10})\.safetensors")
 class CheckpointEntry:
     """A step file with its header, or with a description of its damage."""
 
-    run: str
     step: int
     path: Path
     file_bytes: int
@@ -52,13 +51,15 @@ class CheckpointEntry:
     @property
     def val_loss(self) -> float | None:
         """Nats per character; None for a checkpoint that was not evaluated."""
-        value = (self.metadata or {}).get("val_loss")
-        return value if type(value) is float and math.isfinite(value) else None
+        return self._loss("val_loss")
 
     @property
     def train_loss(self) -> float | None:
         """Nats per character, smoothed, with dropout; None at step 0."""
-        value = (self.metadata or {}).get("train_loss")
+        return self._loss("train_loss")
+
+    def _loss(self, name: str) -> float | None:
+        value = (self.metadata or {}).get(name)
         return value if type(value) is float and math.isfinite(value) else None
 
 
@@ -93,7 +94,7 @@ class Run:
         for name, stat in _files(self.path):
             match = _STEP_FILE.fullmatch(name)
             if match:
-                entry = _entry(self.name, int(match[1]), self.path / name, stat)
+                entry = _entry(int(match[1]), self.path / name, stat)
                 if entry is not None:
                     entries.append(entry)
         return sorted(entries, key=lambda entry: entry.step)
@@ -221,7 +222,7 @@ def is_run_name(name: str) -> bool:
     )
 
 
-def _entry(run: str, step: int, path: Path, stat: os.stat_result) -> CheckpointEntry | None:
+def _entry(step: int, path: Path, stat: os.stat_result) -> CheckpointEntry | None:
     metadata, problem = None, None
     try:
         header = read_header(path)
@@ -232,7 +233,7 @@ def _entry(run: str, step: int, path: Path, stat: os.stat_result) -> CheckpointE
         return None
     except (FileFormatError, StorageError) as error:
         problem = error.message.removeprefix(f"{path} ").removeprefix("is ")
-    return CheckpointEntry(run, step, path, stat.st_size, stat.st_mtime, metadata, problem)
+    return CheckpointEntry(step, path, stat.st_size, stat.st_mtime, metadata, problem)
 
 
 def _files(directory: Path) -> Iterator[tuple[str, os.stat_result]]:

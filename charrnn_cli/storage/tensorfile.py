@@ -66,6 +66,11 @@ class Header:
     def tensors_sha256(self) -> str:
         return str(self.metadata["tensors_sha256"])
 
+    def check_kind(self, kind: str, path: Path) -> None:
+        """Raises FileFormatError if the file at `path` is of another kind."""
+        if self.kind != kind:
+            raise FileFormatError(f"{path} is a charrnn {self.kind} file, not a {kind} file")
+
 
 def read_header(path: Path) -> Header:
     """Read and check only the header.

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Self
 
 from charrnn_cli.errors import FileFormatError, UnknownCharacterError
-from charrnn_cli.text.similar_characters import closest
 
 
 def named_character(character: str) -> str:
@@ -83,12 +82,7 @@ class Vocab:
             for character, position in list(first_seen.items())[:3]
         ]
         more = f" and {len(first_seen) - 3} more" if len(first_seen) > 3 else ""
-        likes = [(character, closest(character, self)) for character in first_seen]
-        known = [
-            f"{character!r} with {like!r}" for character, like in likes[:3] if like is not None
-        ]
-        if known:
-            hint = f"use --unknown closest to replace {', '.join(known)}"
-        else:
-            hint = f"use only its {len(self)} characters, or skip others with --unknown skip"
-        return UnknownCharacterError(f"the vocabulary lacks {', '.join(named)}{more}", hint=hint)
+        return UnknownCharacterError(
+            f"the vocabulary lacks {', '.join(named)}{more}",
+            hint=f"use only its {len(self)} characters",
+        )

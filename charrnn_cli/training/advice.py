@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from charrnn_cli.config import GATES, ModelConfig
 
@@ -17,14 +16,11 @@ DROPOUT_STEP, MAX_DROPOUT = 0.2, 0.7
 COSTLY_OUTPUT = 0.25  # fraction of the multiplications
 WELL_SEEN = 5  # occurrences; a rarer character is hardly learned
 
-AdviceKind = Literal["fine", "underfitting", "overfitting", "noisy", "costly"]
-
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A sentence for the user, and its kind for a program."""
+    """A sentence for the user, and what to change."""
 
-    kind: AdviceKind
     message: str
     change: dict[str, float] = field(default_factory=dict)
     """Settings to try next, by name."""
@@ -39,22 +35,20 @@ def advise_on_size(num_parameters: int, num_characters: int) -> Advice:
     )
     if ratio < UNDERFIT_RATIO:
         return Advice(
-            "underfitting",
             f"{figure}: small for this text; a larger --size or more --layers would learn more",
         )
     if ratio > OVERFIT_RATIO:
         return Advice(
-            "overfitting",
             f"{figure}: large for this text; raise --dropout, or use a smaller --size",
         )
-    return Advice("fine", f"{figure}: a good match for this text")
+    return Advice(f"{figure}: a good match for this text")
 
 
 def advise_on_validation(val_characters: int) -> Advice | None:
     """Warn if the validation text is so short that its loss is noisy."""
     if 0 < val_characters < NOISY_VALIDATION:
         figure = f"the validation text has only {val_characters:,} characters"
-        return Advice("noisy", f"{figure}: loss differences of a few hundredths are noise")
+        return Advice(f"{figure}: loss differences of a few hundredths are noise")
     return None
 
 
@@ -76,9 +70,9 @@ def advise_on_vocabulary(model: ModelConfig, counts: Sequence[int]) -> Advice | 
     )
     kept = sum(count >= WELL_SEEN for count in counts)
     if kept > 0.9 * len(counts):
-        return Advice("costly", cost)
+        return Advice(cost)
     smaller = f"--min-count {WELL_SEEN} would leave {kept + 1:,} characters"
-    return Advice("costly", f"{cost}; {smaller}")
+    return Advice(f"{cost}; {smaller}")
 
 
 def advise_on_losses(train_loss: float, val_loss: float, dropout: float, size: int) -> Advice:
@@ -86,25 +80,22 @@ def advise_on_losses(train_loss: float, val_loss: float, dropout: float, size: i
 
     Both losses are in nats per character, measured without dropout.
     """
-    gap = round(val_loss - train_loss, 4) + 0.0  # never -0.0
-    figures = f"train {train_loss:.3f}, val {val_loss:.3f}, gap {gap:.2f}"
+    gap = round(val_loss - train_loss, 4)
+    figures = f"train {train_loss:.3f}, val {val_loss:.3f}, gap {gap:z.2f}"  # z: never -0.00
     more = min(MAX_DROPOUT, round(dropout + DROPOUT_STEP, 2))
     less = max(0.0, round(dropout - DROPOUT_STEP, 2))
     if gap > GAP_LARGE:
         return Advice(
-            "overfitting",
             f"{figures}: the model memorizes this text",
             {"dropout": more} if dropout < MAX_DROPOUT else {"size": max(1, size // 2)},
         )
     if gap < GAP_SMALL:
         return Advice(
-            "underfitting",
             f"{figures}: no overfitting; a larger model or more steps would learn more",
             {"dropout": less} if dropout > 0 else {"size": 2 * size},
         )
     half = min(MAX_DROPOUT, round(dropout + DROPOUT_STEP / 2, 2))
     return Advice(
-        "fine",
         f"{figures}: healthy; for a lower loss, use a larger model with more dropout",
         {"size": 2 * size, "dropout": half},
     )

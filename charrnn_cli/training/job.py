@@ -1,12 +1,14 @@
 """Everything a run needs before its first step, without torch, so that errors appear at once."""
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
 from charrnn_cli.config import PRESETS, ModelConfig, TextOptions, TrainConfig, Unknown, from_preset
+from charrnn_cli.errors import UnknownCharacterError
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
 from charrnn_cli.model.warm_start import check_architecture, grown_model
 from charrnn_cli.storage.registry import Registry
@@ -88,8 +90,7 @@ class TrainingJob:
             is_fixed = "embed" in {**PRESETS[preset], **settings}
             embed = model.embed if is_fixed else automatic_embed(len(corpus.vocab))
             model = dataclasses.replace(model, vocabulary_size=len(corpus.vocab), embed=embed)
-        if config.sample_prime is not None:
-            corpus.vocab.encode(config.sample_prime)  # raises UnknownCharacterError
+        _check_prime(config, corpus.vocab)
         whole = Split(((0, len(corpus)),), ())
         fitting_batch_size(corpus, whole, config)  # raises for a text too short to split
         split = split_corpus(corpus, config)
@@ -124,16 +125,19 @@ class TrainingJob:
 
         `texts` and `options` replace the recorded ones. Only the settings in `resume.CHANGEABLE`
         may differ from the run's.
-        Raises NotFoundError, RunBusyError, MismatchError, TextError, FileFormatError, StorageError.
+        Raises NotFoundError, RunBusyError, MismatchError, TextError, UnknownCharacterError,
+        FileFormatError, StorageError.
         """
         point = open_resume_point(run, registry or Registry()) if isinstance(run, str) else run
         config = resumed_config(point, settings or {})
+        _check_prime(config, point.snapshot.checkpoint.vocab)
         source: Source | Corpus
         if isinstance(texts, Corpus):
             source = corpus = texts
         else:
             source, vocab = resumed_source(point, texts, options)
-            corpus = _read(source, vocab, progress)
+            with _hint_at_unknown("start a new run: charrnn train TEXT"):
+                corpus = _read(source, vocab, progress)
         check_text(point, corpus, allow_new_data=allow_new_data)
         return cls(
             run=point.run,
@@ -145,6 +149,21 @@ class TrainingJob:
             source=source if isinstance(source, Source) else None,
             snapshot=point.snapshot,
         )
+
+
+def _check_prime(config: TrainConfig, vocab: Vocab) -> None:
+    """Raises UnknownCharacterError."""
+    with _hint_at_unknown("use only characters of the text in --sample-prime"):
+        vocab.encode(config.sample_prime or "")
+
+
+@contextlib.contextmanager
+def _hint_at_unknown(hint: str) -> Iterator[None]:
+    """Give an UnknownCharacterError of this block a hint that fits the command."""
+    try:
+        yield
+    except UnknownCharacterError as error:
+        raise UnknownCharacterError(error.message, hint=hint) from None
 
 
 def _read(source: Source | Corpus, vocab: Vocab | None, progress: ProgressCallback) -> Corpus:

@@ -36,8 +36,6 @@ class Windows(Protocol):
 
     per_epoch: int
     """Windows in one pass over the text."""
-    batch_size: int
-    seq_len: int
 
     def at(self, step: int) -> Window:
         """Return the window of a step, counted from 0 over all epochs."""

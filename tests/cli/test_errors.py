@@ -175,11 +175,13 @@ WRONG = [
     ("checkpoints list --run nowhere", "nowhere"),
     ("checkpoints list --sort beauty", "beauty"),
     ("checkpoints list --limit 0", "0"),
+    ("checkpoints list ti --run tiny", "PREFIX"),
     ("checkpoints lst", "lst"),
     ("smaple", "smaple"),
     ("--colour", "--colour"),
 ]
 REFUSED_FILES = ("encode --decode story.txt", "encode story.txt -o story.txt")
+MEASURED = r"(took|take|at least --max-time) [\d.]+ ?s\b"
 PAGE = Path(__file__).parent / "errors.txt"
 
 
@@ -198,7 +200,7 @@ def test_wrong_command_lines(
     if "--device" in arguments:  # the error lists the machine's devices
         monkeypatch.setattr("charrnn_cli.training.device.available_devices", lambda: ["cpu"])
     code, out, err = inside(*arguments.split())
-    shown = re.sub(r"[\d.]+ ?s\b", "SECONDS", err.replace(str(tmp_path), "DIRECTORY"))
+    shown = re.sub(MEASURED, r"\1 SECONDS", err.replace(str(tmp_path), "DIRECTORY"))
     if os.environ.get("WRITE_ERRORS"):  # read the difference before you commit it
         texts = {**page(), arguments: shown}
         written = (f"$ charrnn {known}\n{texts[known]}\n" for known, _ in WRONG if known in texts)

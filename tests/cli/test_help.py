@@ -17,6 +17,7 @@ from typer.main import get_command
 from charrnn_cli.cli import commands as package
 from charrnn_cli.cli.main import CHECKPOINT_COMMANDS, COMMANDS, LazyCommand, app
 from tests.helpers import Inside
+from tests.terminal import Terminal, on_screen
 
 
 def commands() -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -73,6 +74,49 @@ def test_a_command_explains_itself(inside: Inside, words: tuple[str, ...], comma
         assert f"Example: charrnn {' '.join(words)}".replace(" ls", " list") in re.sub(
             r"\s+", " ", short[1]
         )
+
+
+def described_defaults(command: Any) -> list[tuple[str, str]]:
+    """The help of each parameter that has a default to show, and this default."""
+    found = []
+    for parameter in command.params:
+        text, described, default = (parameter.help or "").partition("  [default: ")
+        if described:
+            found.append((text, default.removesuffix("]")))
+        elif parameter.show_default and parameter.default not in (None, False, ""):
+            is_flag = getattr(parameter, "secondary_opts", ())
+            found.append((text, parameter.name if is_flag else str(parameter.default)))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "command"), [(words, command) for words, command in TREE if "ls" not in words]
+)
+def test_a_default_is_shown_in_every_look(
+    inside: Inside, words: tuple[str, ...], command: Any
+) -> None:
+    """Panels on a terminal and plain lines in a pipe show the same defaults, in one spelling."""
+    expected = described_defaults(command)
+    with Terminal(*words, "--help", columns=100) as terminal:
+        assert terminal.wait() == 0
+    panels = "".join(on_screen(terminal.written))
+    assert "╭" in panels
+    for shown in (panels, inside(*words, "--help")[1]):
+        plain = re.sub(r"[\s│]", "", shown)
+        assert plain.count("[default:") == len(expected)
+        for text, default in expected:
+            start = re.sub(r"\s", "", f"{text}[default:{default}")
+            assert f"{start}]" in plain or f"{start};" in plain  # as in [default: 1; x>=1]
+
+
+def test_the_defaults_in_help_are_many() -> None:
+    """Every command that has defaults is seen to have them."""
+    defaults = {words: dict(described_defaults(command)) for words, command in TREE}
+    assert len(defaults["train",]) > 30
+    assert defaults["encode",]["Encoded file to write."] == "NAME.encoded.safetensors"
+    assert defaults["sample",]["Text to continue."] == "a new line"
+    assert defaults["checkpoints", "import"] == {"Name of the new run.": "its original name"}
+    assert defaults["checkpoints", "verify"] == {"Runs or checkpoints to verify.": "all"}
 
 
 def test_examples_can_be_typed() -> None:

@@ -138,8 +138,8 @@ def test_an_unknown_character_in_the_prime_is_an_error_before_training(
     result = charrnn("train", story, *SMALL, "--sample-every", "3", "--sample-prime", "Ω")
     assert result.returncode == 2
     assert error_of(result.stderr) == (
-        "error: a character the model never saw: 'Ω' (U+03A9) at position 1\n"
-        "hint: use only the model's 15 characters, or --unknown skip\n"
+        "error: the vocabulary lacks 'Ω' (U+03A9) at position 1\n"
+        "hint: use only characters of the text in --sample-prime\n"
     )
     assert Registry().runs() == []
 

@@ -1,6 +1,7 @@
 """How a training run is shown while it goes on."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,18 @@ def test_plain_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[st
     assert third.startswith("step 10/2000  epoch 0.10  train 2.250  val 2.500  3.61 bpc  gap 0.50")
     assert sample == "sample  a⏎b\\x1b[31mc"
     assert output.out == ""
+
+
+@pytest.mark.parametrize(
+    ("train", "shown"), [(2.001, "gap 0.00 "), (2.02, "gap -0.02 ")], ids=["zero", "negative"]
+)
+def test_the_gap_has_no_negative_zero(
+    capsys: pytest.CaptureFixture[str], train: float, shown: str
+) -> None:
+    """A validation loss a little below the training loss is a gap of 0.00."""
+    event = replace(evaluated(1, 2.0, best=True), clean_train_loss=train)
+    list(show([STARTED, event]))
+    assert shown in capsys.readouterr().err
 
 
 def test_problems_are_reported(capsys: pytest.CaptureFixture[str]) -> None:

@@ -241,7 +241,7 @@ def test_a_holder_that_left_no_name(home: Path) -> None:
 
 
 def test_a_system_without_locks_at_all(home: Path) -> None:
-    """Saving and locking work where Python has no fcntl, as on Windows."""
+    """Saving works where Python has no fcntl, and a lock is then held without an effect."""
     script = (
         "import sys\nsys.modules['fcntl'] = None\n"
         "from tests.helpers import make_checkpoint, save\n"

@@ -23,17 +23,7 @@ def test_an_unknown_character_is_named() -> None:
         Vocab("ab").encode("abßß")
     assert caught.value.exit_code == 2
     assert caught.value.message == "the vocabulary lacks 'ß' (U+00DF) at position 3"
-    assert caught.value.hint == "use only its 2 characters, or leave others out with --unknown skip"
-
-
-def test_a_similar_character_is_suggested() -> None:
-    """The hint names the known characters that resemble the unknown ones."""
-    with pytest.raises(UnknownCharacterError) as caught:
-        Vocab("e漢").encode("éß")
-    assert caught.value.message == (
-        "the vocabulary lacks 'é' (U+00E9) at position 1, 'ß' (U+00DF) at position 2"
-    )
-    assert caught.value.hint == "use --unknown closest to write 'e' for 'é'"
+    assert caught.value.hint == "use only its 2 characters"
 
 
 def test_many_unknown_characters_are_counted() -> None:

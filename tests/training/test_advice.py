@@ -9,30 +9,41 @@ from charrnn_cli.units import bits_per_character
 
 
 @pytest.mark.parametrize(
-    ("parameters", "characters", "kind"),
+    ("parameters", "characters", "verdict"),
     [
-        (99, 1000, "underfitting"),
-        (100, 1000, "fine"),
-        (10_000, 1000, "fine"),
-        (10_001, 1000, "overfitting"),
+        (99, 1000, "small for this text; "),
+        (100, 1000, "a good match"),
+        (10_000, 1000, "a good match"),
+        (10_001, 1000, "large for this text; "),
     ],
 )
-def test_size_advice(parameters: int, characters: int, kind: str) -> None:
+def test_size_advice(parameters: int, characters: int, verdict: str) -> None:
     """From a tenth to ten parameters per character, model and text match."""
-    advice = advise_on_size(parameters, characters)
-    assert advice.kind == kind
-    assert f"{parameters:,} parameters" in advice.message
+    figures, _, rest = advise_on_size(parameters, characters).message.partition("): ")
+    assert figures.startswith(f"{parameters:,} parameters for {characters:,} characters (")
+    assert rest.startswith(verdict)
 
 
 @pytest.mark.parametrize(
-    ("train", "val", "kind"),
-    [(1.0, 1.04, "underfitting"), (1.0, 1.15, "fine"), (1.0, 1.3, "overfitting")],
+    ("train", "val", "verdict"),
+    [
+        (1.0, 1.04, "gap 0.04: no overfitting; "),
+        (1.0, 1.15, "gap 0.15: healthy; "),
+        (1.0, 1.3, "gap 0.30: the model memorizes"),
+    ],
 )
-def test_loss_advice(train: float, val: float, kind: str) -> None:
+def test_loss_advice(train: float, val: float, verdict: str) -> None:
     """The gap between the losses decides the verdict, which always names a change."""
     advice = advise_on_losses(train, val, dropout=0.25, size=512)
-    assert advice.kind == kind
+    assert advice.message.startswith(f"train {train:.3f}, val {val:.3f}, {verdict}")
     assert advice.change
+
+
+def test_the_gap_has_no_negative_zero() -> None:
+    """A validation loss a little below the training loss is a gap of 0.00."""
+    for gap, shown in ((0.0, "0.00"), (-0.001, "0.00"), (-0.00001, "0.00"), (-0.02, "-0.02")):
+        message = advise_on_losses(1.0, 1.0 + gap, dropout=0.0, size=8).message
+        assert f"gap {shown}: " in message
 
 
 def test_what_to_change_next() -> None:

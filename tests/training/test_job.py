@@ -10,6 +10,7 @@ import pytest
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import ConfigError, MismatchError, TextError, UnknownCharacterError
 from charrnn_cli.model.checkpoint import load_checkpoint
+from charrnn_cli.settings import option_name
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensorfile import read_header
@@ -27,9 +28,7 @@ SETTINGS: dict[str, Any] = {
     "threads": 1,
     "precision": "fp32",
 }
-OPTIONS = [
-    word for name, value in SETTINGS.items() for word in (f"--{name.replace('_', '-')}", str(value))
-]
+OPTIONS = [word for name, value in SETTINGS.items() for word in (option_name(name), str(value))]
 
 
 @pytest.fixture
@@ -124,6 +123,32 @@ def test_impossible_jobs_make_no_run(
         TrainingJob.new(Corpus.from_text(text), settings, **options)
     assert message in str(caught.value)
     assert not Registry().root.exists()
+
+
+def test_the_prime_of_samples_is_checked_before_training(fox: Path) -> None:
+    """A new and a resumed run name the option that holds an unknown character."""
+    list(train(TrainingJob.new(fox, SETTINGS, name="old")))
+    changed = {"sample_prime": "ß"}
+    with pytest.raises(UnknownCharacterError) as new:
+        TrainingJob.new(fox, {**SETTINGS, **changed})
+    with pytest.raises(UnknownCharacterError) as resumed:
+        TrainingJob.resumed("old", changed)
+    for caught in (new, resumed):
+        assert caught.value.message == "the vocabulary lacks 'ß' (U+00DF) at position 1"
+        assert caught.value.hint == "use only characters of the text in --sample-prime"
+
+
+def test_unknown_characters_of_a_resumed_run_have_a_hint_that_can_be_followed(fox: Path) -> None:
+    """A new text with other characters is refused, without naming options that --resume refuses."""
+    save(make_checkpoint(characters="".join(sorted(set(fox.read_text())))))
+    source = Source((fox,), TextOptions(), init_from="tiny")
+    list(train(TrainingJob.new(source, {"max_steps": 1, "batch_size": 2, "seed": 1}, name="old")))
+    other = fox.with_name("other.txt")
+    other.write_text("the quick brown fox, " * 40)
+    with pytest.raises(UnknownCharacterError) as caught:
+        TrainingJob.resumed("old", {"max_steps": 2}, texts=[other], allow_new_data=True)
+    assert caught.value.message == "the vocabulary lacks 1 character: ',' (U+002C) 40x"
+    assert caught.value.hint == "start a new run: charrnn train TEXT"
 
 
 def test_the_architecture_comes_with_the_initial_weights(fox: Path) -> None:

@@ -63,6 +63,8 @@ def list_checkpoints(
     """
     if sort not in SORTS:
         raise ConfigError(f"cannot sort by {sort!r}", hint=f"use one of {', '.join(SORTS)}")
+    if run is not None and prefix:
+        raise ConfigError("PREFIX cannot be combined with --run", hint=f"leave out {prefix}")
     registry = Registry()
     if run is None:
         rows = _sorted(_run_rows(registry, prefix), sort)

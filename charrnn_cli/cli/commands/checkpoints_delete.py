@@ -12,7 +12,7 @@ from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.errors import ConfigError, StorageError
 from charrnn_cli.storage.lock import check_unlocked, hold_lock
-from charrnn_cli.storage.registry import Registry, is_path
+from charrnn_cli.storage.registry import Registry, is_path, names_checkpoint
 from charrnn_cli.storage.runs import Run, prunable
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")]
@@ -42,7 +42,7 @@ def remove(
     for reference in references:
         if is_path(reference):
             raise ConfigError(f"rm does not accept a path: {reference}", hint="use RUN or RUN@STEP")
-        if "@" in reference or reference in ("best", "latest"):
+        if names_checkpoint(reference):
             paths[registry.resolve(reference)] = None
         else:
             paths.update(dict.fromkeys(registry.run(reference).files()))

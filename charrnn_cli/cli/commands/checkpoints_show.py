@@ -18,7 +18,7 @@ from charrnn_cli.cli.terminal.formats import (
 )
 from charrnn_cli.cli.terminal.table import write_fields
 from charrnn_cli.config import ModelConfig, TrainConfig
-from charrnn_cli.errors import CharrnnError, FileFormatError
+from charrnn_cli.errors import CharrnnError
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.metrics_log import read_metrics
 from charrnn_cli.storage.registry import Registry
@@ -37,7 +37,7 @@ def show(
     references: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[REF]...",
+            metavar="[REF...]",
             help=with_default(
                 "RUN, RUN@best, RUN@latest, RUN@STEP, best, latest or a file.",
                 "the newest run's best",
@@ -98,8 +98,7 @@ def _plot(target: Path, files: list[Path]) -> None:
 def _fields(file: Path) -> Fields:
     """Return the header without digests, and facts derived from it. Raises FileFormatError."""
     header = read_header(file)
-    if header.kind != CHECKPOINT_KIND:
-        raise FileFormatError(f"{file} is a charrnn {header.kind} file, not a {CHECKPOINT_KIND}")
+    header.check_kind(CHECKPOINT_KIND, file)
     fields = {
         name: value for name, value in header.metadata.items() if not name.endswith("_sha256")
     }

@@ -17,7 +17,7 @@ from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.errors import CharrnnError, FileFormatError, UsageError
 from charrnn_cli.storage.atomic import atomic_write
-from charrnn_cli.storage.registry import Registry, is_path
+from charrnn_cli.storage.registry import Registry, is_path, names_checkpoint
 from charrnn_cli.storage.runs import RESUME_KIND, SUFFIX, check_run_name, slug
 from charrnn_cli.storage.tensorfile import read_header
 
@@ -140,7 +140,7 @@ def _files_to_verify(references: list[str] | None) -> dict[Path, bool]:
     registry = Registry()
     paths: dict[Path, bool] = {}
     for reference in references or [run.name for run in registry.runs()]:
-        if is_path(reference) or "@" in reference or reference in ("best", "latest"):
+        if names_checkpoint(reference):
             paths[registry.resolve(reference)] = True
         else:
             files = registry.run(reference).files()

@@ -25,7 +25,7 @@ class CopyCheck(WholeSamples):
 
         self._samples: list[Sample] = []
         super().__init__(self._samples.append)
-        stop = StopRequest(lambda: console.say("", "stopping"))
+        stop = StopRequest()
         with stop.listening(), bytes_progress("encoding", stop) as progress:
             self._corpus = cached_corpus(text, options, progress=progress)
 
@@ -33,7 +33,7 @@ class CopyCheck(WholeSamples):
         """Print how much of each sample is copied from the text. Raises InterruptionError."""
         from charrnn_cli.model.memorization import find_memorized
 
-        stop = StopRequest(lambda: console.say("", "stopping"))
+        stop = StopRequest()
         with stop.listening():
             for sample in self._samples:
                 self._show_sample(sample, find_memorized(sample.text, self._corpus, stop.check))

@@ -15,7 +15,7 @@ from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.corpus_output import describe_unusual, summary_lines
 from charrnn_cli.cli.terminal.table import write_fields
-from charrnn_cli.config import ModelConfig, TextOptions
+from charrnn_cli.config import DATA, ModelConfig, TextOptions
 from charrnn_cli.errors import CharrnnError, ConfigError
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import STANDARD_INPUT
@@ -59,7 +59,7 @@ def encode(
             help="Use the vocabulary of a checkpoint or encoded file.",
             show_default=False,
             autocompletion=complete_reference,
-            rich_help_panel="Data",
+            rich_help_panel=DATA,
         ),
     ] = None,
     unknown: text_options.EncodeUnknown = "error",
@@ -120,7 +120,7 @@ def _encode(texts: list[Path], output: Path, params: dict[str, Any]) -> "Corpus"
     from charrnn_cli.text.encoding import encode_text
 
     vocab = None if params["vocab"] is None else _load_vocabulary(params["vocab"])
-    stop = StopRequest(lambda: console.say("", "stopping"))
+    stop = StopRequest()
     with stop.listening(), bytes_progress("encoding", stop) as progress:
         return encode_text(texts, output, options, vocab=vocab, unknown=unknown, progress=progress)
 
@@ -149,7 +149,7 @@ def _decode(path: Path, output: Path | None) -> None:
         for piece in corpus.text():
             console.write(piece)
         return
-    stop = StopRequest(lambda: console.say("", "stopping"))
+    stop = StopRequest()
     with stop.listening(), atomic_write(output) as file:
         for piece in corpus.text():
             stop.check()

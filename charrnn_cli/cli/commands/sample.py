@@ -15,6 +15,7 @@ from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import ReferenceArgument
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.options.prime import known_prime, read_prime
+from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
@@ -32,6 +33,7 @@ from charrnn_cli.cli.terminal.sample_output import (
 from charrnn_cli.config import SampleConfig, TextOptions, Unknown
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.model.samples import Sample, draw_samples
+from charrnn_cli.settings import option_name
 from charrnn_cli.storage.atomic import check_absent
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import reference_of
@@ -47,8 +49,8 @@ _CONFLICTS = (
     ("--json", "--color"),
     ("--output", "--color"),
     *(
-        ("--interactive", f"--{name}")
-        for name in ("json", "output", "check-copy", "stats", "count")
+        ("--interactive", option_name(name))
+        for name in ("json", "output", "check_copy", "stats", "count")
     ),
 )
 
@@ -64,32 +66,16 @@ def sample(
         Path | None,
         typer.Option(help="File that contains the prime; - for standard input.", metavar="FILE|-"),
     ] = None,
-    length: Annotated[
-        int,
-        typer.Option("--length", "-n", help="Number of characters to generate after the prime."),
-    ] = _DEFAULT.length,
+    length: Annotated[int, setting_option(SampleConfig, "length", "-n")] = _DEFAULT.length,
     temperature: Annotated[
-        float, typer.Option(help="Randomness; 0 takes the most likely character.")
+        float, setting_option(SampleConfig, "temperature")
     ] = _DEFAULT.temperature,
-    top_k: Annotated[
-        int, typer.Option(help="Draw from the K most likely characters; 0 disables this.")
-    ] = _DEFAULT.top_k,
-    top_p: Annotated[
-        float,
-        typer.Option(
-            help="Draw from the top characters with total probability P; 1 disables this."
-        ),
-    ] = _DEFAULT.top_p,
-    min_p: Annotated[
-        float,
-        typer.Option(help="Minimum probability, relative to the highest; 0 disables this."),
-    ] = _DEFAULT.min_p,
+    top_k: Annotated[int, setting_option(SampleConfig, "top_k")] = _DEFAULT.top_k,
+    top_p: Annotated[float, setting_option(SampleConfig, "top_p")] = _DEFAULT.top_p,
+    min_p: Annotated[float, setting_option(SampleConfig, "min_p")] = _DEFAULT.min_p,
     seed: Annotated[
-        int | None,
-        typer.Option(
-            envvar="CHARRNN_SEED", help=with_default("Random seed, for repeatable text.", "random")
-        ),
-    ] = None,
+        int | None, setting_option(SampleConfig, "seed", envvar="CHARRNN_SEED")
+    ] = _DEFAULT.seed,
     count: Annotated[
         int, typer.Option(min=1, help="Number of samples to generate in parallel.")
     ] = 1,
@@ -109,8 +95,7 @@ def sample(
         typer.Option("--interactive", "-i", help="Take turns with the model, line by line."),
     ] = False,
     encoding: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Encoding of --prime-file and --check-copy."),
+        str, text_options.encoding_option("--prime-file and --check-copy")
     ] = TextOptions().encoding,
     check_copy: Annotated[
         Path | None,

@@ -41,9 +41,7 @@ def score(
     per_line: Annotated[
         bool, typer.Option("--per-line", help="Score each line of the text.")
     ] = False,
-    encoding: Annotated[
-        str, typer.Option(metavar="NAME", help="Text encoding; a byte order mark overrides it.")
-    ] = TextOptions().encoding,
+    encoding: Annotated[str, text_options.encoding_option("TEXT")] = TextOptions().encoding,
     unknown: text_options.ScoreUnknown = "error",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON array with one object per model.")
@@ -67,7 +65,7 @@ def score(
     set_blas_threads()
     from charrnn_cli.text.cache import cached_corpus
 
-    stop = StopRequest(lambda: console.say("", "stopping"))
+    stop = StopRequest()
     with stop.listening():
         with bytes_progress("encoding", stop) as progress:
             corpus = cached_corpus(Path(text), options, progress=progress)

@@ -18,7 +18,17 @@ from charrnn_cli.cli.options.parsers import parse_dropout, parse_duration
 from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.training_run import TrainingRun
-from charrnn_cli.config import PRESETS, ModelConfig, TextOptions, TrainConfig, from_preset
+from charrnn_cli.config import (
+    CHECKPOINTS,
+    DISPLAY,
+    MODEL,
+    PRESETS,
+    SYSTEM,
+    ModelConfig,
+    TextOptions,
+    TrainConfig,
+    from_preset,
+)
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.settings import fields_of, option_name
 from charrnn_cli.storage.runs import check_run_name
@@ -36,19 +46,17 @@ def _option(panel: str, *names: str, help: str, **settings: Any) -> Any:  # noqa
 Preset = Annotated[
     str,
     _option(
-        "Model",
+        MODEL,
         help="Set of default values; other options override them.",
         metavar="|".join(PRESETS),
         autocompletion=complete_preset,
     ),
 ]
-KeepProb = Annotated[
-    float | None, _option("Model", help="Equivalent to --dropout 1-P.", metavar="P")
-]
+KeepProb = Annotated[float | None, _option(MODEL, help="Equivalent to --dropout 1-P.", metavar="P")]
 RunName = Annotated[
     str | None,
     _option(
-        "Checkpoints",
+        CHECKPOINTS,
         help=with_default("Name of the run.", "from text and model"),
         metavar="NAME",
     ),
@@ -56,7 +64,7 @@ RunName = Annotated[
 Resume = Annotated[
     str | None,
     _option(
-        "Checkpoints",
+        CHECKPOINTS,
         help="Run to resume; TEXT is then optional.",
         metavar="RUN|latest",
         autocompletion=complete_resumable,
@@ -65,7 +73,7 @@ Resume = Annotated[
 AllowNewData = Annotated[
     bool,
     _option(
-        "Checkpoints",
+        CHECKPOINTS,
         "--allow-new-data",
         help="Resume on a different text with the same vocabulary.",
     ),
@@ -73,7 +81,7 @@ AllowNewData = Annotated[
 InitFrom = Annotated[
     str | None,
     _option(
-        "Checkpoints",
+        CHECKPOINTS,
         help="Start from a checkpoint's weights and vocabulary.",
         metavar="REF",
         autocompletion=complete_reference,
@@ -82,7 +90,7 @@ InitFrom = Annotated[
 ConfigFile = Annotated[
     Path | None,
     _option(
-        "System",
+        SYSTEM,
         "--config",
         help="Read options from a TOML file; command-line options override them.",
         metavar="FILE",
@@ -92,15 +100,15 @@ ConfigFile = Annotated[
 ]
 PrintConfig = Annotated[
     bool,
-    _option("System", "--print-config", help="Print all options as TOML for --config, and exit."),
+    _option(SYSTEM, "--print-config", help="Print all options as TOML for --config, and exit."),
 ]
 DryRun = Annotated[
-    bool, _option("System", "--dry-run", help="Time a few steps, show the plan, and exit.")
+    bool, _option(SYSTEM, "--dry-run", help="Time a few steps, show the plan, and exit.")
 ]
 TensorBoard = Annotated[
     Path | None,
     _option(
-        "Display",
+        DISPLAY,
         "--tensorboard",
         help="Directory for TensorBoard logs; requires the tensorboard package.",
         metavar="DIR",
@@ -108,9 +116,9 @@ TensorBoard = Annotated[
 ]
 Quiet = Annotated[
     bool,
-    _option("Display", "--quiet", "-q", help="Print only the reference of the best checkpoint."),
+    _option(DISPLAY, "--quiet", "-q", help="Print only the reference of the best checkpoint."),
 ]
-AsJson = Annotated[bool, _option("Display", "--json", help="Print events as JSON Lines.")]
+AsJson = Annotated[bool, _option(DISPLAY, "--json", help="Print events as JSON Lines.")]
 
 
 def train(

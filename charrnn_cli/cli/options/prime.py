@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charrnn_cli.config import TextOptions, Unknown
+from charrnn_cli.errors import UnknownCharacterError
 from charrnn_cli.storage.source import STANDARD_INPUT
-from charrnn_cli.text.similar_characters import closest_text
+from charrnn_cli.text.similar_characters import closest, closest_text
 
 if TYPE_CHECKING:
     from charrnn_cli.text.vocab import Vocab
@@ -24,10 +25,25 @@ def read_prime(prime: str | None, prime_file: Path | None, options: TextOptions)
 
 
 def known_prime(text: str, vocab: "Vocab", unknown: Unknown) -> str:
-    """Replace or skip characters that the model lacks. Raises UnknownCharacterError."""
+    """Replace or skip characters that the model lacks.
+
+    Raises UnknownCharacterError, with a hint that names --unknown.
+    """
     if unknown == "closest":
         text = closest_text(text, vocab)
     elif unknown == "skip":
         text = "".join(character for character in text if character in vocab)
-    vocab.encode(text)
+    try:
+        vocab.encode(text)
+    except UnknownCharacterError as error:
+        raise UnknownCharacterError(error.message, hint=_hint(text, vocab)) from None
     return text
+
+
+def _hint(text: str, vocab: "Vocab") -> str:
+    unknown = [character for character in dict.fromkeys(text) if character not in vocab]
+    likes = [(character, closest(character, vocab)) for character in unknown]
+    known = [f"{like!r} for {character!r}" for character, like in likes if like is not None][:3]
+    if known:
+        return f"use --unknown closest to write {', '.join(known)}"
+    return f"use only its {len(vocab)} characters, or leave others out with --unknown skip"

@@ -11,20 +11,19 @@ from charrnn_cli.settings import about, choices, fields_of, option_name
 def setting_option(cls: Any, name: str, *declarations: str, **typer_settings: Any) -> Any:
     """Return the Typer option of a setting: its name, help, panel, choices and shown default.
 
-    `declarations` are further names, such as `-n`. The command's parameter may be None for "not
-    given", because the default shown is the setting's own.
+    `declarations` are further names, such as `-n`; `typer_settings` override the declaration. The
+    command's parameter may be None for "not given", because the default shown is the setting's own.
     """
     field = fields_of(cls)[name]
     said = about(field)
     default = field.default if said.shown is None else said.shown
-    shows_default = default is not None and default is not False
     names = [choice for choice in choices(field.type) if isinstance(choice, str)]
-    return typer.Option(
-        option_name(name),
-        *declarations,
-        help=with_default(said.help, default) if shows_default else said.help,
-        rich_help_panel=said.group or None,
-        show_default=False,
-        metavar=said.metavar or "|".join(names) or None,
+    settings = {
+        "help": said.help,
+        "rich_help_panel": said.group or None,
+        "metavar": said.metavar or "|".join(names) or None,
         **typer_settings,
-    )
+    }
+    if default is not None and default is not False and default != "":
+        settings["help"] = with_default(settings["help"], default)
+    return typer.Option(option_name(name), *declarations, show_default=False, **settings)

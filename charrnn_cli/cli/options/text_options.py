@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
 from charrnn_cli import config
+from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import ConfigError
-
-_PANEL = "Data"
 
 # Choices of --unknown that each command supports.
 UNKNOWN_ENCODE: tuple[config.Unknown, ...] = ("error", "skip")
@@ -19,11 +18,10 @@ UNKNOWN_SAMPLE: tuple[config.Unknown, ...] = ("error", "skip", "closest")
 UNKNOWN_SCORE: tuple[config.Unknown, ...] = ("error", "skip")
 
 
-def _option(text: str, choices: Any = None, **settings: Any) -> Any:
-    """Declare an option; `choices` is a Literal of config.py."""
-    if choices is not None:
-        settings["metavar"] = "|".join(get_args(choices))
-    return typer.Option(help=text, rich_help_panel=_PANEL, **settings)
+def encoding_option(files: str) -> Any:
+    """The option --encoding of a command that reads only these files, named in its help."""
+    text = f"Encoding of {files}; a byte order mark overrides it."
+    return setting_option(TextOptions, "encoding", help=text, rich_help_panel=None)
 
 
 def unknown_option(choices: tuple[config.Unknown, ...], **settings: Any) -> Any:
@@ -43,20 +41,15 @@ TextsOrEncoded = Annotated[
     list[Path] | None,
     _texts("Text files (also .gz), directories, - for standard input, or one encoded file."),
 ]
-Encoding = Annotated[str, _option("Text encoding; a byte order mark overrides it.", metavar="NAME")]
-Errors = Annotated[str, _option("Handling of bytes that cannot be decoded.", config.Errors)]
-Newlines = Annotated[str, _option("Convert line endings to \\n, or keep them.", config.Newlines)]
-Normalize = Annotated[str, _option("Unicode normalization form to apply.", config.Normalize)]
-Include = Annotated[str, _option("Pattern of the files to read from directories.", metavar="GLOB")]
-Separator = Annotated[
-    str,
-    _option("Text between files; without it, files are separate documents.", metavar="TEXT"),
-]
-MinCount = Annotated[
-    int, _option("Replace characters that occur fewer than N times with U+FFFD.", metavar="N")
-]
-EncodeUnknown = Annotated[str, unknown_option(UNKNOWN_ENCODE, rich_help_panel=_PANEL)]
-TrainUnknown = Annotated[str, unknown_option(UNKNOWN_TRAIN, rich_help_panel=_PANEL)]
+Encoding = Annotated[str, setting_option(TextOptions, "encoding")]
+Errors = Annotated[str, setting_option(TextOptions, "errors")]
+Newlines = Annotated[str, setting_option(TextOptions, "newlines")]
+Normalize = Annotated[str, setting_option(TextOptions, "normalize")]
+Include = Annotated[str, setting_option(TextOptions, "include")]
+Separator = Annotated[str, setting_option(TextOptions, "separator")]
+MinCount = Annotated[int, setting_option(TextOptions, "min_count")]
+EncodeUnknown = Annotated[str, unknown_option(UNKNOWN_ENCODE, rich_help_panel=config.DATA)]
+TrainUnknown = Annotated[str, unknown_option(UNKNOWN_TRAIN, rich_help_panel=config.DATA)]
 SampleUnknown = Annotated[str, unknown_option(UNKNOWN_SAMPLE)]
 ScoreUnknown = Annotated[str, unknown_option(UNKNOWN_SCORE)]
 

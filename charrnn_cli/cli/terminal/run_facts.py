@@ -18,13 +18,12 @@ def job_facts(job: "TrainingJob") -> Facts:
     model, split = job.model, job.split
     embed = f"embed {model.embed}" if model.embed else "one-hot"
     facts = [("model", f"{model}, {embed}, {model.num_parameters:,} parameters")]
-    for advice in (
+    advice = (
         advise_on_size(model.num_parameters, split.train_characters),
         advise_on_validation(split.val_characters),
         advise_on_vocabulary(model, job.corpus.counts_V.tolist()),
-    ):
-        if advice is not None:
-            facts.append(("advice", advice.message))
+    )
+    facts += [("advice", each.message) for each in advice if each is not None]
     rows, requested = job.config.batch_size, job.requested_batch_size
     if rows != requested:
         facts.append(("batch", f"{rows} rows instead of {requested}, because the text is short"))

@@ -134,7 +134,7 @@ class TrainingDisplay:
         if known is not None:
             losses.append(f"{bits_per_character(known):.2f} bpc")
         if self.val_loss is not None:
-            losses.append(f"gap {round(self.gap, 2) + 0:.2f}")  # + 0 avoids -0.00
+            losses.append(f"gap {self.gap:z.2f}")  # z avoids -0.00
         return losses
 
     def _facts(self) -> list[str]:
