@@ -92,7 +92,7 @@ ConfigFile = Annotated[
 ]
 PrintConfig = Annotated[
     bool,
-    _option("System", "--print-config", help="Print all options as TOML for --config, and exit."),
+    _option("System", "--print-config", help="Print the options as TOML for --config, and exit."),
 ]
 DryRun = Annotated[
     bool, _option("System", "--dry-run", help="Time a few steps, show the plan, and exit.")
