@@ -100,7 +100,7 @@ ConfigFile = Annotated[
 ]
 PrintConfig = Annotated[
     bool,
-    _option(SYSTEM, "--print-config", help="Print all options as TOML for --config, and exit."),
+    _option(SYSTEM, "--print-config", help="Print the options as TOML for --config, and exit."),
 ]
 DryRun = Annotated[
     bool, _option(SYSTEM, "--dry-run", help="Time a few steps, show the plan, and exit.")
