@@ -61,6 +61,7 @@ EFFECTS = [
     ("score tiny text.txt", "--per-line", "\tface\n"),
     ("score tiny text.txt", "--json", '"perplexity": '),
     ("score tiny latin.txt", "--encoding latin-1", "!utf-8"),
+    ("score tiny accent.txt --encoding latin-1", "--unknown skip", "tiny@200\t1\t"),
     ("doctor", "--json", '"packages": {'),
     ("checkpoints list", "--run tiny", "tiny@100"),
     ("checkpoints list -q --sort name", "--sort size", "tiny\nother\n"),
@@ -75,7 +76,6 @@ EFFECTS = [
     ("checkpoints prune tiny --keep 1 -y", "--dry-run", FIRST),
     ("checkpoints prune tiny --keep 9 -y", "--keep 1", f"!{FIRST}"),
     ("checkpoints export tiny", "--output gift.safetensors", "file gift.safetensors"),
-    ("checkpoints export tiny -o gift.safetensors", "--format onnx", "onnx"),
     ("checkpoints import step.safetensors", "--run gift", "gift@200"),
 ]
 

@@ -14,7 +14,7 @@ def test_the_summary(charrnn: Charrnn, tmp_path: Path) -> None:
     (tmp_path / "book.txt").write_bytes(b"Hello, world!\r\n" * 2000)
     result = charrnn("encode", "book.txt")
     assert result.returncode == 0
-    assert "28,000 characters, 11 different, read as utf-8" in result.stdout
+    assert "28,000 characters, 11 distinct, read as utf-8" in result.stdout
     assert "2,000 CRLF converted to LF" in result.stdout
     assert "2 of 100 x 100 characters per epoch" in result.stdout
     assert "parameters for 28,000 characters" in result.stdout
@@ -100,10 +100,10 @@ def test_a_given_vocabulary(charrnn: Charrnn, vocabulary: str) -> None:
     [
         ("--vocab {}", "the vocabulary lacks 2 characters: "),
         ("--vocab {} --unknown extend", "--unknown must be one of error, skip; got 'extend'\n"),
-        ("--unknown skip", "--unknown skip needs a vocabulary\n"),
+        ("--unknown skip", "--unknown skip requires a vocabulary\n"),
         ("--vocab nowhere", "no run named 'nowhere'"),
         ("-o -", "cannot write an encoded file to standard output\n"),
-        ("--decode {}", "name either TEXT to encode or one FILE with --decode\n"),
+        ("--decode {}", "give either TEXT or --decode FILE\n"),
     ],
 )
 def test_errors(charrnn: Charrnn, vocabulary: str, options: str, error: str) -> None:

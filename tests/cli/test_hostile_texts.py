@@ -16,18 +16,18 @@ import pytest
 
 from tests.helpers import Charrnn, Inside
 
-EMPTY = "text is empty\nhint: name a file that holds text"
+EMPTY = "text is empty\nhint: use a file that contains text"
 CUT_GZIP = (
     "text is a damaged gzip file: "
     "Compressed file ended before the end-of-stream marker was reached\n"
     "hint: download or compress the file again"
 )
-HELP = "hint: `charrnn encode --help` lists the options"
+HELP = "hint: run `charrnn encode --help` for usage"
 
 
 def invalid(encoding: str, where: str, likely: str | None = None) -> str:
     """The error for a byte that cannot be decoded."""
-    hint = "name the text's encoding, for example --encoding latin-1 or cp1252"
+    hint = "specify the encoding, for example --encoding latin-1 or cp1252"
     if likely:
         hint = f"the text looks like {likely}; try --encoding {likely}"
     return f"text is not valid {encoding}: {where}\nhint: {hint}"
@@ -35,7 +35,7 @@ def invalid(encoding: str, where: str, likely: str | None = None) -> str:
 
 def no_encoding(name: str) -> str:
     """The error for an unknown encoding."""
-    hint = "for example utf-8, latin-1, cp1252, shift_jis, gb18030"
+    hint = "use, for example, utf-8, latin-1, cp1252, shift_jis or gb18030"
     return f"unknown encoding {name!r}\nhint: {hint}"
 
 
@@ -163,14 +163,17 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
         "utf-16 of no order",
         "ab".encode("utf-16-le"),
         "--encoding utf-16",
-        "text has no byte order mark\nhint: name the byte order: --encoding utf-16-le or utf-16-be",
+        (
+            "text has no byte order mark, so utf-16 is ambiguous\n"
+            "hint: specify the byte order: --encoding utf-16-le or utf-16-be"
+        ),
     ),
     ("a codec of host names", b"abc", "--encoding idna", no_encoding("idna")),
     (
-        "half a character",
+        "an unpaired surrogate",
         rb"a\ud800",
         "--encoding unicode_escape",
-        "the text has half a character, U+D800\nhint: check its --encoding",
+        "the text contains an unpaired surrogate, U+D800\nhint: check --encoding",
     ),
     ("a pickle", b"\x80\x04cos\nsystem\n.", "", invalid("utf-8", "0x80 at byte 0 (line 1)")),
 ]
@@ -208,7 +211,7 @@ def bind_socket(path: Path) -> None:
         server.bind(str(path))
 
 
-READABLE = "hint: name a text file that you can read"
+READABLE = "hint: use a readable text file"
 INCLUDE = "hint: choose files with --include, for example --include '*.txt'"
 SPELLING = "hint: check the spelling"
 SPECIAL: dict[str, tuple[Callable[[Path], str], str]] = {
@@ -280,12 +283,12 @@ def test_errors_in_standard_input(charrnn: Charrnn, tmp_path: Path) -> None:
     """Errors in a text from standard input call it standard input."""
     empty = charrnn("encode", "-", "-o", "x.safetensors")
     assert (empty.returncode, empty.stdout) == (2, "")
-    assert empty.stderr == "error: standard input is empty\nhint: name a file that holds text\n"
+    assert empty.stderr == "error: standard input is empty\nhint: use a file that contains text\n"
     broken = pipe("printf 'ab\\xff' | charrnn encode -", tmp_path)
     assert (broken.returncode, broken.stdout) == (2, "")
     assert broken.stderr == (
         "error: standard input is not valid utf-8: 0xff at byte 2 (line 1)\n"
-        "hint: name the text's encoding, for example --encoding latin-1 or cp1252\n"
+        "hint: specify the encoding, for example --encoding latin-1 or cp1252\n"
     )
     error = "error: " + CUT_GZIP.replace("text", "standard input", 1) + "\n"
     damaged = pipe("printf abc | gzip | head -c 15 | charrnn encode -", tmp_path)
@@ -325,7 +328,7 @@ def test_an_encoded_file_is_not_a_text(charrnn: Charrnn, tmp_path: Path) -> None
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr.removeprefix("charrnn reading a.txt and 1 more\n") == (
             "error: a.safetensors is already encoded\n"
-            "hint: write its text with `charrnn encode --decode a.safetensors`\n"
+            "hint: decode it first with `charrnn encode --decode a.safetensors`\n"
         )
     back = charrnn("encode", "--decode", "a.safetensors", "-o", "-")
     assert (back.stdout, back.returncode) == ("abc" * 100, 0)
@@ -335,7 +338,10 @@ def test_an_encoded_file_is_not_printed(charrnn: Charrnn, story: Path) -> None:
     """An encoded file cannot be written to standard output."""
     result = charrnn("encode", story, "-o", "-")
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.endswith("to standard output\nhint: name a file with --output\n")
+    assert result.stderr == (
+        "error: cannot write an encoded file to standard output\n"
+        "hint: specify a file with --output\n"
+    )
 
 
 def test_documents_of_one_character(charrnn: Charrnn, tmp_path: Path) -> None:
@@ -372,7 +378,8 @@ while True:
     if result.returncode:
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr == (
-            "error: log changed while it was read\nhint: try again when no program writes to it\n"
+            "error: log changed while it was read\n"
+            "hint: run the command again when no other program is writing to it\n"
         )
     else:
         assert json.loads(result.stdout)["characters"] >= 500_000

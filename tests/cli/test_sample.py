@@ -204,7 +204,7 @@ def test_a_prime_that_cannot_be_decoded(home: Path, tmp_path: Path, source: str)
     assert (result.returncode, result.stdout) == (2, b"")
     assert result.stderr.decode() == (
         f"error: {name} is not valid utf-8: 0xe9 at byte 7 (line 2)\n"
-        "hint: name the text's encoding, for example --encoding latin-1 or cp1252\n"
+        "hint: specify the encoding, for example --encoding latin-1 or cp1252\n"
     )
 
 
@@ -262,9 +262,9 @@ NOT_TOGETHER = "error: {} cannot be combined with {}\n"
     ("options", "error"),
     [
         ("--json --color", NOT_TOGETHER.format("--json", "--color")),
-        ("--color", "error: --color needs a terminal\n"),
+        ("--color", "error: --color requires a terminal\n"),
         ("--prime a --prime-file b", NOT_TOGETHER.format("--prime", "--prime-file")),
-        ("--stop=", "error: --stop needs a text that is not empty\n"),
+        ("--stop=", "error: --stop must not be empty\n"),
         ("--interactive --json", NOT_TOGETHER.format("--interactive", "--json")),
         ("--interactive --count 2", NOT_TOGETHER.format("--interactive", "--count")),
         ("--interactive -o x", NOT_TOGETHER.format("--interactive", "--output")),

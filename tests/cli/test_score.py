@@ -77,14 +77,14 @@ def test_unknown_characters_are_skipped(charrnn: Charrnn, tmp_path: Path) -> Non
         base = ("score", "tiny", text, "--unknown", "skip")
         result = charrnn(*base, "--per-line", "--json")
         assert result.returncode == 0
-        assert result.stderr == "skipped 3 characters that tiny@200 never saw\n"
+        assert result.stderr == "skipped 3 characters that tiny@200 does not know\n"
         assert json.loads(result.stdout) == [{**expected, "skipped": 3}]
         charrnn("encode", "mixed.txt")
     table = charrnn("score", "tiny@100", "tiny@200", "mixed.txt", "--unknown", "skip")
     assert table.stdout == charrnn("score", "tiny@100", "tiny@200", "text.txt").stdout
     assert table.stderr == (
-        "skipped 3 characters that tiny@100 never saw\n"
-        "skipped 3 characters that tiny@200 never saw\n"
+        "skipped 3 characters that tiny@100 does not know\n"
+        "skipped 3 characters that tiny@200 does not know\n"
     )
     assert expected["skipped"] == 0
     assert charrnn("score", "tiny", "text.txt", "--unknown", "skip").stderr == ""
@@ -97,17 +97,20 @@ def test_nothing_is_left_to_score(charrnn: Charrnn, tmp_path: Path, text: str, k
     result = charrnn("score", "tiny", "strange.txt", "--unknown", "skip")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
-        f"error: scoring needs at least two characters; tiny@200 knows {known} of this text\n"
-        "hint: `charrnn score --help` lists the options\n"
+        f"error: scoring needs at least two characters; tiny@200 knows {known} in this text\n"
+        "hint: run `charrnn score --help` for usage\n"
     )
 
 
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ("tiny", "name at least one model and then a TEXT"),
+        ("tiny", "at least one model and a text are required"),
         ("tiny one.txt", "scoring needs at least two characters; this text has one"),
-        ("tiny other.txt", "the text 'other' has characters the model never saw: 'Ω' (U+03A9)"),
+        (
+            "tiny other.txt",
+            "the text 'other' has characters that the model's vocabulary lacks: 'Ω' (U+03A9)",
+        ),
         ("tiny missing.txt", "no file named missing.txt"),
         ("tiny text.txt --unknown closest", "--unknown must be one of error, skip; got 'closest'"),
     ],
