@@ -64,9 +64,10 @@ def fitting_batch_size(corpus: Corpus, split: Split, config: TrainConfig) -> int
             )
         return min(config.batch_size, windows)
     if split.train_characters < config.seq_len + 2:
+        part = "the training part of this text" if split.val else "this text"
         raise TextError(
             f"training needs at least {config.seq_len + 2:,} characters (--seq-len + 2); "
-            f"the training part of this text has {split.train_characters:,}",
+            f"{part} has {split.train_characters:,}",
             hint="use a longer text, or a smaller --seq-len",
         )
     return min(config.batch_size, (split.train_characters - 1) // config.seq_len)
