@@ -24,7 +24,7 @@ from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.splits import matching_rows, split_corpus
+from charrnn_cli.text.splits import matching_rows, split_corpus, symbol_frequencies
 from charrnn_cli.training.evaluation import evaluate
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
@@ -276,3 +276,11 @@ def test_bf16_trains_too(corpus: Corpus) -> None:
     weights = load_checkpoint("run").weights["output.weight"]
     assert weights.dtype == np.float32
     assert (weights.view(np.uint32) & 0xFFFF).any()
+
+
+def test_a_fresh_model_knows_the_frequencies(corpus: Corpus) -> None:
+    """The output bias begins with the frequencies of the training text, so step 1 is no guess."""
+    run_training(corpus, replace(TINY, max_steps=1, lr=1e-9, weight_decay=0.0))
+    bias_V = load_checkpoint("run").weights["output.bias"]
+    expected_V = symbol_frequencies(corpus, split_corpus(corpus, TINY))
+    assert np.exp(bias_V) / np.exp(bias_V).sum() == pytest.approx(expected_V, rel=1e-4)

@@ -195,6 +195,20 @@ def test_a_stop_during_an_evaluation(corpus: Corpus, monkeypatch: pytest.MonkeyP
     assert load_checkpoint("parts@10").val_loss == load_checkpoint("whole@10").val_loss
 
 
+def test_a_stop_right_after_a_save(corpus: Corpus) -> None:
+    """A run that stops at a step that is saved does not save it again as interrupted."""
+    events: list[TrainEvent] = []
+    for event in train(
+        tiny_job(corpus), should_stop=lambda: bool(of_type(events, CheckpointSaved))
+    ):
+        events.append(event)
+    assert [event.step for event in of_type(events, CheckpointSaved)] == [10]
+    assert events[-1] == of_type(events, TrainingFinished)[0]
+    assert not load_checkpoint("run@10").interrupted
+    checkpoint = load_resume(Registry().run("run").resume_path).checkpoint
+    assert (checkpoint.step, checkpoint.val_loss) == (10, load_checkpoint("run@10").val_loss)
+
+
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_a_sample_is_the_checkpoints(corpus: Corpus, ema: float) -> None:
     """A sample shown during training can be drawn again from that step's checkpoint."""

@@ -152,6 +152,11 @@ def test_a_damaged_resume_file_gives_way_to_the_previous_one() -> None:
     assert point.step == 100
     assert point.warning is not None
     assert point.warning.endswith("resuming from the previous state, at step 100")
+    damaged = run.resume_path.read_bytes()
+    run.resume_path.unlink()  # as for a moment while a save replaces it
+    point = open_resume_point("one", Registry())
+    assert (point.step, point.warning) == (100, None)
+    run.resume_path.write_bytes(damaged)
     run.previous_resume_path.unlink()
     with pytest.raises(FileFormatError, match="checksum"):
         open_resume_point("one", Registry())

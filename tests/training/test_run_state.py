@@ -13,11 +13,12 @@ from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
 from charrnn_cli.training.plan import Decisions
+from charrnn_cli.training.resume import is_complete, open_resume_point
 from charrnn_cli.training.run_state import RunState
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 from charrnn_cli.training.trainer import Trainer
 from charrnn_cli.training.windows import make_windows
-from tests.helpers import TINY, make_checkpoint, resume_training, run_training, tiny_job
+from tests.helpers import TINY, make_checkpoint, of_type, resume_training, run_training, tiny_job
 
 DECISIONS = Decisions(
     seed=5, device="cpu", precision="fp32", threads=1, steps=30, dropout=0.25, eval_every=10
@@ -99,25 +100,28 @@ def test_where_a_run_began_is_never_forgotten(corpus: Corpus) -> None:
     """A run that began with a checkpoint says so also after a resume, and evaluates it once."""
     run_training(corpus, replace(TINY, max_steps=10), "base")
     initial = load_checkpoint("base@10")
-    list(train(tiny_job(corpus, TINY, "tuned", initial=initial)))
-    resume_training(corpus, "tuned", {"max_steps": 40})
+    first = list(train(tiny_job(corpus, TINY, "tuned", initial=initial)))
+    assert [event.step for event in of_type(first, Evaluated)] == [0, 10, 20, 30]
+    again = resume_training(corpus, "tuned", {"max_steps": 40})
+    assert [event.step for event in of_type(again, Evaluated)] == [40]
     for step in (10, 40):
         assert load_checkpoint(f"tuned@{step}").data["init_from"] == "base@10"
     assert "init_from" not in initial.data
 
 
 def test_a_resumed_run_is_not_finished(corpus: Corpus) -> None:
-    """A finished run that goes on counts as unfinished until its new end."""
+    """A finished run that goes on and is stopped is not finished, so it can go on again."""
     run_training(corpus)
-    run = Registry().run("run")
-    job = TrainingJob.resumed("run", {"max_steps": 60, "eval_every": 10}, texts=corpus)
-    finished = [
-        load_resume(run.resume_path).counters.finished
-        for event in train(job)
-        if isinstance(event, Evaluated)  # before its step is saved
-    ]
-    assert finished == [True, False, False]
-    assert load_resume(run.resume_path).counters.finished
+    assert is_complete(open_resume_point("run", Registry()), {})
+    job = TrainingJob.resumed("run", {"max_steps": 60, "log_every": 1}, texts=corpus)
+    reached = []
+    for event in train(job, should_stop=lambda: 35 in reached):
+        reached.append(getattr(event, "step", 0))
+    point = open_resume_point("run", Registry())
+    assert (point.step, point.snapshot.counters.finished) == (35, False)
+    assert not is_complete(point, {})
+    resume_training(corpus, "run")
+    assert is_complete(open_resume_point("run", Registry()), {})
 
 
 def test_initial_weights_come_from_the_checkpoint(corpus: Corpus) -> None:

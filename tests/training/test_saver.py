@@ -3,11 +3,13 @@
 import dataclasses
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
 from charrnn_cli.errors import StorageError
 from charrnn_cli.events import CheckpointSaved, SaveFailed
+from charrnn_cli.model.checkpoint import Checkpoint, save_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.training.saver import Saver
 from charrnn_cli.training.snapshot import load_resume, save_resume
@@ -142,3 +144,31 @@ def test_an_interrupted_step_file_is_replaced(home: object, next_step: int, rest
     assert [entry.step for entry in run.checkpoints()] == [50, next_step]
     (event,) = saver.save(resume_state(300, val_loss=2.0), 0.0)
     assert [entry.step for entry in run.checkpoints()] == [50, next_step, 300]
+
+
+def test_a_step_that_is_still_missing_stays_an_error(
+    home: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later step file that succeeds does not hide an earlier one that is still missing."""
+    run = Registry().create("one")
+    saver = Saver(run, keep=100)
+
+    def refused(path: Path, checkpoint: Checkpoint, **options: bool) -> None:
+        if checkpoint.step == 100:
+            raise StorageError("no room for step 100")
+        save_checkpoint(path, checkpoint, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("charrnn_cli.training.saver.save_checkpoint", refused)
+        list(saver.save(resume_state(100), 0.0))
+        events = list(saver.save(resume_state(200), 0.0))
+    assert [(type(event), event.step) for event in events] == [
+        (SaveFailed, 100),
+        (CheckpointSaved, 200),
+        (SaveFailed, 100),  # tried again before the resume file
+    ]
+    assert saver.error is not None
+    assert saver.error.message == "no room for step 100"
+    list(saver.save_resume(resume_state(210), 0.0))
+    assert saver.error is None
+    assert [entry.step for entry in run.checkpoints()] == [100, 200]
