@@ -171,7 +171,8 @@ def train_until(corpus: Corpus, step: int, config: TrainConfig = TINY, name: str
 
     reached = 0
     config = replace(config, log_every=1)
-    for event in train(tiny_job(corpus, config, name), should_stop=lambda: reached >= step):
+    training = train(tiny_job(corpus, config, name), should_stop=lambda: reached >= step)
+    for event in training:
         if isinstance(event, StepLogged):
             reached = event.step
     assert isinstance(event, TrainingFinished)

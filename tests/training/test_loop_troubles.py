@@ -197,13 +197,14 @@ def test_a_stop_during_an_evaluation(corpus: Corpus, monkeypatch: pytest.MonkeyP
 
 def test_a_stop_right_after_a_save(corpus: Corpus) -> None:
     """A run that stops at a step that is saved does not save it again as interrupted."""
-    events: list[TrainEvent] = []
-    for event in train(
-        tiny_job(corpus), should_stop=lambda: bool(of_type(events, CheckpointSaved))
-    ):
-        events.append(event)
-    assert [event.step for event in of_type(events, CheckpointSaved)] == [10]
-    assert events[-1] == of_type(events, TrainingFinished)[0]
+    saved: list[int] = []
+    training = train(tiny_job(corpus), should_stop=lambda: bool(saved))
+    for event in training:
+        if isinstance(event, CheckpointSaved):
+            saved.append(event.step)
+    assert saved == [10]
+    assert isinstance(event, TrainingFinished)
+    assert event.reason == "stopped"
     assert not load_checkpoint("run@10").interrupted
     checkpoint = load_resume(Registry().run("run").resume_path).checkpoint
     assert (checkpoint.step, checkpoint.val_loss) == (10, load_checkpoint("run@10").val_loss)

@@ -114,9 +114,10 @@ def test_a_resumed_run_is_not_finished(corpus: Corpus) -> None:
     run_training(corpus)
     assert is_complete(open_resume_point("run", Registry()), {})
     job = TrainingJob.resumed("run", {"max_steps": 60, "log_every": 1}, texts=corpus)
-    reached = []
-    for event in train(job, should_stop=lambda: 35 in reached):
-        reached.append(getattr(event, "step", 0))
+    reached = 0
+    training = train(job, should_stop=lambda: reached >= 35)
+    for event in training:
+        reached = getattr(event, "step", 0)
     point = open_resume_point("run", Registry())
     assert (point.step, point.snapshot.counters.finished) == (35, False)
     assert not is_complete(point, {})
