@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pytest
 
 from charrnn_cli.config import Cell, ModelConfig, TrainConfig
 from charrnn_cli.events import StepLogged, TrainEvent, TrainingFinished
@@ -23,6 +22,8 @@ from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.snapshot import RunCounters, TrainingSnapshot
 
 if TYPE_CHECKING:
+    import pytest
+
     from charrnn_cli.training.job import TrainingJob
 
 STORY = "the cat sat on the mat, and the rat sat on the cat.\n" * 80
@@ -183,7 +184,7 @@ class Clock:
     """A clock that work alone moves: training takes as long on every machine, however busy."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, *, step: float, evaluation: float = 0.0
+        self, monkeypatch: "pytest.MonkeyPatch", *, step: float, evaluation: float = 0.0
     ) -> None:
         """Take `step` seconds per update, and `evaluation` seconds per evaluated character."""
         from charrnn_cli.training import calibration, loop
