@@ -2,10 +2,11 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.snapshot import RunCounters, TrainingSnapshot
 
 if TYPE_CHECKING:
+    import pytest
+
     from charrnn_cli.training.job import TrainingJob
 
 STORY = "the cat sat on the mat, and the rat sat on the cat.\n" * 80
@@ -46,6 +49,7 @@ TINY = TrainConfig(
 
 Charrnn = Callable[..., subprocess.CompletedProcess[str]]
 Inside = Callable[..., tuple[int, str, str]]
+Event = TypeVar("Event")
 
 
 def error_of(stderr: str) -> str:
@@ -98,10 +102,10 @@ def save(checkpoint: Checkpoint, registry: Registry | None = None) -> Path:
     return path
 
 
-def resume_state(step: int = 100, *, finished: bool = False) -> TrainingSnapshot:
+def resume_state(step: int = 100, *, finished: bool = False, **checkpoint: Any) -> TrainingSnapshot:
     """Make a small training snapshot around a checkpoint of random weights."""
     return TrainingSnapshot(
-        checkpoint=make_checkpoint(step=step),
+        checkpoint=make_checkpoint(step=step, **checkpoint),
         tensors={"exp_avg.output.bias": np.arange(10, dtype=np.float32)},
         counters=RunCounters(finished=finished, best_step=3),
         source=Source((Path("/somewhere/story.txt"),)).to_json(),
@@ -173,3 +177,36 @@ def train_until(corpus: Corpus, step: int, config: TrainConfig = TINY, name: str
             steps.append(event.step)
     assert isinstance(event, TrainingFinished)
     assert (event.reason, event.step) == ("stopped", step)
+
+
+class Clock:
+    """A clock that work alone moves: training takes as long on every machine, however busy."""
+
+    def __init__(
+        self, monkeypatch: "pytest.MonkeyPatch", *, step: float, evaluation: float = 0.0
+    ) -> None:
+        """Take `step` seconds per update, and `evaluation` seconds per evaluated character."""
+        from charrnn_cli.training import calibration, loop
+        from charrnn_cli.training.evaluation import evaluate
+        from charrnn_cli.training.trainer import Trainer
+
+        self.now, self.step, self.evaluation = 1000.0, step, evaluation
+        update = Trainer.update
+
+        def timed_update(trainer: Trainer) -> bool:
+            self.now += self.step
+            return update(trainer)
+
+        def timed_evaluate(model: Any, corpus: Corpus, rows: Any, *others: Any) -> float | None:
+            self.now += self.evaluation * sum(stop - start for start, stop in rows)
+            return evaluate(model, corpus, rows, *others)
+
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(Trainer, "update", timed_update)
+        for module in (calibration, loop):
+            monkeypatch.setattr(module, "evaluate", timed_evaluate)
+
+
+def of_type(events: list[TrainEvent], kind: type[Event]) -> list[Event]:
+    """Return the events of one type."""
+    return [event for event in events if isinstance(event, kind)]

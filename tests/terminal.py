@@ -13,7 +13,8 @@ import time
 from collections.abc import Mapping
 from typing import Self
 
-TIMEOUT = 60.0  # seconds
+from tests.helpers import TIMEOUT
+
 LINES = 40
 
 
@@ -55,6 +56,14 @@ class Terminal:
         """Send the text as if it was typed."""
         os.write(self.master, text.encode())
 
+    def press(self, key: str, shown: str) -> None:
+        """Press a key until the text appears; the program may not wait for keys yet."""
+        end, deadline = len(self.written), time.monotonic() + TIMEOUT
+        while shown.encode() not in self.written[end:]:
+            assert time.monotonic() < deadline, self.written
+            self.type(key)
+            assert self._read(), self.written
+
     def wait_for(self, text: str, after: int = 0) -> int:
         """Read until the text appears after that many bytes of output; return where it ends."""
         deadline = time.monotonic() + TIMEOUT
@@ -62,6 +71,10 @@ class Terminal:
             assert time.monotonic() < deadline, self.written
             assert self._read(), self.written
         return found + len(text.encode())
+
+    def wait_briefly(self) -> None:
+        """Read what is written within a moment."""
+        self._read()
 
     def wait(self) -> int:
         """Read to the end; return the exit code."""

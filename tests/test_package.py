@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import charrnn_cli
+from tests.helpers import TIMEOUT
 
 
 def test_public_names() -> None:
@@ -81,7 +82,7 @@ def loaded_by(code: str, *arguments: str) -> set[str]:
         "print('\\n' + json.dumps(sorted(sys.modules)))"
     )
     result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
     assert result.returncode == 0, result.stderr
     return set(json.loads(result.stdout.splitlines()[-1]))

@@ -12,7 +12,7 @@ import pytest
 from typer.main import get_command
 
 from charrnn_cli.cli.main import app
-from tests.helpers import Charrnn, Inside
+from tests.helpers import TIMEOUT, Charrnn, Inside
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text("utf-8")
@@ -171,7 +171,7 @@ def test_the_python_example_runs(texts: Path) -> None:
         cwd=texts,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=TIMEOUT,
         check=False,
     )
     assert (result.returncode, result.stderr) == (0, "")

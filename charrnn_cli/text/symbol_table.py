@@ -82,7 +82,7 @@ def _table_of_vocabulary(
     if unseen and unknown == "error":
         raise UnknownCharacterError(
             f"the vocabulary lacks {described_characters(unseen)}",
-            hint="skip them with --unknown skip, or add them with `charrnn train --unknown extend`",
+            hint="skip them with --unknown skip; in training, add them with --unknown extend",
         )
     if unseen and unknown == "skip":
         if not unseen.keys().isdisjoint(separator):

@@ -8,7 +8,7 @@ import pytest
 
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
-from tests.helpers import Charrnn
+from tests.helpers import TIMEOUT, Charrnn
 
 
 def flip_last_bit(path: Path) -> bytes:
@@ -58,7 +58,7 @@ def test_export_and_import_through_a_pipe(tiny_run: Run) -> None:
     """With - as the file, export writes to standard output and import reads standard input."""
     program = f"{sys.executable} -m charrnn_cli checkpoints"
     command = f"{program} export tiny@300 -o - | {program} import - --run piped"
-    assert subprocess.run(["bash", "-c", command], check=False, timeout=60).returncode == 0
+    assert subprocess.run(["bash", "-c", command], check=False, timeout=TIMEOUT).returncode == 0
     piped = Registry().run("piped").step_path(300)
     assert piped.read_bytes() == tiny_run.step_path(300).read_bytes()
 

@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from charrnn_cli.cli import commands as package
 from charrnn_cli.cli.main import CHECKPOINT_COMMANDS, COMMANDS, LazyCommand, app
-from tests.helpers import Inside
+from tests.helpers import TIMEOUT, Inside
 from tests.terminal import Terminal, on_screen
 
 
@@ -173,7 +173,7 @@ def test_plain_where_nobody_looks(tmp_path: Path, environment: dict[str, str]) -
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=TIMEOUT,
         check=False,
     )
     parts = dict(part.split("\n", 1) for part in result.stdout.split("=== ")[1:])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import Charrnn, Inside
+from tests.helpers import TIMEOUT, Charrnn, Inside
 
 EMPTY = "text is empty\nhint: use a file that contains text"
 CUT_GZIP = (
@@ -266,7 +266,7 @@ def pipe(command: str, directory: Path) -> "subprocess.CompletedProcess[str]":
         capture_output=True,
         encoding="utf-8",
         cwd=directory,
-        timeout=120,
+        timeout=TIMEOUT,
         check=False,
     )
 
@@ -307,12 +307,13 @@ def test_waiting_for_standard_input_can_be_interrupted(home: Path, tmp_path: Pat
         assert process.stdin is not None
         process.stdin.write(b"some")
         process.stdin.flush()
-        deadline = time.monotonic() + 30
-        while not (scratch := list(home.glob("corpora/.scratch*"))) and time.monotonic() < deadline:
+        deadline = time.monotonic() + TIMEOUT
+        while not list(home.glob("corpora/.scratch*")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline, "no scratch file was made"
             time.sleep(0.02)
-        assert scratch
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(TIMEOUT) == 130
     assert list(home.glob("corpora/*")) == list(home.glob("corpora/.*")) == []
 
 
@@ -371,7 +372,7 @@ while True:
         try:
             command = [sys.executable, "-m", "charrnn_cli", "encode", "log", "--json"]
             result = subprocess.run(
-                command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False
+                command, capture_output=True, text=True, cwd=tmp_path, timeout=TIMEOUT, check=False
             )
         finally:
             process.kill()

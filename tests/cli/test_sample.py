@@ -5,14 +5,13 @@ import json
 import re
 import subprocess
 import sys
-import time
 import unicodedata
 from pathlib import Path
 
 import pytest
 
 from charrnn_cli.config import ModelConfig
-from tests.helpers import Charrnn, make_checkpoint, save
+from tests.helpers import TIMEOUT, Charrnn, make_checkpoint, save
 from tests.terminal import Terminal
 
 pytestmark = pytest.mark.usefixtures("tiny_run")
@@ -80,7 +79,9 @@ def test_a_reader_that_leaves_is_not_reported(home: Path) -> None:
     """A pipe that its reader closes ends the program with code 141 and no message."""
     sample = f"{sys.executable} -m charrnn_cli sample -q -n 1000000"
     command = f"{sample} | head -c 10; exit ${{PIPESTATUS[0]}}"
-    result = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60, check=False)
+    result = subprocess.run(
+        ["bash", "-c", command], capture_output=True, timeout=TIMEOUT, check=False
+    )
     assert result.returncode == 141
     assert result.stderr == b""
     assert len(result.stdout) == 10
@@ -90,7 +91,7 @@ def test_a_full_disk_is_one_line(home: Path) -> None:
     """A write that fails ends the program with one line and code 1."""
     command = f"{sys.executable} -m charrnn_cli sample -q > /dev/full"
     result = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", command], capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
     assert result.returncode == 1
     assert result.stderr == "error: cannot write to standard output: No space left on device\n"
@@ -182,7 +183,7 @@ def test_a_prime_from_a_file(
         input=data,
         capture_output=True,
         cwd=tmp_path,
-        timeout=60,
+        timeout=TIMEOUT,
         check=True,
     )
     assert result.stdout == b"abc\ndef"
@@ -197,7 +198,7 @@ def test_a_prime_that_cannot_be_decoded(home: Path, tmp_path: Path, source: str)
         input=b"abc\ncaf\xe9",
         capture_output=True,
         cwd=tmp_path,
-        timeout=60,
+        timeout=TIMEOUT,
         check=False,
     )
     name = "standard input" if source == "-" else source
@@ -320,7 +321,7 @@ def test_memory_does_not_grow_with_the_text(home: Path) -> None:
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)\n"
         )
         result = subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, timeout=120, check=True
+            [sys.executable, "-c", script], capture_output=True, timeout=TIMEOUT, check=True
         )
         assert len(result.stdout) >= int(length)
         peaks.append(int(result.stderr))
@@ -341,12 +342,11 @@ def test_a_conversation_on_a_terminal(home: Path) -> None:
             terminal.wait_for("", len(terminal.written) + 1)
         terminal.type("\x03")
         terminal.wait_for("> ", end)
-        time.sleep(0.5)  # until the line editor waits
-        end = len(terminal.written)
-        terminal.type("\x03")
-        terminal.wait_for("> ", end)
-        terminal.type("\x04")
-        assert terminal.wait() == 0
+        terminal.press("\x03", "> ")
+        while terminal.process.poll() is None:
+            terminal.type("\x04")
+            terminal.wait_briefly()
+        assert terminal.process.returncode == 0
 
 
 def test_surprise_is_a_color(home: Path) -> None:
@@ -355,7 +355,7 @@ def test_surprise_is_a_color(home: Path) -> None:
         [sys.executable, "-m", "charrnn_cli", "sample", "-q", "-n", "80", "--seed", "1"],
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=TIMEOUT,
     ).stdout.decode()
     for options, colors in (((), 0), (("--color",), len(text) - text.count("\n"))):
         with Terminal("sample", "-q", "-n", "80", "--seed", "1", *options) as terminal:
@@ -386,7 +386,7 @@ def test_hostile_characters_are_visible_on_a_terminal_and_exact_in_a_pipe(home: 
         "a",
     ]
     command = [sys.executable, "-m", "charrnn_cli", *arguments]
-    piped = subprocess.run(command, capture_output=True, timeout=60, check=True)
+    piped = subprocess.run(command, capture_output=True, timeout=TIMEOUT, check=True)
     text = piped.stdout.decode()
     assert len(text) == 20_001
     assert set(text) == set(HOSTILE)

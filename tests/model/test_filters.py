@@ -66,8 +66,12 @@ def test_min_p_keeps_what_is_likely_enough(logits_V: np.ndarray, p: float) -> No
 
 def test_a_tiny_temperature_is_greedy_and_finite() -> None:
     """A temperature close to 0 does not overflow, and draws the likeliest character."""
-    scaled = apply_temperature(np.array([1.0, 3.0, 2.0]), 1e-320)
-    assert draw_one(scaled, 0.999) == 1
+    for logits in ([1.0, 3.0, 2.0], [-700.0, -1.0, -1e9]):
+        scaled = apply_temperature(np.array(logits), 1e-320)
+        assert not np.isnan(scaled).any()
+        assert scaled.max() == 0
+        assert softmax(scaled).tolist() == [0, 1, 0]
+        assert draw_one(scaled, 0.999) == 1
 
 
 def test_the_order_of_filters() -> None:

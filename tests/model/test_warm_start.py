@@ -31,13 +31,20 @@ TINY = {
 @pytest.mark.parametrize("embed", [0, 3])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_old_logits_stay(cell: Cell, embed: int) -> None:
-    """Known characters keep their logits; new ones get those of the rarest, and can be read."""
+    """Known characters keep weights and logits; a new one is read as their mean, and predicted
+    like the rarest of them.
+    """
     old = make_checkpoint(ModelConfig(vocabulary_size=10, cell=cell, layers=2, size=8, embed=embed))
     vocab = Vocab(old.vocab.characters + "xyz")
     model = grown_model(old, vocab)
     weights = grown_weights(old, model)
     assert {name: array.shape for name, array in weights.items()} == model.tensor_shapes()
+    for name, array in old.weights.items():
+        kept = tuple(slice(length) for length in array.shape)
+        assert np.array_equal(weights[name][kept], array)  # to the bit
     before, after = Engine(old.model, old.weights), Engine(model, weights)
+    read_V = weights["embedding.weight"] if embed else weights["layers.0.weight_ih_l0"].T
+    assert read_V[10:] == pytest.approx(np.tile(read_V[:10].mean(axis=0), (3, 1)), abs=1e-6)
     rarest = int(old.weights["output.bias"].argmin())
     for index in [3, 1, 4, 1, 5, 9, 2, 6]:
         old_V, new_V = before.step([index])[0], after.step([index])[0]

@@ -20,7 +20,7 @@ from charrnn_cli.errors import FileFormatError
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.encoding import encode_text
-from tests.helpers import make_checkpoint, save
+from tests.helpers import TIMEOUT, make_checkpoint, save
 
 MUTATIONS = 100_000
 
@@ -33,13 +33,13 @@ def minimal(home: Path) -> Path:
 
 
 def refused(path: Path, raw: bytes, load: Callable[[Path], object] = load_checkpoint) -> bool:
-    """Write a file and return whether loading it fails, within a second."""
+    """Write a file and return whether loading it fails, within a second of processor time."""
     path.write_bytes(raw)
-    begun = time.monotonic()
+    begun = time.process_time()  # it passes only while this process works
     try:
         load(path)
     except FileFormatError:
-        assert time.monotonic() - begun < 1
+        assert time.process_time() - begun < 1
         return True
     return False
 
@@ -262,7 +262,7 @@ def audited(paths: list[Path], *, control: bool) -> tuple[int, str]:
         [sys.executable, "-c", script, *map(str, paths)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=TIMEOUT,
         check=False,
     )
     return result.returncode, result.stderr

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import pickle
 import socket
 from pathlib import Path
 
@@ -78,10 +79,15 @@ def test_the_same_content_is_the_same_file(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("padding", range(130))
-def test_any_header_length_is_read(tmp_path: Path, padding: int) -> None:
+def test_any_header_length_is_read(tmp_path: Path) -> None:
     """Every length is read, also one whose first byte is that of a pickle."""
-    assert read_header(write(tmp_path / "x", note="n" * padding)).metadata["note"] == "n" * padding
+    first_bytes = set()
+    for padding in range(260):
+        path = write(tmp_path / "x", replace=True, note="n" * padding)
+        assert read_header(path).metadata["note"] == "n" * padding
+        first_bytes.add(path.read_bytes()[0])
+    assert first_bytes == set(range(0, 256, 8))  # headers are aligned
+    assert pickle.dumps(None)[0] in first_bytes
 
 
 def test_an_existing_file_stays(tmp_path: Path) -> None:
@@ -267,15 +273,28 @@ def test_a_damaged_tensor_is_refused(tmp_path: Path) -> None:
     assert caught.value.message == message
 
 
+DAMAGED = "{} is damaged, or is not a charrnn file: kind and digest must be strings"
+
+
 @pytest.mark.parametrize(
-    "changes", [{"kind": 3}, {"tensors_sha256": None}, {"format": "1"}], ids=str
+    ("changes", "message"),
+    [
+        ({"kind": 3}, DAMAGED),
+        ({"tensors_sha256": None}, DAMAGED),
+        (
+            {"format": "1", "version": "0.0"},
+            "{} was written by charrnn 0.0 (format 1); this program reads format 1",
+        ),
+    ],
+    ids=["kind", "tensors_sha256", "format"],
 )
-def test_mistyped_fields(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_mistyped_fields(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     """A header with a field of the wrong type is refused, in spite of a correct digest."""
     path = write(tmp_path / "x")
     forge(path, None, **changes)
-    with pytest.raises(FileFormatError):
+    with pytest.raises(FileFormatError) as caught:
         read_header(path)
+    assert caught.value.message == message.format(path)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import gc
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, TextError
 from charrnn_cli.storage.tensor_writer import write_tensors
 from charrnn_cli.storage.tensorfile import TensorSpec
+from charrnn_cli.text import cache
 from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import CORPUS_KIND, HEADER_FIELDS, Corpus, corpus_specs
-from charrnn_cli.text.encoding import encode_text, is_encoded
+from charrnn_cli.text.encoding import encode_documents, encode_text, is_encoded
+from tests.helpers import STORY
 
 
 @given(
@@ -86,27 +89,45 @@ def test_bad_texts_leave_nothing(tmp_path: Path, content: bytes | None, message:
 
 def test_an_interrupt_leaves_nothing(tmp_path: Path, story: Path) -> None:
     """An exception from the progress callback ends either pass, and no file is left."""
-    for part in (0.5, 1.0):
+    size = story.stat().st_size
+    before = set(tmp_path.iterdir())
+    during = []
+    for stop_at in (size, 2 * size):  # at the end of the first pass, and of the second
 
-        def stop(done: int, total: int, part: float = part) -> None:
-            if done == part * total:
+        def stop(done: int, total: int, stop_at: int = stop_at) -> None:
+            assert total == 2 * size
+            if done == stop_at:
+                during.append(set(tmp_path.iterdir()) - before)
                 raise KeyboardInterrupt
 
-        before = sorted(tmp_path.iterdir())
         with pytest.raises(KeyboardInterrupt):
             encode_text(story, tmp_path / "out.safetensors", progress=stop)
-        assert sorted(tmp_path.iterdir()) == before
+        assert set(tmp_path.iterdir()) == before
+    assert [len(files) for files in during] == [0, 1]  # a partial file exists in the second pass
 
 
-def test_the_cache_is_keyed_by_content_and_options(story: Path, home: Path) -> None:
+def test_the_cache_is_keyed_by_content_and_options(
+    story: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same text is encoded once; each other text or other options get an entry of their own."""
+    encoded = []
+
+    def counted(*arguments: Any) -> Corpus:
+        encoded.append(arguments)
+        return encode_documents(*arguments)
+
+    monkeypatch.setattr(cache, "encode_documents", counted)
     first = cached_corpus(story)
-    assert cached_corpus(story).sha256 == first.sha256
-    assert len(list((home / "corpora").iterdir())) == 1
+    again = cached_corpus(story)
+    assert (again.sha256, "".join(again.text())) == (first.sha256, STORY)
+    assert len(encoded) == 1
     cached_corpus(story, TextOptions(newlines="keep"))
+    assert len(encoded) == 2
     story.write_text("another story", "utf-8")
-    assert len(cached_corpus(story)) == 13
-    assert len(list((home / "corpora").iterdir())) == 3
+    assert "".join(cached_corpus(story).text()) == "another story"
+    story.write_text(STORY, "utf-8")
+    assert "".join(cached_corpus(story).text()) == STORY
+    assert len(encoded) == len(list((home / "corpora").iterdir())) == 3
 
 
 def test_a_damaged_cache_entry_is_replaced(story: Path, home: Path) -> None:
@@ -116,7 +137,7 @@ def test_a_damaged_cache_entry_is_replaced(story: Path, home: Path) -> None:
     raw = bytearray(entry.read_bytes())
     raw[-1] ^= 1
     entry.write_bytes(raw)
-    with pytest.raises(FileFormatError, match=r"its tensors' checksum does not match$"):
+    with pytest.raises(FileFormatError, match=r"the checksum of its tensors does not match$"):
         Corpus.open(entry)
     assert cached_corpus(story).sha256 == whole
     Corpus.open(entry)

@@ -17,7 +17,7 @@ from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
-from tests.helpers import STORY, Charrnn, make_checkpoint, save
+from tests.helpers import STORY, TIMEOUT, Charrnn, make_checkpoint, save
 
 SETTINGS: dict[str, Any] = {
     "layers": 1,
@@ -177,4 +177,6 @@ def test_a_prepared_job_does_not_load_torch(fox: Path, charrnn: Charrnn) -> None
         "from charrnn_cli.training import actions, advice, plan, recipe, saver, snapshot\n"
         "assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, env=dict(os.environ), timeout=120)
+    subprocess.run(
+        [sys.executable, "-c", script], check=True, env=dict(os.environ), timeout=TIMEOUT
+    )

@@ -152,6 +152,11 @@ def test_a_damaged_resume_file_gives_way_to_the_previous_one() -> None:
     assert point.step == 100
     assert point.warning is not None
     assert point.warning.endswith("resuming from the previous state, at step 100")
+    damaged = run.resume_path.read_bytes()
+    run.resume_path.unlink()  # as for a moment while a save replaces it
+    point = open_resume_point("one", Registry())
+    assert (point.step, point.warning) == (100, None)
+    run.resume_path.write_bytes(damaged)
     run.previous_resume_path.unlink()
     with pytest.raises(FileFormatError, match="checksum"):
         open_resume_point("one", Registry())
@@ -204,3 +209,67 @@ def test_the_recorded_configuration_is_complete(corpus: Corpus) -> None:
         recorded.eval_every,
     )
     assert "auto" not in (recorded.device, recorded.precision)
+
+
+def test_a_run_that_is_training_is_not_resumed(corpus: Corpus) -> None:
+    """A run whose lock another process holds is busy, although its resume file is intact."""
+    train_until(corpus, 10, TINY, "one")
+    with hold_lock(Registry().run("one").path), pytest.raises(RunBusyError):
+        open_resume_point("one", Registry())
+    assert open_resume_point("one@latest", Registry()).step == 10
+
+
+def test_a_new_limit_replaces_the_old_one(corpus: Corpus) -> None:
+    """Of epochs, steps and time only those that are set count; other settings keep the limit."""
+    train_until(corpus, 10, TINY, "one")
+    point = open_resume_point("one", Registry())
+
+    def limits(**settings: float) -> tuple[object, ...]:
+        config = resumed_config(point, settings)
+        return config.epochs, config.max_steps, config.max_time
+
+    assert limits() == limits(keep=3, eval_every=5) == (None, 30, None)
+    assert limits(max_time=60.0) == (None, None, 60.0)
+    assert limits(epochs=2) == (2, None, None)
+    assert limits(epochs=2, max_steps=90) == (2, 90, None)
+    changed = resumed_config(point, {"keep": 3, "eval_every": 5, "sample_every": 7})
+    assert (changed.keep, changed.eval_every, changed.sample_every) == (3, 5, 7)
+    assert changed.seed == TINY.seed
+
+
+def test_out_of_patience_is_complete(corpus: Corpus) -> None:
+    """A run that ended before its last step is complete, until it gets a limit of its own."""
+    train_until(corpus, 10, TINY, "one")
+    assert not is_complete(open_resume_point("one", Registry()), {})
+    run = Registry().run("one")
+    snapshot = load_resume(run.resume_path)
+    save_resume(run, replace(snapshot, counters=replace(snapshot.counters, finished=True)))
+    point = open_resume_point("one", Registry())
+    assert is_complete(point, {})
+    assert is_complete(point, {"patience": 9})
+    assert not is_complete(point, {"max_steps": 30})
+    assert not is_complete(point, {"epochs": 1})
+
+
+def test_a_text_from_standard_input_is_asked_for() -> None:
+    """A run whose text came from standard input needs its text again."""
+    run = Registry().create("one")
+    source = Source((Path("-"),)).to_json()
+    save_resume(run, replace(resume_state(), source=source))
+    with pytest.raises(TextError) as caught:
+        resumed_source(open_resume_point("one", Registry()))
+    assert caught.value.message == "the text of run 'one' came from standard input"
+    assert caught.value.hint == "charrnn train TEXT --resume one"
+
+
+def test_the_vocabulary_of_a_warm_start_is_kept(tmp_path: Path) -> None:
+    """A run that began with a checkpoint reads its text with its own vocabulary again."""
+    text = tmp_path / "story.txt"
+    text.write_text(STORY)
+    run = Registry().create("one")
+    for init_from in (None, "base"):
+        source = Source((text,), init_from=init_from)
+        save_resume(run, replace(resume_state(), source=source.to_json()))
+        point = open_resume_point("one", Registry())
+        vocab = point.snapshot.checkpoint.vocab if init_from else None
+        assert resumed_source(point) == (source, vocab)

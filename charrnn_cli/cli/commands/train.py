@@ -267,6 +267,8 @@ def _given(context: typer.Context, *, resuming: bool) -> dict[str, Any]:
             raise ConfigError(
                 "--dropout and --keep-prob set the same value", hint="leave out one of them"
             )
+        if not 0 < params["keep_prob"] <= 1:
+            raise ConfigError(f"keep prob must be above 0 and at most 1; got {params['keep_prob']}")
         given["dropout"] = 1 - params["keep_prob"]
     if given.get("dropout") == "auto":
         given["dropout"] = None
