@@ -104,7 +104,13 @@ def test_settings_that_were_left_open(fox: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "settings", "options", "error", "message"),
     [
-        ("ab" * 9, {}, {}, TextError, "at least seq len + 2 = 66 characters"),
+        (
+            "ab" * 9,
+            {},
+            {},
+            TextError,
+            "training needs at least 66 characters (--seq-len + 2); this text has 18",
+        ),
         (STORY, {"size": 0}, {}, ConfigError, "size must be from 1 to 65,536; got 0"),
         (STORY, {"sample_prime": "ß"}, {}, UnknownCharacterError, "'ß' (U+00DF)"),
         (STORY, {}, {"preset": "noteboek"}, ConfigError, "no preset 'noteboek'"),

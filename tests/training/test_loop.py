@@ -259,7 +259,9 @@ def test_one_process_trains_a_run(corpus: Corpus) -> None:
 
 def test_impossible_runs_leave_no_directory(corpus: Corpus) -> None:
     """A batch that does not fit the text is an error that leaves no run behind."""
-    with pytest.raises(TextError, match="batch size 60,000 x seq len 16 needs"):
+    with pytest.raises(
+        TextError, match="--batch-size 60000 x --seq-len 16 needs 960,001 characters"
+    ):
         run_training(corpus, replace(TINY, batch_size=60_000))
     assert Registry().runs() == []
 

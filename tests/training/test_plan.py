@@ -53,7 +53,7 @@ def test_a_time_budget_counts_from_the_start(corpus: Corpus) -> None:
     with pytest.raises(ConfigError) as caught:
         planned(corpus, config, now=57.2)
     assert caught.value.message == (
-        "max time 60 s is too short: the start took 57.2 s, and the end will take 2.8 s"
+        "max time 60 s is too short: startup took 57.2 s, and finishing will take 2.8 s"
     )
     assert caught.value.hint == "use at least --max-time 120s"
 

@@ -73,7 +73,7 @@ def test_only_limits_and_the_machine_may_change(corpus: Corpus) -> None:
     assert resumed_config(point, {"epochs": 3}).max_steps is None
     with pytest.raises(MismatchError) as caught:
         resumed_config(point, {"dropout": 0.5})
-    assert caught.value.message == "run 'one' has dropout 0.25, not 0.5"
+    assert caught.value.message == "run 'one' was trained with dropout 0.25, not 0.5"
     assert caught.value.hint == "leave out --dropout, or train a new run with it"
     with pytest.raises(MismatchError, match="layers 2, not 3"):
         resumed_config(point, {"layers": 3})
@@ -167,7 +167,7 @@ def test_counters_must_be_the_known_ones() -> None:
     run = Registry().create("one")
     save_resume(run, resume_state(100))
     forge(run.resume_path, progress={"best_step": 3})
-    with pytest.raises(FileFormatError, match="damaged or of another version: best_val_loss, "):
+    with pytest.raises(FileFormatError, match="damaged or from another version: best_val_loss, "):
         load_resume(run.resume_path)
 
 
@@ -183,7 +183,7 @@ def test_where_the_text_is(corpus: Corpus, tmp_path: Path) -> None:
     text.unlink()
     with pytest.raises(TextError) as caught:
         resumed_source(point)
-    assert caught.value.message == f"the text of run 'one' is gone: {text}"
+    assert caught.value.message == f"the text of run 'one' no longer exists: {text}"
     assert caught.value.hint == "charrnn train TEXT --resume one"
     other = tmp_path / "other.txt"
     assert resumed_source(point, [other])[0] == Source((other,), latin)

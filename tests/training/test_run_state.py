@@ -92,7 +92,7 @@ def test_a_resume_file_that_does_not_fit_is_refused(corpus: Corpus) -> None:
         with pytest.raises(FileFormatError) as caught:
             resume_training(corpus, "run", {"max_steps": 40})
         assert caught.value.message == (
-            "the resume file of run 'run' does not fit its configuration"
+            "the resume file of run 'run' does not match its configuration"
         )
 
 

@@ -42,7 +42,9 @@ def test_counters_that_are_missing_or_unknown_are_named() -> None:
     del raw["seconds"]
     with pytest.raises(FileFormatError) as caught:
         RunCounters.from_json(raw)
-    assert caught.value.message == "the resume file is damaged or of another version: new, seconds"
+    assert (
+        caught.value.message == "the resume file is damaged or from another version: new, seconds"
+    )
 
 
 def test_the_best_evaluation_is_the_first_of_the_lowest() -> None:

@@ -29,7 +29,7 @@ def test_targets_are_the_next_characters(
     flat = [index for start, stop in spans for index in range(start, stop)]
     config = TrainConfig(batch_size=batch_size, seq_len=seq_len, reset=0.0)
     if len(flat) - 1 < batch_size * seq_len:
-        with pytest.raises(TextError, match="batch size"):
+        with pytest.raises(TextError, match="--batch-size"):
             TrainWindows(corpus, spans, config, seed=1)
         return
     windows = TrainWindows(corpus, spans, config, seed=1)
@@ -64,7 +64,9 @@ def test_a_short_text_shrinks_the_batch() -> None:
         return fitting_batch_size(corpus, Split(((0, characters),), ()), config)
 
     assert [fitting(characters) for characters in (1000, 101, 12)] == [32, 10, 1]
-    with pytest.raises(TextError, match="at least seq len \\+ 2 = 12 characters"):
+    with pytest.raises(
+        TextError, match=r"at least 12 characters \(--seq-len \+ 2\); this text has 11"
+    ):
         fitting(11)
 
 
@@ -87,7 +89,7 @@ def test_documents_are_kept_apart(
     config = TrainConfig(batch_size=batch_size, seq_len=seq_len, shuffle_documents=shuffle)
     total = sum(-((1 - length) // seq_len) for length in lengths)
     if total < batch_size:
-        with pytest.raises(TextError, match="batch size"):
+        with pytest.raises(TextError, match="--batch-size"):
             DocumentWindows(corpus, spans, config, seed=1)
         return
     windows = DocumentWindows(corpus, spans, config, seed=1)
