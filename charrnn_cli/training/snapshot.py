@@ -49,7 +49,10 @@ class RunCounters:
         defaults = dataclasses.asdict(cls())
         if raw.keys() != defaults.keys():
             names = ", ".join(sorted(raw.keys() ^ defaults.keys()))
-            raise FileFormatError(f"the resume file is damaged or from another version: {names}")
+            raise FileFormatError(
+                f"the resume file is damaged or from another version: {names}",
+                hint="start a new run from its checkpoint with --init-from",
+            )
         return cls(**raw)
 
     def record_evaluation(self, step: int, val_loss: float) -> bool:
