@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -27,13 +28,13 @@ def test_the_notebook_preset_plans_as_the_notebook_did(charrnn: Charrnn, tmp_pat
 
 def test_the_command_to_try_can_be_typed(charrnn: Charrnn, story: Path) -> None:
     """The suggested command repeats what was typed, with one change, and is valid."""
-    result = charrnn(
-        "train", story, *FAST, "--max-steps", "30", "--dropout", "0.1", "--newlines", "keep"
-    )
+    typed = ("--max-steps", "30", "--dropout", "0.1", "--newlines", "keep")
+    result = charrnn("train", story, *FAST, *typed, "--sample-prime", "the ")
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("try ")]
-    program, *words = line.split()[1:]
+    program, *words = shlex.split(line)[1:]
     assert (program, words[0]) == ("charrnn", "train")
     assert {"--newlines", "--max-steps", "--size", "--batch-size"} <= set(words)
+    assert words[words.index("--sample-prime") + 1] == "the "
     assert "--seed" not in words
     assert charrnn(*words, "--dry-run").returncode == 0
 
