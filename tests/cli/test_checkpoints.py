@@ -100,8 +100,7 @@ def test_what_cannot_be_listed_is_explained(charrnn: Charrnn, home: Path) -> Non
     result = charrnn("checkpoints", "list", "zz")
     assert (result.returncode, result.stdout) == (0, "")
     assert result.stderr == (
-        f"no run in {home / 'runs'} has a name that starts with 'zz'\n"
-        "next    charrnn checkpoints list\n"
+        f"no run in {home / 'runs'} starts with 'zz'\nnext    charrnn checkpoints list\n"
     )
 
 
@@ -141,7 +140,7 @@ def test_a_narrow_terminal_leaves_columns_out(columns: int, missing: int) -> Non
     left_out = ["size", "bpc", "parameters", "updated", "model"][:missing]
     names = ["run", "model", "parameters", "step", "val", "bpc", "size", "updated", "status"]
     assert header.split() == [name for name in names if name not in left_out]
-    note = f"columns that do not fit: {', '.join(left_out)}" if left_out else ""
+    note = f"hidden columns: {', '.join(left_out)}" if left_out else ""
     assert " ".join(rest).split() == note.split()
 
 

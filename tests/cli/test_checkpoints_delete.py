@@ -57,7 +57,7 @@ def test_rm_does_not_accept_paths(charrnn: Charrnn, tiny_run: Run) -> None:
     result = charrnn("checkpoints", "rm", path, "--yes")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
-        f"error: rm does not accept paths: {path}\nhint: use RUN or RUN@STEP\n"
+        f"error: rm does not accept a path: {path}\nhint: use RUN or RUN@STEP\n"
     )
     assert steps() == [100, 200, 300]
 

@@ -37,7 +37,7 @@ def test_columns_that_do_not_fit_are_left_out(
     write_table(COLUMNS, ROWS)
     output = capsys.readouterr()
     assert [line.rstrip() for line in output.out.splitlines()] == lines
-    assert output.err == (f"columns that do not fit: {note}\n" if note else "")
+    assert output.err == (f"hidden columns: {note}\n" if note else "")
 
 
 def test_a_program_reads_every_column(capfd: pytest.CaptureFixture[str]) -> None:

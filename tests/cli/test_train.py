@@ -19,7 +19,7 @@ def test_a_first_run(charrnn: Charrnn, story: Path, home: Path) -> None:
     result = charrnn("train", story, *FAST, "--max-steps", "60", "--eval-every", "20")
     assert (result.returncode, result.stdout) == (0, "")
     for expected in (
-        "story: 4,160 characters, 15 different",
+        "story: 4,160 characters, 15 distinct\n",
         "lstm 1x16, embed 8, 2,039 parameters",
         "parameters for 3,744 characters",
         "60 steps of 4 x 16 characters",
@@ -57,12 +57,12 @@ def test_json_lines(charrnn: Charrnn, story: Path) -> None:
 def test_a_short_text_shrinks_the_batch(charrnn: Charrnn, story: Path) -> None:
     """A short text shrinks the default batch, but a batch size that was typed is an error."""
     options = ("train", story, "--seq-len", "256", *SMALL)
-    assert "14 rows instead of 32: the text is short" in charrnn(*options).stderr
+    assert "batch   14 rows instead of 32, because the text is short\n" in charrnn(*options).stderr
     result = charrnn(*options, "--batch-size", "32")
     assert result.returncode == 2
     assert error_of(result.stderr) == (
-        "error: batch size 32 x seq len 256 needs 8,193 characters to train on, "
-        "and this text leaves 3,744\n"
+        "error: --batch-size 32 x --seq-len 256 needs 8,193 characters of training text; "
+        "this text has 3,744\n"
         "hint: use --batch-size 14 or a smaller --seq-len\n"
     )
 
@@ -71,7 +71,7 @@ def test_a_dry_run_leaves_nothing(charrnn: Charrnn, story: Path, home: Path) -> 
     """A dry run shows the plan with time, memory and disk space, and creates no run."""
     result = charrnn("train", story, *FAST, "--epochs", "3", "--dry-run")
     assert result.returncode == 0
-    for expected in ("174 steps of 4 x 16", "s a step", "memory  ", "disk    up to "):
+    for expected in ("174 steps of 4 x 16", " s per step\n", "memory  ", "disk    up to "):
         assert expected in result.stderr
     facts = json.loads(
         charrnn("train", story, *FAST, "--epochs", "3", "--dry-run", "--json").stdout
@@ -109,7 +109,7 @@ def test_documents(charrnn: Charrnn, tmp_path: Path) -> None:
     result = charrnn(*base, "--run", "in-order")
     assert result.returncode == 0
     assert "6 documents" in result.stderr
-    assert "empty.txt is empty" in result.stderr
+    assert "skipped empty.txt: is empty\n" in result.stderr
     shuffled = charrnn(*base, "--shuffle-documents", "--run", "shuffled", "-q")
     assert shuffled.returncode == 0
     digests = {
@@ -147,21 +147,25 @@ def test_initial_weights_that_do_not_fit(charrnn: Charrnn, story: Path, tmp_path
         (
             later,
             (
-                "error: the text has 3 characters, 'A' (U+0041) 160x, 'T' (U+0054) 160x, "
-                "'Ç' (U+00C7) 160x, that the model never saw\n"
-                "hint: --unknown skip leaves them out, --unknown extend makes the model learn them\n"
+                "error: the vocabulary lacks 3 characters: 'A' (U+0041) 160x, 'T' (U+0054) 160x, "
+                "'Ç' (U+00C7) 160x\n"
+                "hint: skip them with --unknown skip, "
+                "or add them with `charrnn train --unknown extend`\n"
             ),
         ),
         (
             (*later, "--size", "9", "--unknown", "skip"),
             (
                 "error: first@6 has size 8, not 9\n"
-                "hint: leave out --size: the architecture comes with --init-from\n"
+                "hint: leave out --size; --init-from sets the architecture\n"
             ),
         ),
         (
             ("train", "other.txt", "--unknown", "skip"),
-            "error: --unknown is about the vocabulary of --init-from\nhint: leave out --unknown\n",
+            (
+                "error: --unknown skip requires a vocabulary\n"
+                "hint: specify one with --init-from, or leave out --unknown\n"
+            ),
         ),
     ):
         result = charrnn(*arguments)

@@ -46,9 +46,9 @@ def test_a_quiet_resume_of_a_finished_run_prints_its_reference(charrnn: Charrnn)
 def test_a_resumed_run_keeps_what_it_is(inside: Inside) -> None:
     """An option that contradicts what the run was trained with is an error that names both."""
     for option, value, error in (
-        ("--size", "32", "run 'short' has size 16, not 32"),
-        ("--cell", "gru", "run 'short' has cell lstm, not gru"),
-        ("--lr", "0.5", "run 'short' has lr 0.003, not 0.5"),
+        ("--size", "32", "run 'short' was trained with size 16, not 32"),
+        ("--cell", "gru", "run 'short' was trained with cell lstm, not gru"),
+        ("--lr", "0.5", "run 'short' was trained with lr 0.003, not 0.5"),
     ):
         hint = f"leave out {option}, or train a new run with it"
         expected = (2, "", f"error: {error}\nhint: {hint}\n")
@@ -56,7 +56,7 @@ def test_a_resumed_run_keeps_what_it_is(inside: Inside) -> None:
     assert inside("train", "--resume", "short", "--run", "other") == (
         2,
         "",
-        "error: --run is for new runs; a resumed one goes on as it is\nhint: leave out --run\n",
+        "error: --run cannot be combined with --resume\nhint: leave out --run\n",
     )
 
 
@@ -70,8 +70,8 @@ def test_another_text_is_refused(charrnn: Charrnn, story: Path, tmp_path: Path) 
     assert (refused.returncode, error_of(refused.stderr)) == (
         2,
         (
-            "error: run 'short' was trained on 'story', and this is another text\n"
-            "hint: go on with it by --allow-new-data\n"
+            "error: run 'short' was trained on 'story'; this is a different text\n"
+            "hint: add --allow-new-data\n"
         ),
     )
     assert charrnn(*resume, "6", same, "--allow-new-data").returncode == 0
@@ -79,8 +79,8 @@ def test_another_text_is_refused(charrnn: Charrnn, story: Path, tmp_path: Path) 
     assert (refused.returncode, error_of(refused.stderr)) == (
         2,
         (
-            "error: run 'short' was trained on 'same', and this is a text with other characters\n"
-            "hint: train a new run on it: charrnn train TEXT\n"
+            "error: run 'short' was trained on 'same'; this is a text with different characters\n"
+            "hint: start a new run: charrnn train TEXT\n"
         ),
     )
 
@@ -93,8 +93,8 @@ def test_a_text_that_is_gone_is_asked_for(charrnn: Charrnn, story: Path, tmp_pat
         2,
         "",
         (
-            f"error: the text of run 'short' is gone: {story}\n"
-            "hint: name it: charrnn train TEXT --resume short\n"
+            f"error: the text of run 'short' no longer exists: {story}\n"
+            "hint: charrnn train TEXT --resume short\n"
         ),
     )
     assert charrnn("train", moved, "--resume", "short", "--max-steps", "6").returncode == 0

@@ -59,7 +59,8 @@ def test_a_signal_saves_and_leaves(charrnn: Charrnn, story: Path, number: signal
     process.send_signal(number)
     _, errors = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 128 + number
-    assert "stop    after this step" in errors
+    stopping = "stop    stopping after this step and saving; press Ctrl-C again to quit now"
+    assert stopping in errors.splitlines()
     found = re.search(r"interrupted at step (\d+), saved long@\1", errors)
     assert found, errors
     step = int(found[1])

@@ -109,7 +109,7 @@ def test_an_impossible_home_fails_before_the_first_step(
             assert (result.returncode, result.stdout) == (1, "")
             assert error_of(result.stderr) == (
                 f"error: cannot create {home}/corpora: {reason}\n"
-                "hint: set CHARRNN_HOME to a directory you can write\n"
+                "hint: set CHARRNN_HOME to a writable directory\n"
             )
             assert "step" not in result.stderr
 
@@ -123,7 +123,7 @@ def test_no_home_at_all(charrnn: Charrnn) -> None:
         "",
         (
             "no checkpoints in /nonexistent/.local/share/charrnn/runs\n"
-            "next    charrnn train TEXT, or charrnn demo\n"
+            "next    train a model with `charrnn train TEXT` or `charrnn demo`\n"
         ),
     )
     assert not os.path.exists("/nonexistent")
@@ -175,7 +175,7 @@ def test_a_read_only_registry(tiny_run: Run, home: Path, story: Path) -> None:
     assert result.stdout.count("ok\t") == 3
     assert error_of(result.stderr) == (
         f"error: cannot create {home}/corpora: Read-only file system\n"
-        "hint: set CHARRNN_HOME to a directory you can write\n"
+        "hint: set CHARRNN_HOME to a writable directory\n"
     )
 
 
@@ -217,9 +217,9 @@ def test_files_of_the_wrong_kind(
         else:
             assert result.stdout == f"DAMAGED\t{message}\n"
             assert result.stderr == (
-                "error: 1 of 1 files are damaged\n"
-                "hint: resuming passes over a damaged resume file; "
-                "`charrnn checkpoints rm RUN@STEP` removes a checkpoint\n"
+                "error: 1 of 1 files is damaged\n"
+                "hint: delete a damaged checkpoint with `charrnn checkpoints rm RUN@STEP`; "
+                "training skips a damaged resume file\n"
             )
 
 
@@ -277,7 +277,7 @@ def test_a_damaged_resume_file_gives_way_to_the_one_before(
     result = charrnn("train", "--resume", "one")
     assert result.returncode == 0
     assert re.search(
-        rf"warning .*is damaged.*going on from the state before it, at step {before}", result.stderr
+        rf"warning .*is damaged.*resuming from the previous state, at step {before}", result.stderr
     )
     assert [entry.step for entry in run.checkpoints()] == [10, 20]
     assert load_resume(run.resume_path).checkpoint.step == 20
@@ -288,8 +288,8 @@ def test_a_damaged_resume_file_gives_way_to_the_one_before(
         1,
         "",
         (
-            f"error: {run.resume_path} is not a charrnn file, or is cut off\n"
-            "hint: those come from `charrnn encode` and `charrnn train`\n"
+            f"error: {run.resume_path} is not a charrnn file, or is truncated\n"
+            "hint: use a file written by `charrnn encode` or `charrnn train`\n"
         ),
     )
 

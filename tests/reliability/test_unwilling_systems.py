@@ -277,4 +277,4 @@ def test_a_directory_that_cannot_be_created(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
         make_directory(tmp_path / "file" / "x")
     assert caught.value.message == f"cannot create {tmp_path}/file/x: Not a directory"
-    assert caught.value.hint == "set CHARRNN_HOME to a directory you can write"
+    assert caught.value.hint == "set CHARRNN_HOME to a writable directory"

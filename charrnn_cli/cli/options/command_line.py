@@ -48,4 +48,4 @@ def _typed(name: str, value: Any) -> str:
     if value is True:
         return option_name(name)
     short = int(value) if isinstance(value, float) and value.is_integer() else value
-    return f"{option_name(name)} {short}"
+    return f"{option_name(name)} {shlex.quote(str(short))}"
