@@ -51,12 +51,12 @@ def test_png_is_a_picture() -> None:
 @pytest.mark.skipif(
     importlib.util.find_spec("matplotlib") is not None, reason="the plot extra is installed"
 )
-def test_png_without_the_extra_names_it() -> None:
-    """Without matplotlib, the error names the extra to install."""
+def test_png_without_matplotlib_names_it() -> None:
+    """Without matplotlib, the error names it, and how to install it."""
     with pytest.raises(ConfigError) as caught:
         render_plot(Path("x.png"), "title", curves_of([("run", ROWS)]))
-    assert caught.value.message == "a PNG needs matplotlib"
-    assert caught.value.hint == "pip install 'charrnn[plot]', or use --plot FILE.svg"
+    assert caught.value.message == "PNG plots require matplotlib"
+    assert caught.value.hint == "run `pip install matplotlib`, or use --plot FILE.svg"
 
 
 def test_what_cannot_be_drawn() -> None:
@@ -68,4 +68,4 @@ def test_what_cannot_be_drawn() -> None:
     with pytest.raises(ConfigError) as caught:
         render_plot(Path("x.svg"), "title", [])
     assert caught.value.message == "there are no losses to plot"
-    assert caught.value.hint == "train with validation, or for longer"
+    assert caught.value.hint == "train with validation, or for more steps"

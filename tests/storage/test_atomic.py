@@ -44,7 +44,7 @@ def test_a_target_that_exists_is_noticed_before_long_work(tmp_path: Path) -> Non
     with pytest.raises(AlreadyPublishedError) as caught:
         check_absent(path)
     assert caught.value.message == f"{path} already exists"
-    assert caught.value.hint == "name another file, or move the existing one away"
+    assert caught.value.hint == "choose another file name, or move the existing file"
 
 
 def no_links(*arguments: object) -> None:

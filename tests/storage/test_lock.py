@@ -16,14 +16,16 @@ def test_a_second_holder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     run = tmp_path / "tiny"
     run.mkdir()
     message = f"run 'tiny' is in use by pid {os.getpid()} on host {os.uname().nodename}"
+    hint = "wait for it to finish, stop it, or choose another name with --run"
     with hold_lock(run):
         with pytest.raises(RunBusyError) as caught, hold_lock(run):
             pass
         assert caught.value.message == message
-        assert caught.value.hint == "wait for it, stop it, or train under another name with --run"
+        assert caught.value.hint == hint
         with pytest.raises(RunBusyError) as caught:
             check_unlocked(run)
         assert caught.value.message == message
+        assert caught.value.hint == hint
     check_unlocked(run)
     with hold_lock(run):
         pass

@@ -69,13 +69,13 @@ def test_a_path_is_a_reference(tmp_path: Path) -> None:
         with pytest.raises(NotFoundError) as caught:
             Registry().resolve(missing)
         assert caught.value.message == f"no checkpoint at {missing}"
-        assert caught.value.hint == "run `charrnn checkpoints list` to see what is there"
+        assert caught.value.hint == "run `charrnn checkpoints list` to see all runs"
 
 
-STEPS = "its steps are 100, 200, 300"
+STEPS = "use one of its steps: 100, 200, 300"
 FORMS = "use tiny@best, tiny@latest or tiny@STEP"
 NAMES = (
-    "use up to 64 of a-z 0-9 . _ - and start with a letter or digit; "
+    "use at most 64 of the characters a-z 0-9 . _ - and start with a letter or digit; "
     "best, latest and device names such as con are reserved"
 )
 
@@ -88,7 +88,7 @@ NAMES = (
         (
             "zzz",
             "no run named 'zzz' in {root}",
-            "run `charrnn checkpoints list` to see what is there",
+            "run `charrnn checkpoints list` to see all runs",
         ),
         ("tiny@7", "run 'tiny' has no checkpoint at step 7", STEPS),
         ("tiny@-1", "'-1' is not a step, best or latest", FORMS),
@@ -123,12 +123,21 @@ def test_a_run_without_readable_checkpoints(home: Path) -> None:
         with pytest.raises(NotFoundError) as caught:
             Registry().resolve(reference)
         assert caught.value.message == "run 'tiny' has no readable checkpoint"
-        assert caught.value.hint == "its steps are 3"
+        assert caught.value.hint == "run `charrnn checkpoints list` to see all runs"
     Registry().create("empty")
     with pytest.raises(NotFoundError) as caught:
         Registry().resolve("empty")
     assert caught.value.message == "run 'empty' has no readable checkpoint"
-    assert caught.value.hint == "run `charrnn checkpoints list` to see what is there"
+    assert caught.value.hint == "run `charrnn checkpoints list` to see all runs"
+
+
+def test_a_damaged_checkpoint_is_not_suggested(tiny_run: Run) -> None:
+    """The steps in a hint are those of readable checkpoints."""
+    tiny_run.step_path(200).write_bytes(b"")
+    with pytest.raises(NotFoundError) as caught:
+        Registry().resolve("tiny@7")
+    assert caught.value.message == "run 'tiny' has no checkpoint at step 7"
+    assert caught.value.hint == "use one of its steps: 100, 300"
 
 
 def test_a_run_without_a_checkpoint_is_not_sampled(tiny_run: Run) -> None:
@@ -150,11 +159,15 @@ def test_nothing_to_resolve() -> None:
     """Without any checkpoint the error suggests to train one."""
     with pytest.raises(NotFoundError) as caught:
         Registry().resolve()
-    assert caught.value.message == f"there are no checkpoints in {Registry().root}"
-    assert caught.value.hint == "train one: charrnn train TEXT"
+    assert caught.value.message == f"no checkpoints in {Registry().root}"
+    assert caught.value.hint == "train a model with `charrnn train TEXT` or `charrnn demo`"
     with pytest.raises(NotFoundError) as caught:
         Registry().resolve("tiny")
-    assert caught.value.hint == "train one: charrnn train TEXT"
+    assert caught.value.hint == "train a model with `charrnn train TEXT` or `charrnn demo`"
+    with pytest.raises(NotFoundError) as caught:
+        Registry().newest(resumable=True)
+    assert caught.value.message == f"no runs to resume in {Registry().root}"
+    assert caught.value.hint == "train a model with `charrnn train TEXT` or `charrnn demo`"
 
 
 HOSTILE_NAMES = [
@@ -260,7 +273,7 @@ def test_a_file_with_a_wrong_name_is_shown(tiny_run: Run) -> None:
     """A step file renamed to another step is listed as damaged, and is never the best."""
     os.rename(tiny_run.step_path(200), tiny_run.step_path(999))
     entry = tiny_run.checkpoints()[-1]
-    assert entry.problem == "its header does not match its name"
+    assert entry.problem == "its header does not match its file name"
     assert step_of(Registry().resolve("tiny")) == 300
 
 

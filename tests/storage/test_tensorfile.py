@@ -97,7 +97,7 @@ def test_an_existing_file_stays(tmp_path: Path) -> None:
     with pytest.raises(AlreadyPublishedError) as caught:
         write(path, note=2)
     assert caught.value.message == f"{path} already exists"
-    assert caught.value.hint == "name another file, or move the existing one away"
+    assert caught.value.hint == "choose another file name, or move the existing file"
     assert path.read_bytes() == before
     write(path, replace=True, note=2)
     assert read_header(path).metadata["note"] == 2
@@ -132,9 +132,7 @@ def test_not_one_of_ours(tmp_path: Path) -> None:
         with pytest.raises(FileFormatError) as caught:
             read_header(path)
         assert caught.value.message == f"{path} is not a charrnn file, or is truncated"
-        assert caught.value.hint == (
-            "charrnn files are written by `charrnn encode` and `charrnn train`"
-        )
+        assert caught.value.hint == "use a file written by `charrnn encode` or `charrnn train`"
     for content in (
         b"PK\x03\x04" + b"\0" * 50,
         b"\x80\x02}q\0." + b"\xff" * 50,
@@ -144,7 +142,9 @@ def test_not_one_of_ours(tmp_path: Path) -> None:
         with pytest.raises(FileFormatError) as caught:
             read_header(path)
         assert caught.value.message == f"{path} is a PyTorch or pickle file"
-        assert caught.value.hint == "charrnn never loads pickle files, because they can run code"
+        assert caught.value.hint == (
+            "use a file written by `charrnn train`; loading a pickle file can run code"
+        )
     for metadata, problem in (
         (None, "expected an object"),
         ({"other": ""}, "expected one metadata key, 'charrnn'"),
@@ -180,7 +180,7 @@ def test_a_later_format_asks_for_an_upgrade(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError) as caught:
         read_header(path)
     assert caught.value.message == (
-        f"{path} was written by charrnn 3.1 (format 2); this program reads format 1"
+        f"{path} was written by charrnn 3.1 (format 2); this version reads format 1"
     )
     assert caught.value.hint == "upgrade charrnn"
 
@@ -283,7 +283,7 @@ DAMAGED = "{} is damaged, or is not a charrnn file: kind and digest must be stri
         ({"tensors_sha256": None}, DAMAGED),
         (
             {"format": "1", "version": "0.0"},
-            "{} was written by charrnn 0.0 (format 1); this program reads format 1",
+            "{} was written by charrnn 0.0 (format 1); this version reads format 1",
         ),
     ],
     ids=["kind", "tensors_sha256", "format"],
