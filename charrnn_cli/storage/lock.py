@@ -69,7 +69,7 @@ def check_unlocked(directory: Path) -> None:
 def _busy(directory: Path, descriptor: int) -> RunBusyError:
     return RunBusyError(
         f"run {directory.name!r} is in use by {_holder(descriptor)}",
-        hint="wait for it to finish, stop it, or choose another name with --run",
+        hint="wait for that process, or stop it",
     )
 
 

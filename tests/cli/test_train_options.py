@@ -90,7 +90,7 @@ def test_an_option_beats_the_file_of_settings(inside: Inside, story: Path, tmp_p
             None,
             (
                 "error: cannot read bad.toml: No such file or directory\n"
-                "hint: write one with `charrnn train TEXT --print-config`\n"
+                "hint: write one with `charrnn train TEXT --print-config > FILE`\n"
             ),
         ),
     ],
@@ -114,7 +114,7 @@ def test_a_file_of_settings_that_is_not_toml(inside: Inside, story: Path, tmp_pa
         "",
         (
             f"error: bad.toml is not valid TOML: {described.value}\n"
-            "hint: write one with `charrnn train TEXT --print-config`\n"
+            "hint: write one with `charrnn train TEXT --print-config > FILE`\n"
         ),
     )
 

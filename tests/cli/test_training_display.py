@@ -113,7 +113,7 @@ def test_problems_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(show([STARTED, *problems])) == [STARTED, *problems]
     assert capsys.readouterr().err == (
         "warning cannot write step: no space left; "
-        "training continues, and the save will be retried\n"
+        "training continues\n"
         "warning the loss diverged at step 9; continuing from step 5 at lr 0.05\n"
         "memory  the batch does not fit; splitting it into 2 parts\n"
     )

@@ -142,7 +142,7 @@ def test_the_second_trainer_is_refused(charrnn: Charrnn, story: Path, home: Path
     run = Registry().run("one")
     busy = (
         f"error: run 'one' is in use by pid {os.getpid()} on host {os.uname().nodename}\n"
-        "hint: wait for it to finish, stop it, or choose another name with --run\n"
+        "hint: wait for that process, or stop it\n"
     )
     resume = ("train", "--resume", "one", "--max-steps", "9")
     with hold_lock(run.path):

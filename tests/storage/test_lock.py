@@ -16,7 +16,7 @@ def test_a_second_holder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     run = tmp_path / "tiny"
     run.mkdir()
     message = f"run 'tiny' is in use by pid {os.getpid()} on host {os.uname().nodename}"
-    hint = "wait for it to finish, stop it, or choose another name with --run"
+    hint = "wait for that process, or stop it"
     with hold_lock(run):
         with pytest.raises(RunBusyError) as caught, hold_lock(run):
             pass

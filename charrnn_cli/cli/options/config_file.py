@@ -11,7 +11,7 @@ import typer
 from charrnn_cli.errors import ConfigError
 
 _NOT_SETTINGS = {"config_file", "print_config", "help"}
-_WRITE_HINT = "write one with `charrnn train TEXT --print-config`"
+_WRITE_HINT = "write one with `charrnn train TEXT --print-config > FILE`"
 
 
 def load_config(context: typer.Context, path: Path | None) -> Path | None:

@@ -257,7 +257,7 @@ def _plain(display: TrainingDisplay) -> Iterator[Callable[[TrainEvent], None]]:
 def _say_warning(event: TrainEvent) -> None:
     match event:
         case SaveFailed(message=message):
-            say("warning", f"{message}; training continues, and the save will be retried")
+            say("warning", f"{message}; training continues")
         case Diverged(step=step, back_to=back_to, learning_rate=rate):
             say(
                 "warning",
