@@ -42,7 +42,7 @@ def test_generate_checks_before_it_draws() -> None:
         generate(checkpoint, "Ω")
     with pytest.raises(ConfigError) as caught:
         generate(checkpoint, "a", SampleConfig(), length=3)
-    assert caught.value.message == "pass either a SampleConfig or single settings, not both"
+    assert caught.value.message == "pass either a SampleConfig or keyword settings, not both"
 
 
 def test_the_default_prime() -> None:

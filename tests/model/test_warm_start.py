@@ -67,11 +67,11 @@ def test_what_does_not_fit() -> None:
     with pytest.raises(MismatchError) as caught:
         grown_model(old, Vocab("abc"))
     assert caught.value.message == "the text's vocabulary does not match that of tiny@100"
-    assert caught.value.hint == "pass the text itself, not an encoded file"
+    assert caught.value.hint == "use the original text, not an encoded file"
     with pytest.raises(MismatchError) as caught:
         check_architecture(old, {"size": 8, "lr": 0.1})
     assert caught.value.message == "tiny@100 has size 4, not 8"
-    assert caught.value.hint == "omit --size: --init-from sets the architecture"
+    assert caught.value.hint == "leave out --size; --init-from sets the architecture"
     check_architecture(old, {"size": 4})
 
 

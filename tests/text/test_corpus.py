@@ -150,7 +150,7 @@ def test_a_truncated_file_is_noticed_while_it_is_read(tmp_path: Path, story: Pat
     os.truncate(output, 600)
     with pytest.raises(FileFormatError) as caught:
         corpus.read(len(corpus) - 10, len(corpus))
-    assert caught.value.message == f"{output} was cut off while it was read"
+    assert caught.value.message == f"{output} was truncated while it was read"
 
 
 def test_encoded_files_are_recognized(tmp_path: Path, story: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_wrong_header_is_refused(tmp_path: Path, metadata: dict[str, object]) 
     with pytest.raises(FileFormatError) as caught:
         Corpus.open(path)
     assert caught.value.message == f"{path} is not an encoded text"
-    assert caught.value.hint == "make one with `charrnn encode TEXT`"
+    assert caught.value.hint == "create one with `charrnn encode TEXT`"
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_unknown_encodings(encoding: str) -> None:
     with pytest.raises(TextError) as caught:
         TextOptions(encoding=encoding)
     assert caught.value.message == f"unknown encoding {encoding!r}"
-    assert caught.value.hint == "for example utf-8, latin-1, cp1252, shift_jis, gb18030"
+    assert caught.value.hint == "use, for example, utf-8, latin-1, cp1252, shift_jis or gb18030"
 
 
 def test_a_byte_order_mark_alone(tmp_path: Path) -> None:

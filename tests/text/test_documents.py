@@ -209,7 +209,7 @@ def test_a_given_vocabulary(tmp_path: Path) -> None:
         "the vocabulary lacks 3 characters: 'x' (U+0078) 3x, ' ' (U+0020) 1x, 'Ω' (U+03A9) 1x"
     )
     assert caught.value.hint == (
-        "--unknown skip leaves them out; in training, --unknown extend adds them"
+        "skip them with --unknown skip; in training, add them with --unknown extend"
     )
     kept = encoded(tmp_path, one, two, vocab=vocab, unknown="skip")
     assert "".join(kept.text()) == "abbaba"
@@ -259,7 +259,7 @@ def test_a_file_that_changes_between_the_passes(tmp_path: Path) -> None:
         with pytest.raises(TextError) as caught:
             encode_text(path, output, progress=change)
         assert caught.value.message == f"{path} changed while it was read"
-        assert caught.value.hint == "try again when no program writes to it"
+        assert caught.value.hint == "run the command again when no other program is writing to it"
         assert not output.exists()
 
 
@@ -284,7 +284,7 @@ def test_a_separator_is_never_left_out(tmp_path: Path) -> None:
         encoded(tmp_path, path, path, separator="|", vocab=Vocab("a"), unknown="skip")
     assert caught.value.message == "the vocabulary lacks the separator '|'"
     assert caught.value.hint == "use another --separator, or none"
-    with pytest.raises(TextError, match=r"^the text has half a character, U\+DCFF$"):
+    with pytest.raises(TextError, match=r"^the text contains an unpaired surrogate, U\+DCFF$"):
         encoded(tmp_path, path, path, separator="\udcff")
 
 

@@ -31,11 +31,11 @@ def test_unknown_characters_are_named() -> None:
     with pytest.raises(UnknownCharacterError) as caught:
         in_vocabulary(Corpus.from_text("aÀÁÂÃÄÅ", "name"), Vocab(CHARACTERS))
     assert caught.value.message == (
-        "the text 'name' has characters the model never saw: 'À' (U+00C0), 'Á' (U+00C1), "
-        "'Â' (U+00C2), 'Ã' (U+00C3), 'Ä' (U+00C4) and 1 more"
+        "the text 'name' has characters that the model's vocabulary lacks: "
+        "'À' (U+00C0), 'Á' (U+00C1), 'Â' (U+00C2), 'Ã' (U+00C3), 'Ä' (U+00C4) and 1 more"
     )
     assert caught.value.hint == (
-        "leave them out with --unknown skip, or score a model that was trained on them"
+        "skip them with --unknown skip, or use a model trained on a text that has them"
     )
 
 

@@ -48,7 +48,7 @@ def test_too_little_to_validate_on() -> None:
     """A validation part of less than 2 characters is an error."""
     with pytest.raises(TextError) as caught:
         split_text(10, 0.1, "tail")
-    assert caught.value.message == "validation needs 2 characters; 0.1 of 10 is less"
+    assert caught.value.message == "validation needs at least 2 characters; 0.1 of 10 is less"
     assert caught.value.hint == "train without validation: --val-fraction 0"
 
 
