@@ -118,7 +118,7 @@ WRONG = [
     ("train story.txt --layers 0 --size 0", "layers must be from 1 to 64; got 0; size must be"),
     ("train story.txt --lr 0 --epochs 0", "epochs must be at least 1; got 0; learning rate"),
     ("train story.txt --seed 9999999999999999999999", "seed"),
-    ("train story.txt --keep-prob 2", "dropout"),
+    ("train story.txt --keep-prob 2", "keep prob"),
     ("train story.txt --min-count 0", "min count"),
     ("train story.txt --errors perhaps", "perhaps"),
     ("train story.txt --normalize nfz", "nfz"),
