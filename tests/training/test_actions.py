@@ -7,7 +7,7 @@ import pytest
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.splits import split_corpus
-from charrnn_cli.training.actions import LOG_INTERVAL, RESUME_INTERVAL, LoopCounters, next_action
+from charrnn_cli.training.actions import LoopCounters, next_action
 from charrnn_cli.training.plan import Decisions, Plan
 from charrnn_cli.training.snapshot import RunCounters
 from charrnn_cli.training.windows import make_windows
@@ -55,7 +55,7 @@ CASES = {
     ),
     "the first line of metrics": (VALIDATED, {"step": 1, "logged_step": None}, "log"),
     "no line before a step": (VALIDATED, {"step": 0, "logged_step": None}, "update"),
-    "a line per second": (VALIDATED, {"step": 7, "logged_at": NOW - LOG_INTERVAL}, "log"),
+    "a line per second": (VALIDATED, {"step": 7, "logged_at": NOW - 1.0}, "log"),
     "a line per five steps": (replace(VALIDATED, log_every=5), {"step": 15}, "log"),
     "no second line for a step": (
         replace(VALIDATED, log_every=5),
@@ -94,7 +94,7 @@ CASES = {
     "the resume file": (VALIDATED, {"step": 7, "resume_saved_at": NOW - 61}, "save_resume"),
     "not yet the resume file": (
         VALIDATED,
-        {"step": 7, "resume_saved_at": NOW - RESUME_INTERVAL},
+        {"step": 7, "resume_saved_at": NOW - 60.0},
         "update",
     ),
     "a request to stop": (VALIDATED, {"step": 7, "stop_requested": True}, "stopped"),

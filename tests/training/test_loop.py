@@ -22,6 +22,7 @@ from charrnn_cli.events import (
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.splits import matching_rows, split_corpus, symbol_frequencies
@@ -29,7 +30,7 @@ from charrnn_cli.training.evaluation import evaluate
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
 from charrnn_cli.training.network import CharRNN
-from charrnn_cli.training.snapshot import load_resume
+from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 from charrnn_cli.training.trainer import CHECK_EVERY
 from tests.helpers import TINY, of_type, resume_training, run_training, tiny_job, train_until
 
@@ -182,6 +183,30 @@ def test_stopped_and_resumed_is_the_same_run(corpus: Corpus, stop_at: int, ema: 
     assert whole.checkpoints()[1].val_loss == parts.checkpoints()[1].val_loss
 
 
+def test_the_last_resume_file_is_written_once(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each save of a run, the last included, writes one resume file, which knows the end."""
+    written = []
+
+    def counted(run: Run, snapshot: TrainingSnapshot) -> None:
+        written.append((snapshot.checkpoint.step, snapshot.counters.finished))
+        save_resume(run, snapshot)
+
+    monkeypatch.setattr("charrnn_cli.training.saver.save_resume", counted)
+    run_training(corpus)
+    assert written == [(10, False), (20, False), (30, True)]
+
+
+def test_a_stop_before_the_first_evaluation(corpus: Corpus) -> None:
+    """A run with initial weights that is stopped at once has a start and an end, and no file."""
+    run_training(corpus, TINY, "base")
+    job = tiny_job(corpus, TINY, initial=load_checkpoint("base"))
+    events = list(train(job, should_stop=lambda: True))
+    assert [type(event) for event in events] == [TrainingStarted, TrainingFinished]
+    assert [run.name for run in Registry().runs()] == ["base"]
+
+
 def test_averaged_weights_are_what_is_saved(corpus: Corpus) -> None:
     """The step file holds the weight average, the resume file both; training is unchanged."""
     run_training(corpus, TINY, "plain")
@@ -232,11 +257,13 @@ def test_divergence_goes_back_with_half_the_rate(
     """A divergence is reported, never saved, and retried at half the rate three times."""
     monkeypatch.setitem(CHECK_EVERY, "cpu", check_every)
     events: list[TrainEvent] = []
-    config = replace(TINY, lr=99.0, weight_decay=10.0, warmup=0.0)
+    config = replace(TINY, lr=99.0, weight_decay=10.0, warmup=0.0, log_every=1)
     job = tiny_job(corpus, config, "wild")
     with pytest.raises(DivergedError, match=r"the loss diverged at step \d+, after 3 retries"):
         events.extend(train(job))
-    assert all(event.chars_per_second >= 0 for event in of_type(events, StepLogged))
+    logged = of_type(events, StepLogged)
+    assert all(event.chars_per_second >= 0 for event in logged)
+    assert all(math.isfinite(event.train_loss) for event in logged)
     rates = [event.learning_rate for event in of_type(events, Diverged)]
     assert rates == [99.0 / 2, 99.0 / 4, 99.0 / 8]
     for entry in job.run.checkpoints():
