@@ -2,6 +2,7 @@
 
 import codecs
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -26,6 +27,7 @@ GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 MAX_LAYERS = 64
 MAX_SIZE = 65_536
 MAX_SEED = 2**63 - 1
+_NOT_STREAMS = {"idna", "punycode"}  # encodings of host names
 
 MODEL, OPTIMIZATION, VALIDATION = "Model", "Optimization", "Validation"
 CHECKPOINTS, DATA, SYSTEM, DISPLAY = "Checkpoints", "Data", "System", "Display"
@@ -77,11 +79,7 @@ class ModelConfig(Settings):
     @property
     def num_parameters(self) -> int:
         """V·E + Σ over layers of G·H·(I + H + 2) + V·(H + 1), two biases per layer as in torch."""
-        rows = GATES[self.cell] * self.size
-        recurrent = sum(
-            rows * (self.input_size(layer) + self.size + 2) for layer in range(self.layers)
-        )
-        return self.vocabulary_size * (self.embed + self.size + 1) + recurrent
+        return sum(math.prod(shape) for shape in self.tensor_shapes().values())
 
     def __str__(self) -> str:
         return f"{self.cell} {self.layers}x{self.size}"
@@ -101,7 +99,7 @@ class TrainConfig(Settings):
     epochs: int | None = setting(10, "Number of passes over the text.", OPTIMIZATION, low=1)
     max_steps: int | None = setting(None, "Stop after N steps.", OPTIMIZATION, low=1)
     max_time: float | None = setting(
-        None, "Time limit of the command: 90s, 20m or 1h30m.", OPTIMIZATION, low=1, metavar="TIME"
+        None, "Time limit, saving included: 90s, 20m or 1h30m.", OPTIMIZATION, low=1, metavar="TIME"
     )
     lr: float = setting(
         3e-3, "Peak learning rate.", OPTIMIZATION, label="learning rate", above=0, high=100
@@ -129,7 +127,7 @@ class TrainConfig(Settings):
     )
     ema: float = setting(
         0.0,
-        "Decay of the evaluated and saved weight average; 0 disables it.",
+        "Decay of the weight average that is evaluated and saved; 0 uses the weights themselves.",
         OPTIMIZATION,
         low=0,
         high=0.999999,
@@ -139,7 +137,9 @@ class TrainConfig(Settings):
         0.1, "Fraction of the text to hold out; 0 disables validation.", VALIDATION, low=0, high=0.9
     )
     val_split: ValSplit = setting(
-        "tail", "Hold out the tail, or tails of up to 100 segments.", VALIDATION
+        "tail",
+        "tail holds out the end of the text; spread, the ends of up to 100 segments.",
+        VALIDATION,
     )
     shuffle_documents: bool = setting(False, "Shuffle the documents before every epoch.", DATA)
     eval_every: int | None = setting(
@@ -175,7 +175,7 @@ class TrainConfig(Settings):
         "auto", "Precision of matrix products; auto selects the faster one.", SYSTEM
     )
     threads: int | None = setting(
-        None, "Number of CPU threads.", SYSTEM, low=1, shown="all; without --seed, 1 if faster"
+        None, "Number of CPU threads.", SYSTEM, low=1, shown="all; without --seed, 1 if much faster"
     )
 
     def _problems(self) -> list[str | None]:
@@ -193,10 +193,18 @@ class SampleConfig(Settings):
         5, "Draw from the K most likely characters; 0 disables this.", label="top-k", low=0
     )
     top_p: float = setting(
-        1.0, "Draw from the top characters with total probability P.", label="top-p", low=0, high=1
+        1.0,
+        "Draw from the most likely characters that together reach probability P.",
+        label="top-p",
+        low=0,
+        high=1,
     )
     min_p: float = setting(
-        0.0, "Minimum probability, relative to the highest.", label="min-p", low=0, high=1
+        0.0,
+        "Leave out characters less than P times as likely as the most likely one; 0 disables this.",
+        label="min-p",
+        low=0,
+        high=1,
     )
     seed: int | None = setting(
         None, "Random seed, for repeatable text.", low=0, high=MAX_SEED, shown="random"
@@ -259,9 +267,6 @@ def from_preset(
     return model, train
 
 
-_NOT_STREAMS = {"idna", "punycode"}  # encodings of host names
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextOptions(Settings):
     """How files are read as one text."""
@@ -276,15 +281,9 @@ class TextOptions(Settings):
         "", "Text between files; without it, files are separate documents.", DATA, metavar="TEXT"
     )
     min_count: int = setting(
-        1,
-        "Replace characters that occur fewer than N times with U+FFFD.",
-        DATA,
-        low=1,
-        metavar="N",
+        1, "Replace characters that occur fewer than N times with U+FFFD.", DATA, low=1, metavar="N"
     )
-    include: str = setting(
-        "*", "Pattern of the files to read from directories.", DATA, metavar="GLOB"
-    )
+    include: str = setting("*", "Pattern of files to read from directories.", DATA, metavar="GLOB")
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)

@@ -1,4 +1,7 @@
-"""Dataclasses with checked settings: default, range and help in one place; plain JSON."""
+"""Dataclasses of settings.
+
+Each field declares its default, range and help text; values are checked, and convert to plain JSON.
+"""
 
 import dataclasses
 import math
@@ -32,7 +35,7 @@ class About:
     metavar: str | None = None
     """Placeholder for the value in `--help`; by default, the choices or the type."""
     shown: str | None = None
-    """Default to show in `--help` for a setting whose None is decided later."""
+    """Default to show in `--help` for a setting that is None until training chooses it."""
 
     def problem(self, label: str, value: object) -> str | None:
         """Return the problem with a number, or None; other values have no range."""

@@ -1,4 +1,4 @@
-"""A folder is an import rule: arrows between packages point down."""
+"""A folder is an import rule: it imports only from folders above it in README.md's list."""
 
 import ast
 from pathlib import Path
@@ -27,8 +27,8 @@ def folder(module: str) -> str:
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("[!_]*.py")), ids=str)
-def test_imports_point_down(path: Path) -> None:
-    """A module imports from its own folder and those below, and only its folder's libraries."""
+def test_imports_come_from_above(path: Path) -> None:
+    """A module imports from its own folder and those above, and only its folder's libraries."""
     own = folder(".".join(("charrnn_cli", *path.relative_to(ROOT).parts)))
     folders, libraries = (set(names.split()) for names in RULES[own])
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):

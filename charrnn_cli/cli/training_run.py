@@ -46,7 +46,8 @@ class TrainingRun:
             check_tensorboard()
         self.stop = StopRequest(
             lambda: self.say(
-                "stop", "stopping after this step and saving; press Ctrl-C again to quit now"
+                "stop",
+                "finishing this step, then saving; press Ctrl-C again to exit without saving",
             )
         )
 

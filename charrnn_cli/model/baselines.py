@@ -67,7 +67,10 @@ def baselines(corpus: Corpus) -> Baselines:
 
 
 def measure_baselines(corpus: Corpus) -> Baselines:
-    """Measure the uniform distribution, n-grams, and lzma with the rest as its dictionary."""
+    """Measure the uniform distribution, n-grams, and lzma.
+
+    The cost of lzma is how much the last tenth adds to the compressed size.
+    """
     tail_start = len(corpus) - max(1, round(len(corpus) * TAIL_FRACTION))
     first, last = max(0, tail_start - LIMIT), min(len(corpus), tail_start + LIMIT)
     ids_N = corpus.read(first, last).astype(np.int64)

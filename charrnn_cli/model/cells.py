@@ -1,9 +1,9 @@
 """The recurrent cells in numpy: one step of one or more rows.
 
-Weights are rearranged once. Biases that would only be added together are summed in
-advance. Gates are ordered so that one call computes all sigmoids, and the columns of those gates
-are halved, because sigmoid(x) = (1 + tanh(x / 2)) / 2 lets one tanh compute every gate. A step
-allocates only views.
+The weights are rearranged once, in advance: biases that are only ever added together are summed,
+gates are ordered so that one call computes all sigmoids, and the columns of those gates are halved,
+because sigmoid(x) = (1 + tanh(x / 2)) / 2 lets one tanh compute every gate. A step allocates only
+views.
 """
 
 from abc import ABC, abstractmethod

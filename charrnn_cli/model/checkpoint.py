@@ -22,7 +22,7 @@ Checkpoints and resume files also hold:
 | `train_loss` | number or null | nats per character, moving average with dropout; null at step 0 |
 | `val_loss` | number or null | nats per validation character; null between evaluations |
 | `train` | object | `TrainConfig`, every setting as it was used; durations in seconds |
-| `data.name` | string | name of the text: its file name without the suffix |
+| `data.name` | string | the text's file name up to the first dot, or its directory's name |
 | `data.sha256` | string | `tensors_sha256` of the encoded text |
 | `data.characters` | integer | length of the text |
 | `data.commonest` | string | most frequent character |

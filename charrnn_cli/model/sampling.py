@@ -25,7 +25,8 @@ def generate(
 ) -> Iterator[str]:
     """Return an iterator of `length` new characters that continue `prime`, without the prime.
 
-    Settings are those of `SampleConfig`. The same seed gives the same text on the same machine.
+    Without a prime, the model starts from `checkpoint.default_prime`. Settings are those of
+    `SampleConfig`. The same seed gives the same text on the same machine.
     Raises UnknownCharacterError if the prime has a character outside the vocabulary, ConfigError.
     """
     if config is not None and settings:

@@ -37,7 +37,7 @@ class Predictor(Protocol):
     def losses(self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]) -> Losses:
         """Read the inputs and return the nats of each target, shape (T, R).
 
-        The value for a negative target has no meaning.
+        The loss of a negative target, which is padding, has no meaning.
         """
 
 

@@ -117,7 +117,7 @@ def scratch_file(directory: Path) -> Iterator[tuple[Path, BinaryIO]]:
 
 
 def check_absent(path: Path) -> None:
-    """Call before long work, to fail early if the target exists. Raises AlreadyPublishedError."""
+    """Raise AlreadyPublishedError if `path` exists. Call this before long work, to fail early."""
     if os.path.lexists(path):
         raise _exists(path)
 

@@ -177,10 +177,7 @@ def latest(entries: list[CheckpointEntry]) -> CheckpointEntry | None:
 
 
 def prunable(entries: list[CheckpointEntry], keep: int) -> list[CheckpointEntry]:
-    """Return the entries to delete so that only the newest `keep` remain.
-
-    The best checkpoint, the latest and damaged files are never deleted.
-    """
+    """Return the entries to delete: all but the newest `keep`, the best and damaged ones."""
     whole = [entry for entry in entries if entry.metadata is not None]
     protected = {id(entry) for entry in (best(entries), latest(entries), *whole[-keep:])}
     return [entry for entry in whole if id(entry) not in protected]

@@ -67,7 +67,7 @@ class Header:
         return str(self.metadata["tensors_sha256"])
 
     def check_kind(self, kind: str, path: Path) -> None:
-        """Raises FileFormatError if the file at `path` is of another kind."""
+        """Raise FileFormatError if the file at `path` is of another kind."""
         if self.kind != kind:
             raise FileFormatError(f"{path} is a charrnn {self.kind} file, not a {kind} file")
 

@@ -57,7 +57,11 @@ class Field(NamedTuple):
 
 
 HEADER_FIELDS = {
-    "name": Field(str, "name of the text: its file name without the suffix", required=True),
+    "name": Field(
+        str,
+        "name of the text: its file name up to the first dot, or its directory's name",
+        required=True,
+    ),
     "characters": Field(int, "number of characters, N", required=True),
     "vocabulary_size": Field(int, "number of distinct characters, V"),
     "documents": Field(int, "number of documents, D"),
@@ -152,7 +156,7 @@ class Corpus:
 
     @property
     def name(self) -> str:
-        """Name of the text: its file name without the suffix."""
+        """Name of the text: its file name up to the first dot, or its directory's name."""
         return str(self.metadata["name"])
 
     @property

@@ -249,7 +249,7 @@ def _line_at(file: BinaryIO, offset: int) -> int:
 
 
 def _likely_encoding(data: bytes) -> str | None:
-    """Guess UTF-16, or an encoding in which the text is mostly East Asian; otherwise None."""
+    """Guess UTF-16, or an encoding in which most non-ASCII characters are East Asian; or None."""
     if data[1::2].count(0) > _NUL_SHARE * len(data):
         return "utf-16-le"
     if data[::2].count(0) > _NUL_SHARE * len(data):

@@ -1,4 +1,4 @@
-"""Advice on a run, from its sizes and losses: the field's rules of thumb. Pure functions."""
+"""Advice on a run, from its sizes and losses, by common rules of thumb. Pure functions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

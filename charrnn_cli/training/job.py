@@ -40,7 +40,7 @@ class TrainingJob:
     model: ModelConfig
     config: TrainConfig
     requested_batch_size: int
-    """`config.batch_size` is smaller if the text is short."""
+    """The batch size before it was reduced to fit a short text."""
     source: Source | None
     """Where the text is, so that resuming does not need TEXT; None for a corpus in memory."""
     initial: Checkpoint | None = None
@@ -152,7 +152,7 @@ class TrainingJob:
 
 
 def _check_prime(config: TrainConfig, vocab: Vocab) -> None:
-    """Raises UnknownCharacterError."""
+    """Check that the vocabulary has all characters of the prime. Raises UnknownCharacterError."""
     with _hint_at_unknown("use only characters of the text in --sample-prime"):
         vocab.encode(config.sample_prime or "")
 

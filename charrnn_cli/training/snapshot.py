@@ -29,7 +29,7 @@ class RunCounters:
     """Numbers that a run keeps from one process to the next."""
 
     train_loss: float | None = None
-    """Nats per character, smoothed over about the last 50 steps, dropout on."""
+    """Nats per character with dropout, averaged over about the last 50 steps."""
     lr_scale: float = 1.0
     """Factor on the learning rate; halved after each divergence."""
     last_saved_step: int = 0

@@ -91,7 +91,7 @@ class Trainer:
 
     @property
     def train_loss(self) -> float:
-        """Nats per character, smoothed, dropout on; nan before the first step."""
+        """Nats per character with dropout, averaged over about 50 steps; nan before the first."""
         return self._smoothed.item()
 
     @property

@@ -10,13 +10,13 @@ from tests.helpers import STORY, Charrnn
 
 
 def test_the_summary(charrnn: Charrnn, tmp_path: Path) -> None:
-    """The summary counts characters, new lines and windows, and suggests the next command."""
+    """The summary counts characters, new lines and steps, and suggests the next command."""
     (tmp_path / "book.txt").write_bytes(b"Hello, world!\r\n" * 2000)
     result = charrnn("encode", "book.txt")
     assert result.returncode == 0
     assert "28,000 characters, 11 distinct, read as utf-8" in result.stdout
     assert "2,000 CRLF converted to LF" in result.stdout
-    assert "2 of 100 x 100 characters per epoch" in result.stdout
+    assert "steps   2 of 100 x 100 characters per epoch, as in --preset notebook\n" in result.stdout
     assert "parameters for 28,000 characters" in result.stdout
     assert "charrnn train book.encoded.safetensors" in result.stderr
     assert load_file(tmp_path / "book.encoded.safetensors")["ids"].shape == (28_000,)

@@ -90,14 +90,14 @@ def test_unknown_characters_are_skipped(charrnn: Charrnn, tmp_path: Path) -> Non
     assert charrnn("score", "tiny", "text.txt", "--unknown", "skip").stderr == ""
 
 
-@pytest.mark.parametrize(("text", "known"), [("ΩΩ漢", "none"), ("ΩaΩ", "one")])
+@pytest.mark.parametrize(("text", "known"), [("ΩΩ漢", "none"), ("ΩaΩ", "only one")])
 def test_nothing_is_left_to_score(charrnn: Charrnn, tmp_path: Path, text: str, known: str) -> None:
     """A text of which the model knows fewer than two characters is an error."""
     (tmp_path / "strange.txt").write_text(text)
     result = charrnn("score", "tiny", "strange.txt", "--unknown", "skip")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
-        f"error: scoring needs at least two characters; tiny@200 knows {known} in this text\n"
+        f"error: scoring needs at least two characters; this text has {known} that tiny@200 knows\n"
         "hint: run `charrnn score --help` for usage\n"
     )
 
@@ -106,7 +106,7 @@ def test_nothing_is_left_to_score(charrnn: Charrnn, tmp_path: Path, text: str, k
     ("arguments", "error"),
     [
         ("tiny", "at least one model and a text are required"),
-        ("tiny one.txt", "scoring needs at least two characters; this text has one"),
+        ("tiny one.txt", "scoring needs at least two characters; this text has only one"),
         (
             "tiny other.txt",
             "the text 'other' has characters that the model's vocabulary lacks: 'Ω' (U+03A9)",

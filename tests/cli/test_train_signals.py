@@ -59,7 +59,7 @@ def test_a_signal_saves_and_leaves(charrnn: Charrnn, story: Path, number: signal
     process.send_signal(number)
     _, errors = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 128 + number
-    stopping = "stop    stopping after this step and saving; press Ctrl-C again to quit now"
+    stopping = "stop    finishing this step, then saving; press Ctrl-C again to exit without saving"
     assert stopping in errors.splitlines()
     found = re.search(r"interrupted at step (\d+), saved long@\1", errors)
     assert found, errors

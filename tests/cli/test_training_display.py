@@ -115,7 +115,7 @@ def test_problems_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
         "warning cannot write step: no space left; "
         "training continues\n"
         "warning the loss diverged at step 9; continuing from step 5 at lr 0.05\n"
-        "memory  the batch does not fit; splitting it into 2 parts\n"
+        "memory  the batch does not fit into memory; splitting it into 2 parts\n"
     )
 
 

@@ -219,7 +219,8 @@ def test_files_of_the_wrong_kind(
             assert result.stderr == (
                 "error: 1 of 1 files is damaged\n"
                 "hint: delete a damaged checkpoint with `charrnn checkpoints rm RUN@STEP`; "
-                "training skips a damaged resume file\n"
+                "a damaged resume file needs no repair, because training continues from the "
+                "previous one\n"
             )
 
 

@@ -48,7 +48,9 @@ def show(
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.svg|.png", help="Plot the losses of the given runs to a file."),
+        typer.Option(
+            metavar="FILE.svg|.png", help="Draw the losses of the given runs in a new file."
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the header and the losses as JSON.")

@@ -131,7 +131,8 @@ def verify(
         raise _DamagedError(
             f"{damaged} of {len(paths)} files {'is' if damaged == 1 else 'are'} damaged",
             hint="delete a damaged checkpoint with `charrnn checkpoints rm RUN@STEP`;"
-            " training skips a damaged resume file",
+            " a damaged resume file needs no repair, because training continues"
+            " from the previous one",
         )
 
 

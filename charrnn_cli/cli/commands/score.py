@@ -131,8 +131,8 @@ def _known_text(
     known = in_vocabulary(corpus, checkpoint.vocab, unknown)
     skipped = len(corpus) - len(known)
     if len(known) < 2:
-        found = "one" if len(known) else "none"
-        text = f"{name} knows {found} in this text" if skipped else f"this text has {found}"
+        found = "only one" if len(known) else "none"
+        text = f"this text has {found}" + (f" that {name} knows" if skipped else "")
         raise ConfigError(f"scoring needs at least two characters; {text}")
     if skipped:
         noun = "character" if skipped == 1 else "characters"

@@ -246,7 +246,7 @@ def _resolved(
 
 
 def _is_typed(context: typer.Context, name: str) -> bool:
-    """Whether an option was typed, or set in the `--config` file."""
+    """Whether an option was given on the command line or in the `--config` file."""
     source = context.get_parameter_source(name)
     return source is not None and source.name in ("COMMANDLINE", "DEFAULT_MAP")
 

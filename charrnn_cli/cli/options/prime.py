@@ -43,7 +43,7 @@ def known_prime(text: str, vocab: "Vocab", unknown: Unknown) -> str:
 def _hint(text: str, vocab: "Vocab") -> str:
     unknown = [character for character in dict.fromkeys(text) if character not in vocab]
     likes = [(character, closest(character, vocab)) for character in unknown]
-    known = [f"{like!r} for {character!r}" for character, like in likes if like is not None][:3]
+    known = [f"{character!r} becomes {like!r}" for character, like in likes if like is not None][:3]
     if known:
-        return f"use --unknown closest to write {', '.join(known)}"
+        return f"with --unknown closest, {', '.join(known)}"
     return f"use only its {len(vocab)} characters, or leave others out with --unknown skip"

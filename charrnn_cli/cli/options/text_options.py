@@ -19,7 +19,7 @@ UNKNOWN_SCORE: tuple[config.Unknown, ...] = ("error", "skip")
 
 
 def encoding_option(files: str) -> Any:
-    """The option --encoding of a command that reads only these files, named in its help."""
+    """Declare the option --encoding; its help names `files`, the files that the command reads."""
     text = f"Encoding of {files}; a byte order mark overrides it."
     return setting_option(TextOptions, "encoding", help=text, rich_help_panel=None)
 

@@ -43,7 +43,7 @@ def describe_unusual(corpus: "Corpus") -> list[Line]:
     if "\ufffd" in corpus.vocab:
         replaced = int(corpus.counts_V[corpus.vocab.encode("\ufffd")[0]])
         if replaced:
-            lines.append(("rare", f"{replaced:,} characters are U+FFFD (�)"))
+            lines.append(("U+FFFD", f"{replaced:,} characters are the replacement character (�)"))
     unseen = facts.get("unseen") or {}
     if unseen:
         from charrnn_cli.text.symbol_table import described_characters
@@ -80,7 +80,8 @@ def summary_lines(corpus: "Corpus", summary: Mapping[str, Any]) -> list[Line]:
     if summary["newlines"] == "normalize" and (summary["crlf"] or summary["cr"]):
         cr = f" and {summary['cr']:,} CR" if summary["cr"] else ""
         lines.append(("endings", f"{summary['crlf']:,} CRLF{cr} converted to LF"))
-    lines.append(("windows", f"{summary['windows_per_epoch']:,} of 100 x 100 characters per epoch"))
+    steps = f"{summary['windows_per_epoch']:,} of 100 x 100 characters per epoch"
+    lines.append(("steps", f"{steps}, as in --preset notebook"))
     advice = advise_on_size(summary["parameters"], len(corpus))
     lines.append(("advice", f"with the default model, {advice.message}"))
     lines.append(("wrote", summary["output"]))

@@ -264,4 +264,4 @@ def _say_warning(event: TrainEvent) -> None:
                 f"the loss diverged at step {step}; continuing from step {back_to} at lr {rate:g}",
             )
         case BatchSplit(parts=parts):
-            say("memory", f"the batch does not fit; splitting it into {parts} parts")
+            say("memory", f"the batch does not fit into memory; splitting it into {parts} parts")
