@@ -65,8 +65,7 @@ def next_action(now: float, plan: Plan, counters: LoopCounters) -> Action:
     a checkpoint, the end, the resume file. If none is due, the next update follows.
     """
     step, run = counters.step, counters.run
-    complete = step >= plan.decisions.steps
-    last = complete or (step > counters.first_step and plan.is_late(now))
+    last = is_last(now, plan, counters)
     if not counters.healthy:
         return Action.GO_BACK
     if _sample_is_due(plan, counters):
@@ -81,12 +80,18 @@ def next_action(now: float, plan: Plan, counters: LoopCounters) -> Action:
     elif counters.evaluated_step == step and is_out_of_patience(plan, run):
         return Action.PATIENCE
     elif last:
-        return Action.COMPLETE if complete else Action.TIME
+        return Action.COMPLETE if step >= plan.decisions.steps else Action.TIME
     if counters.stop_requested:
         return Action.STOPPED
     if now - counters.resume_saved_at > RESUME_INTERVAL:
         return Action.SAVE_RESUME
     return Action.UPDATE
+
+
+def is_last(now: float, plan: Plan, counters: LoopCounters) -> bool:
+    """Whether the run ends at this step, because it is complete or too little time is left."""
+    step = counters.step
+    return step >= plan.decisions.steps or (step > counters.first_step and plan.is_late(now))
 
 
 def is_evaluated(plan: Plan, step: int, *, last: bool) -> bool:

@@ -26,6 +26,7 @@ from charrnn_cli.training.actions import (
     ENDINGS,
     Action,
     LoopCounters,
+    is_last,
     is_out_of_patience,
     next_action,
 )
@@ -191,9 +192,7 @@ class _Loop:
         if not self._is_healthy():
             return
         evaluated = self.counters.evaluated_step == self.counters.step
-        last = self.counters.step >= self.plan.decisions.steps or self.plan.is_late(
-            time.monotonic()
-        )
+        last = is_last(time.monotonic(), self.plan, self.counters)
         self.run.last_saved_step = self.counters.step
         self.run.finished = last or (evaluated and is_out_of_patience(self.plan, self.run))
         self.last_good = self.state.capture(self.val_loss if evaluated else None)
