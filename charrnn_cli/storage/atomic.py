@@ -75,21 +75,21 @@ def keep_previous(path: Path, previous: Path) -> None:
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise StorageError(f"cannot write {previous}: {error.strerror}") from error
-            put_back(path, previous)  # for a moment only `previous` exists; readers accept that
+            move_over(path, previous)  # for a moment only `previous` exists; readers accept that
 
 
-def put_back(previous: Path, path: Path) -> None:
-    """Rename `previous` to `path`, replacing it.
+def move_over(source: Path, target: Path) -> None:
+    """Rename `source` to `target`, replacing it.
 
-    Does nothing if `previous` does not exist. Raises StorageError.
+    Does nothing if `source` does not exist. Raises StorageError.
     """
     try:
-        os.replace(previous, path)
-        sync_directory(path.parent)
+        os.replace(source, target)
+        sync_directory(target.parent)
     except FileNotFoundError:
         return
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+        raise StorageError(f"cannot write {target}: {error.strerror}") from error
 
 
 def sync_directory(directory: Path) -> None:

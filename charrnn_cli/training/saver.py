@@ -7,7 +7,7 @@ from pathlib import Path
 from charrnn_cli.errors import AlreadyPublishedError, CharrnnError, StorageError
 from charrnn_cli.events import CheckpointSaved, SaveFailed
 from charrnn_cli.model.checkpoint import save_checkpoint
-from charrnn_cli.storage.atomic import put_back
+from charrnn_cli.storage.atomic import move_over
 from charrnn_cli.storage.runs import Run, prunable
 from charrnn_cli.storage.tensorfile import read_tensors
 from charrnn_cli.training.snapshot import TrainingSnapshot, save_resume
@@ -37,7 +37,7 @@ class Saver:
         ]
         if run.resume_path.exists() and _is_damaged(run.resume_path):
             # The next save would move the damaged file over the previous, intact one.
-            put_back(run.previous_resume_path, run.resume_path)
+            move_over(run.previous_resume_path, run.resume_path)
 
     @property
     def error(self) -> StorageError | None:

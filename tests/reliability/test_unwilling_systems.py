@@ -115,14 +115,14 @@ def test_putting_the_previous_file_back(tmp_path: Path, monkeypatch: pytest.Monk
     """The previous file replaces the damaged one if it exists, and a failing disk is an error."""
     previous, path = tmp_path / "previous", tmp_path / "path"
     path.write_text("damaged")
-    atomic.put_back(previous, path)
+    atomic.move_over(previous, path)
     assert path.read_text() == "damaged"
     previous.write_text("good")
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", refusing(errno.EIO))
         with pytest.raises(StorageError, match=os.strerror(errno.EIO)):
-            atomic.put_back(previous, path)
-    atomic.put_back(previous, path)
+            atomic.move_over(previous, path)
+    atomic.move_over(previous, path)
     assert (path.read_text(), previous.exists()) == ("good", False)
 
 
