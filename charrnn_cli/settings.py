@@ -70,10 +70,9 @@ def required(help: str, group: str = "", **about: Any) -> dict[str, Any]:  # noq
     return {_KEY: About(help=help, group=group, **about)}
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """Base of the configurations: fields with checked types and ranges, to and from plain JSON."""
-
-    __slots__ = ()
 
     def __post_init__(self) -> None:
         """Raise ConfigError with all problems at once."""
@@ -101,7 +100,7 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings by name, as plain values."""
-        return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]  # subclasses are dataclasses
+        return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
