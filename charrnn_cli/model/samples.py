@@ -48,10 +48,8 @@ class Sample:
     end: SampleEnd
 
     @classmethod
-    def from_pieces(cls, pieces: Sequence[Piece]) -> Self:
-        """Join all pieces of one sample, the last one included."""
-        end = pieces[-1].end
-        assert end is not None
+    def from_pieces(cls, pieces: Sequence[Piece], end: SampleEnd) -> Self:
+        """Join all pieces of one sample; `end` is that of the last piece."""
         return cls(
             number=pieces[-1].sample,
             text="".join(piece.text for piece in pieces),

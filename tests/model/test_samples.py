@@ -32,8 +32,13 @@ def alone(number: int, seed: int = 3, length: int = LENGTH) -> str:
 
 def joined(pieces: Iterable[Piece]) -> list[Sample]:
     """The whole samples, in the order in which they came."""
-    groups = itertools.groupby(pieces, key=lambda piece: piece.sample)
-    return [Sample.from_pieces(list(group)) for _, group in groups]
+    groups = [list(group) for _, group in itertools.groupby(pieces, lambda piece: piece.sample)]
+    ends = [group[-1].end for group in groups]
+    return [
+        Sample.from_pieces(group, end)
+        for group, end in zip(groups, ends, strict=True)
+        if end is not None
+    ]
 
 
 def requested_at(number: int) -> Callable[[], bool]:

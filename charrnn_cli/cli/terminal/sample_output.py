@@ -95,7 +95,7 @@ class WholeSamples:
         """Collect a piece; the last piece of a sample completes it."""
         self._pieces.append(piece)
         if piece.end is not None:
-            self._take(Sample.from_pieces(self._pieces))
+            self._take(Sample.from_pieces(self._pieces, piece.end))
             self._pieces.clear()
 
 
