@@ -83,12 +83,11 @@ def encode(
 
     Example: charrnn encode book.txt
     """
-    if bool(texts) == (decode is not None):
-        raise ConfigError("give either TEXT or --decode FILE", hint="charrnn encode book.txt")
-    if decode is not None:
+    if decode is not None and not texts:
         _decode(decode, output)
         return
-    assert texts is not None
+    if decode is not None or not texts:
+        raise ConfigError("give either TEXT or --decode FILE", hint="charrnn encode book.txt")
     output = output or Path(f"{text_name(texts[0])}.encoded.safetensors")
     corpus = _encode(texts, output, context.params)
     for label, line in describe_unusual(corpus):
