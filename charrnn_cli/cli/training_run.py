@@ -181,8 +181,8 @@ class TrainingRun:
         if self.tensorboard is not None:
             events = log_to_tensorboard(events, self.tensorboard)
         started, finished, lost = self._show(job, events, scale)
-        if finished.reason == "stopped":
-            raise self._interruption(finished)
+        if self.stop.signum is not None and finished.reason == "stopped":
+            raise _interruption(finished, self.stop.signum)
         self._say_all(end_facts(finished))
         self._show_verdict(job, started, finished)
         if self.only_reference:
@@ -235,15 +235,15 @@ class TrainingRun:
         if job.source is not None:
             self.say("try", _command_to_try(job, job.source, advice.change))
 
-    def _interruption(self, event: TrainingFinished) -> InterruptionError:
-        assert self.stop.signum is not None
-        if event.step == 0:
-            return InterruptionError("interrupted before the first step", signum=self.stop.signum)
-        return InterruptionError(
-            f"interrupted at step {event.step}, saved {event.run}@{event.step}",
-            signum=self.stop.signum,
-            hint=f"charrnn train --resume {event.run}",
-        )
+
+def _interruption(event: TrainingFinished, signum: int) -> InterruptionError:
+    if event.step == 0:
+        return InterruptionError("interrupted before the first step", signum=signum)
+    return InterruptionError(
+        f"interrupted at step {event.step}, saved {event.run}@{event.step}",
+        signum=signum,
+        hint=f"charrnn train --resume {event.run}",
+    )
 
 
 def _command_to_try(job: "TrainingJob", source: Source, change: Mapping[str, float]) -> str:
