@@ -4,9 +4,11 @@ torch.optim does the same arithmetic, but the first optimizer in a process impor
 which adds 2 s to every start. A test checks that the results are equal.
 """
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +61,7 @@ class AdamW:
         if self._config.clip:
             torch._foreach_mul_(gradients, (self._config.clip / (norm + 1e-6)).clamp_(max=1.0))
         by_name = dict(zip(self.parameters, gradients, strict=True))
-        update = _plain_update if _FUSED is None else _fused_update
+        update = _plain_update if _FUSED is None else functools.partial(_fused_update, _FUSED)
         for group in self._groups:
             update(
                 group, [by_name[name] for name in group.names], self._config, step, learning_rate
@@ -106,11 +108,15 @@ def learning_rate(config: TrainConfig, step: int, total_steps: int) -> float:
 
 
 def _fused_update(
-    group: _Group, gradients: list[Tensor], config: TrainConfig, step: int, learning_rate: float
+    kernel: Callable[..., Any],
+    group: _Group,
+    gradients: list[Tensor],
+    config: TrainConfig,
+    step: int,
+    learning_rate: float,
 ) -> None:
-    assert _FUSED is not None
     done = [torch.tensor(float(step + 1), device=gradients[0].device)] * len(gradients)
-    _FUSED(
+    kernel(
         group.w,
         gradients,
         group.m,
