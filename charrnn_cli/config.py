@@ -127,7 +127,7 @@ class TrainConfig(Settings):
     )
     ema: float = setting(
         0.0,
-        "Decay of the weight average that is evaluated and saved; 0 uses the weights themselves.",
+        "Decay of the weight average evaluated and saved; 0 disables it.",
         OPTIMIZATION,
         low=0,
         high=0.999999,
@@ -137,9 +137,7 @@ class TrainConfig(Settings):
         0.1, "Fraction of the text to hold out; 0 disables validation.", VALIDATION, low=0, high=0.9
     )
     val_split: ValSplit = setting(
-        "tail",
-        "tail holds out the end of the text; spread, the ends of up to 100 segments.",
-        VALIDATION,
+        "tail", "Hold out the end (tail) or up to 100 parts (spread).", VALIDATION
     )
     shuffle_documents: bool = setting(False, "Shuffle the documents before every epoch.", DATA)
     eval_every: int | None = setting(
@@ -201,7 +199,7 @@ class SampleConfig(Settings):
     )
     min_p: float = setting(
         0.0,
-        "Leave out characters less than P times as likely as the most likely one; 0 disables this.",
+        "Lowest probability to draw, as a fraction of the highest.",
         label="min-p",
         low=0,
         high=1,

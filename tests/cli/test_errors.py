@@ -61,7 +61,7 @@ WRONG = [
     ("train story.txt --device toaster", "toaster"),
     ("train story.txt --precision fp8", "fp8"),
     ("train story.txt --seq-len 5000", "5,002"),
-    ("train story.txt --seq-len 4000", "the training part of this text leaves 3,744"),
+    ("train story.txt --seq-len 4000", "the training part of this text has 3,744"),
     ("train " + "x" * 300, "x" * 300),
     ("train story.txt --max-time 1s", "too short"),
     ("train story.txt --run best", "best"),
