@@ -121,7 +121,8 @@ def _spread(num_characters: int, val_fraction: float) -> Split:
 def matching_rows(split: Split) -> tuple[Span, ...]:
     """Return rows of training text that match the validation rows, to compare the two losses.
 
-    Their number and lengths are those of `split.val`, as far as the training text allows.
+    Their number and lengths are those of `split.val`, as far as the training text allows. If it is
+    in spans too short for that, the rows are its first spans.
     """
     rows_per_span = max(1, len(split.val) // len(split.train))
     rows = []
@@ -133,7 +134,9 @@ def matching_rows(split: Split) -> tuple[Span, ...]:
         stop = start + min(val_stop - val_start, slot - 1)
         if start < stop:
             rows.append((start, stop))
-    return tuple(rows)
+    if not rows:
+        rows = [(first + 1, last) for first, last in split.train if last - first > 1]
+    return tuple(rows[: len(split.val)])
 
 
 def symbol_frequencies(corpus: Corpus, split: Split) -> npt.NDArray[np.float64]:

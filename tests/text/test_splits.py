@@ -84,6 +84,14 @@ def test_matching_rows_are_training_text(
     assert all(one[1] <= other[0] for one, other in itertools.pairwise(sorted(rows)))
 
 
+def test_matching_rows_of_tiny_documents() -> None:
+    """Training spans too short to share among the validation rows are rows themselves."""
+    train, val = ((0, 2), (2, 5), (6, 8)), tuple((start, start + 1) for start in range(8, 20))
+    assert matching_rows(Split(train, val)) == ((1, 2), (3, 5), (7, 8))
+    assert matching_rows(Split(((0, 2), (2, 4)), ((5, 6),))) == ((1, 2),)
+    assert matching_rows(Split(train, ())) == ()
+
+
 @given(
     st.integers(100, 2000), st.sets(st.integers(1, 1999), max_size=30), st.floats(0.05, 0.5), SPLITS
 )
