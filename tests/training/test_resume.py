@@ -1,7 +1,10 @@
 """Which state a run continues from, and what may change."""
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -169,6 +172,37 @@ def test_counters_must_be_the_known_ones() -> None:
     forge(run.resume_path, progress={"best_step": 3})
     with pytest.raises(FileFormatError, match="damaged or from another version: best_val_loss, "):
         load_resume(run.resume_path)
+
+
+def without(name: str) -> Callable[[dict[str, Any]], None]:
+    """Return a change of a header for `forge` that removes one of its keys."""
+
+    def remove(header: dict[str, Any]) -> None:
+        inner = json.loads(header["__metadata__"]["charrnn"])
+        del inner[name]
+        text = json.dumps(inner, sort_keys=True, separators=(",", ":"))
+        header["__metadata__"]["charrnn"] = text
+
+    return remove
+
+
+@pytest.mark.parametrize("name", ["progress", "source"])
+def test_a_resume_file_of_another_version_gives_way_too(corpus: Corpus, name: str) -> None:
+    """Without counters or source, or with others than objects, the previous state is used."""
+    train_until(corpus, 20, TINY, "one")
+    run = Registry().run("one")
+    message = f"the resume file is damaged or from another version: {name}"
+    for tensors, changes in ((without(name), {}), (None, {name: []}), (None, {name: None})):
+        forge(run.resume_path, tensors, **changes)
+        with pytest.raises(FileFormatError) as caught:
+            load_resume(run.resume_path)
+        assert caught.value.message == message
+        assert caught.value.hint == "start a new run from its checkpoint with --init-from"
+    point = open_resume_point("one", Registry())
+    assert point.step == load_resume(run.previous_resume_path).checkpoint.step < 20
+    assert point.warning == (f"{message}; resuming from the previous state, at step {point.step}")
+    list(train(TrainingJob.resumed(point, texts=corpus)))
+    assert load_resume(run.resume_path).checkpoint.step == 30
 
 
 def test_where_the_text_is(corpus: Corpus, tmp_path: Path) -> None:
