@@ -10,6 +10,7 @@ import pytest
 
 from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.errors import (
+    ConfigError,
     FileFormatError,
     MismatchError,
     NotFoundError,
@@ -80,6 +81,18 @@ def test_only_limits_and_the_machine_may_change(corpus: Corpus) -> None:
     assert caught.value.hint == "leave out --dropout, or train a new run with it"
     with pytest.raises(MismatchError, match="layers 2, not 3"):
         resumed_config(point, {"layers": 3})
+
+
+def test_settings_that_do_not_exist_or_fit_are_refused(corpus: Corpus) -> None:
+    """A misspelled setting or an invalid value is an error of the configuration, with its name."""
+    run_training(corpus, TINY, "one")
+    for settings, message in (
+        ({"max_stpes": 40}, "unknown setting 'max_stpes'"),
+        ({"keep": "x"}, "keep must be an integer; got 'x'"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            TrainingJob.resumed("one", settings, texts=corpus)
+        assert (caught.value.message, caught.value.hint) == (message, None)
 
 
 def test_a_new_limit_beyond_the_end_continues_a_finished_run(corpus: Corpus) -> None:
