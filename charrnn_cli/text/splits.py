@@ -20,6 +20,7 @@ MAX_TAIL_ROWS = 20
 MAX_SEGMENTS = 100
 MIN_ROW = 100  # characters; shorter rows would mostly measure the cold start
 MIN_SEGMENT = 1_000  # characters
+_WITHOUT_VALIDATION = "train without validation: --val-fraction 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,16 @@ def split_corpus(corpus: Corpus, config: TrainConfig) -> Split:
     Raises TextError if fewer than 2 characters are left for validation.
     """
     split = split_text(len(corpus), config.val_fraction, config.val_split)
-    return split.cut_at(corpus.starts) if keeps_documents_apart(corpus, config) else split
+    if not keeps_documents_apart(corpus, config):
+        return split
+    cut = split.cut_at(corpus.starts)
+    if split.val and cut.val_characters < 2:
+        raise TextError(
+            "validation needs at least 2 characters that do not start a document; "
+            f"{config.val_fraction:g} of this text has {cut.val_characters}",
+            hint=_WITHOUT_VALIDATION,
+        )
+    return cut
 
 
 def keeps_documents_apart(corpus: Corpus, config: TrainConfig) -> bool:
@@ -93,7 +103,7 @@ def split_text(num_characters: int, val_fraction: float, val_split: ValSplit) ->
         raise TextError(
             "validation needs at least 2 characters; "
             f"{val_fraction:g} of {num_characters:,} is less",
-            hint="train without validation: --val-fraction 0",
+            hint=_WITHOUT_VALIDATION,
         )
     return split
 
