@@ -5,9 +5,9 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
-from charrnn_cli.config import PRESETS, ModelConfig, TextOptions, TrainConfig, Unknown, from_preset
+from charrnn_cli.config import PRESETS, ModelConfig, TextOptions, TrainConfig, from_preset
 from charrnn_cli.errors import TextError, UnknownCharacterError, UsageError
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
 from charrnn_cli.model.warm_start import check_architecture, grown_model
@@ -173,7 +173,6 @@ def _new_hint(kind: type[UsageError], hint: str) -> Iterator[None]:
 def _read(source: Source | Corpus, vocab: Vocab | None, progress: ProgressCallback) -> Corpus:
     if isinstance(source, Corpus):
         return source
-    unknown = cast("Unknown", source.unknown)
     return cached_corpus(
-        source.paths, source.options, vocab=vocab, unknown=unknown, progress=progress
+        source.paths, source.options, vocab=vocab, unknown=source.unknown, progress=progress
     )

@@ -221,6 +221,10 @@ def test_a_given_vocabulary(tmp_path: Path) -> None:
     extended = encoded(tmp_path, one, two, vocab=vocab, unknown="extend")
     assert extended.vocab.characters == "bza xΩ"
     assert "".join(extended.text()) == "xxabbabax Ω"
+    for known in (vocab, Vocab("bax Ω")):
+        with pytest.raises(ConfigError) as other:
+            encoded(tmp_path, two, vocab=known, unknown="closest")
+        assert other.value.message == "unknown must be one of error, skip, extend; got 'closest'"
     only_strange = tmp_path / "3"
     only_strange.write_text("qqq")
     with pytest.raises(TextError) as none_left:
