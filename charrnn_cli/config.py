@@ -110,8 +110,8 @@ class TrainConfig(Settings):
     warmup: float = setting(
         0.02, "Fraction of the steps in which the learning rate rises.", OPTIMIZATION, low=0, high=1
     )
-    beta1: float = setting(0.9, "Decay of Adam's mean gradient.", low=0, high=1)
-    beta2: float = setting(0.99, "Decay of Adam's mean squared gradient.", low=0, high=1)
+    beta1: float = setting(0.9, "Decay of Adam's mean gradient.", low=0, below=1)
+    beta2: float = setting(0.99, "Decay of Adam's mean squared gradient.", low=0, below=1)
     weight_decay: float = setting(
         0.1, "AdamW weight decay, for matrices only.", OPTIMIZATION, low=0, high=10
     )

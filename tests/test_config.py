@@ -59,6 +59,8 @@ IMPOSSIBLE: list[tuple[type[Settings], dict[str, Any], str]] = [
         {"seed": 2**63},
         "seed must be from 0 to 9,223,372,036,854,775,807; got 9223372036854775808",
     ),
+    (TrainConfig, {"beta1": 1}, "beta1 must be at least 0 and below 1; got 1.0"),
+    (TrainConfig, {"beta2": 1.0}, "beta2 must be at least 0 and below 1; got 1.0"),
     (TrainConfig, {"precision": "fp8"}, "precision must be one of auto, fp32, bf16; got 'fp8'"),
     (
         TrainConfig,

@@ -16,24 +16,18 @@ Hashes = npt.NDArray[np.uint64]
 
 
 def window_hashes(ids_N: Hashes, length: int) -> Hashes:
-    """Return the hash of every window of `length` ids, shape (N - length + 1,)."""
+    """Return the hash of every window of `length` ids, at least 1: shape (N - length + 1,)."""
     if len(ids_N) < length:
         return np.zeros(0, np.uint64)
-    power = ids_N + np.uint64(1)  # of windows of 1, 2, 4, ... ids
-    result: Hashes | None = None
-    covered, size = 0, 1
-    while True:
-        if length & size:
-            if result is None:
-                result = power[: len(ids_N) - size + 1]
-            else:
-                shifted = power[covered:]
-                result = result[: len(shifted)] * _base_power(size) + shifted
-            covered += size
-        if covered == length:
-            return result if result is not None else power
-        power = power[:-size] * _base_power(size) + power[size:]
-        size *= 2
+    ones = ids_N + np.uint64(1)
+    result, covered = ones, 1
+    for bit in f"{length:b}"[1:]:  # the leading bit is the window of one id
+        result = result[:-covered] * _base_power(covered) + result[covered:]
+        covered *= 2
+        if bit == "1":
+            result = result[:-1] * _base_power(1) + ones[covered:]
+            covered += 1
+    return result
 
 
 def _base_power(exponent: int) -> np.uint64:

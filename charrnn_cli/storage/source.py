@@ -4,9 +4,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
-from charrnn_cli.config import TextOptions
+from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import ConfigError, TextError
 from charrnn_cli.storage.paths import path_from_uri, path_to_uri
 
@@ -24,7 +24,7 @@ class Source:
     options: TextOptions = field(default_factory=TextOptions)
     init_from: str | None = None
     """Reference of the checkpoint whose weights and vocabulary the run starts with."""
-    unknown: str = "error"
+    unknown: Unknown = "error"
     """How to treat characters outside that vocabulary: `error`, `skip` or `extend`."""
 
     def to_json(self) -> dict[str, Any]:
@@ -38,7 +38,10 @@ class Source:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        """Read a record of a resume file. Raises ValueError if it names no text."""
+        """Read a record of a resume file.
+
+        Raises ValueError if it does not say which text it is, or how to read it.
+        """
         try:
             paths = tuple(
                 STANDARD_INPUT if text == "-" else path_from_uri(str(text)) for text in raw["texts"]
@@ -46,7 +49,10 @@ class Source:
             options = TextOptions.from_json(raw["options"])
         except (KeyError, TypeError, ConfigError, TextError) as error:
             raise ValueError("the resume file does not record a text") from error
-        return cls(paths, options, raw.get("init_from"), str(raw.get("unknown", "error")))
+        unknown = raw.get("unknown", "error")
+        if unknown not in get_args(Unknown):
+            raise ValueError("the resume file does not record a text")
+        return cls(paths, options, raw.get("init_from"), unknown)
 
     @property
     def missing(self) -> Path | None:

@@ -10,7 +10,7 @@ from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import TextError
 from charrnn_cli.text.corpus import Ids
 from charrnn_cli.text.decoding import read_pieces
-from charrnn_cli.text.documents import Document, Gathered
+from charrnn_cli.text.documents import Document, Gathered, printable
 from charrnn_cli.text.facts import TextFacts
 from charrnn_cli.text.symbol_table import CODE_POINTS, Counts, code_points
 
@@ -74,8 +74,7 @@ def count_text(
         except TextError as error:
             if not document.optional:
                 raise
-            reason = error.message.removeprefix(f"{document.path} ")
-            found.skipped.append((document.name, reason))
+            found.skipped.append((document.name, _reason(error, document)))
             continue
         if not own.total:
             found.skipped.append((document.name, "is empty"))
@@ -87,6 +86,14 @@ def count_text(
         counted.documents.append(document)
         counted.facts.add(facts)
     return counted
+
+
+def _reason(error: TextError, document: Document) -> str:
+    """Return an error's message without the document's path, as valid text for a header."""
+    path = document.path
+    if error.message == f"no file named {path}":
+        return "no longer exists"
+    return printable(error.message.removeprefix(f"{path} ").replace(f" {path}:", " it:"))
 
 
 def _bincount_bytes(codes: Ids) -> npt.NDArray[np.int64]:

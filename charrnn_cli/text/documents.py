@@ -83,7 +83,7 @@ def gather_documents(
                         hint="choose files with --include, for example --include '*.txt'",
                     )
             else:
-                found.documents.append(Document(path, _printable(path.name)))
+                found.documents.append(Document(path, printable(path.name)))
         yield found
 
 
@@ -93,10 +93,10 @@ def text_name(path: Path) -> str:
         return "stdin"
     name = path.name or path.resolve().name
     stem = name if os.path.isdir(path) else name.split(".")[0]
-    return _printable(stem or name or "text")
+    return printable(stem or name or "text")
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     """Escape the bytes of a file name that are not valid text."""
     return name.encode("utf-8", "backslashreplace").decode()
 
@@ -111,7 +111,7 @@ def _walk(root: Path, include: str, found: Gathered) -> None:
             entries = list(os.scandir(directory))
         except OSError as error:
             found.skipped.append(
-                (_printable(str(directory.relative_to(root))), error.strerror or str(error))
+                (printable(str(directory.relative_to(root))), error.strerror or str(error))
             )
             continue
         for entry in entries:
@@ -120,7 +120,7 @@ def _walk(root: Path, include: str, found: Gathered) -> None:
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(Path(entry.path))
             elif _matches(PurePath(entry.path).relative_to(root), include):
-                name = _printable(str(Path(entry.path).relative_to(root)))
+                name = printable(str(Path(entry.path).relative_to(root)))
                 try:
                     if entry.is_file():
                         files.append(Path(entry.path))
@@ -128,7 +128,7 @@ def _walk(root: Path, include: str, found: Gathered) -> None:
                         found.skipped.append((name, "is not a regular file"))
                 except OSError as error:  # a circular link, or no permission
                     found.skipped.append((name, f"cannot be read: {error.strerror}"))
-    names = ((path, _printable(str(path.relative_to(root)))) for path in sorted(files))
+    names = ((path, printable(str(path.relative_to(root)))) for path in sorted(files))
     found.documents += [Document(path, name, optional=True) for path, name in names]
 
 

@@ -51,8 +51,8 @@ def encode_text(
 
     Raises TextError if a named file cannot be read or decoded, or changes while it is read, or if
     there is no text; UnknownCharacterError if `vocab` lacks a character and `unknown` is `error`;
-    ConfigError if `vocab` is combined with `options.min_count`; AlreadyPublishedError if `output`
-    exists; StorageError if it cannot be written.
+    ConfigError if `vocab` is combined with `options.min_count` or with another `unknown`;
+    AlreadyPublishedError if `output` exists; StorageError if it cannot be written.
     """
     options = options or TextOptions()
     check_absent(output)

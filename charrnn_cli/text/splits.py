@@ -20,6 +20,7 @@ MAX_TAIL_ROWS = 20
 MAX_SEGMENTS = 100
 MIN_ROW = 100  # characters; shorter rows would mostly measure the cold start
 MIN_SEGMENT = 1_000  # characters
+_WITHOUT_VALIDATION = "train without validation: --val-fraction 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,16 @@ def split_corpus(corpus: Corpus, config: TrainConfig) -> Split:
     Raises TextError if fewer than 2 characters are left for validation.
     """
     split = split_text(len(corpus), config.val_fraction, config.val_split)
-    return split.cut_at(corpus.starts) if keeps_documents_apart(corpus, config) else split
+    if not keeps_documents_apart(corpus, config):
+        return split
+    cut = split.cut_at(corpus.starts)
+    if split.val and cut.val_characters < 2:
+        raise TextError(
+            "validation needs at least 2 characters that do not start a document; "
+            f"{config.val_fraction:g} of this text has {cut.val_characters}",
+            hint=_WITHOUT_VALIDATION,
+        )
+    return cut
 
 
 def keeps_documents_apart(corpus: Corpus, config: TrainConfig) -> bool:
@@ -93,7 +103,7 @@ def split_text(num_characters: int, val_fraction: float, val_split: ValSplit) ->
         raise TextError(
             "validation needs at least 2 characters; "
             f"{val_fraction:g} of {num_characters:,} is less",
-            hint="train without validation: --val-fraction 0",
+            hint=_WITHOUT_VALIDATION,
         )
     return split
 
@@ -121,7 +131,8 @@ def _spread(num_characters: int, val_fraction: float) -> Split:
 def matching_rows(split: Split) -> tuple[Span, ...]:
     """Return rows of training text that match the validation rows, to compare the two losses.
 
-    Their number and lengths are those of `split.val`, as far as the training text allows.
+    Their number and lengths are those of `split.val`, as far as the training text allows. If it is
+    in spans too short for that, the rows are its first spans.
     """
     rows_per_span = max(1, len(split.val) // len(split.train))
     rows = []
@@ -133,7 +144,9 @@ def matching_rows(split: Split) -> tuple[Span, ...]:
         stop = start + min(val_stop - val_start, slot - 1)
         if start < stop:
             rows.append((start, stop))
-    return tuple(rows)
+    if not rows:
+        rows = [(first + 1, last) for first, last in split.train if last - first > 1]
+    return tuple(rows[: len(split.val)])
 
 
 def symbol_frequencies(corpus: Corpus, split: Split) -> npt.NDArray[np.float64]:

@@ -79,22 +79,28 @@ def _table_of_vocabulary(
     missing = missing[np.argsort(-counts[missing].astype(np.int64), kind="stable")]
     unseen = {chr(code): int(counts[code]) for code in missing.tolist()}
     skipped = None
-    if unseen and unknown == "error":
-        raise UnknownCharacterError(
-            f"the vocabulary lacks {described_characters(unseen)}",
-            hint="skip them with --unknown skip; in training, add them with --unknown extend",
-        )
-    if unseen and unknown == "skip":
-        if not unseen.keys().isdisjoint(separator):
-            raise UnknownCharacterError(
-                f"the vocabulary lacks the separator {separator!r}",
-                hint="use another --separator, or none",
-            )
-        skipped = np.zeros(CODE_POINTS, bool)
-        skipped[missing] = True
-        counts = np.where(skipped, 0, counts)
-    elif unseen:
-        vocab = Vocab(vocab.characters + "".join(sorted(unseen)))
+    match unknown:
+        case "error":
+            if unseen:
+                raise UnknownCharacterError(
+                    f"the vocabulary lacks {described_characters(unseen)}",
+                    hint="skip them with --unknown skip; in training, add them with "
+                    "--unknown extend",
+                )
+        case "skip":
+            if not unseen.keys().isdisjoint(separator):
+                raise UnknownCharacterError(
+                    f"the vocabulary lacks the separator {separator!r}",
+                    hint="use another --separator, or none",
+                )
+            if unseen:
+                skipped = np.zeros(CODE_POINTS, bool)
+                skipped[missing] = True
+                counts = np.where(skipped, 0, counts)
+        case "extend":
+            vocab = Vocab(vocab.characters + "".join(sorted(unseen)))
+        case _:
+            raise ConfigError(f"unknown must be one of error, skip, extend; got {unknown!r}")
     ids = _ids(vocab)
     return SymbolTable(vocab, _symbol_counts(counts, ids, vocab), ids, skipped, unseen)
 

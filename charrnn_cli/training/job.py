@@ -5,10 +5,10 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
-from charrnn_cli.config import PRESETS, ModelConfig, TextOptions, TrainConfig, Unknown, from_preset
-from charrnn_cli.errors import UnknownCharacterError
+from charrnn_cli.config import PRESETS, ModelConfig, TextOptions, TrainConfig, from_preset
+from charrnn_cli.errors import TextError, UnknownCharacterError, UsageError
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
 from charrnn_cli.model.warm_start import check_architecture, grown_model
 from charrnn_cli.storage.registry import Registry
@@ -27,7 +27,7 @@ from charrnn_cli.training.resume import (
     resumed_source,
 )
 from charrnn_cli.training.snapshot import TrainingSnapshot
-from charrnn_cli.training.windows import fitting_batch_size
+from charrnn_cli.training.windows import fitting_batch_size, make_windows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,8 +125,8 @@ class TrainingJob:
 
         `texts` and `options` replace the recorded ones. Only the settings in `resume.CHANGEABLE`
         may differ from the run's.
-        Raises NotFoundError, RunBusyError, MismatchError, TextError, UnknownCharacterError,
-        FileFormatError, StorageError.
+        Raises ConfigError, NotFoundError, RunBusyError, MismatchError, TextError,
+        UnknownCharacterError, FileFormatError, StorageError.
         """
         point = open_resume_point(run, registry or Registry()) if isinstance(run, str) else run
         config = resumed_config(point, settings or {})
@@ -136,13 +136,16 @@ class TrainingJob:
             source = corpus = texts
         else:
             source, vocab = resumed_source(point, texts, options)
-            with _hint_at_unknown("start a new run: charrnn train TEXT"):
+            with _new_hint(UnknownCharacterError, "start a new run: charrnn train TEXT"):
                 corpus = _read(source, vocab, progress)
         check_text(point, corpus, allow_new_data=allow_new_data)
+        with _new_hint(TextError, "use a longer text"):
+            split = split_corpus(corpus, config)
+            make_windows(corpus, split, config, seed=0)  # raises for a text too short for the batch
         return cls(
             run=point.run,
             corpus=corpus,
-            split=split_corpus(corpus, config),
+            split=split,
             model=point.model,
             config=config,
             requested_batch_size=config.batch_size,
@@ -153,23 +156,23 @@ class TrainingJob:
 
 def _check_prime(config: TrainConfig, vocab: Vocab) -> None:
     """Check that the vocabulary has all characters of the prime. Raises UnknownCharacterError."""
-    with _hint_at_unknown("use only characters of the text in --sample-prime"):
+    hint = "use only characters of the text in --sample-prime"
+    with _new_hint(UnknownCharacterError, hint):
         vocab.encode(config.sample_prime or "")
 
 
 @contextlib.contextmanager
-def _hint_at_unknown(hint: str) -> Iterator[None]:
-    """Give an UnknownCharacterError of this block a hint that fits the command."""
+def _new_hint(kind: type[UsageError], hint: str) -> Iterator[None]:
+    """Give an error of this kind in this block a hint that fits the command."""
     try:
         yield
-    except UnknownCharacterError as error:
-        raise UnknownCharacterError(error.message, hint=hint) from None
+    except kind as error:
+        raise kind(error.message, hint=hint) from None
 
 
 def _read(source: Source | Corpus, vocab: Vocab | None, progress: ProgressCallback) -> Corpus:
     if isinstance(source, Corpus):
         return source
-    unknown = cast("Unknown", source.unknown)
     return cached_corpus(
-        source.paths, source.options, vocab=vocab, unknown=unknown, progress=progress
+        source.paths, source.options, vocab=vocab, unknown=source.unknown, progress=progress
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
-from charrnn_cli.errors import CharrnnError, MismatchError, NotFoundError, TextError
+from charrnn_cli.errors import CharrnnError, ConfigError, MismatchError, NotFoundError, TextError
 from charrnn_cli.settings import option_name
 from charrnn_cli.storage.lock import check_unlocked
 from charrnn_cli.storage.registry import Registry
@@ -94,11 +94,14 @@ def resumed_config(point: ResumePoint, settings: Mapping[str, Any]) -> TrainConf
     """Return the run's configuration with changed settings.
 
     A new limit on epochs, steps or time replaces the planned number of steps.
-    Raises MismatchError for a setting that may not change.
+    Raises MismatchError for a setting that may not change, ConfigError for an unknown setting or an
+    invalid value.
     """
     recorded = TrainConfig.from_json(point.snapshot.checkpoint.train)
     known = {**point.model.to_json(), **recorded.to_json()}
     for name, value in settings.items():
+        if name not in known:
+            raise ConfigError(f"unknown setting {name!r}")
         if name not in CHANGEABLE and known[name] != value:
             raise MismatchError(
                 f"run {point.run.name!r} was trained with {name.replace('_', ' ')} {known[name]}, "

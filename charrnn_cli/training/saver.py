@@ -9,8 +9,7 @@ from charrnn_cli.events import CheckpointSaved, SaveFailed
 from charrnn_cli.model.checkpoint import save_checkpoint
 from charrnn_cli.storage.atomic import move_over
 from charrnn_cli.storage.runs import Run, prunable
-from charrnn_cli.storage.tensorfile import read_tensors
-from charrnn_cli.training.snapshot import TrainingSnapshot, save_resume
+from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 
 SaveEvent = CheckpointSaved | SaveFailed
 
@@ -110,7 +109,7 @@ def _better(one: TrainingSnapshot, other: TrainingSnapshot | None) -> TrainingSn
 
 def _is_damaged(path: Path) -> bool:
     try:
-        read_tensors(path)
+        load_resume(path)
     except CharrnnError:
         return True
     return False

@@ -48,11 +48,7 @@ class RunCounters:
         """Build the counters from JSON. Raises FileFormatError if any is missing or unknown."""
         defaults = dataclasses.asdict(cls())
         if raw.keys() != defaults.keys():
-            names = ", ".join(sorted(raw.keys() ^ defaults.keys()))
-            raise FileFormatError(
-                f"the resume file is damaged or from another version: {names}",
-                hint="start a new run from its checkpoint with --init-from",
-            )
+            raise _damage(*sorted(raw.keys() ^ defaults.keys()))
         return cls(**raw)
 
     def record_evaluation(self, step: int, val_loss: float) -> bool:
@@ -98,7 +94,7 @@ def save_resume(run: Run, snapshot: TrainingSnapshot) -> None:
 
 
 def load_resume(path: Path) -> TrainingSnapshot:
-    """Load and verify a resume file. Raises FileFormatError, StorageError."""
+    """Load and verify a resume file. Raises NotFoundError, FileFormatError, StorageError."""
     with open_regular(path) as file:
         header = read_open_header(file, path)
         others = [
@@ -114,6 +110,21 @@ def load_resume(path: Path) -> TrainingSnapshot:
         tensors={
             name: finite_array(tensors[name], header.tensors[name].shape, path) for name in others
         },
-        counters=RunCounters.from_json(header.metadata["progress"]),
-        source=header.metadata["source"],
+        counters=RunCounters.from_json(_object(header.metadata, "progress")),
+        source=_object(header.metadata, "source"),
+    )
+
+
+def _object(metadata: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return an object of the header. Raises FileFormatError if it is missing or mistyped."""
+    value = metadata.get(name)
+    if not isinstance(value, dict):
+        raise _damage(name)
+    return value
+
+
+def _damage(*names: str) -> FileFormatError:
+    return FileFormatError(
+        f"the resume file is damaged or from another version: {', '.join(names)}",
+        hint="start a new run from its checkpoint with --init-from",
     )

@@ -1,11 +1,13 @@
 """What a sample and a text have in common, against the plain definition."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn_cli.model import memorization
 from charrnn_cli.model.memorization import find_memorized
+from charrnn_cli.model.window_hashes import window_hashes
 from charrnn_cli.text.corpus import Corpus
 
 AB = st.text("ab", min_size=1, max_size=40)
@@ -45,6 +47,19 @@ def test_the_definition(sample: str, text: str, span: int, piece: int, intervals
     assert copied.share == pytest.approx(share_copied(sample, text, span))
     span_found = sample[copied.sample_start : copied.sample_start + copied.longest]
     assert text[copied.text_start : copied.text_start + copied.longest] == span_found
+
+
+@given(st.lists(st.integers(0, 2**21), max_size=20), st.integers(1, 21))
+def test_the_hash_of_a_window(ids: list[int], length: int) -> None:
+    """A window's hash is the polynomial of its ids, each increased by one, modulo 2^64."""
+    base = int(window_hashes(np.zeros(2, np.uint64), 2)[0]) - 1
+    expected = []
+    for start in range(len(ids) - length + 1):
+        value = 0
+        for each in ids[start : start + length]:
+            value = (value * base + each + 1) % 2**64
+        expected.append(value)
+    assert window_hashes(np.array(ids, np.uint64), length).tolist() == expected
 
 
 def test_a_long_copy_is_found() -> None:

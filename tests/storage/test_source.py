@@ -33,6 +33,8 @@ def test_a_source_survives_a_round_trip(tmp_path: Path) -> None:
         {"texts": ["-"]},
         {"texts": ["-"], "options": {"encoding": "none"}},
         {"texts": ["-"], "options": {"unknown": 1}},
+        {"texts": ["-"], "options": OPTIONS, "unknown": "ask"},
+        {"texts": ["-"], "options": OPTIONS, "unknown": ["skip"]},
     ],
     ids=str,
 )

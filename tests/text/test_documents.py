@@ -1,5 +1,6 @@
 """Several files as one text, and texts with a given vocabulary."""
 
+import errno
 import gzip
 import os
 import subprocess
@@ -14,8 +15,9 @@ from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError
 from charrnn_cli.text import decoding
 from charrnn_cli.text.cache import cached_corpus
-from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.encoding import encode_text
+from charrnn_cli.text.corpus import Corpus, no_progress
+from charrnn_cli.text.documents import Document, Gathered
+from charrnn_cli.text.encoding import encode_documents, encode_text
 from charrnn_cli.text.normal_forms import Form
 from charrnn_cli.text.vocab import Vocab
 
@@ -219,6 +221,10 @@ def test_a_given_vocabulary(tmp_path: Path) -> None:
     extended = encoded(tmp_path, one, two, vocab=vocab, unknown="extend")
     assert extended.vocab.characters == "bza xΩ"
     assert "".join(extended.text()) == "xxabbabax Ω"
+    for known in (vocab, Vocab("bax Ω")):
+        with pytest.raises(ConfigError) as other:
+            encoded(tmp_path, two, vocab=known, unknown="closest")
+        assert other.value.message == "unknown must be one of error, skip, extend; got 'closest'"
     only_strange = tmp_path / "3"
     only_strange.write_text("qqq")
     with pytest.raises(TextError) as none_left:
@@ -298,6 +304,22 @@ def test_odd_names_in_a_directory(tmp_path: Path) -> None:
     corpus = encoded(tmp_path, root)
     assert "".join(corpus.text()) == "abc"
     assert sorted(name for name, _ in corpus.metadata["skipped"]) == ["caf\\udce9", "loop"]
+
+
+def test_a_file_that_cannot_be_opened_is_reported_without_its_path(tmp_path: Path) -> None:
+    """Files that vanish or cannot be opened are skipped, whatever the bytes of their names."""
+    good, loop, gone = (tmp_path / os.fsdecode(name) for name in (b"a", b"b\xff", b"c\xff"))
+    good.write_text("abc")
+    loop.symlink_to(loop)
+    found = Gathered("books", [Document(good, "a")])
+    found.documents += [Document(loop, "b", optional=True), Document(gone, "c", optional=True)]
+    output = tmp_path / "out.safetensors"
+    corpus = encode_documents(found, output, TextOptions(), None, "error", no_progress)
+    assert "".join(corpus.text()) == "abc"
+    assert corpus.metadata["skipped"] == [
+        ["b", f"cannot open it: {os.strerror(errno.ELOOP)}"],
+        ["c", "no longer exists"],
+    ]
 
 
 def test_a_header_has_room(tmp_path: Path) -> None:

@@ -2,16 +2,24 @@
 
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_cli.config import ValSplit
+from charrnn_cli.config import TrainConfig, ValSplit
 from charrnn_cli.errors import TextError
 from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.encoding import encode_text
 from charrnn_cli.text.rows import IGNORED, Span, row_windows
-from charrnn_cli.text.splits import Split, matching_rows, split_text, symbol_frequencies
+from charrnn_cli.text.splits import (
+    Split,
+    matching_rows,
+    split_corpus,
+    split_text,
+    symbol_frequencies,
+)
 
 SPLITS = st.sampled_from(["tail", "spread"])
 
@@ -82,6 +90,30 @@ def test_matching_rows_are_training_text(
     for start, stop in rows:
         assert any(first < start < stop <= last for first, last in split.train)
     assert all(one[1] <= other[0] for one, other in itertools.pairwise(sorted(rows)))
+
+
+def test_documents_too_short_to_validate_on(tmp_path: Path) -> None:
+    """Held-out documents of one character are an error, unless no validation is wanted."""
+    for number in range(18):
+        (tmp_path / f"{number:02}").write_text("abcdef" if number < 10 else "a")
+    corpus = encode_text(tmp_path, tmp_path / "out.safetensors")
+    with pytest.raises(TextError) as caught:
+        split_corpus(corpus, TrainConfig(val_fraction=0.1))
+    assert caught.value.message == (
+        "validation needs at least 2 characters that do not start a document; "
+        "0.1 of this text has 0"
+    )
+    assert caught.value.hint == "train without validation: --val-fraction 0"
+    assert split_corpus(corpus, TrainConfig(val_fraction=0)).val == ()
+    assert split_corpus(corpus, TrainConfig(val_fraction=0.2)).val_characters == 5
+
+
+def test_matching_rows_of_tiny_documents() -> None:
+    """Training spans too short to share among the validation rows are rows themselves."""
+    train, val = ((0, 2), (2, 5), (6, 8)), tuple((start, start + 1) for start in range(8, 20))
+    assert matching_rows(Split(train, val)) == ((1, 2), (3, 5), (7, 8))
+    assert matching_rows(Split(((0, 2), (2, 4)), ((5, 6),))) == ((1, 2),)
+    assert matching_rows(Split(train, ())) == ()
 
 
 @given(

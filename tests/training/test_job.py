@@ -157,6 +157,18 @@ def test_unknown_characters_of_a_resumed_run_have_a_hint_that_can_be_followed(fo
     assert caught.value.hint == "start a new run: charrnn train TEXT"
 
 
+def test_a_short_text_of_a_resumed_run_has_a_hint_that_can_be_followed(fox: Path) -> None:
+    """A new text too short for the run's batch asks for a longer one."""
+    list(train(TrainingJob.new(fox, SETTINGS, name="old")))
+    corpus = Corpus.from_text("the quick brown fox " * 20)
+    with pytest.raises(TextError) as caught:
+        TrainingJob.resumed("old", texts=corpus, allow_new_data=True)
+    assert caught.value.message == (
+        "--batch-size 11 x --seq-len 64 needs 705 characters of training text; this text leaves 360"
+    )
+    assert caught.value.hint == "use a longer text"
+
+
 def test_the_architecture_comes_with_the_initial_weights(fox: Path) -> None:
     """A setting that clashes with the checkpoint to begin with is named."""
     save(make_checkpoint(characters="".join(sorted(set(fox.read_text())))))

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,6 +124,16 @@ def test_the_gap_is_measured_without_dropout(corpus: Corpus) -> None:
     rows = matching_rows(split_corpus(corpus, TINY))[::4]
     assert last.clean_train_loss == evaluate(network("run@120"), corpus, rows, "fp32")
     assert last.clean_train_loss < last.train_loss
+
+
+def test_tiny_documents_and_much_validation(tmp_path: Path) -> None:
+    """Documents too short to match the validation rows are trained on and evaluated."""
+    for number in range(30):
+        (tmp_path / f"{number}.txt").write_text("abcdefghij")
+    settings = {"size": 4, "seq_len": 4, "max_steps": 2, "val_fraction": 0.9, "seed": 1}
+    (finished,) = of_type(list(train(TrainingJob.new(tmp_path, settings))), TrainingFinished)
+    assert finished.train_loss is not None
+    assert finished.val_loss is not None
 
 
 def test_an_open_number_of_threads_is_decided(corpus: Corpus) -> None:

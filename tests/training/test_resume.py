@@ -1,12 +1,16 @@
 """Which state a run continues from, and what may change."""
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.errors import (
+    ConfigError,
     FileFormatError,
     MismatchError,
     NotFoundError,
@@ -77,6 +81,18 @@ def test_only_limits_and_the_machine_may_change(corpus: Corpus) -> None:
     assert caught.value.hint == "leave out --dropout, or train a new run with it"
     with pytest.raises(MismatchError, match="layers 2, not 3"):
         resumed_config(point, {"layers": 3})
+
+
+def test_settings_that_do_not_exist_or_fit_are_refused(corpus: Corpus) -> None:
+    """A misspelled setting or an invalid value is an error of the configuration, with its name."""
+    run_training(corpus, TINY, "one")
+    for settings, message in (
+        ({"max_stpes": 40}, "unknown setting 'max_stpes'"),
+        ({"keep": "x"}, "keep must be an integer; got 'x'"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            TrainingJob.resumed("one", settings, texts=corpus)
+        assert (caught.value.message, caught.value.hint) == (message, None)
 
 
 def test_a_new_limit_beyond_the_end_continues_a_finished_run(corpus: Corpus) -> None:
@@ -169,6 +185,37 @@ def test_counters_must_be_the_known_ones() -> None:
     forge(run.resume_path, progress={"best_step": 3})
     with pytest.raises(FileFormatError, match="damaged or from another version: best_val_loss, "):
         load_resume(run.resume_path)
+
+
+def without(name: str) -> Callable[[dict[str, Any]], None]:
+    """Return a change of a header for `forge` that removes one of its keys."""
+
+    def remove(header: dict[str, Any]) -> None:
+        inner = json.loads(header["__metadata__"]["charrnn"])
+        del inner[name]
+        text = json.dumps(inner, sort_keys=True, separators=(",", ":"))
+        header["__metadata__"]["charrnn"] = text
+
+    return remove
+
+
+@pytest.mark.parametrize("name", ["progress", "source"])
+def test_a_resume_file_of_another_version_gives_way_too(corpus: Corpus, name: str) -> None:
+    """Without counters or source, or with others than objects, the previous state is used."""
+    train_until(corpus, 20, TINY, "one")
+    run = Registry().run("one")
+    message = f"the resume file is damaged or from another version: {name}"
+    for tensors, changes in ((without(name), {}), (None, {name: []}), (None, {name: None})):
+        forge(run.resume_path, tensors, **changes)
+        with pytest.raises(FileFormatError) as caught:
+            load_resume(run.resume_path)
+        assert caught.value.message == message
+        assert caught.value.hint == "start a new run from its checkpoint with --init-from"
+    point = open_resume_point("one", Registry())
+    assert point.step == load_resume(run.previous_resume_path).checkpoint.step < 20
+    assert point.warning == (f"{message}; resuming from the previous state, at step {point.step}")
+    list(train(TrainingJob.resumed(point, texts=corpus)))
+    assert load_resume(run.resume_path).checkpoint.step == 30
 
 
 def test_where_the_text_is(corpus: Corpus, tmp_path: Path) -> None:

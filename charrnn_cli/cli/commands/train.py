@@ -201,7 +201,7 @@ def train(
             "a text is required",
             hint="run `charrnn train book.txt`, or resume a run with --resume RUN",
         )
-    text_options.check_unknown(unknown, text_options.UNKNOWN_TRAIN)
+    handling = text_options.check_unknown(unknown, text_options.UNKNOWN_TRAIN)
     text_options.check_unknown_applies(unknown, init_from, "--init-from")
     model, config = from_preset(preset, given)
     if run is not None:
@@ -210,7 +210,7 @@ def train(
     if print_config:
         console.write(to_toml(_resolved(context.params, model, config, fixed_embed=fixed_embed)))
         return
-    source = Source(tuple(texts), options, init_from, unknown)
+    source = Source(tuple(texts), options, init_from, handling)
     training.new(source, given, preset=preset, name=run, dry_run=dry_run)
 
 
