@@ -125,8 +125,8 @@ class TrainingJob:
 
         `texts` and `options` replace the recorded ones. Only the settings in `resume.CHANGEABLE`
         may differ from the run's.
-        Raises NotFoundError, RunBusyError, MismatchError, TextError, UnknownCharacterError,
-        FileFormatError, StorageError.
+        Raises ConfigError, NotFoundError, RunBusyError, MismatchError, TextError,
+        UnknownCharacterError, FileFormatError, StorageError.
         """
         point = open_resume_point(run, registry or Registry()) if isinstance(run, str) else run
         config = resumed_config(point, settings or {})

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
-from charrnn_cli.errors import CharrnnError, MismatchError, NotFoundError, TextError
+from charrnn_cli.errors import (
+    CharrnnError,
+    ConfigError,
+    MismatchError,
+    NotFoundError,
+    TextError,
+)
 from charrnn_cli.settings import option_name
 from charrnn_cli.storage.lock import check_unlocked
 from charrnn_cli.storage.registry import Registry
@@ -54,11 +60,16 @@ class ResumePoint:
 def open_resume_point(reference: str, registry: Registry) -> ResumePoint:
     """Open the run that `RUN` or `latest` names, at its newest intact resume file.
 
-    Raises NotFoundError, RunBusyError, FileFormatError, StorageError.
+    Raises ConfigError, NotFoundError, RunBusyError, FileFormatError, StorageError.
     """
     name, _, step = reference.partition("@")
     is_latest = name == "latest" and not step
     run = registry.newest(resumable=True) if is_latest else registry.run(name)
+    if step and step != "latest" and not step.isdecimal():
+        raise ConfigError(
+            f"--resume takes RUN or latest, not {reference!r}",
+            hint=f"charrnn train --resume {run.name}",
+        )
     snapshot, warning = _newest_snapshot(run)
     check_unlocked(run.path)
     if step and step != "latest" and step != str(snapshot.checkpoint.step):

@@ -7,6 +7,7 @@ import pytest
 
 from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.errors import (
+    ConfigError,
     FileFormatError,
     MismatchError,
     NotFoundError,
@@ -138,6 +139,16 @@ def test_what_can_be_resumed() -> None:
     with pytest.raises(NotFoundError, match="has no resume file") as caught:
         open_resume_point("young", Registry())
     assert caught.value.hint == "charrnn train TEXT --run young"
+
+
+def test_a_run_does_not_resume_from_its_best_checkpoint() -> None:
+    """Only the newest state can be resumed; a reference to another one is an error that says so."""
+    save_resume(Registry().create("one"), resume_state(100))
+    for reference in ("one@best", "one@first"):
+        with pytest.raises(ConfigError) as caught:
+            open_resume_point(reference, Registry())
+        assert caught.value.message == f"--resume takes RUN or latest, not {reference!r}"
+        assert caught.value.hint == "charrnn train --resume one"
 
 
 def test_a_damaged_resume_file_gives_way_to_the_previous_one() -> None:
