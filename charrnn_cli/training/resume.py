@@ -123,12 +123,32 @@ def resumed_config(point: ResumePoint, settings: Mapping[str, Any]) -> TrainConf
 
 
 def is_complete(point: ResumePoint, settings: Mapping[str, Any]) -> bool:
-    """Whether the run is finished and `settings` set no limit beyond its end."""
+    """Whether the run is finished and `settings` do not let it continue.
+
+    A limit beyond the run's end lets it continue, and so does more patience if that ended it.
+    """
     max_steps = resumed_config(point, settings).max_steps
     finished = point.snapshot.counters.finished
     if max_steps is not None and max_steps <= point.step:
         return finished or max_steps < point.step  # an evaluation may still be due at the last step
+    needed = needed_patience(point)
+    if needed is not None and "patience" in settings:
+        patience = settings["patience"]
+        if patience is None or patience >= needed:
+            return False
     return finished and not any(name in settings for name in LIMITS)
+
+
+def needed_patience(point: ResumePoint) -> int | None:
+    """Return the least patience with which the run continues; None if patience did not end it."""
+    recorded = TrainConfig.from_json(point.snapshot.checkpoint.train)
+    counters, planned = point.snapshot.counters, recorded.max_steps
+    if not counters.finished or recorded.patience is None:
+        return None
+    if counters.evaluations_since_best < recorded.patience:
+        return None
+    is_whole = planned is not None and point.step >= planned
+    return None if is_whole else counters.evaluations_since_best + 1
 
 
 def resumed_source(

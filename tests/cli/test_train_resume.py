@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.storage.registry import Registry
-from tests.helpers import FAST, Charrnn, Inside, error_of
+from charrnn_cli.training.snapshot import save_resume
+from tests.helpers import FAST, Charrnn, Inside, error_of, resume_state
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +36,34 @@ def test_a_finished_run_has_nothing_to_resume(charrnn: Charrnn) -> None:
         ),
     )
     assert [entry.step for entry in Registry().run("short").checkpoints()] == [4, 8]
+
+
+def test_a_run_that_patience_ended_continues_with_more(charrnn: Charrnn, story: Path) -> None:
+    """The command that is shown for a run that patience ended trains it further."""
+    options = ("--max-steps", "30", "--eval-every", "2", "--patience", "1", "--lr", "1e-30")
+    assert charrnn("train", story, *FAST, *options, "--run", "pat").returncode == 0
+    resume = ("train", "--resume", "pat")
+    for complete in (charrnn(*resume), charrnn(*resume, "--patience", "1")):
+        assert (complete.returncode, complete.stderr) == (
+            0,
+            (
+                "done    run pat is complete at step 4\n"
+                "next    charrnn train --resume pat --patience 2\n"
+            ),
+        )
+    assert charrnn(*resume, "--patience", "2").returncode == 0
+    assert [entry.step for entry in Registry().run("pat").checkpoints()] == [2, 4, 6]
+
+
+def test_a_run_that_time_ended_is_not_planned_shorter(charrnn: Charrnn) -> None:
+    """The limit that is suggested for a run that ended early is at least the planned one."""
+    run = Registry().create("early")
+    save_resume(run, resume_state(100, finished=True))
+    result = charrnn("train", "--resume", "early")
+    assert result.stderr == (
+        "done    run early is complete at step 100\n"
+        "next    charrnn train --resume early --max-steps 1000\n"
+    )
 
 
 def test_a_quiet_resume_of_a_finished_run_prints_its_reference(charrnn: Charrnn) -> None:

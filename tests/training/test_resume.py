@@ -23,6 +23,7 @@ from charrnn_cli.training.loop import train
 from charrnn_cli.training.resume import (
     check_text,
     is_complete,
+    needed_patience,
     open_resume_point,
     resumed_config,
     resumed_source,
@@ -260,6 +261,20 @@ def test_out_of_patience_is_complete(corpus: Corpus) -> None:
     assert is_complete(point, {"patience": 9})
     assert not is_complete(point, {"max_steps": 30})
     assert not is_complete(point, {"epochs": 1})
+
+
+def test_more_patience_continues_a_run_that_patience_ended(corpus: Corpus) -> None:
+    """Only a patience above the evaluations without improvement continues such a run."""
+    run_training(corpus, replace(TINY, patience=1, lr=1e-30, eval_every=2), "one")
+    point = open_resume_point("one", Registry())
+    assert point.step == 4
+    assert needed_patience(point) == 2
+    complete = {
+        patience: is_complete(point, {"patience": patience}) for patience in (1, 2, 50, None)
+    }
+    assert complete == {1: True, 2: False, 50: False, None: False}
+    assert is_complete(point, {"patience": 50, "max_steps": 4})
+    assert resumed_config(point, {"patience": 50}).max_steps == 30
 
 
 def test_a_text_from_standard_input_is_asked_for() -> None:
