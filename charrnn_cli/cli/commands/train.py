@@ -33,6 +33,7 @@ from charrnn_cli.errors import ConfigError
 from charrnn_cli.settings import fields_of, option_name
 from charrnn_cli.storage.runs import check_run_name
 from charrnn_cli.storage.source import Source
+from charrnn_cli.training.recipe import is_embed_fixed
 
 _TEXT = TextOptions()
 _SETTINGS = {*fields_of(ModelConfig), *fields_of(TrainConfig)}
@@ -206,7 +207,7 @@ def train(
     model, config = from_preset(preset, given)
     if run is not None:
         check_run_name(run)
-    fixed_embed = "embed" in {**PRESETS[preset], **given}
+    fixed_embed = is_embed_fixed(preset, given)
     if print_config:
         console.write(to_toml(_resolved(context.params, model, config, fixed_embed=fixed_embed)))
         return
