@@ -104,13 +104,15 @@ def _newest_snapshot(run: Run) -> tuple[TrainingSnapshot, str | None]:
 def resumed_config(point: ResumePoint, settings: Mapping[str, Any]) -> TrainConfig:
     """Return the run's configuration with changed settings.
 
-    A new limit on epochs, steps or time replaces the planned number of steps.
+    A new limit on epochs, steps or time replaces the planned number of steps. An automatic value
+    (None) keeps the recorded one.
     Raises MismatchError for a setting that may not change.
     """
     recorded = TrainConfig.from_json(point.snapshot.checkpoint.train)
     known = {**point.model.to_json(), **recorded.to_json()}
     for name, value in settings.items():
-        if name not in CHANGEABLE and known[name] != value:
+        is_automatic = value is None  # the recorded value was chosen
+        if name not in CHANGEABLE and not is_automatic and known[name] != value:
             raise MismatchError(
                 f"run {point.run.name!r} was trained with {name.replace('_', ' ')} {known[name]}, "
                 f"not {value}",

@@ -50,6 +50,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "dropout": None,
     },
     "--keep-prob 0.75": {"dropout": 0.25},
+    "--keep-prob 0.7": {"dropout": 0.3},
+    "--keep-prob 1": {"dropout": 0.0},
     "--batch-size 3": {"batch_size": 3, "fixed_batch": True},
     "--seq-len 5": {"seq_len": 5},
     "--epochs 2": {"epochs": 2},

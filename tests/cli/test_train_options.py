@@ -119,6 +119,19 @@ def test_a_file_of_settings_that_is_not_toml(inside: Inside, story: Path, tmp_pa
     )
 
 
+@pytest.mark.parametrize("value", ["0", "1e-20", "1.5", "nan"])
+def test_a_keep_prob_that_is_no_probability(inside: Inside, story: Path, value: str) -> None:
+    """An error about --keep-prob shows the value that was typed, and the possible ones."""
+    assert inside("train", str(story), "--keep-prob", value) == (
+        2,
+        "",
+        (
+            f"error: keep prob must be from 0.000001 to 1; got {float(value)}\n"
+            "hint: run `charrnn train --help` for usage\n"
+        ),
+    )
+
+
 def test_samples_while_training(charrnn: Charrnn, story: Path) -> None:
     """Samples continue the prime at the interval that was typed."""
     small = ("train", story, *SMALL, "--sample-prime", "the ")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.training.snapshot import save_resume
 from tests.helpers import FAST, Charrnn, Inside, error_of, resume_state
@@ -87,6 +88,16 @@ def test_a_resumed_run_keeps_what_it_is(inside: Inside) -> None:
         "",
         "error: --run cannot be combined with --resume\nhint: leave out --run\n",
     )
+
+
+def test_dropout_is_the_same_in_all_its_forms(charrnn: Charrnn, story: Path) -> None:
+    """A run that was trained with --keep-prob resumes with the equal --dropout, and with auto."""
+    options = ("--max-steps", "2", "--keep-prob", "0.7", "--run", "kept")
+    assert charrnn("train", story, *FAST, *options).returncode == 0
+    for step, dropout in (("3", "0.3"), ("4", "auto")):
+        resume = ("train", "--resume", "kept", "--max-steps", step, "--dropout", dropout)
+        assert charrnn(*resume).returncode == 0
+    assert load_checkpoint("kept@4").train["dropout"] == 0.3
 
 
 def test_another_text_is_refused(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:

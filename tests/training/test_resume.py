@@ -77,6 +77,7 @@ def test_only_limits_and_the_machine_may_change(corpus: Corpus) -> None:
         resumed_config(point, {"dropout": 0.5})
     assert caught.value.message == "run 'one' was trained with dropout 0.25, not 0.5"
     assert caught.value.hint == "leave out --dropout, or train a new run with it"
+    assert resumed_config(point, {"dropout": None}).dropout == 0.25  # as auto chose it
     with pytest.raises(MismatchError, match="layers 2, not 3"):
         resumed_config(point, {"layers": 3})
 

@@ -37,6 +37,7 @@ from charrnn_cli.training.recipe import is_embed_fixed
 
 _TEXT = TextOptions()
 _SETTINGS = {*fields_of(ModelConfig), *fields_of(TrainConfig)}
+_MIN_KEEP_PROB = 0.000001  # of far less, the dropout would be 1
 _NEW_RUNS_ONLY = ("preset", "run", "init_from", "unknown", "dry_run")
 
 
@@ -268,9 +269,11 @@ def _given(context: typer.Context, *, resuming: bool) -> dict[str, Any]:
             raise ConfigError(
                 "--dropout and --keep-prob set the same value", hint="leave out one of them"
             )
-        if not 0 < params["keep_prob"] <= 1:
-            raise ConfigError(f"keep prob must be above 0 and at most 1; got {params['keep_prob']}")
-        given["dropout"] = 1 - params["keep_prob"]
+        if not _MIN_KEEP_PROB <= params["keep_prob"] <= 1:
+            raise ConfigError(
+                f"keep prob must be from {_MIN_KEEP_PROB:.6f} to 1; got {params['keep_prob']}"
+            )
+        given["dropout"] = round(1 - params["keep_prob"], 10)  # 0.3, not 0.30000000000000004
     if given.get("dropout") == "auto":
         given["dropout"] = None
     return given
