@@ -120,7 +120,7 @@ class TrainingRun:
         max_steps = settings.get("max_steps")
         state = "already" if max_steps is not None and max_steps < step else "complete"
         self.say("done", f"run {name} is {state} at step {step:,}")
-        self.say("next", f"charrnn train --resume {name} --max-steps {2 * step}")
+        self.say("next", f"charrnn train --resume {name} {_option_to_continue(point)}")
         if self.only_reference:
             console.write_line(f"{name}@{point.snapshot.counters.best_step or step}")
 
@@ -244,6 +244,16 @@ def _interruption(event: TrainingFinished, signum: int) -> InterruptionError:
         signum=signum,
         hint=f"charrnn train --resume {event.run}",
     )
+
+
+def _option_to_continue(point: "ResumePoint") -> str:
+    """Return the option with which a finished run continues."""
+    from charrnn_cli.training.resume import needed_patience
+
+    needed, recorded = needed_patience(point), point.snapshot.checkpoint.train
+    if needed is not None:
+        return f"--patience {max(needed, 2 * recorded['patience'])}"
+    return f"--max-steps {max(2 * point.step, recorded['max_steps'] or 0)}"
 
 
 def _command_to_try(job: "TrainingJob", source: Source, change: Mapping[str, float]) -> str:

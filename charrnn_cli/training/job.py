@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from charrnn_cli.config import PRESETS, ModelConfig, TextOptions, TrainConfig, from_preset
+from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig, from_preset
 from charrnn_cli.errors import TextError, UnknownCharacterError, UsageError
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
 from charrnn_cli.model.warm_start import check_architecture, grown_model
@@ -18,7 +18,7 @@ from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
 from charrnn_cli.text.splits import Split, split_corpus
 from charrnn_cli.text.vocab import Vocab
-from charrnn_cli.training.recipe import automatic_embed
+from charrnn_cli.training.recipe import automatic_embed, is_embed_fixed
 from charrnn_cli.training.resume import (
     ResumePoint,
     check_text,
@@ -87,7 +87,7 @@ class TrainingJob:
         if initial is not None:
             model = grown_model(initial, corpus.vocab)
         else:
-            is_fixed = "embed" in {**PRESETS[preset], **settings}
+            is_fixed = is_embed_fixed(preset, settings)
             embed = model.embed if is_fixed else automatic_embed(len(corpus.vocab))
             model = dataclasses.replace(model, vocabulary_size=len(corpus.vocab), embed=embed)
         _check_prime(config, corpus.vocab)

@@ -1,9 +1,18 @@
 """Automatic settings, chosen from the text and the plan. Pure functions."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
+
+from charrnn_cli.config import PRESETS
 
 # One random byte per unit is 40 times cheaper than bernoulli_, and exact for 0.25 and 0.5.
 DROPOUT_LEVELS = 256
+
+
+def is_embed_fixed(preset: str, settings: Mapping[str, Any]) -> bool:
+    """Whether the preset or a setting, not the text, determines the embedding's width."""
+    return "embed" in {**PRESETS[preset], **settings}
 
 
 def automatic_embed(vocabulary_size: int) -> int:

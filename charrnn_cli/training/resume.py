@@ -54,11 +54,16 @@ class ResumePoint:
 def open_resume_point(reference: str, registry: Registry) -> ResumePoint:
     """Open the run that `RUN` or `latest` names, at its newest intact resume file.
 
-    Raises NotFoundError, RunBusyError, FileFormatError, StorageError.
+    Raises ConfigError, NotFoundError, RunBusyError, FileFormatError, StorageError.
     """
     name, _, step = reference.partition("@")
     is_latest = name == "latest" and not step
     run = registry.newest(resumable=True) if is_latest else registry.run(name)
+    if step and step != "latest" and not step.isdecimal():
+        raise ConfigError(
+            f"--resume takes RUN or latest, not {reference!r}",
+            hint=f"charrnn train --resume {run.name}",
+        )
     snapshot, warning = _newest_snapshot(run)
     check_unlocked(run.path)
     if step and step != "latest" and step != str(snapshot.checkpoint.step):
@@ -93,7 +98,8 @@ def _newest_snapshot(run: Run) -> tuple[TrainingSnapshot, str | None]:
 def resumed_config(point: ResumePoint, settings: Mapping[str, Any]) -> TrainConfig:
     """Return the run's configuration with changed settings.
 
-    A new limit on epochs, steps or time replaces the planned number of steps.
+    A new limit on epochs, steps or time replaces the planned number of steps. An automatic value
+    (None) keeps the recorded one.
     Raises MismatchError for a setting that may not change, ConfigError for an unknown setting or an
     invalid value.
     """
@@ -102,7 +108,8 @@ def resumed_config(point: ResumePoint, settings: Mapping[str, Any]) -> TrainConf
     for name, value in settings.items():
         if name not in known:
             raise ConfigError(f"unknown setting {name!r}")
-        if name not in CHANGEABLE and known[name] != value:
+        is_automatic = value is None  # the recorded value was chosen
+        if name not in CHANGEABLE and not is_automatic and known[name] != value:
             raise MismatchError(
                 f"run {point.run.name!r} was trained with {name.replace('_', ' ')} {known[name]}, "
                 f"not {value}",
@@ -115,12 +122,32 @@ def resumed_config(point: ResumePoint, settings: Mapping[str, Any]) -> TrainConf
 
 
 def is_complete(point: ResumePoint, settings: Mapping[str, Any]) -> bool:
-    """Whether the run is finished and `settings` set no limit beyond its end."""
+    """Whether the run is finished and `settings` do not let it continue.
+
+    A limit beyond the run's end lets it continue, and so does more patience if that ended it.
+    """
     max_steps = resumed_config(point, settings).max_steps
     finished = point.snapshot.counters.finished
     if max_steps is not None and max_steps <= point.step:
         return finished or max_steps < point.step  # an evaluation may still be due at the last step
+    needed = needed_patience(point)
+    if needed is not None and "patience" in settings:
+        patience = settings["patience"]
+        if patience is None or patience >= needed:
+            return False
     return finished and not any(name in settings for name in LIMITS)
+
+
+def needed_patience(point: ResumePoint) -> int | None:
+    """Return the least patience with which the run continues; None if patience did not end it."""
+    recorded = TrainConfig.from_json(point.snapshot.checkpoint.train)
+    counters, planned = point.snapshot.counters, recorded.max_steps
+    if not counters.finished or recorded.patience is None:
+        return None
+    if counters.evaluations_since_best < recorded.patience:
+        return None
+    is_whole = planned is not None and point.step >= planned
+    return None if is_whole else counters.evaluations_since_best + 1
 
 
 def resumed_source(

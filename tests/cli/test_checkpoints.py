@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from tests.helpers import Charrnn, make_checkpoint, save
 from tests.terminal import Terminal, on_screen
@@ -20,6 +21,18 @@ def test_an_empty_home_suggests_what_to_do(charrnn: Charrnn, home: Path) -> None
     )
     assert charrnn("checkpoints", "list", "--json").stdout == "[]\n"
     assert charrnn("checkpoints", "list", "-q").stdout == ""
+
+
+@pytest.mark.usefixtures("tiny_run")
+def test_a_run_without_checkpoints(charrnn: Charrnn) -> None:
+    """With --run, a run that has no checkpoints is named, although other runs have some."""
+    Registry().create("empty")
+    result = charrnn("checkpoints", "list", "--run", "empty")
+    assert (result.returncode, result.stdout, result.stderr) == (
+        0,
+        "",
+        "run 'empty' has no checkpoints\nnext    charrnn checkpoints list\n",
+    )
 
 
 @pytest.mark.usefixtures("tiny_run")

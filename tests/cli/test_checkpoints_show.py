@@ -3,6 +3,7 @@
 import json
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
-from tests.helpers import Charrnn, make_checkpoint, save
+from tests.helpers import Charrnn, forge, make_checkpoint, save
 from tests.terminal import Terminal, on_screen
 
 
@@ -50,6 +51,21 @@ def test_the_command_uses_the_preset_that_needs_the_fewest_options(
     command = json.loads(charrnn("checkpoints", "show", "--json").stdout)["command"]
     assert command.startswith(f"charrnn train {story} --preset notebook")
     assert "--lr" not in command
+
+
+def test_settings_of_another_version(charrnn: Charrnn) -> None:
+    """A recorded setting that this version lacks is shown, and left out of the command."""
+    checkpoint = make_checkpoint()
+    path = save(replace(checkpoint, train={**checkpoint.train, "old_setting": 3}))
+    forge(path, model={**checkpoint.model.to_json(), "heads": 2})
+    result = charrnn("checkpoints", "show")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "\nmodel       –, embed 3, 224 parameters\n" in result.stdout
+    assert "\nsettings    max steps 1000, seed 1, old setting 3\n" in result.stdout
+    facts = json.loads(charrnn("checkpoints", "show", "--json").stdout)
+    assert facts["train"]["old_setting"] == 3
+    options = "--embed 3 --layers 1 --size 4 --max-steps 1000 --seed 1"
+    assert facts["command"] == f"charrnn train TEXT {options}"
 
 
 def test_a_checkpoint_without_validation(charrnn: Charrnn) -> None:

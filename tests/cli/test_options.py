@@ -11,6 +11,7 @@ from charrnn_cli.cli.training_run import TrainingRun
 from charrnn_cli.config import PRESETS, ModelConfig, TextOptions, TrainConfig, from_preset
 from charrnn_cli.settings import option_name
 from charrnn_cli.storage.source import Source
+from charrnn_cli.training.recipe import is_embed_fixed
 from tests.cli.test_help import TREE
 from tests.helpers import Inside
 
@@ -49,6 +50,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "dropout": None,
     },
     "--keep-prob 0.75": {"dropout": 0.25},
+    "--keep-prob 0.7": {"dropout": 0.3},
+    "--keep-prob 1": {"dropout": 0.0},
     "--batch-size 3": {"batch_size": 3, "fixed_batch": True},
     "--seq-len 5": {"seq_len": 5},
     "--epochs 2": {"epochs": 2},
@@ -114,7 +117,7 @@ def received(inside: Inside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         found.update(model.to_json(), **config.to_json(), **source.options.to_json())
         found.update(texts=[*source.paths], init_from=source.init_from, unknown=source.unknown)
         found.update(run=name, dry_run=dry_run, fixed_batch="batch_size" in settings)
-        found.update(fixed_embed="embed" in {**PRESETS[preset], **settings})
+        found.update(fixed_embed=is_embed_fixed(preset, settings))
         found.update(quiet=training.only_reference, as_json=training.as_json)
         found.update(tensorboard=training.tensorboard)
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
@@ -308,6 +309,44 @@ def test_a_line_of_unknown_characters_is_not_read(charrnn: Charrnn) -> None:
         "error: the vocabulary lacks 'Ω' (U+03A9) at position 3\n"
         "hint: use only its 10 characters, or leave others out with --unknown skip\n"
     )
+
+
+def test_a_line_that_is_not_utf8_is_not_read(home: Path) -> None:
+    """A line with a byte that is not UTF-8 is reported, and the conversation goes on without it."""
+    words = (sys.executable, "-m", "charrnn_cli", "sample", "--interactive", "-n", "20", "-q")
+    refused, expected = (
+        subprocess.run(
+            [*words, "--seed", "1"],
+            input=lines,
+            capture_output=True,
+            timeout=TIMEOUT,
+            check=True,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        )
+        for lines in (b"ab\xff\nabc\n", b"abc\n")
+    )
+    assert refused.stdout == expected.stdout
+    assert refused.stderr.decode() == (
+        "error: the vocabulary lacks '\\udcff' (U+DCFF) at position 3\n"
+        "hint: use only its 10 characters, or leave others out with --unknown skip\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["--prime-file", "--check-copy"])
+def test_threads_are_set_before_numpy_is_imported(home: Path, tmp_path: Path, option: str) -> None:
+    """The number of threads is set before a prime or a text to compare with is read."""
+    text = tmp_path / "text.txt"
+    text.write_text("abc")
+    script = (
+        "import sys\nfrom charrnn_cli.cli.commands import sample\n"
+        "from charrnn_cli.cli.main import main\n"
+        "def record(rows):\n    print('numpy' in sys.modules, file=sys.stderr)\n"
+        "sample.set_blas_threads = record\n"
+        f"sys.argv = ['charrnn', 'sample', '-q', '-n', '1', {option!r}, {str(text)!r}]\n"
+        "main()\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=TIMEOUT)
+    assert (result.returncode, result.stderr.splitlines()[0]) == (0, b"False")
 
 
 def test_memory_does_not_grow_with_the_text(home: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import Charrnn
-from tests.terminal import Terminal
+from tests.terminal import Terminal, on_screen
 
 pytestmark = pytest.mark.usefixtures("tiny_run")
 
@@ -132,3 +132,17 @@ def test_a_heat_map_on_a_terminal(text: Path) -> None:
         assert terminal.wait() == 0
     shaded = re.findall(r"\x1b\[38;5;\d+m([a-h ])\x1b\[0m", terminal.written.decode())
     assert "".join(shaded) == TEXT[1:].replace("\n", "")
+
+
+def test_heat_maps_of_several_models_are_named(text: Path) -> None:
+    """The name of a model comes before its heat map; a single model needs none."""
+    with Terminal("score", "tiny@100", "tiny@200", str(text)) as terminal:
+        assert terminal.wait() == 0
+    screen = "\n".join(line.rstrip() for line in on_screen(terminal.written))
+    lines = TEXT.replace("\n\n", "\n")
+    first, second = (f"score   tiny@{step}\n{lines}\n" for step in (100, 200))
+    assert first in screen
+    assert second in screen[screen.index(first) + len(first) :]
+    with Terminal("score", "tiny", str(text)) as terminal:
+        assert terminal.wait() == 0
+    assert "score " not in terminal.written.decode()

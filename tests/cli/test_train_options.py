@@ -11,7 +11,7 @@ import pytest
 
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.tensorfile import read_header
-from tests.helpers import FAST, Charrnn, Inside, error_of
+from tests.helpers import FAST, Charrnn, Inside, error_of, make_checkpoint, save
 
 SMALL = ("--layers", "1", "--size", "8", "--max-steps", "6", "--seed", "1")
 
@@ -55,6 +55,20 @@ def test_a_file_of_settings_trains_the_same_model(
         read_header(Registry().resolve(f"{name}@6")).tensors_sha256 for name in ("one", "two")
     }
     assert len(digests) == 1
+
+
+def test_a_file_of_settings_for_a_warm_start(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+    """With --init-from, --print-config leaves the architecture to the checkpoint."""
+    save(make_checkpoint(characters="".join(sorted(set(story.read_text("utf-8"))))))
+    small = ("--preset", "notebook", "--batch-size", "4", "--seq-len", "16", "--max-steps", "1")
+    options = ("--init-from", "tiny", "--size", "4", *small)
+    printed = charrnn("train", story, *options, "--print-config").stdout
+    (tmp_path / "run.toml").write_text(printed)
+    settings = tomllib.loads(printed)
+    assert settings["init_from"] == "tiny"
+    assert settings["size"] == 4
+    assert settings.keys().isdisjoint({"cell", "layers", "embed"})
+    assert charrnn("train", "--config", "run.toml", "--run", "warm", "-q").stdout == "warm@1\n"
 
 
 def test_an_option_beats_the_file_of_settings(inside: Inside, story: Path, tmp_path: Path) -> None:
@@ -115,6 +129,19 @@ def test_a_file_of_settings_that_is_not_toml(inside: Inside, story: Path, tmp_pa
         (
             f"error: bad.toml is not valid TOML: {described.value}\n"
             "hint: write one with `charrnn train TEXT --print-config > FILE`\n"
+        ),
+    )
+
+
+@pytest.mark.parametrize("value", ["0", "1e-20", "1.5", "nan"])
+def test_a_keep_prob_that_is_no_probability(inside: Inside, story: Path, value: str) -> None:
+    """An error about --keep-prob shows the value that was typed, and the possible ones."""
+    assert inside("train", str(story), "--keep-prob", value) == (
+        2,
+        "",
+        (
+            f"error: keep prob must be from 0.000001 to 1; got {float(value)}\n"
+            "hint: run `charrnn train --help` for usage\n"
         ),
     )
 

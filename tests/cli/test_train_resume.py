@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
-from tests.helpers import FAST, Charrnn, Inside, error_of
+from charrnn_cli.training.snapshot import save_resume
+from tests.helpers import FAST, Charrnn, Inside, error_of, resume_state
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +39,34 @@ def test_a_finished_run_has_nothing_to_resume(charrnn: Charrnn) -> None:
     assert [entry.step for entry in Registry().run("short").checkpoints()] == [4, 8]
 
 
+def test_a_run_that_patience_ended_continues_with_more(charrnn: Charrnn, story: Path) -> None:
+    """The command that is shown for a run that patience ended trains it further."""
+    options = ("--max-steps", "30", "--eval-every", "2", "--patience", "1", "--lr", "1e-30")
+    assert charrnn("train", story, *FAST, *options, "--run", "pat").returncode == 0
+    resume = ("train", "--resume", "pat")
+    for complete in (charrnn(*resume), charrnn(*resume, "--patience", "1")):
+        assert (complete.returncode, complete.stderr) == (
+            0,
+            (
+                "done    run pat is complete at step 4\n"
+                "next    charrnn train --resume pat --patience 2\n"
+            ),
+        )
+    assert charrnn(*resume, "--patience", "2").returncode == 0
+    assert [entry.step for entry in Registry().run("pat").checkpoints()] == [2, 4, 6]
+
+
+def test_a_run_that_time_ended_is_not_planned_shorter(charrnn: Charrnn) -> None:
+    """The limit that is suggested for a run that ended early is at least the planned one."""
+    run = Registry().create("early")
+    save_resume(run, resume_state(100, finished=True))
+    result = charrnn("train", "--resume", "early")
+    assert result.stderr == (
+        "done    run early is complete at step 100\n"
+        "next    charrnn train --resume early --max-steps 1000\n"
+    )
+
+
 def test_a_quiet_resume_of_a_finished_run_prints_its_reference(charrnn: Charrnn) -> None:
     """With --quiet, resuming a finished run prints its reference alone."""
     result = charrnn("train", "--resume", "short", "-q")
@@ -58,6 +88,16 @@ def test_a_resumed_run_keeps_what_it_is(inside: Inside) -> None:
         "",
         "error: --run cannot be combined with --resume\nhint: leave out --run\n",
     )
+
+
+def test_dropout_is_the_same_in_all_its_forms(charrnn: Charrnn, story: Path) -> None:
+    """A run that was trained with --keep-prob resumes with the equal --dropout, and with auto."""
+    options = ("--max-steps", "2", "--keep-prob", "0.7", "--run", "kept")
+    assert charrnn("train", story, *FAST, *options).returncode == 0
+    for step, dropout in (("3", "0.3"), ("4", "auto")):
+        resume = ("train", "--resume", "kept", "--max-steps", step, "--dropout", dropout)
+        assert charrnn(*resume).returncode == 0
+    assert load_checkpoint("kept@4").train["dropout"] == 0.3
 
 
 def test_another_text_is_refused(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:

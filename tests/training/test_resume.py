@@ -26,6 +26,7 @@ from charrnn_cli.training.loop import train
 from charrnn_cli.training.resume import (
     check_text,
     is_complete,
+    needed_patience,
     open_resume_point,
     resumed_config,
     resumed_source,
@@ -79,6 +80,7 @@ def test_only_limits_and_the_machine_may_change(corpus: Corpus) -> None:
         resumed_config(point, {"dropout": 0.5})
     assert caught.value.message == "run 'one' was trained with dropout 0.25, not 0.5"
     assert caught.value.hint == "leave out --dropout, or train a new run with it"
+    assert resumed_config(point, {"dropout": None}).dropout == 0.25  # as auto chose it
     with pytest.raises(MismatchError, match="layers 2, not 3"):
         resumed_config(point, {"layers": 3})
 
@@ -154,6 +156,16 @@ def test_what_can_be_resumed() -> None:
     with pytest.raises(NotFoundError, match="has no resume file") as caught:
         open_resume_point("young", Registry())
     assert caught.value.hint == "charrnn train TEXT --run young"
+
+
+def test_a_run_does_not_resume_from_its_best_checkpoint() -> None:
+    """Only the newest state can be resumed; a reference to another one is an error that says so."""
+    save_resume(Registry().create("one"), resume_state(100))
+    for reference in ("one@best", "one@first"):
+        with pytest.raises(ConfigError) as caught:
+            open_resume_point(reference, Registry())
+        assert caught.value.message == f"--resume takes RUN or latest, not {reference!r}"
+        assert caught.value.hint == "charrnn train --resume one"
 
 
 def test_a_damaged_resume_file_gives_way_to_the_previous_one() -> None:
@@ -296,6 +308,20 @@ def test_out_of_patience_is_complete(corpus: Corpus) -> None:
     assert is_complete(point, {"patience": 9})
     assert not is_complete(point, {"max_steps": 30})
     assert not is_complete(point, {"epochs": 1})
+
+
+def test_more_patience_continues_a_run_that_patience_ended(corpus: Corpus) -> None:
+    """Only a patience above the evaluations without improvement continues such a run."""
+    run_training(corpus, replace(TINY, patience=1, lr=1e-30, eval_every=2), "one")
+    point = open_resume_point("one", Registry())
+    assert point.step == 4
+    assert needed_patience(point) == 2
+    complete = {
+        patience: is_complete(point, {"patience": patience}) for patience in (1, 2, 50, None)
+    }
+    assert complete == {1: True, 2: False, 50: False, None: False}
+    assert is_complete(point, {"patience": 50, "max_steps": 4})
+    assert resumed_config(point, {"patience": 50}).max_steps == 30
 
 
 def test_a_text_from_standard_input_is_asked_for() -> None:

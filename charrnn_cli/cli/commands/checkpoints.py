@@ -84,6 +84,9 @@ def list_checkpoints(
     elif prefix:
         console.say("", f"no run in {registry.root} starts with {prefix!r}")
         console.say("next", "charrnn checkpoints list")
+    elif run is not None:
+        console.say("", f"run {run!r} has no checkpoints")
+        console.say("next", "charrnn checkpoints list")
     else:
         console.say("", f"no checkpoints in {registry.root}")
         console.say("next", "train a model with `charrnn train TEXT` or `charrnn demo`")

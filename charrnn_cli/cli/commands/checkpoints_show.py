@@ -11,6 +11,7 @@ from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import (
+    UNKNOWN,
     format_duration,
     format_loss,
     format_size,
@@ -18,7 +19,8 @@ from charrnn_cli.cli.terminal.formats import (
 )
 from charrnn_cli.cli.terminal.table import write_fields
 from charrnn_cli.config import ModelConfig, TrainConfig
-from charrnn_cli.errors import CharrnnError
+from charrnn_cli.errors import CharrnnError, ConfigError
+from charrnn_cli.settings import fields_of
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.metrics_log import read_metrics
 from charrnn_cli.storage.registry import Registry
@@ -105,14 +107,19 @@ def _fields(file: Path) -> Fields:
         name: value for name, value in header.metadata.items() if not name.endswith("_sha256")
     }
     val_loss = fields["val_loss"]
-    train = TrainConfig.from_json(fields["train"])
     return fields | {
         "checkpoint": file.name,
         "reference": reference_of(file, fields["step"]),
         "val_bpc": None if val_loss is None else bits_per_character(val_loss),
         "bytes": header.file_bytes,
-        "command": train_command(fields["model"], train.to_json(), _source(_run_of(file))),
+        "command": train_command(fields["model"], _recipe(fields), _source(_run_of(file))),
     }
+
+
+def _recipe(fields: Fields) -> dict[str, Any]:
+    """Return the recorded training settings in their usual order, unknown ones last."""
+    recorded = fields["train"]
+    return {name: recorded[name] for name in fields_of(TrainConfig) if name in recorded} | recorded
 
 
 def _evaluations(run: Run) -> list[Fields]:
@@ -134,12 +141,19 @@ def _result_lines(fields: Fields) -> list[Line]:
     characters = f"{data['characters']:,} characters, {model['vocabulary_size']:,} distinct"
     return [
         ("checkpoint", f"{fields['reference']}, {format_size(fields['bytes'])}"),
-        ("model", f"{ModelConfig.from_json(model)}, {sizes}"),
+        ("model", f"{_architecture(model)}, {sizes}"),
         ("data", f"{data['name']}: {characters}"),
         ("trained", f"{fields['step']:,} steps, {fields['epoch']:.2f} epochs"),
         ("train loss", format_loss(fields["train_loss"])),
         ("val loss", _val_loss(fields)),
     ]
+
+
+def _architecture(model: Fields) -> str:
+    try:
+        return str(ModelConfig.from_json(model))
+    except ConfigError:  # a setting of another version
+        return UNKNOWN
 
 
 def _val_loss(fields: Fields) -> str:
@@ -168,10 +182,9 @@ def _time_lines(evaluations: list[Fields]) -> list[Line]:
 
 
 def _recipe_lines(fields: Fields) -> list[Line]:
-    settings = TrainConfig.from_json(fields["train"]).to_json()
     recipe = [
         f"{name.replace('_', ' ')} {value}"
-        for name, value in settings.items()
+        for name, value in _recipe(fields).items()
         if value not in (None, False)
     ]
     versions = [f"{name} {version}" for name, version in fields["versions"].items()]

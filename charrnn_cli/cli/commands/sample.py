@@ -122,6 +122,7 @@ def sample(
     config = SampleConfig(**{name: context.params[name] for name in _SETTINGS})
     choice = text_options.check_unknown(unknown, text_options.UNKNOWN_SAMPLE)
     _check_combinations(context.params)
+    set_blas_threads(rows=count)
     options = TextOptions(encoding=encoding)
     given = read_prime(prime, prime_file, options)
     path = Registry().resolve(reference)
@@ -130,7 +131,6 @@ def sample(
         check_absent(output)
     copy_check = None if check_copy is None else CopyCheck(check_copy, options)
 
-    set_blas_threads(rows=count)
     started = time.monotonic()
     job = _load(path, config, given, choice, context.params)
     if not quiet:

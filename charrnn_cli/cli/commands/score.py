@@ -71,7 +71,15 @@ def score(
             corpus = cached_corpus(Path(text), options, progress=progress)
         heat_map = console.is_fancy(sys.stdout) and not as_json
         rows = [
-            _score_model(path, corpus, choice, stop, per_line=per_line, heat_map=heat_map)
+            _score_model(
+                path,
+                corpus,
+                choice,
+                stop,
+                per_line=per_line,
+                heat_map=heat_map,
+                is_alone=len(paths) == 1,
+            )
             for path in paths
         ]
     if as_json:
@@ -91,6 +99,7 @@ def _score_model(
     *,
     per_line: bool,
     heat_map: bool,
+    is_alone: bool,
 ) -> dict[str, Any]:
     """Score a text under one model, and show the heat map. Return an object for JSON."""
     from charrnn_cli.model.checkpoint import load_checkpoint
@@ -114,6 +123,8 @@ def _score_model(
                     if consumer is not None:
                         consumer.add(piece, losses)
     if shown is not None:
+        if not is_alone:
+            console.say("score", name)
         shown.show()
     row = {"checkpoint": name, **total.to_json(), "skipped": skipped}
     return row if lines is None else {**row, "lines": lines.finish()}

@@ -1,6 +1,6 @@
 """`charrnn train`: its options, and the new or resumed run that they describe."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,9 +33,11 @@ from charrnn_cli.errors import ConfigError
 from charrnn_cli.settings import fields_of, option_name
 from charrnn_cli.storage.runs import check_run_name
 from charrnn_cli.storage.source import Source
+from charrnn_cli.training.recipe import is_embed_fixed
 
 _TEXT = TextOptions()
 _SETTINGS = {*fields_of(ModelConfig), *fields_of(TrainConfig)}
+_MIN_KEEP_PROB = 0.000001  # of far less, the dropout would be 1
 _NEW_RUNS_ONLY = ("preset", "run", "init_from", "unknown", "dry_run")
 
 
@@ -206,9 +208,11 @@ def train(
     model, config = from_preset(preset, given)
     if run is not None:
         check_run_name(run)
-    fixed_embed = "embed" in {**PRESETS[preset], **given}
     if print_config:
-        console.write(to_toml(_resolved(context.params, model, config, fixed_embed=fixed_embed)))
+        automatic = [] if is_embed_fixed(preset, given) else ["embed"]
+        if init_from is not None:  # the checkpoint sets the architecture
+            automatic = [name for name in fields_of(ModelConfig) if name not in given]
+        console.write(to_toml(_resolved(context.params, model, config, automatic)))
         return
     source = Source(tuple(texts), options, init_from, handling)
     training.new(source, given, preset=preset, name=run, dry_run=dry_run)
@@ -225,11 +229,11 @@ def _check_resumed(context: typer.Context) -> None:
 
 
 def _resolved(
-    params: Mapping[str, Any], model: ModelConfig, config: TrainConfig, *, fixed_embed: bool
+    params: Mapping[str, Any], model: ModelConfig, config: TrainConfig, automatic: Iterable[str]
 ) -> dict[str, Any]:
     """Return the options that train the same model again, including the seed.
 
-    Values that depend on the text are left out, such as an automatic embedding width.
+    The `automatic` settings, which depend on the text or on a checkpoint, are left out.
     """
     from charrnn_cli.seeds import random_seed
 
@@ -237,8 +241,8 @@ def _resolved(
     decided["seed"] = random_seed() if config.seed is None else config.seed
     if decided["dropout"] is None:
         decided["dropout"] = "auto"
-    if not fixed_embed:
-        del decided["embed"]
+    for name in automatic:
+        del decided[name]
     names = ("texts", "preset", *decided, *fields_of(TextOptions), "init_from", "unknown", "run")
     resolved = {name: decided.get(name, params.get(name)) for name in names if name in params}
     resolved["texts"] = [str(path) for path in params["texts"]]
@@ -267,9 +271,11 @@ def _given(context: typer.Context, *, resuming: bool) -> dict[str, Any]:
             raise ConfigError(
                 "--dropout and --keep-prob set the same value", hint="leave out one of them"
             )
-        if not 0 < params["keep_prob"] <= 1:
-            raise ConfigError(f"keep prob must be above 0 and at most 1; got {params['keep_prob']}")
-        given["dropout"] = 1 - params["keep_prob"]
+        if not _MIN_KEEP_PROB <= params["keep_prob"] <= 1:
+            raise ConfigError(
+                f"keep prob must be from {_MIN_KEEP_PROB:.6f} to 1; got {params['keep_prob']}"
+            )
+        given["dropout"] = round(1 - params["keep_prob"], 10)  # 0.3, not 0.30000000000000004
     if given.get("dropout") == "auto":
         given["dropout"] = None
     return given
