@@ -116,7 +116,7 @@ def _fields(file: Path) -> Fields:
 
 def _recipe(fields: Fields) -> dict[str, Any]:
     """Return the recorded training settings in their usual order, unknown ones last."""
-    recorded = fields["train"]
+    recorded: dict[str, Any] = fields["train"]
     return {name: recorded[name] for name in fields_of(TrainConfig) if name in recorded} | recorded
 
 
