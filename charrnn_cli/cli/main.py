@@ -78,7 +78,7 @@ class LazyCommand(TyperCommand):
     """A command's name and first line of help; its module is imported when the command is used."""
 
     def __init__(self, name: str, place: str, line: str, **settings: Any) -> None:
-        super().__init__(name, help=line, hidden=name in HIDDEN, **settings)
+        super().__init__(name, help=line, short_help=line, hidden=name in HIDDEN, **settings)
         self.place = place
 
     def load(self) -> Any:

@@ -46,7 +46,7 @@ Only resume files hold:
 | `progress.finished` | boolean | same as `finished` |
 | `source.texts` | array of strings | file URIs of the text; `-` is standard input |
 | `source.options` | object | `TextOptions`, every setting |
-| `source.init_from` | string or null | reference given to `--init-from` |
+| `source.init_from` | string or null | checkpoint given to `--init-from`: RUN@STEP or a path |
 | `source.unknown` | string | value of `--unknown`: `error`, `skip` or `extend` |
 
 `text/corpus.py` documents the keys and tensors of an encoded text.

@@ -23,7 +23,11 @@ class Source:
     paths: tuple[Path, ...]
     options: TextOptions = field(default_factory=TextOptions)
     init_from: str | None = None
-    """Reference of the checkpoint whose weights and vocabulary the run starts with."""
+    """Reference of the checkpoint whose weights and vocabulary the run starts with.
+
+    When a run is prepared, it becomes RUN@STEP or an absolute path, which names no other checkpoint
+    later.
+    """
     unknown: Unknown = "error"
     """How to treat characters outside that vocabulary: `error`, `skip` or `extend`."""
 

@@ -64,12 +64,11 @@ def encode_text(
 
 def is_encoded(path: Path) -> bool:
     """Return whether a file is a charrnn file, not a text."""
-    if path.suffix != ".safetensors":
-        return False
     try:
         read_header(path)
     except CharrnnError:
-        return path.is_file()  # a damaged file; opening it reports the damage
+        # By its name a damaged charrnn file; opening it reports the damage.
+        return path.suffix == ".safetensors" and path.is_file()
     return True
 
 

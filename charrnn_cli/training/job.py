@@ -11,8 +11,8 @@ from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig, from_prese
 from charrnn_cli.errors import TextError, UnknownCharacterError, UsageError
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
 from charrnn_cli.model.warm_start import check_architecture, grown_model
-from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import Run, check_run_name
+from charrnn_cli.storage.registry import Registry, is_path
+from charrnn_cli.storage.runs import Run, check_run_name, reference_of
 from charrnn_cli.storage.source import Source
 from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
@@ -80,7 +80,7 @@ class TrainingJob:
             check_run_name(name)
         source = Source((text,)) if isinstance(text, Path) else text
         if isinstance(source, Source) and source.init_from is not None:
-            initial = load_checkpoint(registry.resolve(source.init_from))
+            source, initial = _resolved(source, source.init_from, registry)
         if initial is not None:
             check_architecture(initial, settings)
         corpus = _read(source, None if initial is None else initial.vocab, progress)
@@ -152,6 +152,17 @@ class TrainingJob:
             source=source if isinstance(source, Source) else None,
             snapshot=point.snapshot,
         )
+
+
+def _resolved(source: Source, reference: str, registry: Registry) -> tuple[Source, Checkpoint]:
+    """Load the checkpoint that a reference names; the source gets a reference that never moves.
+
+    Raises NotFoundError, ConfigError, FileFormatError, StorageError.
+    """
+    path = registry.resolve(reference)
+    initial = load_checkpoint(path)
+    fixed = str(path.absolute()) if is_path(reference) else reference_of(path, initial.step)
+    return dataclasses.replace(source, init_from=fixed), initial
 
 
 def _check_prime(config: TrainConfig, vocab: Vocab) -> None:

@@ -121,3 +121,12 @@ def test_the_next_command_can_be_typed(charrnn: Charrnn, tmp_path: Path) -> None
     assert charrnn("encode", "my book.txt").stderr.endswith(
         "charrnn train 'my book.encoded.safetensors'\n"
     )
+
+
+def test_an_encoded_file_of_any_name_trains(charrnn: Charrnn, tmp_path: Path) -> None:
+    """An encoded file is recognized by its content, so `train` never reads it as a text."""
+    (tmp_path / "text.txt").write_text(STORY)
+    assert charrnn("encode", "text.txt", "-o", "numbers").returncode == 0
+    planned = charrnn("train", "numbers", "--layers", "1", "--size", "8", "--dry-run")
+    assert planned.returncode == 0
+    assert f"text    text: {len(STORY):,} characters, 15 distinct\n" in planned.stderr

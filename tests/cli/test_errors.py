@@ -67,6 +67,7 @@ WRONG = [
     ("train story.txt --run best", "best"),
     ("train --resume tiny --preset notebook", "--preset"),
     ("train --resume tiny --dry-run", "--dry-run"),
+    ("train --resume tiny --print-config", "--print-config"),
     ("train --resume nowhere", "nowhere"),
     ("train --resume tiny", "tiny"),
     ("train --resume tiny --run other", "--run"),

@@ -353,6 +353,13 @@ def test_documents_of_one_character(charrnn: Charrnn, tmp_path: Path) -> None:
     result = charrnn("train", "ones")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.endswith(
+        "error: validation needs at least 2 characters that do not start a document; "
+        "0.1 of this text has 0\n"
+        "hint: train without validation: --val-fraction 0\n"
+    )
+    result = charrnn("train", "ones", "--val-fraction", "0")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.endswith(
         "error: every document is a single character, so there is nothing to predict\n"
         "hint: join the documents with --separator '\\n'\n"
     )

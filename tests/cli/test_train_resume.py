@@ -100,6 +100,33 @@ def test_dropout_is_the_same_in_all_its_forms(charrnn: Charrnn, story: Path) -> 
     assert load_checkpoint("kept@4").train["dropout"] == 0.3
 
 
+def test_a_printed_file_of_settings_resumes_its_run(
+    charrnn: Charrnn, story: Path, tmp_path: Path
+) -> None:
+    """The output of --print-config resumes the run that it trained, with a new limit."""
+    options = (story, *FAST, "--max-steps", "2", "--print-config")
+    (tmp_path / "run.toml").write_text(charrnn("train", *options).stdout)
+    assert charrnn("train", "--config", "run.toml", "--run", "filed").returncode == 0
+    resume = ("--resume", "filed", "--max-steps", "3")
+    result = charrnn("train", "--config", "run.toml", *resume, "-q")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "filed@3\n", "")
+
+
+def test_a_file_of_settings_for_a_new_run_does_not_resume(inside: Inside, tmp_path: Path) -> None:
+    """A setting that only a new run accepts is an error that names the file and the key."""
+    (tmp_path / "run.toml").write_text('unknown = "error"\npreset = "notebook"\n')
+    assert inside("train", "--config", "run.toml", "--resume", "short") == (
+        2,
+        "",
+        "error: run.toml: preset cannot be combined with --resume\nhint: leave out preset\n",
+    )
+    assert inside("train", "--resume", "short", "--preset", "default") == (
+        2,
+        "",
+        "error: --preset cannot be combined with --resume\nhint: leave out --preset\n",
+    )
+
+
 def test_another_text_is_refused(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
     """Another text needs --allow-new-data, and its characters must be the model's."""
     same, other = tmp_path / "same.txt", tmp_path / "other.txt"

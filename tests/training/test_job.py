@@ -184,6 +184,24 @@ def test_the_architecture_comes_with_the_initial_weights(fox: Path) -> None:
     assert np.isfinite(started.weights["output.bias"]).all()
 
 
+def test_the_reference_of_the_initial_weights_is_recorded_as_it_was_resolved(
+    fox: Path, charrnn: Charrnn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later runs do not change what the recorded reference names; a path becomes absolute."""
+    path = save(make_checkpoint(characters="".join(sorted(set(fox.read_text())))))
+    settings = {"max_steps": 1, "batch_size": 2, "seed": 1}
+    for number, reference in enumerate(("latest", "best", "tiny", "tiny@latest")):
+        job = TrainingJob.new(Source((fox,), init_from=reference), settings, name=f"r{number}")
+        assert job.source == Source((fox,), init_from="tiny@100")
+    monkeypatch.chdir(path.parent)
+    job = TrainingJob.new(Source((fox,), init_from=f"./{path.name}"), settings)
+    assert job.source == Source((fox,), init_from=str(path))
+    words = ("--max-steps", "1", "--batch-size", "2", "--init-from", "latest", "--run", "command")
+    assert charrnn("train", fox, *words).returncode == 0
+    shown = charrnn("checkpoints", "show", "command").stdout
+    assert f"\ncommand     charrnn train {fox} --init-from tiny@100 " in shown
+
+
 def test_a_prepared_job_does_not_load_torch(fox: Path, charrnn: Charrnn) -> None:
     """Errors of preparation come before torch is imported."""
     import subprocess

@@ -118,8 +118,9 @@ def _fields(file: Path) -> Fields:
 
 def _recipe(fields: Fields) -> dict[str, Any]:
     """Return the recorded training settings in their usual order, unknown ones last."""
-    recorded = fields["train"]
-    return {name: recorded[name] for name in fields_of(TrainConfig) if name in recorded} | recorded
+    recorded: dict[str, Any] = fields["train"]
+    ordered = {name: recorded[name] for name in fields_of(TrainConfig) if name in recorded}
+    return {**ordered, **recorded}
 
 
 def _evaluations(run: Run) -> list[Fields]:

@@ -38,7 +38,7 @@ from charrnn_cli.training.recipe import is_embed_fixed
 _TEXT = TextOptions()
 _SETTINGS = {*fields_of(ModelConfig), *fields_of(TrainConfig)}
 _MIN_KEEP_PROB = 0.000001  # of far less, the dropout would be 1
-_NEW_RUNS_ONLY = ("preset", "run", "init_from", "unknown", "dry_run")
+_NEW_RUNS_ONLY = ("preset", "run", "init_from", "unknown", "print_config", "dry_run")
 
 
 def _option(panel: str, *names: str, help: str, **settings: Any) -> Any:  # noqa: A002
@@ -219,13 +219,22 @@ def train(
 
 
 def _check_resumed(context: typer.Context) -> None:
-    """Raise ConfigError for options that only a new run accepts."""
+    """Raise ConfigError for options that only a new run accepts.
+
+    A default value in the `--config` file is accepted: `--print-config` writes it.
+    """
+    defaults = {parameter.name: parameter.default for parameter in context.command.params}
     for name in _NEW_RUNS_ONLY:
-        if _is_typed(context, name):
-            option = option_name(name)
-            raise ConfigError(
-                f"{option} cannot be combined with --resume", hint=f"leave out {option}"
-            )
+        if not _is_typed(context, name):
+            continue
+        option, file = option_name(name), ""
+        if _is_in_file(context, name):
+            if context.params[name] == defaults[name]:
+                continue
+            option, file = name, f"{context.params['config_file']}: "
+        raise ConfigError(
+            f"{file}{option} cannot be combined with --resume", hint=f"leave out {option}"
+        )
 
 
 def _resolved(
@@ -253,6 +262,12 @@ def _is_typed(context: typer.Context, name: str) -> bool:
     """Whether an option was given on the command line or in the `--config` file."""
     source = context.get_parameter_source(name)
     return source is not None and source.name in ("COMMANDLINE", "DEFAULT_MAP")
+
+
+def _is_in_file(context: typer.Context, name: str) -> bool:
+    """Whether the value of an option comes from the `--config` file."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "DEFAULT_MAP"
 
 
 def _given(context: typer.Context, *, resuming: bool) -> dict[str, Any]:

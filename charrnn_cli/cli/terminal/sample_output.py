@@ -155,8 +155,7 @@ def describe_settings(config: SampleConfig, stops: list[str], count: int) -> str
     """List the settings that decide a sample, except for its seed and prime."""
     parts = [f"temperature {config.temperature:g}"]
     if config.temperature > 0:
-        if config.top_k:
-            parts.append(f"top-k {config.top_k}")
+        parts.append(f"top-k {config.top_k}")
         if config.top_p < 1:
             parts.append(f"top-p {config.top_p:g}")
         if config.min_p > 0:
