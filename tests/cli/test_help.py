@@ -15,7 +15,7 @@ import pytest
 from typer.main import get_command
 
 from charrnn_cli.cli import commands as package
-from charrnn_cli.cli.main import CHECKPOINT_COMMANDS, COMMANDS, LazyCommand, app
+from charrnn_cli.cli.main import CHECKPOINT_COMMANDS, COMMANDS, HIDDEN, LazyCommand, app
 from tests.helpers import TIMEOUT, Inside
 from tests.terminal import Terminal, on_screen
 
@@ -184,3 +184,12 @@ def test_plain_where_nobody_looks(tmp_path: Path, environment: dict[str, str]) -
             assert "\x1b" not in shown, line
         assert "…" not in shown, line
     assert "lstm 1x4" in parts["checkpoints list"]
+
+
+def test_summaries_are_whole_in_a_pipe(inside: Inside) -> None:
+    """The list of commands in a pipe shows every summary to its end, however long."""
+    for words, table in (((), COMMANDS), (("checkpoints",), CHECKPOINT_COMMANDS)):
+        code, out, _ = inside(*words, "--help")
+        shown = " ".join(out.split())
+        assert code == 0
+        assert all(line in shown for name, (_, line) in table.items() if name not in HIDDEN)

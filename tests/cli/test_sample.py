@@ -447,3 +447,14 @@ def test_the_first_character_does_not_wait_for_the_last(home: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.read(100)
         process.kill()
+
+
+@pytest.mark.usefixtures("tiny_run")
+def test_the_settings_line_repeats_a_sample(charrnn: Charrnn) -> None:
+    """The settings on standard error, typed as options, draw the same text again."""
+    drawn = charrnn("sample", "tiny", "-n", "50", "--temperature", "0.7", "--top-k", "0")
+    line = drawn.stderr.splitlines()[0].removeprefix("sample  ")
+    reference, *settings = line.split(", ")
+    options = [word for each in settings for word in f"--{each}".split(" ")]
+    assert options[:4] == ["--temperature", "0.7", "--top-k", "0"]
+    assert charrnn("sample", reference, "-n", "50", *options).stdout == drawn.stdout
