@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from charrnn_cli.errors import ConfigError, NotFoundError, StorageError, UsageError
 from charrnn_cli.storage.lock import hold_lock
-from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.registry import Registry, names_checkpoint
 from charrnn_cli.storage.runs import Run, best, check_run_name, latest, prunable, reference_of, slug
 from charrnn_cli.training.snapshot import save_resume
 from tests.helpers import forge, make_checkpoint, resume_state, save
@@ -412,3 +412,12 @@ def test_files_that_go_while_they_are_listed(
 
     monkeypatch.setattr(os, "scandir", list_then_delete)
     assert [entry.step for entry in tiny_run.checkpoints()] == [100]
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [("tiny@100", True), ("a/b", True), ("best", True), ("latest", True), ("tiny", False)],
+)
+def test_references_to_one_checkpoint(reference: str, expected: bool) -> None:
+    """A step, `best` and `latest` name one checkpoint; a bare name is the whole run."""
+    assert names_checkpoint(reference) == expected
