@@ -97,7 +97,7 @@ class TrainConfig(Settings):
         0.05, "Probability per step of resetting a row's state.", OPTIMIZATION, low=0, high=1
     )
     epochs: int | None = setting(10, "Number of passes over the text.", OPTIMIZATION, low=1)
-    max_steps: int | None = setting(None, "Stop after N steps.", OPTIMIZATION, low=1)
+    max_steps: int | None = setting(None, "Stop after this many steps.", OPTIMIZATION, low=1)
     max_time: float | None = setting(
         None, "Time limit, saving included: 90s, 20m or 1h30m.", OPTIMIZATION, low=1, metavar="TIME"
     )
@@ -148,7 +148,7 @@ class TrainConfig(Settings):
         shown="up to 20 per run",
     )
     patience: int | None = setting(
-        None, "Stop after N evaluations without improvement.", VALIDATION, low=1
+        None, "Stop after this many evaluations without improvement.", VALIDATION, low=1
     )
     save_every: int | None = setting(
         None, "Steps between checkpoints, in addition to one per evaluation.", CHECKPOINTS, low=1
@@ -188,7 +188,7 @@ class SampleConfig(Settings):
     length: int = setting(2000, "Number of characters to generate after the prime.", low=0)
     temperature: float = setting(1.0, "Randomness; 0 takes the most likely character.", low=0)
     top_k: int = setting(
-        5, "Draw from the K most likely characters; 0 disables this.", label="top-k", low=0
+        5, "Number of most likely characters to draw from; 0 disables.", label="top-k", low=0
     )
     top_p: float = setting(
         1.0,

@@ -210,7 +210,7 @@ class _OpenTensors:
         except OSError as error:
             raise StorageError(f"cannot read {self._path}: {error.strerror}") from error
         if len(data) != count:
-            raise FileFormatError(f"{self._path} was truncated while it was read")
+            raise FileFormatError(f"{self._path} was truncated while it was being read")
         return data
 
 

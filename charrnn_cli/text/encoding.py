@@ -162,7 +162,7 @@ def _metadata(
 def _check_unchanged(found: Gathered, before: list[str], facts: TextFacts) -> None:
     if facts.digests != before:
         raise TextError(
-            f"{found.title} changed while it was read",
+            f"{found.title} changed while it was being read",
             hint="run the command again when no other program is writing to it",
         )
 

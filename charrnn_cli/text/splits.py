@@ -75,7 +75,7 @@ def split_corpus(corpus: Corpus, config: TrainConfig) -> Split:
     if split.val and cut.val_characters < 2:
         raise TextError(
             "validation needs at least 2 characters that do not start a document; "
-            f"{config.val_fraction:g} of this text has {cut.val_characters}",
+            f"the held-out fraction ({config.val_fraction:g}) has {cut.val_characters}",
             hint=_WITHOUT_VALIDATION,
         )
     return cut

@@ -354,7 +354,7 @@ def test_documents_of_one_character(charrnn: Charrnn, tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.endswith(
         "error: validation needs at least 2 characters that do not start a document; "
-        "0.1 of this text has 0\n"
+        "the held-out fraction (0.1) has 0\n"
         "hint: train without validation: --val-fraction 0\n"
     )
     result = charrnn("train", "ones", "--val-fraction", "0")
@@ -386,7 +386,7 @@ while True:
     if result.returncode:
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr == (
-            "error: log changed while it was read\n"
+            "error: log changed while it was being read\n"
             "hint: run the command again when no other program is writing to it\n"
         )
     else:

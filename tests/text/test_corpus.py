@@ -150,7 +150,7 @@ def test_a_truncated_file_is_noticed_while_it_is_read(tmp_path: Path, story: Pat
     os.truncate(output, 600)
     with pytest.raises(FileFormatError) as caught:
         corpus.read(len(corpus) - 10, len(corpus))
-    assert caught.value.message == f"{output} was truncated while it was read"
+    assert caught.value.message == f"{output} was truncated while it was being read"
 
 
 def test_encoded_files_are_recognized(tmp_path: Path, story: Path) -> None:

@@ -264,7 +264,7 @@ def test_a_file_that_changes_between_the_passes(tmp_path: Path) -> None:
 
         with pytest.raises(TextError) as caught:
             encode_text(path, output, progress=change)
-        assert caught.value.message == f"{path} changed while it was read"
+        assert caught.value.message == f"{path} changed while it was being read"
         assert caught.value.hint == "run the command again when no other program is writing to it"
         assert not output.exists()
 
@@ -356,7 +356,7 @@ def test_a_file_that_changes_before_it_is_encoded(tmp_path: Path, home: Path) ->
             path.write_text("new!" * 100)
             changed.append(done)
 
-    with pytest.raises(TextError, match="changed while it was read"):
+    with pytest.raises(TextError, match="changed while it was being read"):
         cached_corpus([path], progress=change)
     path.write_text("old " * 100)
     assert "".join(cached_corpus([path]).text()) == "old " * 100

@@ -101,7 +101,7 @@ def test_documents_too_short_to_validate_on(tmp_path: Path) -> None:
         split_corpus(corpus, TrainConfig(val_fraction=0.1))
     assert caught.value.message == (
         "validation needs at least 2 characters that do not start a document; "
-        "0.1 of this text has 0"
+        "the held-out fraction (0.1) has 0"
     )
     assert caught.value.hint == "train without validation: --val-fraction 0"
     assert split_corpus(corpus, TrainConfig(val_fraction=0)).val == ()

@@ -99,7 +99,7 @@ def sample(
     ] = TextOptions().encoding,
     check_copy: Annotated[
         Path | None,
-        typer.Option(metavar="TEXT", help="Report how much of each sample is copied from TEXT."),
+        typer.Option(metavar="FILE", help="Report how much of each sample is copied from FILE."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="New file to write the samples to.")
