@@ -16,6 +16,11 @@ from charrnn_cli.training.snapshot import load_resume, save_resume
 from tests.helpers import make_checkpoint, resume_state
 
 
+def full(*arguments: object) -> None:
+    """Refuse as a full disk does, in the place of `posix_fallocate`."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_a_damaged_resume_file_never_pushes_out_the_good_one(
     home: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -28,9 +33,6 @@ def test_a_damaged_resume_file_never_pushes_out_the_good_one(
     run.resume_path.write_bytes(raw)
     saver = Saver(run, keep=100)
 
-    def full(*arguments: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     monkeypatch.setattr(os, "posix_fallocate", full)
     assert [type(event) for event in saver.save_resume(resume_state(150), 0.0)] == [SaveFailed]
     assert load_resume(run.resume_path).checkpoint.step == 100
@@ -42,9 +44,6 @@ def test_a_step_file_that_failed_is_tried_again(
     """A step file that failed is written with the next save; until then the saver has an error."""
     run = Registry().create("one")
     saver = Saver(run, keep=100)
-
-    def full(*arguments: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", full)
@@ -83,9 +82,6 @@ def test_the_better_of_two_failed_steps_is_tried_again(
     """Memory holds one step that could not be written: that of the lower validation loss."""
     run = Registry().create("one")
     saver = Saver(run, keep=100)
-
-    def full(*arguments: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", full)
