@@ -160,7 +160,7 @@ class TrainConfig(Settings):
         None, "Steps between logged metrics.", DISPLAY, low=1, shown="once per second"
     )
     sample_every: int | None = setting(
-        None, "Steps between short samples of the model.", DISPLAY, low=1
+        None, "Steps between short samples from the model.", DISPLAY, low=1
     )
     sample_prime: str | None = setting(
         None, "Prime of the --sample-every samples.", DISPLAY, metavar="TEXT", shown="a newline"
@@ -192,7 +192,7 @@ class SampleConfig(Settings):
     )
     top_p: float = setting(
         1.0,
-        "Draw from the most likely characters that together reach probability P.",
+        "Draw from the most likely characters that together reach this probability.",
         label="top-p",
         low=0,
         high=1,
@@ -246,7 +246,8 @@ def from_preset(
     if preset not in PRESETS:
         nearest = difflib.get_close_matches(preset, PRESETS, n=1)
         meant = f"did you mean {nearest[0]}? " if nearest else ""
-        raise ConfigError(f"no preset {preset!r}", hint=f"{meant}presets are {', '.join(PRESETS)}")
+        hint = f"{meant}the presets are {' and '.join(PRESETS)}"
+        raise ConfigError(f"no preset {preset!r}", hint=hint)
     merged = {**PRESETS[preset], **settings}
     if "epochs" not in settings and not settings.keys().isdisjoint(("max_steps", "max_time")):
         merged["epochs"] = None
@@ -281,7 +282,9 @@ class TextOptions(Settings):
     min_count: int = setting(
         1, "Replace characters that occur fewer than N times with U+FFFD.", DATA, low=1, metavar="N"
     )
-    include: str = setting("*", "Pattern of files to read from directories.", DATA, metavar="GLOB")
+    include: str = setting(
+        "*", "Pattern for the names of files to read in directories.", DATA, metavar="GLOB"
+    )
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)

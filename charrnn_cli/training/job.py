@@ -167,7 +167,7 @@ def _resolved(source: Source, reference: str, registry: Registry) -> tuple[Sourc
 
 def _check_prime(config: TrainConfig, vocab: Vocab) -> None:
     """Check that the vocabulary has all characters of the prime. Raises UnknownCharacterError."""
-    hint = "use only characters of the text in --sample-prime"
+    hint = "in --sample-prime, use only characters that occur in the text"
     with _new_hint(UnknownCharacterError, hint):
         vocab.encode(config.sample_prime or "")
 

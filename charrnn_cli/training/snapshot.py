@@ -126,5 +126,5 @@ def _object(metadata: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _damage(*names: str) -> FileFormatError:
     return FileFormatError(
         f"the resume file is damaged or from another version: {', '.join(names)}",
-        hint="start a new run from its checkpoint with --init-from",
+        hint="start a new run from this run's checkpoint with --init-from",
     )

@@ -96,7 +96,8 @@ class TrainWindows:
             fitting = max(1, (num_characters - 1) // self.seq_len)
             raise TextError(
                 f"--batch-size {self.batch_size} x --seq-len {self.seq_len} needs {needed:,} "
-                f"characters of training text; this text leaves {num_characters:,}",
+                f"characters of training text; "
+                f"the training part of this text has {num_characters:,}",
                 hint=f"use --batch-size {fitting} or a smaller --seq-len",
             )
         self._row_length = num_characters // self.batch_size

@@ -62,7 +62,7 @@ def test_a_short_text_shrinks_the_batch(charrnn: Charrnn, story: Path) -> None:
     assert result.returncode == 2
     assert error_of(result.stderr) == (
         "error: --batch-size 32 x --seq-len 256 needs 8,193 characters of training text; "
-        "this text leaves 3,744\n"
+        "the training part of this text has 3,744\n"
         "hint: use --batch-size 14 or a smaller --seq-len\n"
     )
 

@@ -141,7 +141,7 @@ def test_the_prime_of_samples_is_checked_before_training(fox: Path) -> None:
         TrainingJob.resumed("old", changed)
     for caught in (new, resumed):
         assert caught.value.message == "the vocabulary lacks 'ß' (U+00DF) at position 1"
-        assert caught.value.hint == "use only characters of the text in --sample-prime"
+        assert caught.value.hint == "in --sample-prime, use only characters that occur in the text"
 
 
 def test_unknown_characters_of_a_resumed_run_have_a_hint_that_can_be_followed(fox: Path) -> None:

@@ -12,6 +12,7 @@ from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import (
     UNKNOWN,
+    format_count,
     format_duration,
     format_loss,
     format_size,
@@ -144,7 +145,7 @@ def _result_lines(fields: Fields) -> list[Line]:
         ("checkpoint", f"{fields['reference']}, {format_size(fields['bytes'])}"),
         ("model", f"{_architecture(model)}, {sizes}"),
         ("data", f"{data['name']}: {characters}"),
-        ("trained", f"{fields['step']:,} steps, {fields['epoch']:.2f} epochs"),
+        ("trained", f"{format_count(fields['step'], 'step')}, {fields['epoch']:.2f} epochs"),
         ("train loss", format_loss(fields["train_loss"])),
         ("val loss", _val_loss(fields)),
     ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
+from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.cli.terminal.sample_output import WholeSamples
 from charrnn_cli.config import TextOptions
 from charrnn_cli.model.samples import Sample
@@ -44,7 +45,7 @@ class CopyCheck(WholeSamples):
         which = f"sample {sample.number}: " if len(self._samples) > 1 else ""
         share = f"{found.share:.1%} in spans of {SPAN} or more characters"
         console.say("copied", which + share)
-        longest = f"{found.longest:,} characters"
+        longest = format_count(found.longest, "character")
         if found.longest:
             span = sample.text[found.sample_start : found.sample_start + found.longest]
             shown = span if len(span) <= MAX_SPAN_SHOWN else span[: MAX_SPAN_SHOWN - 3] + "..."

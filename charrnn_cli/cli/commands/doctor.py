@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.cli.terminal.table import write_fields
 from charrnn_cli.errors import CharrnnError
 from charrnn_cli.training.self_check import check_machine, is_passed
@@ -40,11 +41,12 @@ def doctor(
 
 
 def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
+    cores = format_count(report["cores"], "core")
     packages = (f"{name} {version}" for name, version in report["packages"].items())
     return [
         ("charrnn", f"{report['charrnn']} on Python {report['python']}, {report['platform']}"),
         ("packages", ", ".join(packages)),
-        ("cpu", f"{report['cores']} cores, {report['threads']} threads"),
+        ("cpu", f"{cores}, {format_count(report['threads'], 'thread')}"),
         *(
             ("device", f"{name}, automatic precision {precision}")
             for name, precision in report["precision_auto"].items()

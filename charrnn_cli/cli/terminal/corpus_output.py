@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.storage.source import STANDARD_INPUT
 from charrnn_cli.training.advice import advise_on_size
 
@@ -43,7 +44,8 @@ def describe_unusual(corpus: "Corpus") -> list[Line]:
     if "\ufffd" in corpus.vocab:
         replaced = int(corpus.counts_V[corpus.vocab.encode("\ufffd")[0]])
         if replaced:
-            lines.append(("U+FFFD", f"{replaced:,} characters are the replacement character (�)"))
+            times = format_count(replaced, "time")
+            lines.append(("U+FFFD", f"the replacement character (�) occurs {times}"))
     unseen = facts.get("unseen") or {}
     if unseen:
         from charrnn_cli.text.symbol_table import described_characters

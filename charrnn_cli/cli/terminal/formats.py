@@ -24,6 +24,11 @@ def format_duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
+def format_count(number: int, noun: str) -> str:
+    """Format a number of things: `1 step`, `1,200 steps`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def format_size(num_bytes: float) -> str:
     """Format bytes in decimal units: `1.2 MB` is 1,200,000 bytes."""
     units = ["B", "kB", "MB", "GB", "TB"]

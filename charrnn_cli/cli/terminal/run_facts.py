@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from charrnn_cli.cli.terminal.formats import format_duration
+from charrnn_cli.cli.terminal.formats import format_count, format_duration
 from charrnn_cli.events import TrainingFinished, TrainingStarted
 from charrnn_cli.training.advice import advise_on_size, advise_on_validation, advise_on_vocabulary
 from charrnn_cli.units import bits_per_character
@@ -26,7 +26,8 @@ def job_facts(job: "TrainingJob") -> Facts:
     facts += [("advice", each.message) for each in advice if each is not None]
     rows, requested = job.config.batch_size, job.requested_batch_size
     if rows != requested:
-        facts.append(("batch", f"{rows} rows instead of {requested}, because the text is short"))
+        fitting = format_count(rows, "row")
+        facts.append(("batch", f"{fitting} instead of {requested}, because the text is short"))
     return facts
 
 
@@ -34,13 +35,13 @@ def plan_facts(event: TrainingStarted) -> Facts:
     """Describe the planned steps, their time, and the device."""
     epochs = event.total_steps / event.steps_per_epoch
     plan = (
-        f"{event.total_steps:,} steps of {event.batch_size} x {event.seq_len} characters, "
+        f"{format_count(event.total_steps, 'step')} of "
+        f"{event.batch_size} x {event.seq_len} characters, "
         f"{epochs:.3g} epochs, about {format_duration(event.seconds_planned)}, "
         f"{event.seconds_per_step:.2g} s per step"
     )
-    threads = "1 thread" if event.threads == 1 else f"{event.threads} threads"
     setup = (
-        f"{event.device}, {event.precision}, {threads}, "
+        f"{event.device}, {event.precision}, {format_count(event.threads, 'thread')}, "
         f"dropout {event.dropout:.2g}, seed {event.seed}"
     )
     resume = [("resume", f"from step {event.first_step:,}")] if event.first_step else []
@@ -54,7 +55,8 @@ def end_facts(event: TrainingFinished) -> Facts:
         bits = bits_per_character(event.val_loss)
         losses = f", val loss {event.val_loss:.3f} ({bits:.2f} bits per character)"
     why = {"time": ", time limit reached", "patience": ", stopped early"}.get(event.reason, "")
-    facts = [("done", f"{event.step:,} steps in {format_duration(event.seconds)}{why}{losses}")]
+    steps = format_count(event.step, "step")
+    facts = [("done", f"{steps} in {format_duration(event.seconds)}{why}{losses}")]
     best_step, best_loss = event.best_step, event.best_val_loss
     if best_step is not None and best_step != event.step and best_loss is not None:
         facts.append(("best", f"{event.run}@{best_step}, val loss {best_loss:.3f}"))

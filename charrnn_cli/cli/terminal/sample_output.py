@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.config import SampleConfig
 from charrnn_cli.model.samples import Piece, Sample
 from charrnn_cli.storage.atomic import atomic_write
@@ -116,7 +117,7 @@ class SampleStatistics:
     def show(self, drawing: float, elapsed: float) -> None:
         """Print the speed and the mean surprise, from the seconds of drawing and of the command."""
         speed = f"{self._drawn / max(drawing, 1e-9):,.0f} characters per second"
-        line = f"{self._drawn:,} characters in {elapsed:.2f} s, generated at {speed}"
+        line = f"{format_count(self._drawn, 'character')} in {elapsed:.2f} s, generated at {speed}"
         if self._scored:
             bits = bits_per_character(self._nats / self._scored)
             line += f", {bits:.2f} bits per character under the model"
