@@ -137,6 +137,13 @@ def option_name(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def trained_with(name: str, recorded: object, given: object) -> str:
+    """Describe the recorded value of a setting, and the different one that was given."""
+    if isinstance(recorded, bool):
+        return f"was trained {'with' if recorded else 'without'} {option_name(name)}"
+    return f"was trained with {option_name(name)} {recorded}, not {given}"
+
+
 def choices(hint: Any) -> tuple[Any, ...]:
     """Return the members of a union, the values of a Literal, or the type itself."""
     origin = typing.get_origin(hint)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from charrnn_cli.config import ModelConfig
 from charrnn_cli.errors import MismatchError
 from charrnn_cli.model.checkpoint import Checkpoint
-from charrnn_cli.settings import option_name
+from charrnn_cli.settings import option_name, trained_with
 from charrnn_cli.text.vocab import Vocab
 
 # V old vocabulary · N new characters · E embedding · H hidden size · G gates times H
@@ -35,7 +35,7 @@ def check_architecture(checkpoint: Checkpoint, given: Mapping[str, Any]) -> None
     for name, value in checkpoint.model.to_json().items():
         if given.get(name, value) != value:
             raise MismatchError(
-                f"{checkpoint.run}@{checkpoint.step} has {name} {value}, not {given[name]}",
+                f"{checkpoint.run}@{checkpoint.step} {trained_with(name, value, given[name])}",
                 hint=f"leave out {option_name(name)}; --init-from sets the architecture",
             )
 

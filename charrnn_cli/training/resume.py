@@ -8,7 +8,7 @@ from typing import Any
 
 from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
 from charrnn_cli.errors import CharrnnError, ConfigError, MismatchError, NotFoundError, TextError
-from charrnn_cli.settings import option_name
+from charrnn_cli.settings import option_name, trained_with
 from charrnn_cli.storage.lock import check_unlocked
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
@@ -111,8 +111,7 @@ def resumed_config(point: ResumePoint, settings: Mapping[str, Any]) -> TrainConf
         is_automatic = value is None  # the recorded value was chosen
         if name not in CHANGEABLE and not is_automatic and known[name] != value:
             raise MismatchError(
-                f"run {point.run.name!r} was trained with {name.replace('_', ' ')} {known[name]}, "
-                f"not {value}",
+                f"run {point.run.name!r} {trained_with(name, known[name], value)}",
                 hint=f"leave out {option_name(name)}, or train a new run with it",
             )
     changes = {name: value for name, value in settings.items() if name in CHANGEABLE}

@@ -156,7 +156,7 @@ def test_initial_weights_that_do_not_fit(charrnn: Charrnn, story: Path, tmp_path
         (
             (*later, "--size", "9", "--unknown", "skip"),
             (
-                "error: first@6 has size 8, not 9\n"
+                "error: first@6 was trained with --size 8, not 9\n"
                 "hint: leave out --size; --init-from sets the architecture\n"
             ),
         ),

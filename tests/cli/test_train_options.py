@@ -22,7 +22,7 @@ def test_the_notebook_preset_plans_as_the_notebook_did(charrnn: Charrnn, tmp_pat
     (tmp_path / "book.txt").write_text((alphabet * 600)[:40_001], "utf-8")
     result = charrnn("train", "book.txt", "--preset", "notebook", "--max-steps", "1")
     assert "lstm 2x512, one-hot, 3,366,483 parameters" in result.stderr
-    assert "1 steps of 100 x 100 characters" in result.stderr
+    assert "1 step of 100 x 100 characters" in result.stderr
     assert "dropout 0.5" in result.stderr
 
 

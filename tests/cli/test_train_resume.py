@@ -76,9 +76,9 @@ def test_a_quiet_resume_of_a_finished_run_prints_its_reference(charrnn: Charrnn)
 def test_a_resumed_run_keeps_what_it_is(inside: Inside) -> None:
     """An option that contradicts what the run was trained with is an error that names both."""
     for option, value, error in (
-        ("--size", "32", "run 'short' was trained with size 16, not 32"),
-        ("--cell", "gru", "run 'short' was trained with cell lstm, not gru"),
-        ("--lr", "0.5", "run 'short' was trained with lr 0.003, not 0.5"),
+        ("--size", "32", "run 'short' was trained with --size 16, not 32"),
+        ("--cell", "gru", "run 'short' was trained with --cell lstm, not gru"),
+        ("--lr", "0.5", "run 'short' was trained with --lr 0.003, not 0.5"),
     ):
         hint = f"leave out {option}, or train a new run with it"
         expected = (2, "", f"error: {error}\nhint: {hint}\n")

@@ -70,7 +70,7 @@ def test_what_does_not_fit() -> None:
     assert caught.value.hint == "use the original text, not an encoded file"
     with pytest.raises(MismatchError) as caught:
         check_architecture(old, {"size": 8, "lr": 0.1})
-    assert caught.value.message == "tiny@100 has size 4, not 8"
+    assert caught.value.message == "tiny@100 was trained with --size 4, not 8"
     assert caught.value.hint == "leave out --size; --init-from sets the architecture"
     check_architecture(old, {"size": 4})
 

@@ -164,7 +164,8 @@ def test_a_short_text_of_a_resumed_run_has_a_hint_that_can_be_followed(fox: Path
     with pytest.raises(TextError) as caught:
         TrainingJob.resumed("old", texts=corpus, allow_new_data=True)
     assert caught.value.message == (
-        "--batch-size 11 x --seq-len 64 needs 705 characters of training text; this text leaves 360"
+        "--batch-size 11 x --seq-len 64 needs 705 characters of training text; "
+        "the training part of this text has 360"
     )
     assert caught.value.hint == "use a longer text"
 
@@ -173,7 +174,7 @@ def test_the_architecture_comes_with_the_initial_weights(fox: Path) -> None:
     """A setting that clashes with the checkpoint to begin with is named."""
     save(make_checkpoint(characters="".join(sorted(set(fox.read_text())))))
     source = Source((fox,), TextOptions(), init_from="tiny")
-    with pytest.raises(MismatchError, match="tiny@100 has layers 1, not 2"):
+    with pytest.raises(MismatchError, match="tiny@100 was trained with --layers 1, not 2"):
         TrainingJob.new(source, {"layers": 2})
     job = TrainingJob.new(source, {"max_steps": 1, "batch_size": 2})
     assert job.initial is not None

@@ -78,7 +78,7 @@ def test_only_limits_and_the_machine_may_change(corpus: Corpus) -> None:
     assert resumed_config(point, {"epochs": 3}).max_steps is None
     with pytest.raises(MismatchError) as caught:
         resumed_config(point, {"dropout": 0.5})
-    assert caught.value.message == "run 'one' was trained with dropout 0.25, not 0.5"
+    assert caught.value.message == "run 'one' was trained with --dropout 0.25, not 0.5"
     assert caught.value.hint == "leave out --dropout, or train a new run with it"
     assert resumed_config(point, {"dropout": None}).dropout == 0.25  # as auto chose it
     with pytest.raises(MismatchError, match="layers 2, not 3"):
@@ -222,7 +222,7 @@ def test_a_resume_file_of_another_version_gives_way_too(corpus: Corpus, name: st
         with pytest.raises(FileFormatError) as caught:
             load_resume(run.resume_path)
         assert caught.value.message == message
-        assert caught.value.hint == "start a new run from its checkpoint with --init-from"
+        assert caught.value.hint == "start a new run from this run's checkpoint with --init-from"
     point = open_resume_point("one", Registry())
     assert point.step == load_resume(run.previous_resume_path).checkpoint.step < 20
     assert point.warning == (f"{message}; resuming from the previous state, at step {point.step}")
