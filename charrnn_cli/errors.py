@@ -1,9 +1,14 @@
 """The exceptions of this package, as one small tree.
 
 CharrnnError                  base class                                       exit 1
-├── FileFormatError           a damaged file, or not a charrnn file            exit 1
+├── FileFormatError           a file that cannot be used                       exit 1
+│   ├── DamagedFileError      a charrnn file whose content has changed         exit 1
+│   ├── NewerFormatError      a file of a newer version of charrnn             exit 1
+│   └── ForeignFileError      not a charrnn file                               exit 1
 ├── StorageError              a disk or permission error                       exit 1
-│   └── AlreadyPublishedError the file already exists                          exit 1
+│   ├── AlreadyPublishedError the file already exists                          exit 1
+│   ├── DiskFullError         no room on the disk                              exit 1
+│   └── RunMovedError         the run's directory was moved or deleted         exit 1
 ├── RunBusyError              another process is training this run             exit 1
 ├── MemoryShortageError       model or batch does not fit into memory          exit 1
 ├── DivergedError             the loss diverged at lower learning rates too    exit 1
@@ -33,7 +38,19 @@ class CharrnnError(Exception):
 
 
 class FileFormatError(CharrnnError):
-    """A damaged file, or one that charrnn did not write."""
+    """A file that cannot be used, although it can be read."""
+
+
+class DamagedFileError(FileFormatError):
+    """A charrnn file of this format whose content has changed; it may be replaced."""
+
+
+class NewerFormatError(FileFormatError):
+    """A file that a newer version of charrnn wrote; it is never replaced."""
+
+
+class ForeignFileError(FileFormatError):
+    """A file that charrnn did not write; it is never replaced."""
 
 
 class StorageError(CharrnnError):
@@ -42,6 +59,14 @@ class StorageError(CharrnnError):
 
 class AlreadyPublishedError(StorageError):
     """The file already exists and is not overwritten."""
+
+
+class DiskFullError(StorageError):
+    """The disk has no room for a file; deleting other files would make some."""
+
+
+class RunMovedError(StorageError):
+    """The directory of a run was moved, deleted or replaced while the run was in use."""
 
 
 class RunBusyError(CharrnnError):

@@ -33,6 +33,10 @@ class TrainingStarted:
     """Measured on this machine before the first update."""
     seconds_planned: float
     """Estimated time for the remaining steps and evaluations."""
+    disk_bytes: int
+    """Estimated peak size of the run's files."""
+    disk_free: int
+    """Bytes that are free on the run's disk."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +100,16 @@ class SaveFailed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CheckpointRemoved:
+    """An old checkpoint was deleted to make room on a full disk for a newer one."""
+
+    step: int
+    """The step of the deleted checkpoint."""
+    path: Path
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Diverged:
     """The loss diverged: training restarts from an earlier state at a lower learning rate."""
 
@@ -141,6 +155,7 @@ TrainEvent = (
     | Sampled
     | CheckpointSaved
     | SaveFailed
+    | CheckpointRemoved
     | Diverged
     | BatchSplit
     | TrainingFinished

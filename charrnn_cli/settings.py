@@ -7,7 +7,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self
 
 from charrnn_cli.errors import ConfigError
@@ -32,13 +32,18 @@ class About:
     """Exclusive lower bound."""
     below: float = math.inf
     """Exclusive upper bound."""
+    longest: int | None = None
+    """Maximum length of a string, list or object."""
     metavar: str | None = None
     """Placeholder for the value in `--help`; by default, the choices or the type."""
     shown: str | None = None
     """Default to show in `--help` for a setting that is None until training chooses it."""
 
     def problem(self, label: str, value: object) -> str | None:
-        """Return the problem with a number, or None; other values have no range."""
+        """Return the problem with a number's range or another value's length, or None."""
+        if isinstance(value, str | list | dict):
+            is_long = self.longest is not None and len(value) > self.longest
+            return f"{label} is longer than {self.longest:,}" if is_long else None
         if not isinstance(value, int | float) or isinstance(value, bool):
             return None
         if not math.isfinite(value):
@@ -76,23 +81,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raise ConfigError with all problems at once."""
-        fields = fields_of(type(self))
-        problems = []
-        for name, field in fields.items():
-            value = getattr(self, name)
-            if type(value) is int and float in choices(field.type):
-                value = float(value)
-                object.__setattr__(self, name, value)
-            problems.append(_type_problem(_label(field), value, field.type))
-        if not any(problems):
-            problems = [
-                about(field).problem(_label(field), getattr(self, name))
-                for name, field in fields.items()
-            ]
-            problems += self._problems()
-        found = [problem for problem in problems if problem]
-        if found:
-            raise ConfigError("; ".join(found))
+        check_fields(self, self._problems)
 
     def _problems(self) -> list[str | None]:
         """Return the problems of settings in combination; a None is ignored."""
@@ -115,6 +104,37 @@ class Settings:
             if fields[name].default is dataclasses.MISSING:
                 raise ConfigError(f"missing setting {name!r}")
         return cls(**raw)
+
+
+def check_fields(instance: Any, others: Callable[[], list[str | None]] = list) -> None:
+    """Check the types and ranges of a dataclass's settings; integers become floats where needed.
+
+    `others` returns the problems of values in combination. Raises ConfigError with all problems.
+    """
+    fields = fields_of(type(instance))
+    problems = []
+    for name, field in fields.items():
+        value = getattr(instance, name)
+        if type(value) is int and float in choices(field.type):
+            value = _as_float(value)
+            object.__setattr__(instance, name, value)
+        problems.append(_type_problem(_label(field), value, field.type))
+    if not any(problems):
+        problems = [
+            about(field).problem(_label(field), getattr(instance, name))
+            for name, field in fields.items()
+        ]
+        problems += others()
+    found = [problem for problem in problems if problem]
+    if found:
+        raise ConfigError("; ".join(found))
+
+
+def _as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
 
 
 def fields_of(cls: Any) -> dict[str, dataclasses.Field[Any]]:
@@ -154,9 +174,26 @@ def choices(hint: Any) -> tuple[Any, ...]:
 
 def _type_problem(label: str, value: object, hint: Any) -> str | None:
     accepted = choices(hint)
-    if type(value) in accepted or (type(value) is str and value in accepted):
+    if _fits(value, hint):
         return None
     names = [choice for choice in accepted if isinstance(choice, str)]
     kinds = [name for kind, name in _KINDS.items() if kind in accepted]
-    expected = f"one of {', '.join(names)}" if names else " or ".join(kinds)
+    others = " or ".join(kinds) or "of another type"
+    expected = f"one of {', '.join(names)}" if names else others
     return f"{label} must be {expected}; got {value!r}"
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Return whether a value has a type: exactly, so that True is not a number."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        return any(_fits(value, each) for each in arguments)
+    if origin is Literal:
+        return type(value) is str and value in arguments
+    if origin is list:
+        return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(
+            _fits(key, arguments[0]) and _fits(item, arguments[1]) for key, item in value.items()
+        )
+    return type(value) is (type(None) if hint is None else hint)

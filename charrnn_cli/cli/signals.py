@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.errors import InterruptionError
-from charrnn_cli.storage.atomic import discard_temporaries
+from charrnn_cli.storage.temporary import discard_temporaries
 
 # Seconds within which signals count as one request: timeout(1) signals a process and then its
 # group, so one request arrives twice.

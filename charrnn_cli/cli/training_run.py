@@ -18,8 +18,9 @@ from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.cli.terminal.run_facts import end_facts, job_facts, plan_facts
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
-from charrnn_cli.events import TrainEvent, TrainingFinished, TrainingStarted
+from charrnn_cli.events import CheckpointRemoved, TrainEvent, TrainingFinished, TrainingStarted
 from charrnn_cli.storage.metrics_log import event_to_json
+from charrnn_cli.storage.paths import free_bytes
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 from charrnn_cli.training.advice import advise_on_losses
@@ -146,18 +147,13 @@ class TrainingRun:
         from charrnn_cli.training.device import restored_threads
         from charrnn_cli.training.plan import make_plan
 
-        try:
-            with restored_threads():
-                calibration = calibrate(job, self.stop)
-            plan = make_plan(job, calibration, started=STARTED, now=time.monotonic())
-        finally:
-            job.run.discard_if_empty()
+        with restored_threads():
+            calibration = calibrate(job, self.stop)
+        plan = make_plan(job, calibration, started=STARTED, now=time.monotonic())
         self.stop.check()
-        event = plan.started("", job.model, 0)
-        disk_bytes = plan.disk_bytes(job.model)
+        event = plan.started("", job.model, 0, free_bytes(job.run.path))
         if self.as_json:
-            fields = {**event_to_json(event), "bytes": disk_bytes}
-            console.write_line(json.dumps(fields))
+            console.write_line(json.dumps(event_to_json(event)))
         self._say_all(plan_facts(event))
         with contextlib.suppress(ImportError):  # not every platform has this module
             import resource
@@ -165,7 +161,7 @@ class TrainingRun:
             unit = 1 if sys.platform == "darwin" else 1024
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
             self.say("memory", f"peak {format_size(peak)} after a few steps and an evaluation")
-        self.say("disk", f"up to {format_size(disk_bytes)}")
+        self.say("disk", f"up to {format_size(event.disk_bytes)}")
 
     # ---- training
 
@@ -199,12 +195,14 @@ class TrainingRun:
 
         Training continues after such an error.
         """
-        from charrnn_cli.cli.terminal.training_display import show  # imports rich.live
+        from charrnn_cli.cli.terminal.training_display import say_warning, show  # imports rich.live
 
         started: TrainingStarted | None = None
         finished: TrainingFinished | None = None
         lost: CharrnnError | None = None
         for event in events if self.quiet else show(events, scale):
+            if self.quiet and isinstance(event, CheckpointRemoved):
+                say_warning(event)  # nothing is deleted without a word
             if self.as_json and lost is None:
                 try:
                     console.write_line(json.dumps(event_to_json(event), ensure_ascii=False))
@@ -214,7 +212,7 @@ class TrainingRun:
                 case TrainingStarted():
                     started = event
                     self._say_all(plan_facts(event))
-                    self.say("run", f"{event.run} in {job.run.path}")
+                    self.say("run", f"{event.run} in {job.run.path.with_name(event.run)}")
                 case TrainingFinished():
                     finished = event
         assert started is not None

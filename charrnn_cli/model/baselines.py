@@ -3,13 +3,15 @@
 import json
 import lzma
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from charrnn_cli.errors import CharrnnError
+from charrnn_cli.settings import Settings, required
 from charrnn_cli.storage.atomic import atomic_write
+from charrnn_cli.storage.opening import read_small
 from charrnn_cli.storage.paths import corpora_directory, make_directory
 from charrnn_cli.text.corpus import Corpus
 
@@ -17,19 +19,20 @@ from charrnn_cli.text.corpus import Corpus
 
 LIMIT = 1_000_000  # characters before and after the split; more take seconds and change 0.01 bits
 TAIL_FRACTION = 0.1
+MAX_CACHED_BYTES = 4096
 
 Codes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Baselines:
+class Baselines(Settings):
     """Bits per character of a text's last tenth, given the rest; the weakest model first."""
 
-    uniform: float
-    unigram: float
-    trigram: float
-    fivegram: float
-    lzma: float
+    uniform: float = field(metadata=required("Equal probabilities."))
+    unigram: float = field(metadata=required("Frequencies of the characters."))
+    trigram: float = field(metadata=required("Frequencies after two characters."))
+    fivegram: float = field(metadata=required("Frequencies after four characters."))
+    lzma: float = field(metadata=required("A compressor."))
 
     @property
     def labelled(self) -> dict[str, float]:
@@ -53,14 +56,14 @@ def baselines(corpus: Corpus) -> Baselines:
     """Return the baselines of a text, from the cache if its content was measured before."""
     path = corpora_directory() / f"{corpus.sha256[:32]}.baselines.json"
     try:
-        return Baselines(**json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+        return Baselines.from_json(json.loads(read_small(path, MAX_CACHED_BYTES)))
+    except (CharrnnError, ValueError, AttributeError, RecursionError):
         pass  # absent or damaged: measure now
     measured = measure_baselines(corpus)
     try:
         make_directory(path.parent)
-        with atomic_write(path, replace=True) as file:
-            file.write(json.dumps(asdict(measured)).encode())
+        with atomic_write(path, replace=True, private=True) as file:
+            file.write(json.dumps(measured.to_json()).encode())
     except CharrnnError:
         pass  # the cache is optional
     return measured

@@ -9,111 +9,94 @@ import contextlib
 import errno
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from charrnn_cli.errors import AlreadyPublishedError, StorageError
-
-TEMPORARY_SUFFIX = ".tmp"
-BUFFER_BYTES = 1 << 16
+from charrnn_cli.errors import AlreadyPublishedError, DiskFullError, NotFoundError, StorageError
+from charrnn_cli.storage import temporary
+from charrnn_cli.storage.directory import Directory, open_directory
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_PREALLOCATION = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
-_NO_DIRECTORY_SYNC = {
-    errno.EINVAL,
-    errno.ENOTSUP,
-    errno.EOPNOTSUPP,
-    errno.EBADF,
-    errno.EACCES,
-    errno.EISDIR,
-}
-
-_temporaries: set[Path] = set()
+_NO_DIRECTORY_SYNC = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path, *, num_bytes: int = 0, replace: bool = False) -> Iterator[BinaryIO]:
+def atomic_write(
+    path: Path,
+    *,
+    num_bytes: int = 0,
+    replace: bool = False,
+    private: bool = False,
+    directory: Directory | None = None,
+) -> Iterator[BinaryIO]:
     """Yield a file to write; `path` gets its content when the block ends without an exception.
 
     `num_bytes` is reserved first, so that a full disk is an error before anything is written.
-    Without `replace`, an existing file is never changed.
+    Without `replace`, an existing file is never changed. A `private` file can be read by the user
+    alone; the umask decides about others. `directory` is the open directory to write to; by
+    default, the parent of `path`, where remains of killed writers of `path` are removed first.
     Raises AlreadyPublishedError, StorageError.
     """
-    with _temporary(path) as temporary:
+    with contextlib.ExitStack() as stack:
+        if directory is None:
+            directory = stack.enter_context(_parent(path))
+            target = temporary.temporary_target(path.name)
+            temporary.sweep_temporaries(directory, lambda found: found == target)
         try:
-            with temporary.open("xb", buffering=BUFFER_BYTES) as file:
-                _preallocate(file.fileno(), num_bytes)
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
+            mode = 0o600 if private else 0o666
+            name, file = stack.enter_context(temporary.temporary_file(directory, path.name, mode))
+            _preallocate(file.fileno(), num_bytes)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            if os.name == "nt":
+                file.close()  # Windows does not rename an open file
             if replace:
-                os.replace(temporary, path)
+                directory.replace(name, path.name)
             else:
-                _link_without_overwriting(temporary, path)
-            sync_directory(path.parent)
+                _link_without_overwriting(directory, name, path.name)
+            _sync(directory)
         except FileExistsError as error:
             raise _exists(path) from error
         except OSError as error:
-            room = _room(path.parent, num_bytes) if error.errno in _NO_ROOM else ""
-            raise StorageError(f"cannot write {path}: {error.strerror or error}{room}") from error
+            kind = DiskFullError if error.errno in _NO_ROOM else StorageError
+            room = _room(path.parent, num_bytes) if kind is DiskFullError else ""
+            raise kind(f"cannot write {path}: {error.strerror or error}{room}") from error
 
 
-def keep_previous(path: Path, previous: Path) -> None:
+def keep_previous(path: Path, previous: Path, *, directory: Directory) -> None:
     """Keep the file at `path` under the name `previous` as well, atomically.
 
     Does nothing if `path` does not exist. Raises StorageError.
     """
-    with _temporary(previous) as temporary:
+    with temporary.temporary_name(directory, previous.name) as name:
         try:
-            os.link(path, temporary)
-            os.replace(temporary, previous)
+            directory.link(path.name, name)
+            directory.replace(name, previous.name)
         except FileNotFoundError:
             return
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise StorageError(f"cannot write {previous}: {error.strerror}") from error
-            move_over(path, previous)  # for a moment only `previous` exists; readers accept that
+            # For a moment only `previous` exists; readers accept that.
+            move_over(path, previous, directory=directory)
 
 
-def move_over(source: Path, target: Path) -> None:
-    """Rename `source` to `target`, replacing it.
+def move_over(source: Path, target: Path, *, directory: Directory) -> None:
+    """Rename `source` to `target` in the same directory, replacing it.
 
     Does nothing if `source` does not exist. Raises StorageError.
     """
     try:
-        os.replace(source, target)
-        sync_directory(target.parent)
+        directory.replace(source.name, target.name)
+        _sync(directory)
     except FileNotFoundError:
         return
     except OSError as error:
         raise StorageError(f"cannot write {target}: {error.strerror}") from error
-
-
-def sync_directory(directory: Path) -> None:
-    """Sync the directory's entries to disk, if the system supports it. Raises OSError."""
-    try:
-        descriptor = os.open(directory, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-    except OSError as error:
-        if error.errno in _NO_DIRECTORY_SYNC:
-            return
-        raise
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_DIRECTORY_SYNC:
-            raise
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def scratch_file(directory: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """Yield a new file that is removed when the block ends. Raises OSError."""
-    with _temporary(directory / "scratch") as path, path.open("xb") as file:
-        yield path, file
 
 
 def check_absent(path: Path) -> None:
@@ -122,42 +105,25 @@ def check_absent(path: Path) -> None:
         raise _exists(path)
 
 
-def sweep_temporaries(directory: Path, idle: float = 0.0) -> None:
-    """Remove the temporary files of killed processes.
-
-    Files written to within the last `idle` seconds stay. Leave `idle` at 0 only while holding the
-    directory's lock.
-    """
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(directory):
-            if entry.name.startswith(".") and entry.name.endswith(TEMPORARY_SUFFIX):
-                with contextlib.suppress(OSError):
-                    if time.time() - entry.stat(follow_symlinks=False).st_mtime >= idle:
-                        os.unlink(entry.path)
-
-
-def discard_temporaries() -> None:
-    """Remove this process's unfinished files before it exits without unwinding."""
-    for temporary in list(_temporaries):
-        _remove(temporary)
-
-
 @contextlib.contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    """Yield an unused path beside `path`; a file there is removed when the block ends."""
-    unique = f"{os.getpid()}-{os.urandom(4).hex()}"
-    temporary = path.with_name(f".{path.name}.{unique}{TEMPORARY_SUFFIX}")
-    _temporaries.add(temporary)
-    try:
-        yield temporary
-    finally:
-        _remove(temporary)
-        _temporaries.discard(temporary)
+def _parent(path: Path) -> Iterator[Directory]:
+    """Open the directory of a path that the user named."""
+    with contextlib.ExitStack() as stack:
+        try:
+            directory = stack.enter_context(open_directory(path.parent, follow=True))
+        except (NotFoundError, StorageError):  # writing reports it, or needs no list of files
+            directory = Directory(path.parent)
+        yield directory
 
 
-def _remove(temporary: Path) -> None:
-    with contextlib.suppress(OSError):
-        temporary.unlink(missing_ok=True)
+def _sync(directory: Directory) -> None:
+    """Sync the directory's entries to disk, if the system supports it. Raises OSError."""
+    if directory.descriptor is not None:
+        try:
+            os.fsync(directory.descriptor)
+        except OSError as error:
+            if error.errno not in _NO_DIRECTORY_SYNC:
+                raise
 
 
 def _exists(path: Path) -> AlreadyPublishedError:
@@ -181,13 +147,16 @@ def _preallocate(descriptor: int, num_bytes: int) -> None:
                 raise
 
 
-def _link_without_overwriting(temporary: Path, path: Path) -> None:
+def _link_without_overwriting(directory: Directory, name: str, target: str) -> None:
     try:
-        os.link(temporary, path)
+        directory.link(name, target)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
         # Without links, only the run's lock keeps other writers out between these two lines.
-        if path.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
-        os.rename(temporary, path)
+        try:
+            directory.stat(target)
+        except FileNotFoundError:
+            directory.replace(name, target)
+        else:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from error

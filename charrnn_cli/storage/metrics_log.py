@@ -7,11 +7,15 @@ its later lines replace the earlier ones.
 import contextlib
 import dataclasses
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from charrnn_cli.errors import ForeignFileError, NotFoundError, StorageError
 from charrnn_cli.events import TrainEvent
+from charrnn_cli.storage.opening import open_regular, open_to_append
+from charrnn_cli.storage.runs import Run
 from charrnn_cli.units import bits_per_character
 
 
@@ -29,19 +33,24 @@ def event_to_json(event: TrainEvent) -> dict[str, Any]:
     return {"event": type(event).__name__, **fields}
 
 
-def record(events: Iterable[TrainEvent], path: Path) -> Iterator[TrainEvent]:
-    """Append each event to `path`, then yield it. A disk error does not stop the run."""
+def record(events: Iterable[TrainEvent], run: Run) -> Iterator[TrainEvent]:
+    """Append each event to the run's metrics, then yield it. A disk error does not stop the run."""
     for event in events:
-        with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event_to_json(event), ensure_ascii=False) + "\n")
+        line = json.dumps(event_to_json(event), ensure_ascii=False) + "\n"
+        with (
+            contextlib.suppress(OSError, StorageError, ForeignFileError),
+            open_to_append(run.metrics_path, directory=run.directory) as descriptor,
+        ):
+            os.write(descriptor, line.encode())
         yield event
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Return the last line of each event and step; none if the file is absent."""
     try:
-        lines = path.read_text("utf-8", errors="replace").splitlines()
-    except OSError:
+        with open_regular(path) as file:
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except (OSError, StorageError, ForeignFileError, NotFoundError):
         return []
     rows: dict[tuple[Any, Any], dict[str, Any]] = {}
     for line in lines:

@@ -1,37 +1,91 @@
-"""Opening files to read: regular files only, and without blocking."""
+"""Opening files to read and to append: regular files only, and without blocking.
+
+Files in our own directories are opened without following a link, because anyone may have written
+the directory: a copied run must not lead to another file. Only a path that the user typed is
+followed.
+"""
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from charrnn_cli.errors import FileFormatError, NotFoundError, StorageError
+from charrnn_cli.errors import ForeignFileError, NotFoundError, StorageError
+from charrnn_cli.storage.directory import Directory
 
 CHUNK_BYTES = 1 << 20  # bytes to read from a file at a time
 
 
 @contextlib.contextmanager
-def open_regular(path: Path) -> Iterator[BinaryIO]:
+def open_regular(
+    path: Path, *, follow: bool = False, directory: Directory | None = None
+) -> Iterator[BinaryIO]:
     """Open a regular file for reading; reject a FIFO or device without waiting for it.
 
-    Raises NotFoundError, FileFormatError if it is not a regular file, StorageError.
+    `follow` accepts a link. With `directory`, the file is the one of that name in the open
+    directory; `path` is then only for messages.
+    Raises NotFoundError, ForeignFileError if it is not a regular file, StorageError.
     """
-    flags = (
-        os.O_RDONLY
-        | getattr(os, "O_NONBLOCK", 0)
-        | getattr(os, "O_CLOEXEC", 0)
-        | getattr(os, "O_BINARY", 0)
-    )
+    with (
+        _opened(path, os.O_RDONLY, follow=follow, directory=directory) as descriptor,
+        os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file,
+    ):
+        yield file
+
+
+def read_small(path: Path, max_bytes: int, *, follow: bool = False) -> bytes:
+    """Return the content of a file of at most `max_bytes`.
+
+    Raises NotFoundError, ForeignFileError if it is larger or not a regular file, StorageError.
+    """
+    with open_regular(path, follow=follow) as file:
+        try:
+            data = file.read(max_bytes + 1)
+            while 0 < len(data) <= max_bytes and (more := file.read(max_bytes + 1 - len(data))):
+                data += more
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > max_bytes:
+        raise ForeignFileError(f"{path} is larger than {max_bytes:,} bytes")
+    return data
+
+
+@contextlib.contextmanager
+def open_to_append(path: Path, *, directory: Directory | None = None) -> Iterator[int]:
+    """Open a regular file for reading and appending, and create it if it is absent.
+
+    Yields a descriptor. Only the user can read a new file. Raises ForeignFileError, StorageError.
+    """
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+    with _opened(path, flags, directory=directory) as descriptor:
+        yield descriptor
+
+
+@contextlib.contextmanager
+def _opened(
+    path: Path, flags: int, *, follow: bool = False, directory: Directory | None = None
+) -> Iterator[int]:
+    """Yield the descriptor of a regular file."""
     try:
-        descriptor = os.open(path, flags)
+        if follow:
+            flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+            descriptor = os.open(path, flags, 0o600)
+        else:
+            descriptor = (directory or Directory(path.parent)).open(path.name, flags, 0o600)
     except FileNotFoundError as error:
         raise NotFoundError(f"no file named {path}", hint="check the spelling") from error
     except OSError as error:
+        if error.errno == errno.ELOOP and not follow:
+            raise ForeignFileError(f"{path} is a link, and is not followed") from error
         raise StorageError(f"cannot open {path}: {error.strerror}") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    except ValueError as error:  # a name that contains a null character
+        raise NotFoundError(f"no file named {path}", hint="check the spelling") from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ForeignFileError(f"{path} is not a regular file")
+        yield descriptor
+    finally:
         os.close(descriptor)
-        raise FileFormatError(f"{path} is not a regular file")
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        yield file

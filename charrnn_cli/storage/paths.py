@@ -1,6 +1,7 @@
 """The directories of runs, encoded texts and logs."""
 
 import os
+import shutil
 from pathlib import Path
 
 from charrnn_cli.errors import StorageError
@@ -36,6 +37,18 @@ def make_directory(path: Path) -> Path:
             hint=f"set {HOME_VARIABLE} to a writable directory",
         ) from error
     return path
+
+
+def free_bytes(path: Path) -> int:
+    """Return the bytes that are free on the disk of a path, which need not exist yet.
+
+    Raises StorageError.
+    """
+    existing = next(each for each in (path, *path.absolute().parents) if each.exists())
+    try:
+        return shutil.disk_usage(existing).free
+    except OSError as error:
+        raise StorageError(f"cannot read {existing}: {error.strerror}") from error
 
 
 def path_to_uri(path: Path) -> str:

@@ -6,12 +6,21 @@ files. This module only creates directories and removes the remains of killed ru
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from charrnn_cli.errors import ConfigError, NotFoundError, StorageError
-from charrnn_cli.storage.atomic import sweep_temporaries
+from charrnn_cli.errors import (
+    AlreadyPublishedError,
+    ConfigError,
+    ForeignFileError,
+    NotFoundError,
+    RunBusyError,
+    StorageError,
+)
+from charrnn_cli.storage.lock import HeldRun, create_locked, hold_lock
 from charrnn_cli.storage.paths import make_directory, runs_directory
 from charrnn_cli.storage.runs import (
+    REMAINS,
     SUFFIX,
     CheckpointEntry,
     Run,
@@ -21,8 +30,10 @@ from charrnn_cli.storage.runs import (
     latest,
     slug,
 )
+from charrnn_cli.storage.temporary import is_temporary
 
 _TRAIN_HINT = "train a model with `charrnn train TEXT` or `charrnn demo`"
+_LINK_HINT = "use the path of its target, or move the target here"
 _LIST_HINT = "run `charrnn checkpoints list` to see all runs"
 
 
@@ -45,8 +56,13 @@ class Registry:
         return [Run(name, self.root / name) for name in sorted(names) if is_run_name(name)]
 
     def run(self, name: str) -> Run:
-        """Return the run called `name`. Raises NotFoundError with a similar name as its hint."""
+        """Return the run called `name`.
+
+        Raises NotFoundError with a similar name as its hint, ConfigError for an invalid name.
+        """
         run = Run(check_run_name(name), self.root / name)
+        if run.path.is_symlink():
+            raise NotFoundError(f"{run.path} is a link, and is not followed", hint=_LINK_HINT)
         if not run.path.is_dir():
             import difflib  # not needed unless a name is wrong
 
@@ -56,59 +72,103 @@ class Registry:
             raise NotFoundError(f"no run named {name!r} in {self.root}", hint=hint)
         return run
 
-    def create(self, name: str) -> Run:
-        """Create an empty run. Raises ConfigError if the name is taken or invalid, StorageError.
-
-        Removes the remains of a run of this name that was killed before its first save.
-        """
+    def check_free(self, name: str) -> None:
+        """Raise ConfigError if the name is invalid or a run of this name exists."""
         run = Run(check_run_name(name), self.root / name)
-        if not (run.has_checkpoint() or run.has_resume_file() or run.is_training()):
-            sweep_temporaries(run.path)
-            run.discard_if_empty()
-        return self._make(run)
+        if os.path.lexists(run.path) and not self._is_remains(run):
+            raise self._taken(run)
 
-    def _make(self, run: Run) -> Run:
+    @contextlib.contextmanager
+    def create(self, name: str) -> Iterator[Run]:
+        """Create an empty run, and hold its lock for a `with` block.
+
+        The directory of a run of this name that was stopped before its first save is used again.
+        Raises ConfigError if the name is taken or invalid, StorageError.
+        """
+        path = self.root / check_run_name(name)
         make_directory(self.root)
-        try:
-            run.path.mkdir()
-        except FileExistsError as error:
-            hint = "choose another name"
-            if run.has_resume_file():
-                hint += f", or continue this run with `charrnn train --resume {run.name}`"
-            raise ConfigError(f"run {run.name!r} already exists", hint=hint) from error
-        except OSError as error:
-            raise StorageError(f"cannot create {run.path}: {error.strerror}") from error
-        return run
+        with contextlib.ExitStack() as stack:
+            try:
+                held = stack.enter_context(create_locked(path))
+            except AlreadyPublishedError:
+                held = stack.enter_context(self._reused(Run(name, path)))
+            run = Run(name, path, held)
+            try:
+                yield run
+            finally:
+                run.sweep()
+                run.discard_if_empty()
 
-    def create_like(self, name: str) -> Run:
+    @contextlib.contextmanager
+    def create_like(self, name: str, *, number: int = 1) -> Iterator[Run]:
         """Create a run called `name`, or `name-2`, `name-3` and so on if that is taken.
 
-        Raises StorageError.
+        With `number`, the first name to try is `name-NUMBER`. Raises StorageError.
         """
+        with contextlib.ExitStack() as stack:
+            while True:
+                try:
+                    run = stack.enter_context(self.create(self.free_name(name, number=number)))
+                except ConfigError:  # another process was faster
+                    continue
+                break
+            yield run
+
+    def free_name(self, name: str, *, number: int = 1) -> str:
+        """Return a name that is not taken: see `create_like`."""
         stem = slug(name)
-        candidate, number = stem, 1
         while True:
+            candidate = stem if number == 1 else f"{stem[:56]}-{number}"
             if not os.path.lexists(self.root / candidate):
-                with contextlib.suppress(ConfigError):  # another process was faster
-                    return self._make(Run(candidate, self.root / candidate))
+                return candidate
             number += 1
-            candidate = f"{stem[:56]}-{number}"
+
+    @contextlib.contextmanager
+    def _reused(self, run: Run) -> Iterator[HeldRun]:
+        """Hold the lock of what a run left that never saved, and remove the rest."""
+        with contextlib.ExitStack() as stack:
+            if not self._is_remains(run):
+                raise self._taken(run)
+            try:
+                held = stack.enter_context(hold_lock(run.path))
+            except (RunBusyError, NotFoundError) as error:
+                raise self._taken(run) from error
+            if not self._is_remains(run):  # another process has just saved
+                raise self._taken(run)
+            run.remove(run.metrics_path)
+            yield held
+
+    def _is_remains(self, run: Run) -> bool:
+        """Return whether a directory holds only what a run leaves that never saved."""
+        try:
+            names = set(run.directory.names())
+        except OSError:
+            return False
+        unfinished = {name for name in names if is_temporary(name)}
+        return not run.path.is_symlink() and names - unfinished <= REMAINS
+
+    def _taken(self, run: Run) -> ConfigError:
+        hint = "choose another name"
+        with contextlib.suppress(StorageError):
+            if not run.path.is_symlink() and run.has_resume_file():
+                hint += f", or continue this run with `charrnn train --resume {run.name}`"
+        return ConfigError(f"run {run.name!r} already exists", hint=hint)
 
     def newest(self, *, resumable: bool = False) -> Run:
         """Return the most recently updated run with a checkpoint, or one that can be resumed.
 
         Raises NotFoundError, StorageError.
         """
-        runs = [
-            (run.updated(), run)
-            for run in self.runs()
-            if (run.has_resume_file() if resumable else run.has_checkpoint())
-        ]
-        updated, run = max(runs, key=lambda item: item[0], default=(0.0, None))
-        if run is None or updated == 0.0:
+        runs = []
+        for run in self.runs():
+            with contextlib.suppress(StorageError):  # a run of another user
+                if run.has_resume_file() if resumable else run.has_checkpoint():
+                    runs.append((run.updated(), run))
+        updated, newest = max(runs, key=lambda item: item[0], default=(0.0, None))
+        if newest is None or updated == 0.0:
             missing = "runs to resume" if resumable else "checkpoints"
             raise NotFoundError(f"no {missing} in {self.root}", hint=_TRAIN_HINT)
-        return run
+        return newest
 
     def resolve(self, reference: str | None = None) -> Path:
         """Return the path of the checkpoint that a reference names.
@@ -116,18 +176,31 @@ class Registry:
         A reference is `RUN`, `RUN@best`, `RUN@latest`, `RUN@1200`, `best`, `latest` or a path.
         Without a run, the newest run is used; without a step, the best checkpoint, or the latest
         if the run was trained without validation.
-        Raises NotFoundError, ConfigError, StorageError.
+        Raises NotFoundError, ConfigError, ForeignFileError, StorageError.
         """
-        if reference and is_path(reference):
+        if reference is not None and is_path(reference):
             path = Path(reference)
             if not os.path.lexists(path):
                 raise NotFoundError(f"no checkpoint at {reference}", hint=_LIST_HINT)
             return path
-        name, _, which = (reference or "").partition("@")
-        if name in ("best", "latest") and not which:
-            name, which = "", name
-        run = self.run(name) if name else self.newest()
-        return _choose(run, which).path
+        path = self.entry(reference).path
+        if path.is_symlink():
+            raise ForeignFileError(f"{path} is a link, and is not followed", hint=_LINK_HINT)
+        return path
+
+    def entry(self, reference: str | None = None) -> CheckpointEntry:
+        """Return the checkpoint that a reference names; see `resolve`. A path is not accepted."""
+        if reference in (None, "best", "latest"):
+            return _choose(self.newest(), reference or "")
+        name, _, which = reference.partition("@")
+        return _choose(self.run(name), which)
+
+    def reference_of(self, path: Path, step: int) -> str:
+        """Return `RUN@STEP` for a checkpoint in this registry, otherwise its path."""
+        path = path.absolute()
+        run = Run(path.parent.name, path.parent)
+        is_ours = run.path.parent == self.root.absolute() and is_run_name(run.name)
+        return run.reference(step) if is_ours and path == run.step_path(step) else str(path)
 
     def references(self, prefix: str = "") -> list[str]:
         """Return the references that start with `prefix`: runs, or checkpoints after an @."""
@@ -137,7 +210,7 @@ class Registry:
         if not is_run_name(name):
             return []
         run = Run(name, self.root / name)
-        steps = [str(entry.step) for entry in run.checkpoints()]
+        steps = [str(step) for step in run.steps()]
         return [
             reference
             for which in ("best", "latest", *steps)
@@ -171,14 +244,15 @@ def _choose(run: Run, which: str) -> CheckpointEntry:
                     hint=f"use {run.name}@latest",
                 )
         case step if step.isascii() and step.isdigit():
-            entry = next((entry for entry in entries if entry.step == int(step)), None)
+            digits = step.lstrip("0") or "0"
+            entry = next((entry for entry in entries if str(entry.step) == digits), None)
         case _:
             raise ConfigError(
                 f"{which!r} is not a step, best or latest",
                 hint=f"use {run.name}@best, {run.name}@latest or {run.name}@STEP",
             )
     if entry is None:
-        steps = ", ".join(str(entry.step) for entry in entries[-8:] if entry.metadata is not None)
+        steps = ", ".join(str(entry.step) for entry in entries[-8:] if entry.header is not None)
         missing = f"checkpoint at step {which}" if which.isdigit() else "readable checkpoint"
         raise NotFoundError(
             f"run {run.name!r} has no {missing}",

@@ -7,14 +7,11 @@
 """
 
 import contextlib
-import math
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from charrnn_cli.errors import (
     ConfigError,
@@ -23,16 +20,20 @@ from charrnn_cli.errors import (
     RunBusyError,
     StorageError,
 )
-from charrnn_cli.storage.lock import LOCK_NAME, check_unlocked
+from charrnn_cli.storage.directory import Directory
+from charrnn_cli.storage.header import CheckpointHeader, ResumeHeader, typed_header
+from charrnn_cli.storage.lock import LOCK_NAME, HeldRun, check_unlocked
+from charrnn_cli.storage.temporary import sweep_temporaries
 from charrnn_cli.storage.tensorfile import read_header
 
 SUFFIX = ".safetensors"
-CHECKPOINT_KIND = "checkpoint"
-RESUME_KIND = "resume"
 
 _RUN_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _DEVICE_NAME = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 _STEP_FILE = re.compile(r"step-([0-9]{10})\.safetensors")
+_OWN_NAMES = {f"resume{SUFFIX}", f"resume.previous{SUFFIX}", "metrics.jsonl"}
+REMAINS = {LOCK_NAME, "metrics.jsonl"}
+"""Files of a run that was stopped before its first save."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +45,34 @@ class CheckpointEntry:
     file_bytes: int
     updated: float
     """Modification time in seconds since 1970; for display only."""
-    metadata: dict[str, Any] | None
-    """None if the header is damaged; `problem` then describes the damage."""
+    header: CheckpointHeader | None
+    """None if the file cannot be used; `problem` then says why."""
     problem: str | None = None
 
     @property
     def val_loss(self) -> float | None:
         """Nats per character; None for a checkpoint that was not evaluated."""
-        return self._loss("val_loss")
+        return None if self.header is None else self.header.val_loss
 
     @property
     def train_loss(self) -> float | None:
         """Nats per character, smoothed, with dropout; None at step 0."""
-        return self._loss("train_loss")
-
-    def _loss(self, name: str) -> float | None:
-        value = (self.metadata or {}).get(name)
-        return value if type(value) is float and math.isfinite(value) else None
+        return None if self.header is None else self.header.train_loss
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A training run: a directory of checkpoints."""
+    """A training run: a directory of checkpoints. A link to a directory is not a run."""
 
     name: str
     path: Path
+    held: HeldRun | None = field(default=None, compare=False)
+    """The lock, if this process holds it; files are then those of the locked directory."""
+
+    @property
+    def directory(self) -> Directory:
+        """The directory to read from and to write to."""
+        return Directory(self.path) if self.held is None else self.held.directory
 
     @property
     def resume_path(self) -> Path:
@@ -89,28 +93,35 @@ class Run:
         return f"{self.name}@{step}"
 
     def checkpoints(self) -> list[CheckpointEntry]:
-        """Return all step files, including damaged ones, sorted by step."""
+        """Return all step files, including damaged ones, sorted by step. Raises StorageError."""
         entries = []
-        for name, stat in _files(self.path):
+        for name, state in self._entries():
             match = _STEP_FILE.fullmatch(name)
             if match:
-                entry = _entry(int(match[1]), self.path / name, stat)
+                entry = self._checkpoint(int(match[1]), name, state)
                 if entry is not None:
                     entries.append(entry)
         return sorted(entries, key=lambda entry: entry.step)
 
+    def steps(self) -> list[int]:
+        """Return the steps of all step files, damaged or not, in order. Raises StorageError."""
+        matches = (_STEP_FILE.fullmatch(name) for name, _ in self._entries())
+        return sorted(int(match[1]) for match in matches if match)
+
     def has_checkpoint(self) -> bool:
-        """Return whether there is a step file, damaged or not."""
-        return any(_STEP_FILE.fullmatch(name) for name, _ in _files(self.path))
+        """Return whether there is a step file, damaged or not. Raises StorageError."""
+        return bool(self.steps())
 
     def has_resume_file(self) -> bool:
-        """Return whether there is a current or previous resume file, damaged or not."""
-        return os.path.lexists(self.resume_path) or os.path.lexists(self.previous_resume_path)
+        """Return whether there is a current or previous resume file. Raises StorageError."""
+        own = (self.resume_path.name, self.previous_resume_path.name)
+        return any(name in own for name, _ in self._entries())
 
-    def resume_metadata(self) -> dict[str, Any] | None:
-        """Return the header of the resume file; None if it is absent or damaged."""
+    def resume_header(self) -> ResumeHeader | None:
+        """Return the header of the resume file; None if it is absent or cannot be used."""
+        path = self.resume_path
         try:
-            return read_header(self.resume_path).metadata
+            return typed_header(read_header(path, directory=self.directory), ResumeHeader, path)
         except (FileFormatError, NotFoundError, StorageError):
             return None
 
@@ -124,43 +135,81 @@ class Run:
 
     def is_finished(self, latest: CheckpointEntry | None) -> bool:
         """Return whether training reached its planned end, given the run's latest checkpoint."""
-        resume = self.resume_metadata()
+        resume = self.resume_header()
         if resume is not None:
-            return bool(resume.get("finished"))
-        if latest is None or latest.metadata is None:
+            return resume.finished
+        if latest is None or latest.header is None:
             return False
-        planned = latest.metadata.get("train", {}).get("max_steps")
-        return type(planned) is int and latest.step >= planned
+        planned = latest.header.train.get("max_steps")
+        return isinstance(planned, int) and latest.step >= planned
 
     def files(self) -> list[Path]:
-        """Return the files that training wrote, and no other files in the directory."""
-        own = (self.resume_path, self.previous_resume_path, self.metrics_path)
-        return sorted(
-            path
-            for name, _ in _files(self.path)
-            if (path := self.path / name) in own or _STEP_FILE.fullmatch(name)
-        )
+        """Return the files that training wrote, and no other files in the directory.
+
+        Raises StorageError.
+        """
+        return sorted(self.path / name for name, _ in self._entries() if is_own_name(name))
+
+    def sweep(self) -> None:
+        """Remove what killed processes left of unfinished files."""
+        sweep_temporaries(self.directory, is_own_name)
+
+    def remove(self, path: Path) -> None:
+        """Delete one of the run's files, if it exists. Raises StorageError."""
+        try:
+            self.directory.unlink(path.name)
+        except OSError as error:
+            raise StorageError(f"cannot delete {path}: {error.strerror}") from error
 
     def discard_if_empty(self) -> None:
         """Remove the run's directory if it has no checkpoint and no resume file.
 
-        Call only while holding the run's lock, or if no process can hold it.
+        Call only while holding the run's lock. A directory that holds other files, or cannot be
+        listed, stays as it is.
         """
-        if any(name.endswith(SUFFIX) for name, _ in _files(self.path)):
-            return
-        with contextlib.suppress(OSError):
-            for path in (self.metrics_path, self.path / LOCK_NAME):
-                path.unlink(missing_ok=True)
-            self.path.rmdir()
+        with contextlib.suppress(StorageError, OSError):
+            names = {name for name, _ in self._entries()}
+            if self.held is not None and names <= REMAINS:
+                self.held.check()
+                for name in sorted(names, reverse=True):  # the lock last
+                    self.directory.unlink(name)
+                self.path.rmdir()
 
     def file_bytes(self) -> int:
-        """Return the size of all files in the run's directory."""
-        return sum(stat.st_size for _, stat in _files(self.path))
+        """Return the size of all files in the run's directory. Raises StorageError."""
+        return sum(state.st_size for _, state in self._entries())
 
     def updated(self) -> float:
-        """Return when a checkpoint was last written, in seconds since 1970; 0 if there is none."""
-        times = [stat.st_mtime for name, stat in _files(self.path) if name.endswith(SUFFIX)]
+        """Return when a checkpoint was last written, in seconds since 1970; 0 if there is none.
+
+        Raises StorageError.
+        """
+        times = [state.st_mtime for name, state in self._entries() if name.endswith(SUFFIX)]
         return max(times, default=0.0)
+
+    def _entries(self) -> list[tuple[str, os.stat_result]]:
+        """Return the directory's entries; none if it does not exist. Raises StorageError."""
+        try:
+            return self.directory.entries()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StorageError(f"cannot read {self.path}: {error.strerror}") from error
+
+    def _checkpoint(self, step: int, name: str, state: os.stat_result) -> CheckpointEntry | None:
+        path, header, problem = self.path / name, None, None
+        try:
+            found = typed_header(
+                read_header(path, directory=self.directory), CheckpointHeader, path
+            )
+            if found.step != step:
+                raise FileFormatError("its header does not match its file name")
+            header = found
+        except NotFoundError:  # deleted since the directory was read
+            return None
+        except (FileFormatError, StorageError) as error:
+            problem = error.message.removeprefix(f"{path} ").removeprefix("is ")
+        return CheckpointEntry(step, path, state.st_size, state.st_mtime, header, problem)
 
 
 def best(entries: list[CheckpointEntry]) -> CheckpointEntry | None:
@@ -173,14 +222,19 @@ def best(entries: list[CheckpointEntry]) -> CheckpointEntry | None:
 
 def latest(entries: list[CheckpointEntry]) -> CheckpointEntry | None:
     """Return the entry with the highest step whose header is intact."""
-    return next((entry for entry in reversed(entries) if entry.metadata is not None), None)
+    return next((entry for entry in reversed(entries) if entry.header is not None), None)
 
 
 def prunable(entries: list[CheckpointEntry], keep: int) -> list[CheckpointEntry]:
     """Return the entries to delete: all but the newest `keep`, the best and damaged ones."""
-    whole = [entry for entry in entries if entry.metadata is not None]
+    whole = [entry for entry in entries if entry.header is not None]
     protected = {id(entry) for entry in (best(entries), latest(entries), *whole[-keep:])}
     return [entry for entry in whole if id(entry) not in protected]
+
+
+def is_own_name(name: str) -> bool:
+    """Return whether a file in a run's directory has the name of one that training writes."""
+    return name in _OWN_NAMES or bool(_STEP_FILE.fullmatch(name))
 
 
 def slug(text: str) -> str:
@@ -190,12 +244,6 @@ def slug(text: str) -> str:
     )  # é becomes e
     name = re.sub(r"[^a-z0-9._-]+", "-", plain).strip("._-")[:60].rstrip("._-")
     return name if is_run_name(name) else f"run-{name}".rstrip("._-")
-
-
-def reference_of(path: Path, step: int) -> str:
-    """Return `RUN@STEP` for a checkpoint in a run's directory, otherwise its path."""
-    run = path.parent.name
-    return f"{run}@{step}" if _STEP_FILE.fullmatch(path.name) and is_run_name(run) else str(path)
 
 
 def check_run_name(name: str) -> str:
@@ -217,29 +265,3 @@ def is_run_name(name: str) -> bool:
         and name not in ("best", "latest")
         and not _DEVICE_NAME.fullmatch(name)
     )
-
-
-def _entry(step: int, path: Path, stat: os.stat_result) -> CheckpointEntry | None:
-    metadata, problem = None, None
-    try:
-        header = read_header(path)
-        if header.kind != CHECKPOINT_KIND or header.metadata.get("step") != step:
-            raise FileFormatError("its header does not match its file name")
-        metadata = header.metadata
-    except NotFoundError:  # deleted since the directory was read
-        return None
-    except (FileFormatError, StorageError) as error:
-        problem = error.message.removeprefix(f"{path} ").removeprefix("is ")
-    return CheckpointEntry(step, path, stat.st_size, stat.st_mtime, metadata, problem)
-
-
-def _files(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
-    try:
-        entries = list(os.scandir(directory))
-    except OSError:
-        return
-    for entry in entries:
-        try:
-            yield entry.name, entry.stat(follow_symlinks=False)
-        except OSError:
-            continue

@@ -42,21 +42,20 @@ class Source:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        """Read a record of a resume file.
-
-        Raises ValueError if it does not say which text it is, or how to read it.
-        """
+        """Read a record of a resume file. Raises ConfigError if it is not one."""
+        texts, init_from = raw.get("texts"), raw.get("init_from")
+        unknown = raw.get("unknown", "error")
+        if not isinstance(texts, list) or not texts or not isinstance(raw.get("options"), Mapping):
+            raise ConfigError("the source does not say which text it is, or how to read it")
+        if not isinstance(init_from, str | None) or unknown not in get_args(Unknown):
+            raise ConfigError("the source has an invalid vocabulary")
         try:
             paths = tuple(
-                STANDARD_INPUT if text == "-" else path_from_uri(str(text)) for text in raw["texts"]
+                STANDARD_INPUT if text == "-" else path_from_uri(str(text)) for text in texts
             )
-            options = TextOptions.from_json(raw["options"])
-        except (KeyError, TypeError, ConfigError, TextError) as error:
-            raise ValueError("the resume file does not record a text") from error
-        unknown = raw.get("unknown", "error")
-        if unknown not in get_args(Unknown):
-            raise ValueError("the resume file does not record a text")
-        return cls(paths, options, raw.get("init_from"), unknown)
+            return cls(paths, TextOptions.from_json(raw["options"]), init_from, unknown)
+        except (ValueError, TextError) as error:
+            raise ConfigError(f"the source is invalid: {error}") from error
 
     @property
     def missing(self) -> Path | None:

@@ -7,13 +7,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.digest import BackgroundDigest
+from charrnn_cli.storage.directory import Directory
 from charrnn_cli.storage.tensorfile import (
     DIGEST_FIELD,
     FORMAT,
     ITEM_BYTES,
     LENGTH_BYTES,
+    MAX_HEADER_BYTES,
     METADATA_KEY,
     NO_DIGEST,
     TensorSpec,
@@ -64,21 +67,30 @@ def write_tensors(
     metadata: Mapping[str, Any],
     *,
     replace: bool = False,
+    private: bool = False,
+    directory: Directory | None = None,
 ) -> Iterator[TensorWriter]:
     """Publish a file; the `with` block writes the tensors in the writer's `order`.
 
-    Raises AlreadyPublishedError, StorageError.
+    The other arguments are those of `atomic_write`.
+    Raises AlreadyPublishedError, StorageError; ConfigError for a header that no reader accepts.
     """
-    specs = _ordered(specs)
-    fields = {"format": FORMAT, "kind": kind, "version": __version__, **metadata}
+    specs, fields = _ordered(specs), _fields(kind, metadata)
     placeholder = _encode_header(specs, fields, NO_DIGEST)
     num_bytes = len(placeholder) + sum(spec.num_bytes for spec in specs.values())
-    with atomic_write(path, num_bytes=num_bytes, replace=replace) as file:
+    with atomic_write(
+        path, num_bytes=num_bytes, replace=replace, private=private, directory=directory
+    ) as file:
         file.write(placeholder)
         writer = TensorWriter(file, specs)
         yield writer
         file.seek(0)
         file.write(sign_header(_encode_header(specs, fields, writer.hexdigest())))
+
+
+def check_header(kind: str, specs: Mapping[str, TensorSpec], metadata: Mapping[str, Any]) -> None:
+    """Raise ConfigError if no reader would accept a file with this header."""
+    _encode_header(_ordered(specs), _fields(kind, metadata), NO_DIGEST)
 
 
 def tensors_digest(specs: Mapping[str, TensorSpec], pieces: Mapping[str, bytes]) -> str:
@@ -96,9 +108,22 @@ def sign_header(header: bytes) -> bytes:
     return header[:start] + hashlib.sha256(header).hexdigest().encode() + header[start + 64 :]
 
 
+def _fields(kind: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {"format": FORMAT, "kind": kind, "version": __version__, **metadata}
+
+
 def _ordered(specs: Mapping[str, TensorSpec]) -> dict[str, TensorSpec]:
     """Sort tensors as in a file: wide items first, so that each is aligned, then by name."""
     return dict(sorted(specs.items(), key=lambda item: (-ITEM_BYTES[item[1].dtype], item[0])))
+
+
+def _check_unicode(fields: Mapping[str, Any]) -> None:
+    """Raise ConfigError for half of a surrogate pair, which is not valid in a file."""
+    try:
+        json.dumps(fields, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        found = error.object[error.start]
+        raise ConfigError(f"{found!r} is not a valid character", hint="leave it out") from error
 
 
 def _encode_header(
@@ -106,6 +131,8 @@ def _encode_header(
 ) -> bytes:
     inner = {**fields, "tensors_sha256": tensors_sha256, "header_sha256": NO_DIGEST}
     text = json.dumps(inner, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    if "\\ud" in text:
+        _check_unicode(inner)
     header: dict[str, Any] = {"__metadata__": {METADATA_KEY: text}}
     start = 0
     for name, spec in specs.items():
@@ -114,4 +141,10 @@ def _encode_header(
         start = offsets[1]
     raw = json.dumps(header, separators=(",", ":")).encode()
     raw += b" " * (-len(raw) % 8)
+    if len(raw) > MAX_HEADER_BYTES:
+        raise ConfigError(
+            f"the facts about this text and model take {len(raw):,} bytes; "
+            f"a file has room for {MAX_HEADER_BYTES:,}",
+            hint="name a directory instead of its files",
+        )
     return len(raw).to_bytes(LENGTH_BYTES, "little") + raw

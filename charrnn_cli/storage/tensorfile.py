@@ -7,19 +7,38 @@
 
 The value of `charrnn` is sorted JSON. Its `tensors_sha256` covers the name, dtype, shape and bytes
 of every tensor. Its `header_sha256` covers the raw bytes before the data, with the 64 digits of
-`header_sha256` set to 0. The digests detect accidental damage; they are not signatures. The other
-keys are documented in `model/checkpoint.py` and, for encoded texts, in `text/corpus.py`.
+`header_sha256` set to 0. The digests detect accidental damage; they are not signatures. These
+keys are in every file:
+
+| key | type | meaning |
+| --- | --- | --- |
+| `format` | integer | version of the format; readers reject other versions |
+| `kind` | string | `checkpoint`, `resume` or `corpus` |
+| `version` | string | version of charrnn that wrote the file |
+| `tensors_sha256` | string | digest of the tensors, 64 hexadecimal digits |
+| `header_sha256` | string | digest of the header, 64 hexadecimal digits |
+
+`storage/header.py` documents the others.
 """
 
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from charrnn_cli.errors import FileFormatError, StorageError
+from charrnn_cli.errors import (
+    DamagedFileError,
+    FileFormatError,
+    ForeignFileError,
+    MemoryShortageError,
+    NewerFormatError,
+    StorageError,
+)
+from charrnn_cli.storage.directory import Directory
 from charrnn_cli.storage.opening import CHUNK_BYTES, open_regular
 
 FORMAT = 1
@@ -32,6 +51,7 @@ MAX_ELEMENTS = 1 << 44
 ITEM_BYTES = {"F32": 4, "U8": 1, "U16": 2, "U32": 4, "U64": 8}
 DIGEST_FIELD = b'\\"header_sha256\\":\\"'  # in a JSON string that holds JSON
 NO_DIGEST = "0" * 64
+_BEGINNING = b'{"__metadata__":{"charrnn":'  # of every header of ours
 LENGTH_BYTES = 8
 
 
@@ -51,9 +71,10 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A verified header of a file; `metadata` is the JSON object under `charrnn`."""
+    """A verified header of a file."""
 
     metadata: dict[str, Any]
+    """The JSON object under `charrnn`; `storage/header.py` turns it into checked fields."""
     tensors: dict[str, TensorSpec]
     """In the order of the data."""
     file_bytes: int
@@ -66,30 +87,19 @@ class Header:
     def tensors_sha256(self) -> str:
         return str(self.metadata["tensors_sha256"])
 
-    def check_kind(self, kind: str, path: Path) -> None:
-        """Raise FileFormatError if the file at `path` is of another kind."""
-        if self.kind != kind:
-            raise FileFormatError(f"{path} is a charrnn {self.kind} file, not a {kind} file")
+    @property
+    def version(self) -> str:
+        """Version of charrnn that wrote the file."""
+        return str(self.metadata["version"])
 
 
-def read_header(path: Path) -> Header:
-    """Read and check only the header.
+def read_header(path: Path, *, follow: bool = False, directory: Directory | None = None) -> Header:
+    """Read and check only the header; the arguments are those of `open_regular`.
 
-    Raises FileFormatError if the header is damaged or the file is not a charrnn file,
-    NotFoundError, StorageError.
+    Raises DamagedFileError, NewerFormatError, ForeignFileError, NotFoundError, StorageError.
     """
-    with open_regular(path) as file:
+    with open_regular(path, follow=follow, directory=directory) as file:
         return read_open_header(file, path)
-
-
-def read_tensors(path: Path) -> tuple[Header, dict[str, bytes]]:
-    """Read and verify the header and all tensors, in memory: for models, not for texts.
-
-    Raises FileFormatError, NotFoundError, StorageError.
-    """
-    with open_regular(path) as file:
-        header = read_open_header(file, path)
-        return header, read_verified(file, header, path)
 
 
 def read_verified(file: BinaryIO, header: Header, path: Path) -> dict[str, bytes]:
@@ -101,24 +111,31 @@ def read_verified(file: BinaryIO, header: Header, path: Path) -> dict[str, bytes
     tensors: dict[str, bytes] = {}
     for name, spec in header.tensors.items():
         digest.update(describe_tensor(name, spec))
-        tensors[name] = _read_exactly(file, spec.num_bytes, path)
+        tensors[name] = read_exactly(file, spec.num_bytes, path)
         digest.update(tensors[name])
     _check_digest(digest.hexdigest(), header, path)
     return tensors
 
 
-def verify_tensors(file: BinaryIO, header: Header, path: Path) -> None:
+def verify_tensors(
+    file: BinaryIO,
+    header: Header,
+    path: Path,
+    check: Callable[[str, bytes], None] = lambda _name, _piece: None,
+) -> None:
     """Check the tensors' digest like `read_verified`, in constant memory.
 
-    Raises FileFormatError if it does not match, StorageError.
+    `check` gets each tensor's name and bytes, in pieces of whole items.
+    Raises DamagedFileError if the digest does not match, StorageError.
     """
     digest = hashlib.sha256()
     for name, spec in header.tensors.items():
         digest.update(describe_tensor(name, spec))
         remaining = spec.num_bytes
         while remaining:
-            piece = _read_exactly(file, min(CHUNK_BYTES, remaining), path)
+            piece = read_exactly(file, min(CHUNK_BYTES, remaining), path)
             digest.update(piece)
+            check(name, piece)
             remaining -= len(piece)
     _check_digest(digest.hexdigest(), header, path)
 
@@ -131,44 +148,64 @@ def describe_tensor(name: str, spec: TensorSpec) -> bytes:
 def read_open_header(file: BinaryIO, path: Path) -> Header:
     """Read the header of an open file, and leave the file positioned at the first tensor.
 
-    Raises FileFormatError, StorageError.
+    Raises DamagedFileError, NewerFormatError, ForeignFileError, StorageError.
     """
-    file_bytes = os.fstat(file.fileno()).st_size
+    file_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
     raw = _read_raw_header(file, file_bytes, path)
     try:
         outer = _parse_object(raw[LENGTH_BYTES:])
         text = _only_value(_object(outer.pop("__metadata__", None)), METADATA_KEY)
         metadata = _parse_object(text.encode())
+        # Another format may have another digest, so this comes first.
+        _check_format(metadata, path)
         _check_header_digest(raw, metadata)
-        if metadata["format"] != FORMAT:
-            raise FileFormatError(
-                f"{path} was written by charrnn {metadata.get('version', '?')} "
-                f"(format {metadata['format']}); this version reads format {FORMAT}",
-                hint="upgrade charrnn",
-            )
-        if type(metadata["kind"]) is not str or type(metadata["tensors_sha256"]) is not str:
-            raise ValueError("kind and digest must be strings")
+        if any(type(metadata[key]) is not str for key in ("kind", "version", "tensors_sha256")):
+            raise ValueError("kind, version and digest must be strings")
         tensors = _tensor_table(outer, len(raw), file_bytes)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise FileFormatError(f"{path} is damaged, or is not a charrnn file: {error}") from error
+        raise _unreadable(raw, path, str(error)) from error
     return Header(metadata=metadata, tensors=tensors, file_bytes=file_bytes)
 
 
 def _read_raw_header(file: BinaryIO, file_bytes: int, path: Path) -> bytes:
     """Read the length and the header that follows it."""
-    prefix = _read_exactly(file, min(LENGTH_BYTES, file_bytes), path)
+    prefix = read_exactly(file, min(LENGTH_BYTES, file_bytes), path)
     length = int.from_bytes(prefix, "little")
     if 2 <= length <= MAX_HEADER_BYTES and LENGTH_BYTES + length <= file_bytes:
-        return prefix + _read_exactly(file, length, path)
+        return prefix + read_exactly(file, length, path)
     if prefix.startswith((b"PK\x03\x04", b"\x80")):
-        raise FileFormatError(
+        raise ForeignFileError(
             f"{path} is a PyTorch or pickle file",
             hint="use a file written by `charrnn train`; loading a pickle file can run code",
         )
-    raise FileFormatError(
-        f"{path} is not a charrnn file, or is truncated",
+    rest = read_exactly(file, min(file_bytes - len(prefix), MAX_HEADER_BYTES), path)
+    raise _unreadable(prefix + rest, path, "it is truncated" if rest else "it is empty")
+
+
+def _unreadable(raw: bytes, path: Path, problem: str) -> FileFormatError:
+    """Tell a damaged charrnn file from another program's by what is left of its header."""
+    header = raw[LENGTH_BYTES:]
+    is_zeros = not raw.strip(b"\0")  # what a crash of the system leaves of a new file
+    is_cut = bool(header) and _BEGINNING.startswith(header)
+    if is_zeros or is_cut or _BEGINNING in header or DIGEST_FIELD in header:
+        return DamagedFileError(f"{path} is damaged: {problem}")
+    return ForeignFileError(
+        f"{path} is not a charrnn file",
         hint="use a file written by `charrnn encode` or `charrnn train`",
     )
+
+
+def _check_format(metadata: dict[str, Any], path: Path) -> None:
+    found = metadata["format"]
+    if type(found) is int and found > FORMAT:
+        raise NewerFormatError(
+            f"{path} was written by charrnn {metadata.get('version', '?')} (format {found}); "
+            f"this version reads format {FORMAT}",
+            hint="upgrade charrnn",
+        )
+    if found != FORMAT or type(found) is not int:
+        raise ValueError(f"its format is {found!r}")
 
 
 def _check_header_digest(raw: bytes, metadata: dict[str, Any]) -> None:
@@ -190,10 +227,13 @@ def _tensor_table(raw: dict[str, Any], start: int, file_bytes: int) -> dict[str,
         if set(entry) != {"dtype", "shape", "data_offsets"} or entry["dtype"] not in ITEM_BYTES:
             raise ValueError(f"tensor {name!r} has an invalid description")
         shape = _integers(entry["shape"])
+        # Before the product, which takes a minute for a header full of dimensions.
+        if len(shape) > MAX_DIMS or any(size > MAX_ELEMENTS for size in shape):
+            raise ValueError(f"tensor {name!r} is too large")
         spec = TensorSpec(
             entry["dtype"], shape, start, start + ITEM_BYTES[entry["dtype"]] * prod(shape)
         )
-        if len(shape) > MAX_DIMS or prod(shape) > MAX_ELEMENTS:
+        if prod(shape) > MAX_ELEMENTS:
             raise ValueError(f"tensor {name!r} is too large")
         if _integers(entry["data_offsets"]) != (spec.start - data_start, spec.stop - data_start):
             raise ValueError(f"tensor {name!r} has unexpected offsets")
@@ -244,18 +284,21 @@ def _integers(value: Any) -> tuple[int, ...]:
 
 def _check_digest(digest: str, header: Header, path: Path) -> None:
     if digest != header.tensors_sha256:
-        raise FileFormatError(f"{path} is damaged: the checksum of its tensors does not match")
+        raise DamagedFileError(f"{path} is damaged: the checksum of its tensors does not match")
 
 
-def _read_exactly(file: BinaryIO, count: int, path: Path) -> bytes:
+def read_exactly(file: BinaryIO, count: int, path: Path) -> bytes:
+    """Read `count` bytes of an open file. Raises DamagedFileError at its end, StorageError."""
     parts = []
     while count:
         try:
             part = file.read(count)
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error.strerror}") from error
+        except MemoryError as error:
+            raise MemoryShortageError(f"{path} takes {count:,} bytes of memory to read") from error
         if not part:
-            raise FileFormatError(f"{path} is truncated")
+            raise DamagedFileError(f"{path} is damaged: it was truncated while it was being read")
         parts.append(part)
         count -= len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -3,21 +3,23 @@
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, NotFoundError, TextError
-from charrnn_cli.storage.atomic import sweep_temporaries
+from charrnn_cli.storage.directory import Directory
 from charrnn_cli.storage.opening import CHUNK_BYTES
 from charrnn_cli.storage.paths import corpora_directory, make_directory
+from charrnn_cli.storage.temporary import sweep_temporaries
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
 from charrnn_cli.text.decoding import decompressed, open_text
 from charrnn_cli.text.documents import Gathered, gather_documents
 from charrnn_cli.text.encoding import check_not_encoded, encode_documents, is_encoded, num_bytes
 from charrnn_cli.text.vocab import Vocab
 
-STALE_AFTER = 86_400.0  # seconds without a write, after which a temporary file is deleted
+_CACHED = re.compile(r"[0-9a-f]{32}\.(safetensors|baselines\.json)")
 
 
 def cached_corpus(
@@ -40,7 +42,7 @@ def cached_corpus(
         return Corpus.open(paths[0])
     check_not_encoded(paths)
     directory = make_directory(corpora_directory())
-    sweep_temporaries(directory, idle=STALE_AFTER)
+    sweep_temporaries(Directory(directory), _is_cached_name)
     with gather_documents(paths, options.include, progress) as found:
         digests = _digests(found, progress)
         documents = [(each.name, each.optional, digests[each.path]) for each in found.documents]
@@ -50,16 +52,23 @@ def cached_corpus(
         ).hexdigest()
         cached = directory / f"{key[:32]}.safetensors"
         try:
-            return Corpus.open(cached)
+            return Corpus.open(cached, follow=False)
         except NotFoundError:
             pass
-        except FileFormatError:  # damaged: encode the text again
+        except FileFormatError:  # a cache may be replaced: encode the text again
             with contextlib.suppress(OSError):
                 cached.unlink(missing_ok=True)
         try:
-            return encode_documents(found, cached, options, vocab, unknown, progress, digests)
+            return encode_documents(
+                found, cached, options, vocab, unknown, progress, digests, private=True
+            )
         except AlreadyPublishedError:  # another process was faster
-            return Corpus.open(cached)
+            return Corpus.open(cached, follow=False)
+
+
+def _is_cached_name(target: str) -> bool:
+    """Return whether a temporary file in the cache is one of ours, by its target's name."""
+    return target == "scratch" or bool(_CACHED.fullmatch(target))
 
 
 def _digests(found: Gathered, progress: ProgressCallback) -> dict[Path, str]:

@@ -9,12 +9,13 @@ import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from charrnn_cli.errors import FileFormatError, StorageError
+from charrnn_cli.storage.header import CORPUS_KIND, CorpusHeader, typed_header
 from charrnn_cli.storage.opening import open_regular
 from charrnn_cli.storage.tensor_writer import tensors_digest
 from charrnn_cli.storage.tensorfile import (
@@ -28,7 +29,7 @@ from charrnn_cli.text.vocab import Vocab
 
 # N characters of the text · V vocabulary · D documents
 
-CORPUS_KIND = "corpus"
+MAX_VOCABULARY = 0x110000  # code points
 CHUNK_CHARACTERS = 1 << 20  # read from a corpus at a time: at most 4 MB
 DTYPES: dict[str, np.dtype[np.unsignedinteger[Any]]] = {
     "U8": np.dtype("u1"),
@@ -48,38 +49,6 @@ ProgressCallback = Callable[[int, int], None]
 leaves no partial file."""
 
 
-class Field(NamedTuple):
-    """A key of an encoded text's header."""
-
-    type: type
-    meaning: str
-    required: bool = False
-
-
-HEADER_FIELDS = {
-    "name": Field(
-        str,
-        "name of the text: its file name up to the first dot, or its directory's name",
-        required=True,
-    ),
-    "characters": Field(int, "number of characters, N", required=True),
-    "vocabulary_size": Field(int, "number of distinct characters, V"),
-    "documents": Field(int, "number of documents, D"),
-    "source_sha256": Field(str, "SHA-256 of the file, or of several files' joined hex digests"),
-    "encoding": Field(str, "encodings of the files, separated by commas"),
-    "byte_order_mark": Field(bool, "whether a file starts with a byte order mark"),
-    "newlines": Field(str, "the option --newlines: normalize or keep"),
-    "crlf": Field(int, "number of \\r\\n that became \\n"),
-    "cr": Field(int, "number of lone \\r that became \\n"),
-    "separator": Field(str, "text between two documents; may be empty"),
-    "unseen": Field(dict, "counts of up to 1,000 characters that the given vocabulary lacked"),
-    "num_unseen": Field(int, "number of characters that the given vocabulary lacked"),
-    "skipped": Field(list, "up to 1,000 files that were left out, each as [name, reason]"),
-    "num_skipped": Field(int, "number of files that were left out"),
-}
-"""Header keys of an encoded text, in addition to those of every file."""
-
-
 def no_progress(done: int, total: int) -> None:
     """Ignore progress."""
 
@@ -88,8 +57,8 @@ class Corpus:
     """An encoded text with its vocabulary; a corpus in a file is never loaded into memory whole.
 
     `counts_V` is the number of occurrences of each id, (V,). `read(start, stop)` returns the ids of
-    a span. `metadata` holds `HEADER_FIELDS` and `tensors_sha256`; `name`, `characters` and
-    `tensors_sha256` are required. `starts` is the offset of each document's first character, (D,).
+    a span. `header` has the facts about the text, and `sha256` is the digest of its tensors.
+    `starts` is the offset of each document's first character, (D,).
     """
 
     def __init__(
@@ -97,12 +66,15 @@ class Corpus:
         vocab: Vocab,
         counts_V: npt.NDArray[np.uint64],
         read: Callable[[int, int], Ids],
-        metadata: dict[str, Any],
+        header: CorpusHeader,
+        sha256: str,
         starts: Sequence[int] = (0,),
     ) -> None:
         self.vocab = vocab
         self.counts_V = counts_V
-        self.metadata = metadata
+        self.header = header
+        self.sha256 = sha256
+        """SHA-256 of all tensors: equal for equal texts, even from different files."""
         self.starts = tuple(starts)
         self._read = read
 
@@ -123,51 +95,45 @@ class Corpus:
             vocab,
             counts_V,
             lambda start, stop: ids_N[start:stop],
-            {"name": name, "characters": len(text), "tensors_sha256": digest},
+            CorpusHeader(name=name, characters=len(text), vocabulary_size=len(vocab)),
+            digest,
         )
 
     @classmethod
-    def open(cls, path: Path, *, verify: bool = True) -> Self:
+    def open(cls, path: Path, *, verify: bool = True, follow: bool = True) -> Self:
         """Open an encoded file, which stays open as long as the corpus exists.
 
-        `verify` checks the digest of the tensors, which reads the whole file once. Raises
-        NotFoundError, FileFormatError, StorageError.
+        `verify` checks the tensors' digest and every id, which reads the whole file once. `follow`
+        accepts a link. Raises NotFoundError, FileFormatError, StorageError.
         """
-        with open_regular(path) as file:
+        with open_regular(path, follow=follow) as file:
             header = read_open_header(file, path)
-            if not _is_corpus(header):
-                raise FileFormatError(
-                    f"{path} is not an encoded text", hint="create one with `charrnn encode TEXT`"
-                )
+            fields = _corpus_header(header, path)
             if verify:
-                verify_tensors(file, header, path)
+                verify_tensors(file, header, path, _IdCheck(header, fields, path))
             tensors = _OpenTensors(path, os.dup(file.fileno()), header.tensors)
         return cls(
             Vocab.from_code_points(tensors.read_whole("vocabulary")),
             np.frombuffer(tensors.read_whole("counts"), np.uint64),
             tensors.read_ids,
-            header.metadata,
-            _document_starts(tensors, header, path),
+            fields,
+            header.tensors_sha256,
+            _document_starts(tensors, fields, path),
         )
 
     def __len__(self) -> int:
         """Number of characters, N."""
-        return int(self.metadata["characters"])
+        return self.header.characters
 
     @property
     def name(self) -> str:
         """Name of the text: its file name up to the first dot, or its directory's name."""
-        return str(self.metadata["name"])
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of all tensors: equal for equal texts, even from different files."""
-        return str(self.metadata["tensors_sha256"])
+        return self.header.name
 
     @property
     def separator(self) -> str:
         """Text between two documents; empty if the state is reset between documents."""
-        return str(self.metadata.get("separator", ""))
+        return self.header.separator
 
     def read(self, start: int, stop: int) -> Ids:
         """Return the ids of the characters from `start` to `stop`, (stop - start,).
@@ -195,6 +161,9 @@ class _OpenTensors:
         self._ids_dtype = DTYPES[specs["ids"].dtype]
         weakref.finalize(self, os.close, descriptor)
 
+    def has(self, name: str) -> bool:
+        return name in self._specs
+
     def read_ids(self, start: int, stop: int) -> Ids:
         return np.frombuffer(self._read("ids", start, stop), self._ids_dtype)
 
@@ -214,30 +183,46 @@ class _OpenTensors:
         return data
 
 
-def _is_corpus(header: Header) -> bool:
-    specs, metadata = header.tensors, header.metadata
-    return (
-        header.kind == CORPUS_KIND
-        and all(
-            type(metadata[key]) is field.type if key in metadata else not field.required
-            for key, field in HEADER_FIELDS.items()
+class _IdCheck:
+    """Checks the ids of a text in pieces, because an id beyond the vocabulary has no character."""
+
+    def __init__(self, header: Header, fields: CorpusHeader, path: Path) -> None:
+        self._dtype = DTYPES[header.tensors["ids"].dtype]
+        self._size, self._path = header.tensors["vocabulary"].shape[0], path
+
+    def __call__(self, name: str, piece: bytes) -> None:
+        """Raise FileFormatError if a piece of the ids has one beyond the vocabulary."""
+        if name == "ids" and np.frombuffer(piece, self._dtype).max() >= self._size:
+            raise FileFormatError(f"{self._path} is damaged: it has ids beyond its vocabulary")
+
+
+def _corpus_header(header: Header, path: Path) -> CorpusHeader:
+    """Return the checked header of an encoded text, and check its table of tensors."""
+    if header.kind != CORPUS_KIND:
+        raise FileFormatError(
+            f"{path} is not an encoded text", hint="create one with `charrnn encode TEXT`"
         )
-        and _TENSOR_DTYPES.keys() - specs.keys() <= {"documents"}
-        and all(
-            spec.dtype in _TENSOR_DTYPES.get(name, ()) and len(spec.shape) == 1
-            for name, spec in specs.items()
-        )
-        and specs["ids"].shape == (metadata["characters"],)
-        and specs["vocabulary"].shape == specs["counts"].shape
+    fields, specs = typed_header(header, CorpusHeader, path), header.tensors
+    is_complete = _TENSOR_DTYPES.keys() - specs.keys() <= {"documents"} and all(
+        spec.dtype in _TENSOR_DTYPES.get(name, ()) and len(spec.shape) == 1
+        for name, spec in specs.items()
     )
+    if (
+        not is_complete
+        or specs["ids"].shape != (fields.characters,)
+        or specs["vocabulary"].shape != specs["counts"].shape
+        or specs["vocabulary"].shape > (MAX_VOCABULARY,)
+        or ("documents" in specs and specs["documents"].shape > (fields.characters + 1,))
+    ):
+        raise FileFormatError(f"{path} is damaged: its tensors do not match its header")
+    return fields
 
 
-def _document_starts(tensors: _OpenTensors, header: Header, path: Path) -> Sequence[int]:
-    if "documents" not in header.tensors:
+def _document_starts(tensors: _OpenTensors, fields: CorpusHeader, path: Path) -> Sequence[int]:
+    if not tensors.has("documents"):
         return (0,)
     starts: list[int] = np.frombuffer(tensors.read_whole("documents"), np.uint64).tolist()
-    last = header.metadata["characters"]
-    if not starts or starts[0] != 0 or starts != sorted(starts) or starts[-1] > last:
+    if not starts or starts[0] != 0 or starts != sorted(starts) or starts[-1] > fields.characters:
         raise FileFormatError(f"{path} is damaged: its documents are out of order")
     return starts
 

@@ -77,7 +77,7 @@ def open_text(path: Path, name: str | None = None) -> Iterator[BinaryIO]:
         raise TextError(f"no file named {name}", hint="check the spelling")
     with contextlib.ExitStack() as stack:
         try:
-            file = stack.enter_context(open_regular(path))
+            file = stack.enter_context(open_regular(path, follow=True))
         except CharrnnError as error:
             raise TextError(error.message, hint="use a readable text file") from error
         with _translated_errors(name):

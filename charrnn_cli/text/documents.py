@@ -11,10 +11,10 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, cast
 
 from charrnn_cli.errors import StorageError, TextError
-from charrnn_cli.storage.atomic import scratch_file
 from charrnn_cli.storage.opening import CHUNK_BYTES
 from charrnn_cli.storage.paths import corpora_directory, make_directory
 from charrnn_cli.storage.source import STANDARD_INPUT
+from charrnn_cli.storage.temporary import scratch_file
 
 if TYPE_CHECKING:
     from io import BufferedReader

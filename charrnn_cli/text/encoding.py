@@ -5,17 +5,16 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import CharrnnError, TextError
 from charrnn_cli.storage.atomic import check_absent
+from charrnn_cli.storage.header import CORPUS_KIND, CorpusHeader
 from charrnn_cli.storage.tensor_writer import TensorWriter, write_tensors
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.corpus import (
-    CORPUS_KIND,
     Corpus,
     Ids,
     ProgressCallback,
@@ -65,7 +64,7 @@ def encode_text(
 def is_encoded(path: Path) -> bool:
     """Return whether a file is a charrnn file, not a text."""
     try:
-        read_header(path)
+        read_header(path, follow=True)
     except CharrnnError:
         # By its name a damaged charrnn file; opening it reports the damage.
         return path.suffix == ".safetensors" and path.is_file()
@@ -89,11 +88,12 @@ def encode_documents(
     unknown: Unknown,
     progress: ProgressCallback,
     digests: Mapping[Path, str] | None = None,
+    private: bool = False,
 ) -> Corpus:
     """Encode gathered documents; see `encode_text`.
 
-    `digests` are the SHA-256 digests of their bytes when they were last read. Raises TextError if a
-    document has changed since.
+    `digests` are the SHA-256 digests of their bytes when they were last read. A `private` file can
+    be read by the user alone. Raises TextError if a document has changed since.
     """
     total = 2 * max(1, num_bytes(found))
     counted = count_text(found, options, lambda done: progress(done, total))
@@ -112,14 +112,14 @@ def encode_documents(
                 hint="train a new model on the text",
             )
     specs = corpus_specs(ids_dtype(len(table.vocab)), characters, len(table.vocab), len(starts))
-    metadata = _metadata(found, counted, options, table, len(starts), characters)
+    header = _header(found, counted, options, table, len(starts), characters)
     pieces = {
         "vocabulary": table.vocab.to_code_points(),
         "counts": table.counts.tobytes(),
         "documents": np.array(starts, "<u8").tobytes(),
     }
     first_half = counted.facts.num_bytes
-    with write_tensors(output, CORPUS_KIND, specs, metadata) as tensors:
+    with write_tensors(output, CORPUS_KIND, specs, header.to_json(), private=private) as tensors:
         for name in tensors.order:
             if name == "ids":
                 again = encoder.write(
@@ -131,32 +131,31 @@ def encode_documents(
     return Corpus.open(output, verify=False)
 
 
-def _metadata(
+def _header(
     found: Gathered,
     counted: CountedText,
     options: TextOptions,
     table: SymbolTable,
     num_documents: int,
     characters: int,
-) -> dict[str, Any]:
-    """Return the header; see `corpus.HEADER_FIELDS`."""
-    return {
-        "name": found.name,
-        "characters": characters,
-        "vocabulary_size": len(table.vocab),
-        "documents": num_documents,
-        "source_sha256": counted.facts.sha256,
-        "encoding": counted.facts.encoding,
-        "byte_order_mark": counted.facts.byte_order_mark,
-        "newlines": options.newlines,
-        "crlf": counted.facts.crlf,
-        "cr": counted.facts.cr,
-        "separator": options.separator,
-        "unseen": dict(itertools.islice(table.unseen.items(), MAX_LISTED)),
-        "num_unseen": len(table.unseen),
-        "skipped": found.skipped[:MAX_LISTED],
-        "num_skipped": len(found.skipped),
-    }
+) -> CorpusHeader:
+    return CorpusHeader(
+        name=found.name,
+        characters=characters,
+        vocabulary_size=len(table.vocab),
+        documents=num_documents,
+        source_sha256=counted.facts.sha256,
+        encoding=counted.facts.encoding,
+        byte_order_mark=counted.facts.byte_order_mark,
+        newlines=options.newlines,
+        crlf=counted.facts.crlf,
+        cr=counted.facts.cr,
+        separator=options.separator,
+        unseen=dict(itertools.islice(table.unseen.items(), MAX_LISTED)),
+        num_unseen=len(table.unseen),
+        skipped=[list(each) for each in found.skipped[:MAX_LISTED]],
+        num_skipped=len(found.skipped),
+    )
 
 
 def _check_unchanged(found: Gathered, before: list[str], facts: TextFacts) -> None:

@@ -1,5 +1,7 @@
 """Translating a text to the ids of another vocabulary."""
 
+import dataclasses
+
 import numpy as np
 import numpy.typing as npt
 
@@ -38,7 +40,8 @@ def in_vocabulary(corpus: Corpus, vocab: Vocab, unknown: Unknown = "error") -> C
             vocab,
             counts_V,
             lambda start, stop: ids_V[corpus.read(start, stop)],
-            corpus.metadata,
+            corpus.header,
+            corpus.sha256,
             corpus.starts,
         )
     kept = _KnownCharacters(corpus, known_V)
@@ -46,7 +49,8 @@ def in_vocabulary(corpus: Corpus, vocab: Vocab, unknown: Unknown = "error") -> C
         vocab,
         counts_V,
         lambda start, stop: ids_V[kept.read(start, stop)],
-        {**corpus.metadata, "characters": kept.count},
+        dataclasses.replace(corpus.header, characters=kept.count),
+        corpus.sha256,
         kept.starts,
     )
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from charrnn_cli.storage.header import RunCounters
 from charrnn_cli.training.plan import Plan
-from charrnn_cli.training.snapshot import RunCounters
 
 LOG_INTERVAL = 1.0  # seconds
 RESUME_INTERVAL = 60.0  # seconds of work that a killed process may lose

@@ -11,8 +11,9 @@ from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig, from_prese
 from charrnn_cli.errors import TextError, UnknownCharacterError, UsageError
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
 from charrnn_cli.model.warm_start import check_architecture, grown_model
+from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry, is_path
-from charrnn_cli.storage.runs import Run, check_run_name, reference_of
+from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import Source
 from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
@@ -35,6 +36,7 @@ class TrainingJob:
     """A run that is ready for `train(job)`; create it with `new` or `resumed`."""
 
     run: Run
+    """The directory of a new run is created when training starts."""
     corpus: Corpus
     split: Split
     model: ModelConfig
@@ -43,6 +45,8 @@ class TrainingJob:
     """The batch size before it was reduced to fit a short text."""
     source: Source | None
     """Where the text is, so that resuming does not need TEXT; None for a corpus in memory."""
+    default_name: str | None = None
+    """Name of a new run whose name nobody chose; it gets a number if it is taken."""
     initial: Checkpoint | None = None
     """Initial weights of a new run; None for random weights."""
     snapshot: TrainingSnapshot | None = None
@@ -52,6 +56,26 @@ class TrainingJob:
     def first_step(self) -> int:
         """Steps already done; above 0 only for a resumed run."""
         return 0 if self.snapshot is None else self.snapshot.checkpoint.step
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[Self]:
+        """Hold the lock of the job's run for a `with` block; the directory of a new run is created.
+
+        Yields the job with the run that is held. Raises ConfigError if the name of a new run is
+        taken, NotFoundError, RunBusyError, StorageError.
+        """
+        registry = Registry(self.run.path.parent)
+        with contextlib.ExitStack() as stack:
+            if self.snapshot is not None:
+                run = dataclasses.replace(
+                    self.run, held=stack.enter_context(hold_lock(self.run.path))
+                )
+                run.sweep()
+            elif self.default_name is not None:
+                run = stack.enter_context(registry.create_like(self.default_name))
+            else:
+                run = stack.enter_context(registry.create(self.run.name))
+            yield dataclasses.replace(self, run=run)
 
     @classmethod
     def new(
@@ -65,7 +89,7 @@ class TrainingJob:
         registry: Registry | None = None,
         progress: ProgressCallback = no_progress,
     ) -> Self:
-        """Prepare a new run, and create its directory.
+        """Prepare a new run. Nothing is written but the encoded text, to the cache.
 
         `settings` are those of ModelConfig and TrainConfig by name; the preset provides the others.
         The embedding's width is automatic unless it is set, and the batch shrinks to fit a short
@@ -77,7 +101,7 @@ class TrainingJob:
         settings, registry = settings or {}, registry or Registry()
         model, config = from_preset(preset, settings)
         if name is not None:
-            check_run_name(name)
+            registry.check_free(name)
         source = Source((text,)) if isinstance(text, Path) else text
         if isinstance(source, Source) and source.init_from is not None:
             source, initial = _resolved(source, source.init_from, registry)
@@ -97,15 +121,19 @@ class TrainingJob:
         requested, fitting = config.batch_size, fitting_batch_size(corpus, split, config)
         if "batch_size" not in settings:
             config = dataclasses.replace(config, batch_size=fitting)
-        default_name = f"{corpus.name}-{model.cell}-{model.layers}x{model.size}"
+        default_name = None
+        if name is None:
+            default_name = f"{corpus.name}-{model.cell}-{model.layers}x{model.size}"
+            name = registry.free_name(default_name)
         return cls(
-            run=registry.create_like(default_name) if name is None else registry.create(name),
+            run=Run(name, registry.root / name),
             corpus=corpus,
             split=split,
             model=model,
             config=config,
             requested_batch_size=requested,
             source=source if isinstance(source, Source) else None,
+            default_name=default_name,
             initial=initial,
         )
 
@@ -161,7 +189,8 @@ def _resolved(source: Source, reference: str, registry: Registry) -> tuple[Sourc
     """
     path = registry.resolve(reference)
     initial = load_checkpoint(path)
-    fixed = str(path.absolute()) if is_path(reference) else reference_of(path, initial.step)
+    is_named = is_path(reference)
+    fixed = str(path.absolute()) if is_named else registry.reference_of(path, initial.step)
     return dataclasses.replace(source, init_from=fixed), initial
 
 

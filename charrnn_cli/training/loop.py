@@ -16,10 +16,8 @@ from charrnn_cli.events import (
     TrainingFinished,
 )
 from charrnn_cli.model.sampling import generate
-from charrnn_cli.storage.atomic import sweep_temporaries
-from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.metrics_log import record
-from charrnn_cli.storage.tensorfile import read_header
+from charrnn_cli.storage.runs import latest
 from charrnn_cli.text.rows import Span
 from charrnn_cli.text.splits import matching_rows, symbol_frequencies
 from charrnn_cli.training.actions import (
@@ -36,7 +34,8 @@ from charrnn_cli.training.evaluation import GAP_STRIDE, evaluate, never_stop
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.plan import Plan, make_plan
 from charrnn_cli.training.run_state import RunState
-from charrnn_cli.training.saver import Saver
+from charrnn_cli.training.saver import Saver, check_room
+from charrnn_cli.training.snapshot import check_snapshot
 from charrnn_cli.training.trainer import Trainer
 
 MAX_DIVERGENCES = 3
@@ -59,40 +58,26 @@ def train(
     MemoryShortageError, DivergedError.
     """
     started = time.monotonic() if started is None else started
-    with hold_lock(job.run.path), restored_threads():
-        sweep_temporaries(job.run.path)
-        try:
-            saver = Saver(job.run, job.config.keep)  # puts a damaged resume file aside first
-            _check_not_moved(job)
-            with translate_memory_errors(
-                "use a smaller --batch-size, --seq-len, --size or --layers"
-            ):
-                calibration = calibrate(job, should_stop)
-                plan = make_plan(job, calibration, started=started, now=time.monotonic())
-                is_fresh = job.snapshot is None and job.initial is None
-                frequencies_V = symbol_frequencies(job.corpus, job.split) if is_fresh else None
-                trainer = Trainer(
-                    job.model, job.config, plan.decisions, plan.windows, frequencies_V
-                )
-                state = RunState(job, plan.decisions, trainer, started)
-                yield from record(
-                    _Loop(job, plan, saver, state, should_stop).events(), job.run.metrics_path
-                )
-        finally:
-            job.run.discard_if_empty()
+    with job.held() as held, restored_threads():
+        saver = Saver(held.run, held.config.keep)  # puts a damaged resume file aside first
+        _check_not_advanced(held)
+        with translate_memory_errors("use a smaller --batch-size, --seq-len, --size or --layers"):
+            calibration = calibrate(held, should_stop)
+            plan = make_plan(held, calibration, started=started, now=time.monotonic())
+            is_fresh = held.snapshot is None and held.initial is None
+            frequencies_V = symbol_frequencies(held.corpus, held.split) if is_fresh else None
+            trainer = Trainer(held.model, held.config, plan.decisions, plan.windows, frequencies_V)
+            state = RunState(held, plan.decisions, trainer, started)
+            loop = _Loop(held, plan, saver, state, should_stop)
+            yield from record(loop.events(), held.run)
 
 
-def _check_not_moved(job: TrainingJob) -> None:
-    """Raise RunBusyError if the run has advanced since the job was prepared.
-
-    Call only while holding the run's lock.
-    """
-    if not job.run.resume_path.exists():
-        return
-    reached = read_header(job.run.resume_path).metadata.get("step")
-    if reached != job.first_step:
+def _check_not_advanced(job: TrainingJob) -> None:
+    """Raise RunBusyError if the run has advanced since the job was prepared."""
+    reached = job.run.resume_header()
+    if reached is not None and reached.step != job.first_step:
         raise RunBusyError(
-            f"another process has trained run {job.run.name!r} to step {reached}",
+            f"another process has trained run {job.run.name!r} to step {reached.step}",
             hint=f"charrnn train --resume {job.run.name}",
         )
 
@@ -126,7 +111,9 @@ class _Loop:
 
     def events(self) -> Iterator[TrainEvent]:
         """Yield all events of the run."""
-        yield self.plan.started(self.job.run.name, self.job.model, self.trainer.step)
+        check_snapshot(self.last_good)
+        free = check_room(self.job.run, self.plan.first_save_bytes(self.job.model))
+        yield self.plan.started(self.job.run.name, self.job.model, self.trainer.step, free)
         if self.state.init_from and not self.trainer.step and self.plan.split.val:
             # The initial weights have no step file, so they are never the best.
             beginning = self._measure()
@@ -285,9 +272,9 @@ class _Loop:
         """Raise StorageError if the last state could not be written."""
         error = self.saver.error
         if error is not None:
-            saved = [entry for entry in self.job.run.checkpoints() if entry.metadata]
+            saved = latest(self.job.run.checkpoints())
             last = ""
-            if saved:
-                reference = self.job.run.reference(saved[-1].step)
+            if saved is not None:
+                reference = self.job.run.reference(saved.step)
                 last = f"; the last good checkpoint is {reference}"
             raise StorageError(f"{error.message}{last}", hint=error.hint)

@@ -74,7 +74,9 @@ class Plan:
     deadline: float | None
     """The time by which the process must end, on `time.monotonic`'s clock."""
 
-    def started(self, run: str, model: ModelConfig, first_step: int) -> TrainingStarted:
+    def started(
+        self, run: str, model: ModelConfig, first_step: int, disk_free: int
+    ) -> TrainingStarted:
         """Return the event that opens a run."""
         decisions = self.decisions
         return TrainingStarted(
@@ -95,6 +97,8 @@ class Plan:
             eval_every=decisions.eval_every,
             seconds_per_step=self.seconds_per_step,
             seconds_planned=self.seconds_from(first_step),
+            disk_bytes=self.disk_bytes(model),
+            disk_free=disk_free,
         )
 
     def seconds_from(self, step: int) -> float:
@@ -112,8 +116,17 @@ class Plan:
         """Estimate the peak bytes on disk; each of two resume files stores three or four models."""
         every = [number for number in (self.decisions.eval_every, self.config.save_every) if number]
         step_files = sum(self.decisions.steps // number for number in every) + 1
-        copies = 3 + (1 if self.config.ema else 0)
-        return 4 * model.num_parameters * (min(self.config.keep, step_files) + 2 * copies)
+        kept = min(self.config.keep, step_files)
+        return 4 * model.num_parameters * (kept + 2 * self._models_per_resume_file)
+
+    def first_save_bytes(self, model: ModelConfig) -> int:
+        """Return the bytes of a step file and a resume file, without which a run keeps nothing."""
+        return 4 * model.num_parameters * (1 + self._models_per_resume_file)
+
+    @property
+    def _models_per_resume_file(self) -> int:
+        """Weights, both moments and, with it, the weights' average."""
+        return 4 if self.config.ema else 3
 
     def is_late(self, now: float) -> bool:
         """Whether one more step would leave too little time to finish."""

@@ -7,11 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
-from charrnn_cli.errors import CharrnnError, ConfigError, MismatchError, NotFoundError, TextError
+from charrnn_cli.errors import (
+    CharrnnError,
+    ConfigError,
+    DamagedFileError,
+    FileFormatError,
+    MismatchError,
+    NewerFormatError,
+    NotFoundError,
+    TextError,
+)
 from charrnn_cli.settings import option_name, trained_with
 from charrnn_cli.storage.lock import check_unlocked
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import Run
+from charrnn_cli.storage.runs import Run, latest
 from charrnn_cli.storage.source import STANDARD_INPUT, Source
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.vocab import Vocab
@@ -59,14 +68,14 @@ def open_resume_point(reference: str, registry: Registry) -> ResumePoint:
     name, _, step = reference.partition("@")
     is_latest = name == "latest" and not step
     run = registry.newest(resumable=True) if is_latest else registry.run(name)
-    if step and step != "latest" and not step.isdecimal():
+    if step and step != "latest" and not (step.isascii() and step.isdecimal()):
         raise ConfigError(
             f"--resume takes RUN or latest, not {reference!r}",
             hint=f"charrnn train --resume {run.name}",
         )
     snapshot, warning = _newest_snapshot(run)
     check_unlocked(run.path)
-    if step and step != "latest" and step != str(snapshot.checkpoint.step):
+    if step and step != "latest" and step.lstrip("0") != str(snapshot.checkpoint.step):
         raise NotFoundError(
             f"run {run.name!r} can only resume from step {snapshot.checkpoint.step}; "
             f"the checkpoint of step {step} has no optimizer state",
@@ -76,23 +85,42 @@ def open_resume_point(reference: str, registry: Registry) -> ResumePoint:
 
 
 def _newest_snapshot(run: Run) -> tuple[TrainingSnapshot, str | None]:
+    """Load the resume file or, only if it is damaged or absent, the previous one."""
     try:
-        return load_resume(run.resume_path), None
-    except CharrnnError as error:
-        exists = run.resume_path.exists()
-        try:
-            snapshot = load_resume(run.previous_resume_path)
-        except CharrnnError:
-            if exists:
-                raise error from None
-            check_unlocked(run.path)  # a run that has just started has no resume file yet
-            hint = f"--init-from {run.name}" if run.has_checkpoint() else f"--run {run.name}"
-            raise NotFoundError(
-                f"run {run.name!r} has no resume file", hint=f"charrnn train TEXT {hint}"
-            ) from error
-        step = snapshot.checkpoint.step
+        return load_resume(run.resume_path, directory=run.directory), None
+    except (DamagedFileError, NotFoundError) as error:
+        found = _previous_snapshot(run, error)
+        step = found.checkpoint.step
         warning = f"{error.message}; resuming from the previous state, at step {step}"
-        return snapshot, warning if exists else None
+        return found, warning if isinstance(error, DamagedFileError) else None
+    except FileFormatError as error:
+        hint = error.hint
+        if not isinstance(error, NewerFormatError) and run.previous_resume_path.exists():
+            hint = "move it away to resume from the previous state"
+        raise type(error)(error.message, hint=hint) from error
+
+
+def _previous_snapshot(run: Run, error: CharrnnError) -> TrainingSnapshot:
+    try:
+        return load_resume(run.previous_resume_path, directory=run.directory)
+    except NotFoundError:
+        if isinstance(error, DamagedFileError):
+            raise DamagedFileError(error.message, hint=_new_run_hint(run)) from error
+        check_unlocked(run.path)  # a run that has just started has no resume file yet
+        raise NotFoundError(
+            f"run {run.name!r} has no resume file", hint=_new_run_hint(run)
+        ) from error
+    except DamagedFileError:
+        raise DamagedFileError(
+            f"both resume files of run {run.name!r} are damaged", hint=_new_run_hint(run)
+        ) from error
+
+
+def _new_run_hint(run: Run) -> str:
+    """Return the command that starts a new run from this run's latest checkpoint, if any."""
+    newest = latest(run.checkpoints())
+    option = f"--run {run.name}" if newest is None else f"--init-from {run.reference(newest.step)}"
+    return f"charrnn train TEXT {option}"
 
 
 def resumed_config(point: ResumePoint, settings: Mapping[str, Any]) -> TrainConfig:
@@ -158,11 +186,10 @@ def resumed_source(
     """
     name = point.run.name
     hint = f"charrnn train TEXT --resume {name}"
-    try:
-        recorded = Source.from_json(point.snapshot.source)
-    except ValueError as error:
+    recorded = point.snapshot.source
+    if recorded is None:
         if not texts:
-            raise TextError(f"run {name!r} does not record where its text is", hint=hint) from error
+            raise TextError(f"run {name!r} does not record where its text is", hint=hint)
         return Source(tuple(texts), options or TextOptions()), None
     source = dataclasses.replace(
         recorded, paths=tuple(texts) or recorded.paths, options=options or recorded.options
@@ -180,13 +207,13 @@ def check_text(point: ResumePoint, corpus: Corpus, *, allow_new_data: bool) -> N
     Raises MismatchError.
     """
     checkpoint = point.snapshot.checkpoint
-    if corpus.sha256 == checkpoint.data.get("sha256"):
+    if corpus.sha256 == checkpoint.data.sha256:
         return
     same_vocabulary = corpus.vocab == checkpoint.vocab
     if same_vocabulary and allow_new_data:
         return
     which = "a different text" if same_vocabulary else "a text with different characters"
     raise MismatchError(
-        f"run {point.run.name!r} was trained on {checkpoint.data.get('name')!r}; this is {which}",
+        f"run {point.run.name!r} was trained on {checkpoint.data.name!r}; this is {which}",
         hint="add --allow-new-data" if same_vocabulary else "start a new run: charrnn train TEXT",
     )

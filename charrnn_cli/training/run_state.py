@@ -8,9 +8,10 @@ import torch
 from charrnn_cli.errors import FileFormatError
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.warm_start import grown_weights
+from charrnn_cli.storage.header import DataFacts, RunCounters
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.plan import Decisions
-from charrnn_cli.training.snapshot import RunCounters, TrainingSnapshot
+from charrnn_cli.training.snapshot import TrainingSnapshot
 from charrnn_cli.training.trainer import Trainer, snapshot_shapes
 
 
@@ -29,13 +30,12 @@ class RunState:
         self.init_from: str | None = None
         """The checkpoint from which the run started."""
         self._job, self._config = job, decisions.recorded(job.config)
-        self._source = {} if job.source is None else job.source.to_json()
         self._started = started
         if job.snapshot is not None:
             self.restore(job.snapshot)
             self.counters = dataclasses.replace(job.snapshot.counters, finished=False)
             self._started -= self.counters.seconds
-            self.init_from = job.snapshot.checkpoint.data.get("init_from")
+            self.init_from = job.snapshot.checkpoint.data.init_from
         elif job.initial is not None:
             trainer.load_initial_weights(grown_weights(job.initial, job.model))
             self.init_from = f"{job.initial.run}@{job.initial.step}"
@@ -58,14 +58,14 @@ class RunState:
             train_loss=trainer.train_loss if trainer.step else None,
             val_loss=val_loss,
             train=self._config.to_json(),
-            data={
-                "name": corpus.name,
-                "sha256": corpus.sha256,
-                "characters": len(corpus),
-                "commonest": corpus.vocab.characters[int(corpus.counts_V.argmax())],
-                **({"init_from": self.init_from} if self.init_from else {}),
-            },
-            versions={"torch": torch.__version__},
+            data=DataFacts(
+                name=corpus.name,
+                sha256=corpus.sha256,
+                characters=len(corpus),
+                commonest=corpus.vocab.characters[int(corpus.counts_V.argmax())],
+                init_from=self.init_from,
+            ),
+            versions={"torch": str(torch.__version__)},
             interrupted=interrupted,
         )
 
@@ -81,7 +81,7 @@ class RunState:
             checkpoint=checkpoint,
             tensors=self.trainer.snapshot(),
             counters=dataclasses.replace(self.counters),
-            source=self._source,
+            source=self._job.source,
         )
 
     def restore(self, snapshot: TrainingSnapshot, lr_scale: float | None = None) -> None:

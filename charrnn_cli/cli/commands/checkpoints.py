@@ -15,8 +15,7 @@ from charrnn_cli.cli.terminal.formats import (
     format_size,
 )
 from charrnn_cli.cli.terminal.table import Column, write_table
-from charrnn_cli.config import ModelConfig
-from charrnn_cli.errors import ConfigError
+from charrnn_cli.errors import ConfigError, StorageError
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run, best, latest
 from charrnn_cli.units import bits_per_character
@@ -102,7 +101,13 @@ def path(reference: ReferenceArgument = None) -> None:
 
 def _run_rows(registry: Registry, prefix: str) -> list[Row]:
     """Describe every run that has files or is being trained."""
-    rows = [_describe_run(run) for run in registry.runs() if run.name.startswith(prefix)]
+    rows = []
+    for run in registry.runs():
+        if run.name.startswith(prefix):
+            try:
+                rows.append(_describe_run(run))
+            except StorageError as error:  # one run must not hide the others
+                console.say("warning", error.message)
     return [
         row
         for row in rows
@@ -115,20 +120,20 @@ def _describe_run(run: Run) -> Row:
     newest, lowest = latest(entries), best(entries)
     evaluated = lowest or newest
     val_loss = evaluated.val_loss if evaluated else None
-    metadata = (newest.metadata if newest else run.resume_metadata()) or {}
+    header = newest.header if newest else run.resume_header()
     ended = "finished" if run.is_finished(newest) else "interrupted"
     return {
         "run": run.name,
-        "model": _model(metadata),
-        "parameters": metadata.get("parameters"),
-        "step": metadata.get("step"),
-        "epoch": metadata.get("epoch"),
+        "model": None if header is None else str(header.model),
+        "parameters": None if header is None else header.parameters,
+        "step": None if header is None else header.step,
+        "epoch": None if header is None else header.epoch,
         "train_loss": newest.train_loss if newest else None,
         "val_loss": val_loss,
         "val_bpc": _bpc(val_loss),
         "best": lowest.step if lowest else None,
         "checkpoints": len(entries),
-        "damaged": sum(entry.metadata is None for entry in entries),
+        "damaged": sum(entry.header is None for entry in entries),
         "bytes": run.file_bytes(),
         "updated": run.updated(),
         "status": "training" if run.is_training() else ended,
@@ -145,7 +150,7 @@ def _checkpoint_rows(run: Run) -> list[Row]:
             "reference": run.reference(entry.step),
             "checkpoint": entry.path.name,
             "step": entry.step,
-            "epoch": (entry.metadata or {}).get("epoch"),
+            "epoch": None if entry.header is None else entry.header.epoch,
             "train_loss": entry.train_loss,
             "val_loss": entry.val_loss,
             "val_bpc": _bpc(entry.val_loss),
@@ -168,13 +173,6 @@ def _sorted(rows: list[Row], sort: str) -> list[Row]:
         case "name":
             return rows
     return sorted(rows, key=lambda row: -row["updated"])
-
-
-def _model(metadata: dict[str, Any]) -> str | None:
-    try:
-        return str(ModelConfig.from_json(metadata["model"]))
-    except (ConfigError, KeyError, TypeError):
-        return None
 
 
 def _bpc(val_loss: float | None) -> float | None:

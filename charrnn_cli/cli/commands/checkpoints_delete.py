@@ -1,6 +1,7 @@
 """`charrnn checkpoints rm` and `prune`: delete checkpoints and runs."""
 
 import contextlib
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,15 +11,17 @@ import typer
 from charrnn_cli.cli.options.completion import complete_reference, complete_run
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import format_size
-from charrnn_cli.errors import ConfigError, StorageError
+from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.lock import check_unlocked, hold_lock
-from charrnn_cli.storage.registry import Registry, is_path, names_checkpoint
+from charrnn_cli.storage.registry import Registry, is_path
 from charrnn_cli.storage.runs import Run, prunable
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="List the files without deleting them.")
 ]
+
+_NAME_HINT = "use RUN, RUN@STEP, RUN@best or RUN@latest"
 
 
 def remove(
@@ -38,15 +41,17 @@ def remove(
     Example: charrnn checkpoints rm anna-lstm-2x512@1200
     """
     registry = Registry()
-    paths: dict[Path, None] = {}  # an ordered set
+    found: dict[str, tuple[Run, dict[Path, None]]] = {}  # an ordered set of paths per run
     for reference in references:
         if is_path(reference):
             raise ConfigError(f"rm does not accept a path: {reference}", hint="use RUN or RUN@STEP")
-        if names_checkpoint(reference):
-            paths[registry.resolve(reference)] = None
-        else:
-            paths.update(dict.fromkeys(registry.run(reference).files()))
-    _delete(list(paths), yes=yes, dry_run=dry_run)
+        name, at, _ = reference.partition("@")
+        if name in ("", "best", "latest"):  # as of an unset shell variable: name what is deleted
+            raise ConfigError(f"rm needs the name of a run, not {reference!r}", hint=_NAME_HINT)
+        run = registry.run(name)
+        chosen = [registry.entry(reference).path] if at else run.files()
+        found.setdefault(run.name, (run, {}))[1].update(dict.fromkeys(chosen))
+    _delete([(run, list(paths)) for run, paths in found.values()], yes=yes, dry_run=dry_run)
 
 
 def prune(
@@ -63,31 +68,32 @@ def prune(
     """
     found = Registry().run(run)
     check_unlocked(found.path)
-    _delete([entry.path for entry in prunable(found.checkpoints(), keep)], yes=yes, dry_run=dry_run)
+    paths = [entry.path for entry in prunable(found.checkpoints(), keep)]
+    _delete([(found, paths)], yes=yes, dry_run=dry_run)
 
 
-def _delete(paths: list[Path], *, yes: bool, dry_run: bool) -> None:
+def _delete(chosen: list[tuple[Run, list[Path]]], *, yes: bool, dry_run: bool) -> None:
     """List the files, ask, and delete them. Raises ConfigError, RunBusyError, StorageError."""
+    paths = [path for _, of_run in chosen for path in of_run]
     if not paths:
         console.say("", "nothing to delete")
         return
     _list(paths)
     if dry_run:
         return
-    directories = sorted({path.parent for path in paths})
     with contextlib.ExitStack() as locks:
         # Lock before asking, so that no training starts before the answer.
-        for directory in directories:
-            locks.enter_context(hold_lock(directory))
+        held = [
+            (dataclasses.replace(run, held=locks.enter_context(hold_lock(run.path))), of_run)
+            for run, of_run in chosen
+        ]
         if not yes and not _confirmed():
             return
-        for path in paths:
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                raise StorageError(f"cannot delete {path}: {error.strerror}") from error
-        for directory in directories:
-            Run(directory.name, directory).discard_if_empty()
+        for run, of_run in held:
+            for path in of_run:
+                run.remove(path)
+            run.sweep()
+            run.discard_if_empty()
 
 
 def _list(paths: list[Path]) -> None:

@@ -11,7 +11,6 @@ from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import (
-    UNKNOWN,
     format_count,
     format_duration,
     format_loss,
@@ -20,14 +19,13 @@ from charrnn_cli.cli.terminal.formats import (
 )
 from charrnn_cli.cli.terminal.table import write_fields
 from charrnn_cli.config import ModelConfig, TrainConfig
-from charrnn_cli.errors import CharrnnError, ConfigError
 from charrnn_cli.settings import fields_of
 from charrnn_cli.storage.atomic import atomic_write
+from charrnn_cli.storage.header import CheckpointHeader, typed_header
 from charrnn_cli.storage.metrics_log import read_metrics
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import CHECKPOINT_KIND, Run, reference_of
-from charrnn_cli.storage.source import Source
-from charrnn_cli.storage.tensorfile import read_header
+from charrnn_cli.storage.runs import Run
+from charrnn_cli.storage.tensorfile import FORMAT, read_header
 from charrnn_cli.units import bits_per_character
 
 LABEL_WIDTH = 12
@@ -101,18 +99,18 @@ def _plot(target: Path, files: list[Path]) -> None:
 
 
 def _fields(file: Path) -> Fields:
-    """Return the header without digests, and facts derived from it. Raises FileFormatError."""
-    header = read_header(file)
-    header.check_kind(CHECKPOINT_KIND, file)
-    fields = {
-        name: value for name, value in header.metadata.items() if not name.endswith("_sha256")
-    }
-    val_loss = fields["val_loss"]
+    """Return the header's fields, and facts derived from them. Raises FileFormatError."""
+    found = read_header(file, follow=True)
+    header = typed_header(found, CheckpointHeader, file)
+    fields = header.to_json()
     return fields | {
+        "format": FORMAT,
+        "kind": found.kind,
+        "version": found.version,
         "checkpoint": file.name,
-        "reference": reference_of(file, fields["step"]),
-        "val_bpc": None if val_loss is None else bits_per_character(val_loss),
-        "bytes": header.file_bytes,
+        "reference": Registry().reference_of(file, header.step),
+        "val_bpc": None if header.val_loss is None else bits_per_character(header.val_loss),
+        "bytes": found.file_bytes,
         "command": train_command(fields["model"], _recipe(fields), _source(_run_of(file))),
     }
 
@@ -130,11 +128,9 @@ def _evaluations(run: Run) -> list[Fields]:
 
 def _source(run: Run) -> str:
     """Return the text's path and options if they are recorded and the text exists, else TEXT."""
-    try:
-        source = Source.from_json((run.resume_metadata() or {}).get("source") or {})
-    except (CharrnnError, ValueError):
-        return "TEXT"
-    return "TEXT" if source.missing else source_words(source)
+    header = run.resume_header()
+    source = None if header is None else header.source
+    return "TEXT" if source is None or source.missing else source_words(source)
 
 
 def _result_lines(fields: Fields) -> list[Line]:
@@ -143,19 +139,12 @@ def _result_lines(fields: Fields) -> list[Line]:
     characters = f"{data['characters']:,} characters, {model['vocabulary_size']:,} distinct"
     return [
         ("checkpoint", f"{fields['reference']}, {format_size(fields['bytes'])}"),
-        ("model", f"{_architecture(model)}, {sizes}"),
+        ("model", f"{ModelConfig.from_json(model)}, {sizes}"),
         ("data", f"{data['name']}: {characters}"),
         ("trained", f"{format_count(fields['step'], 'step')}, {fields['epoch']:.2f} epochs"),
         ("train loss", format_loss(fields["train_loss"])),
         ("val loss", _val_loss(fields)),
     ]
-
-
-def _architecture(model: Fields) -> str:
-    try:
-        return str(ModelConfig.from_json(model))
-    except ConfigError:  # a setting of another version
-        return UNKNOWN
 
 
 def _val_loss(fields: Fields) -> str:

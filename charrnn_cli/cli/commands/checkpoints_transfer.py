@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -15,10 +15,12 @@ from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import format_size
-from charrnn_cli.errors import CharrnnError, FileFormatError, UsageError
+from charrnn_cli.errors import CharrnnError, FileFormatError, StorageError, UsageError
+from charrnn_cli.storage import header
 from charrnn_cli.storage.atomic import atomic_write
+from charrnn_cli.storage.opening import open_regular
 from charrnn_cli.storage.registry import Registry, is_path, names_checkpoint
-from charrnn_cli.storage.runs import RESUME_KIND, SUFFIX, check_run_name, slug
+from charrnn_cli.storage.runs import SUFFIX
 from charrnn_cli.storage.tensorfile import read_header
 
 
@@ -46,15 +48,15 @@ def export(
     """
     path = Registry().resolve(reference)
 
-    from charrnn_cli.model.checkpoint import load_checkpoint
+    from charrnn_cli.model.checkpoint import load_verified
 
-    load_checkpoint(path)
-    data = path.read_bytes()
+    with open_regular(path, follow=True) as file:
+        _, data = load_verified(file, path)
     if output == "-":
         console.write_bytes(data)
         return
-    with atomic_write(Path(output), num_bytes=len(data)) as file:
-        file.write(data)
+    with atomic_write(Path(output), num_bytes=len(data)) as target:
+        target.write(data)
     console.say("wrote", f"{output}, {format_size(len(data))}")
     exported = output if is_path(output) else f"./{output}"
     console.say("next", f"charrnn sample {shlex.quote(exported)}")
@@ -78,20 +80,21 @@ def import_file(
 
     Example: charrnn checkpoints import model.safetensors --run gift
     """
+    registry = Registry()
     if run is not None:
-        check_run_name(run)
-    with _local_file(file) as path:
-        from charrnn_cli.model.checkpoint import load_checkpoint
+        registry.check_free(run)
 
-        checkpoint = load_checkpoint(path)
-        registry = Registry()
-        new = registry.create_like(slug(checkpoint.run)) if run is None else registry.create(run)
-        try:
-            data = path.read_bytes()
-            with atomic_write(new.step_path(checkpoint.step), num_bytes=len(data)) as target:
-                target.write(data)
-        finally:
-            new.discard_if_empty()
+    from charrnn_cli.model.checkpoint import load_verified
+
+    with _opened(file) as (opened, path):
+        checkpoint, data = load_verified(opened, path)
+    made = registry.create_like(checkpoint.run) if run is None else registry.create(run)
+    with made as new:
+        path = new.step_path(checkpoint.step)
+        with atomic_write(
+            path, num_bytes=len(data), private=True, directory=new.directory
+        ) as target:
+            target.write(data)
     console.say("wrote", new.reference(checkpoint.step))
     console.say("next", f"charrnn sample {new.name}")
 
@@ -131,8 +134,7 @@ def verify(
         raise _DamagedError(
             f"{damaged} of {len(paths)} files {'is' if damaged == 1 else 'are'} damaged",
             hint="delete a damaged checkpoint with `charrnn checkpoints rm RUN@STEP`;"
-            " a damaged resume file needs no repair, because training continues"
-            " from the previous one",
+            " `charrnn train --resume RUN` replaces a damaged resume file, or says what to do",
         )
 
 
@@ -150,23 +152,32 @@ def _files_to_verify(references: list[str] | None) -> dict[Path, bool]:
 
 
 def _load(path: Path) -> None:
-    """Read and check a checkpoint or a resume file. Raises CharrnnError."""
+    """Read and check any charrnn file. Raises CharrnnError."""
     from charrnn_cli.model.checkpoint import load_checkpoint
+    from charrnn_cli.text.corpus import Corpus
     from charrnn_cli.training.snapshot import load_resume
 
-    if read_header(path).kind == RESUME_KIND:
-        load_resume(path)
-    else:
-        load_checkpoint(path)
+    match read_header(path, follow=True).kind:
+        case header.RESUME_KIND:
+            load_resume(path)
+        case header.CORPUS_KIND:
+            Corpus.open(path)
+        case _:
+            load_checkpoint(path)
 
 
 @contextlib.contextmanager
-def _local_file(file: str) -> Iterator[Path]:
-    """Yield the path of the file or, for `-`, of a temporary copy of standard input."""
+def _opened(file: str) -> Iterator[tuple[BinaryIO, Path]]:
+    """Open the file or, for `-`, a copy of standard input; with its name for messages."""
     if file != "-":
-        yield Path(file)
+        path = Path(file)
+        with open_regular(path, follow=True) as opened:
+            yield opened, path
         return
-    with tempfile.NamedTemporaryFile(suffix=SUFFIX) as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
-        copy.flush()
-        yield Path(copy.name)
+    with tempfile.TemporaryFile() as copy:  # has no name, so a kill leaves nothing
+        try:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+            copy.seek(0)
+        except OSError as error:
+            raise StorageError(f"cannot copy standard input: {error.strerror}") from error
+        yield copy, Path("standard input")

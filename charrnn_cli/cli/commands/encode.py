@@ -127,11 +127,12 @@ def _encode(texts: list[Path], output: Path, params: dict[str, Any]) -> "Corpus"
 def _load_vocabulary(reference: str) -> "Vocab":
     """Load it from a checkpoint or an encoded file. Raises NotFoundError, FileFormatError."""
     from charrnn_cli.model.checkpoint import load_checkpoint
-    from charrnn_cli.text.corpus import CORPUS_KIND, Corpus
+    from charrnn_cli.storage.header import CORPUS_KIND
+    from charrnn_cli.text.corpus import Corpus
 
     path = Path(reference)
     try:
-        is_corpus = path.is_file() and read_header(path).kind == CORPUS_KIND
+        is_corpus = path.is_file() and read_header(path, follow=True).kind == CORPUS_KIND
     except CharrnnError:
         is_corpus = False  # loading it as a checkpoint reports the problem
     if is_corpus:
@@ -156,20 +157,20 @@ def _decode(path: Path, output: Path | None) -> None:
 
 
 def _summary(corpus: "Corpus") -> dict[str, Any]:
-    facts = corpus.metadata
+    facts = corpus.header
     model = ModelConfig(vocabulary_size=len(corpus.vocab), embed=automatic_embed(len(corpus.vocab)))
     return {
         "characters": len(corpus),
         "vocabulary_size": len(corpus.vocab),
         "vocabulary": corpus.vocab.characters,
         "counts": corpus.counts_V.tolist(),
-        "encoding": facts["encoding"],
-        "byte_order_mark": facts["byte_order_mark"],
-        "crlf": facts["crlf"],
-        "cr": facts["cr"],
-        "newlines": facts["newlines"],
+        "encoding": facts.encoding,
+        "byte_order_mark": facts.byte_order_mark,
+        "crlf": facts.crlf,
+        "cr": facts.cr,
+        "newlines": facts.newlines,
         "documents": len(corpus.starts),
-        "unseen": facts["unseen"],
+        "unseen": facts.unseen,
         "windows_per_epoch": (len(corpus) - 1) // NOTEBOOK_WINDOW,
         "first_ids": corpus.read(0, min(FIRST_IDS, len(corpus))).tolist(),
         "parameters": model.num_parameters,

@@ -36,7 +36,6 @@ from charrnn_cli.model.samples import Sample, draw_samples
 from charrnn_cli.settings import option_name
 from charrnn_cli.storage.atomic import check_absent
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import reference_of
 from charrnn_cli.storage.source import STANDARD_INPUT
 
 if TYPE_CHECKING:
@@ -217,7 +216,7 @@ def _load(
     scored = params["color"] or params["as_json"] or params["stats"]
     return _Job(
         writer=Writer(checkpoint, config, scored=scored),
-        checkpoint=reference_of(path, checkpoint.step),
+        checkpoint=Registry().reference_of(path, checkpoint.step),
         config=config,
         prime=prime,
         shown_prime=prime if params["echo"] and given is not None else "",

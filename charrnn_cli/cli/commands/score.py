@@ -18,7 +18,6 @@ from charrnn_cli.cli.terminal.score_output import HeatMap, show_lines, show_scor
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import reference_of
 from charrnn_cli.units import bits_per_character
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def _score_model(
     from charrnn_cli.model.scoring import character_losses
 
     checkpoint = load_checkpoint(path)
-    name = reference_of(path, checkpoint.step)
+    name = Registry().reference_of(path, checkpoint.step)
     known, skipped = _known_text(corpus, checkpoint, name, unknown)
     characters = itertools.chain.from_iterable(known.text())
     first = next(characters)  # has no score

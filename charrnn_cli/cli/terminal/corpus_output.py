@@ -27,10 +27,9 @@ def describe_texts(paths: Sequence[Path]) -> str:
 
 def describe_corpus(corpus: "Corpus") -> list[Line]:
     """Summarize how a text was read."""
-    facts = corpus.metadata
     documents = f", {len(corpus.starts):,} documents" if len(corpus.starts) > 1 else ""
-    read = describe_encoding(facts)
-    read = "" if read == describe_encoding({}) else f", {read}"  # UTF-8 needs no mention
+    read = _describe_encoding(corpus.header.encoding, corpus.header.byte_order_mark)
+    read = "" if read == _describe_encoding("utf-8", False) else f", {read}"  # needs no mention
     counts = f"{len(corpus):,} characters, {len(corpus.vocab):,} distinct"
     return [
         ("text", f"{corpus.name}: {counts}{documents}{read}"),
@@ -40,30 +39,29 @@ def describe_corpus(corpus: "Corpus") -> list[Line]:
 
 def describe_unusual(corpus: "Corpus") -> list[Line]:
     """List replaced characters, characters outside a given vocabulary, and skipped files."""
-    facts, lines = corpus.metadata, []
+    facts, lines = corpus.header, []
     if "\ufffd" in corpus.vocab:
         replaced = int(corpus.counts_V[corpus.vocab.encode("\ufffd")[0]])
         if replaced:
             times = format_count(replaced, "time")
             lines.append(("U+FFFD", f"the replacement character (�) occurs {times}"))
-    unseen = facts.get("unseen") or {}
-    if unseen:
+    if facts.unseen:
         from charrnn_cli.text.symbol_table import described_characters
 
-        described = described_characters(unseen, facts.get("num_unseen"))
+        described = described_characters(facts.unseen, facts.num_unseen)
         lines.append(("unseen", f"the vocabulary lacked {described}"))
-    skipped = facts.get("skipped", [])
-    lines += [("skipped", f"{name}: {why}") for name, why in skipped[:MAX_SKIPPED_SHOWN]]
-    more = facts.get("num_skipped", len(skipped)) - MAX_SKIPPED_SHOWN
+    shown = facts.skipped[:MAX_SKIPPED_SHOWN]
+    lines += [("skipped", ": ".join(name_and_reason)) for name_and_reason in shown]
+    more = facts.num_skipped - MAX_SKIPPED_SHOWN
     if more > 0:
         lines.append(("skipped", f"and {more:,} more"))
     return lines
 
 
-def describe_encoding(facts: Mapping[str, Any]) -> str:
+def _describe_encoding(encoding: str, byte_order_mark: bool) -> str:
     """Name the encoding in which a text was read."""
-    mark = " (from its byte order mark)" if facts.get("byte_order_mark") else ""
-    return f"read as {facts.get('encoding', 'utf-8')}{mark}"
+    mark = " (from its byte order mark)" if byte_order_mark else ""
+    return f"read as {encoding}{mark}"
 
 
 def summary_lines(corpus: "Corpus", summary: Mapping[str, Any]) -> list[Line]:
@@ -72,8 +70,9 @@ def summary_lines(corpus: "Corpus", summary: Mapping[str, Any]) -> list[Line]:
 
     counts = f"{len(corpus):,} characters, {len(corpus.vocab):,} distinct"
     first_ids = " ".join(str(index) for index in summary["first_ids"])
+    read = _describe_encoding(summary["encoding"], summary["byte_order_mark"])
     lines = [
-        ("text", f"{counts}, {describe_encoding(summary)}"),
+        ("text", f"{counts}, {read}"),
         ("ids", f"{ids_dtype(len(corpus.vocab)).lower()}, starting with {first_ids}"),
         ("symbols", _symbols(corpus.vocab.characters)),
     ]

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from charrnn_cli.cli.terminal.formats import format_count, format_duration
+from charrnn_cli.cli.terminal.formats import format_count, format_duration, format_size
 from charrnn_cli.events import TrainingFinished, TrainingStarted
 from charrnn_cli.training.advice import advise_on_size, advise_on_validation, advise_on_vocabulary
 from charrnn_cli.units import bits_per_character
@@ -45,7 +45,12 @@ def plan_facts(event: TrainingStarted) -> Facts:
         f"dropout {event.dropout:.2g}, seed {event.seed}"
     )
     resume = [("resume", f"from step {event.first_step:,}")] if event.first_step else []
-    return [("plan", plan), *resume, ("setup", setup)]
+    facts = [("plan", plan), *resume, ("setup", setup)]
+    if event.disk_bytes > event.disk_free:
+        needed, free = format_size(event.disk_bytes), format_size(event.disk_free)
+        warning = f"the checkpoints will take up to {needed}, and {free} are free; "
+        facts.append(("warning", warning + "the oldest will be deleted when the disk is full"))
+    return facts
 
 
 def end_facts(event: TrainingFinished) -> Facts:

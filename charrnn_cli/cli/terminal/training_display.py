@@ -18,6 +18,7 @@ from charrnn_cli.cli.terminal.console import is_fancy, safe, say, stderr_console
 from charrnn_cli.cli.terminal.formats import format_duration, format_loss, sparkline
 from charrnn_cli.events import (
     BatchSplit,
+    CheckpointRemoved,
     CheckpointSaved,
     Diverged,
     Evaluated,
@@ -214,7 +215,7 @@ def show(
     with _live(display) if is_fancy(sys.stderr) else _plain(display) as draw:
         for event in itertools.chain([started], remaining):
             display.update(event)
-            _say_warning(event)
+            say_warning(event)
             draw(event)
             yield event
 
@@ -254,10 +255,12 @@ def _plain(display: TrainingDisplay) -> Iterator[Callable[[TrainEvent], None]]:
     yield draw
 
 
-def _say_warning(event: TrainEvent) -> None:
+def say_warning(event: TrainEvent) -> None:
     match event:
         case SaveFailed(message=message):
             say("warning", f"{message}; training continues")
+        case CheckpointRemoved(step=step):
+            say("warning", f"the disk is full; deleted the checkpoint of step {step} to save")
         case Diverged(step=step, back_to=back_to, learning_rate=rate):
             say(
                 "warning",
