@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from charrnn_cli.errors import ForeignFileError, NotFoundError, StorageError
+from charrnn_cli.errors import CharrnnError
 from charrnn_cli.events import TrainEvent
 from charrnn_cli.storage.opening import open_regular, open_to_append
 from charrnn_cli.storage.runs import Run
@@ -38,7 +38,7 @@ def record(events: Iterable[TrainEvent], run: Run) -> Iterator[TrainEvent]:
     for event in events:
         line = json.dumps(event_to_json(event), ensure_ascii=False) + "\n"
         with (
-            contextlib.suppress(OSError, StorageError, ForeignFileError),
+            contextlib.suppress(OSError, CharrnnError),
             open_to_append(run.metrics_path, directory=run.directory) as descriptor,
         ):
             os.write(descriptor, line.encode())
@@ -50,7 +50,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     try:
         with open_regular(path) as file:
             lines = file.read().decode("utf-8", "replace").splitlines()
-    except (OSError, StorageError, ForeignFileError, NotFoundError):
+    except (OSError, CharrnnError):
         return []
     rows: dict[tuple[Any, Any], dict[str, Any]] = {}
     for line in lines:

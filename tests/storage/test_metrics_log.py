@@ -4,6 +4,7 @@ from pathlib import Path
 
 from charrnn_cli.events import CheckpointSaved, Evaluated, TrainEvent
 from charrnn_cli.storage.metrics_log import event_to_json, read_metrics, record
+from charrnn_cli.storage.runs import Run
 
 
 def evaluated(step: int, val_loss: float) -> Evaluated:
@@ -20,9 +21,10 @@ def evaluated(step: int, val_loss: float) -> Evaluated:
 
 def test_events_pass_through(tmp_path: Path) -> None:
     """Each event is on disk before it is passed on; a later line of the same step supersedes."""
-    path = tmp_path / "metrics.jsonl"
+    run = Run("one", tmp_path)
+    path = run.metrics_path
     events: list[TrainEvent] = [evaluated(1, 2.0), evaluated(2, 1.5), evaluated(1, 1.9)]
-    for count, event in enumerate(record(events, path), start=1):
+    for count, event in enumerate(record(events, run), start=1):
         assert event is events[count - 1]
         assert len(path.read_text().splitlines()) == count
     assert [(row["step"], row["val_loss"]) for row in read_metrics(path)] == [(2, 1.5), (1, 1.9)]
@@ -30,8 +32,9 @@ def test_events_pass_through(tmp_path: Path) -> None:
 
 def test_a_torn_last_line_is_ignored(tmp_path: Path) -> None:
     """Lines that are not events are skipped, and a file that is not there has no lines."""
-    path = tmp_path / "metrics.jsonl"
-    list(record([evaluated(1, 2.0)], path))
+    run = Run("one", tmp_path)
+    path = run.metrics_path
+    list(record([evaluated(1, 2.0)], run))
     with path.open("a") as file:
         file.write('[1]\n{"step": 1}\n{"event": "Evalu')
     assert len(read_metrics(path)) == 1
@@ -40,7 +43,7 @@ def test_a_torn_last_line_is_ignored(tmp_path: Path) -> None:
 
 def test_a_disk_error_stops_nothing(tmp_path: Path) -> None:
     """Events are passed on when they cannot be written."""
-    assert len(list(record([evaluated(1, 2.0)], tmp_path / "missing" / "metrics.jsonl"))) == 1
+    assert len(list(record([evaluated(1, 2.0)], Run("one", tmp_path / "missing")))) == 1
 
 
 def test_fields_have_their_units() -> None:
