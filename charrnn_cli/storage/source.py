@@ -53,10 +53,10 @@ class Source:
             options = TextOptions.from_json(raw["options"])
         except (KeyError, TypeError, ConfigError, TextError) as error:
             raise ValueError("the resume file does not record a text") from error
-        unknown = raw.get("unknown", "error")
-        if unknown not in get_args(Unknown):
+        unknown, init_from = raw.get("unknown", "error"), raw.get("init_from")
+        if unknown not in get_args(Unknown) or not isinstance(init_from, str | None):
             raise ValueError("the resume file does not record a text")
-        return cls(paths, options, raw.get("init_from"), unknown)
+        return cls(paths, options, init_from, unknown)
 
     @property
     def missing(self) -> Path | None:

@@ -22,6 +22,7 @@ from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.errors import CharrnnError, ConfigError
 from charrnn_cli.settings import fields_of
 from charrnn_cli.storage.atomic import atomic_write
+from charrnn_cli.storage.header import check_checkpoint_fields
 from charrnn_cli.storage.metrics_log import read_metrics
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import CHECKPOINT_KIND, Run, reference_of
@@ -103,6 +104,7 @@ def _fields(file: Path) -> Fields:
     """Return the header without digests, and facts derived from it. Raises FileFormatError."""
     header = read_header(file)
     header.check_kind(CHECKPOINT_KIND, file)
+    check_checkpoint_fields(header.metadata, file)
     fields = {
         name: value for name, value in header.metadata.items() if not name.endswith("_sha256")
     }
