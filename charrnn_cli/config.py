@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from charrnn_cli.errors import ConfigError, TextError
-from charrnn_cli.settings import Settings, fields_of, required, setting
+from charrnn_cli.settings import MAX_INTEGER, Settings, fields_of, required, setting
 
 Cell = Literal["lstm", "gru", "rnn"]
 Schedule = Literal["linear", "cosine", "constant"]
@@ -26,7 +26,9 @@ GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 # Far above any useful model, but small enough that a forged header cannot request terabytes.
 MAX_LAYERS = 64
 MAX_SIZE = 65_536
-MAX_SEED = 2**63 - 1
+MAX_SEED = MAX_INTEGER
+MAX_THREADS = 1_024
+_THREADS = "all; without --seed, 1 if much faster"
 _NOT_STREAMS = {"idna", "punycode"}  # encodings of host names
 
 MODEL, OPTIMIZATION, VALIDATION = "Model", "Optimization", "Validation"
@@ -173,7 +175,7 @@ class TrainConfig(Settings):
         "auto", "Precision of matrix products; auto selects the faster one.", SYSTEM
     )
     threads: int | None = setting(
-        None, "Number of CPU threads.", SYSTEM, low=1, shown="all; without --seed, 1 if much faster"
+        None, "Number of CPU threads.", SYSTEM, low=1, high=MAX_THREADS, shown=_THREADS
     )
 
     def _problems(self) -> list[str | None]:

@@ -12,6 +12,8 @@ from typing import Any, Literal, Self
 
 from charrnn_cli.errors import ConfigError
 
+MAX_INTEGER = 2**63 - 1  # of a setting without a range of its own
+
 _KEY = "about"
 _KINDS = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
 
@@ -41,11 +43,13 @@ class About:
         """Return the problem with a number, or None; other values have no range."""
         if not isinstance(value, int | float) or isinstance(value, bool):
             return None
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             return f"{label} must be a finite number; got {value}"
-        if self.low <= value <= self.high and self.above < value < self.below:
-            return None
-        return f"{label} must be {self._bounds()}; got {value}"
+        if not (self.low <= value <= self.high and self.above < value < self.below):
+            return f"{label} must be {self._bounds()}; got {value}"
+        if isinstance(value, int) and value > MAX_INTEGER:
+            return f"{label} must be at most {MAX_INTEGER:,}; got {value}"
+        return None
 
     def _bounds(self) -> str:
         if math.isfinite(self.low) and math.isfinite(self.high):
@@ -81,7 +85,7 @@ class Settings:
         for name, field in fields.items():
             value = getattr(self, name)
             if type(value) is int and float in choices(field.type):
-                value = float(value)
+                value = _float(value)
                 object.__setattr__(self, name, value)
             problems.append(_type_problem(_label(field), value, field.type))
         if not any(problems):
@@ -109,6 +113,8 @@ class Settings:
         Raises ConfigError if one is unknown, missing, mistyped or out of range.
         """
         fields = fields_of(cls)
+        if not isinstance(raw, Mapping):
+            raise ConfigError("settings must be names with values")
         if unknown := sorted(raw.keys() - fields.keys()):
             raise ConfigError(f"unknown setting {unknown[0]!r}")
         for name in fields.keys() - raw.keys():
@@ -143,6 +149,14 @@ def choices(hint: Any) -> tuple[Any, ...]:
     if origin is types.UnionType:
         return tuple(choice for part in typing.get_args(hint) for choice in choices(part))
     return typing.get_args(hint) if origin is Literal else (hint,)
+
+
+def _float(value: int) -> float:
+    """Convert an integer; one of hundreds of digits becomes infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _type_problem(label: str, value: object, hint: Any) -> str | None:
