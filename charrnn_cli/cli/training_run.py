@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -157,7 +156,7 @@ class TrainingRun:
         disk_bytes = plan.disk_bytes(job.model)
         if self.as_json:
             fields = {**event_to_json(event), "bytes": disk_bytes}
-            console.write_line(json.dumps(fields))
+            console.write_line(console.to_json(fields))
         self._say_all(plan_facts(event))
         with contextlib.suppress(ImportError):  # not every platform has this module
             import resource
@@ -207,7 +206,7 @@ class TrainingRun:
         for event in events if self.quiet else show(events, scale):
             if self.as_json and lost is None:
                 try:
-                    console.write_line(json.dumps(event_to_json(event), ensure_ascii=False))
+                    console.write_line(console.to_json(event_to_json(event)))
                 except (console.ReaderGoneError, StorageError) as error:
                     lost = error
             match event:
