@@ -15,12 +15,18 @@ def check_empty_values(parameters: Iterable[Any], values: Mapping[str, Any]) -> 
         value = values.get(parameter.name)
         if parameter.name in MAY_BE_EMPTY or (value != "" and not _has_empty_item(value)):
             continue
-        is_option = parameter.param_type_name == "option"
-        name = max(parameter.opts, key=len) if is_option else parameter.human_readable_name
         raise ConfigError(
-            f"{name} must not be empty",
+            f"{_shown_name(parameter)} must not be empty",
             hint="check the command for a variable that is not set",
         )
+
+
+def _shown_name(parameter: Any) -> str:
+    """Return `--run` for an option, and `REF` for an argument shown as `[REF...]`."""
+    if parameter.param_type_name == "option":
+        return str(max(parameter.opts, key=len))
+    words = parameter.human_readable_name.partition("|")[0].split()
+    return " or ".join(word.strip("[].") for word in words)
 
 
 def _has_empty_item(value: object) -> bool:
