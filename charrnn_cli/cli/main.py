@@ -11,6 +11,7 @@ import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError, NoSuchOption
 from typer.core import TyperCommand, TyperGroup
 
+from charrnn_cli.cli.options.empty_values import check_empty_values
 from charrnn_cli.cli.options.help_style import help_style
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.errors import CharrnnError, InterruptionError, UsageError
@@ -86,12 +87,24 @@ class LazyCommand(TyperCommand):
         module, _, function = self.place.rpartition(".")
         home = importlib.import_module(f"charrnn_cli.cli.commands.{module}")
         single = typer.Typer(rich_markup_mode=self.rich_markup_mode, add_completion=False)
-        single.command(self.name)(getattr(home, function))
+        single.command(self.name, cls=_Command)(getattr(home, function))
         return typer.main.get_command(single)
 
     def make_context(self, *arguments: Any, **settings: Any) -> Any:
         """Parse the arguments with the loaded command, so that the context runs it."""
         return self.load().make_context(*arguments, **settings)
+
+
+class _Command(TyperCommand):
+    """A command that refuses empty values before it reads or converts any value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments. Raises ConfigError for an empty value."""
+        if not ctx.resilient_parsing:  # shell completion
+            values, _, _ = self.make_parser(ctx).parse_args(list(args))
+            if not values.get("help"):
+                check_empty_values(self.params, values)
+        return super().parse_args(ctx, args)
 
 
 class _Group(TyperGroup):
@@ -163,11 +176,10 @@ def main() -> None:
     """Run the command in `sys.argv` and exit with its code."""
     typed = _Typed()
     try:
-        code = app(prog_name="charrnn", standalone_mode=False, obj=typed)
-        console.write("")  # flush, because a full disk may be noticed only now
+        code = _run(typed)
     except CharrnnError as error:
         if typed.debug:
-            traceback.print_exc()
+            console.print_traceback(error)
         code = error.exit_code
         _print_error(error, typed.command)
     except NoArgsIsHelpError as error:
@@ -179,11 +191,27 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         code = 130
     except Exception as error:
-        if typed.debug:
-            raise
         code = 1
-        _print_unexpected(error)
+        if typed.debug:
+            console.print_traceback(error)
+        else:
+            _print_unexpected(error)
     sys.exit(code or 0)
+
+
+def _run(typed: _Typed) -> Any:
+    """Run the command and return its exit code. Raises the errors of standard output too."""
+    try:
+        code = app(prog_name="charrnn", standalone_mode=False, obj=typed)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # Typer's exit when help is cut short
+            raise console.ReaderGoneError("standard output was closed") from end
+        raise
+    except OSError:
+        console.write("")  # help failed to be written? Then this fails too, with an error
+        raise
+    console.write("")  # flush, because a full disk may be noticed only now
+    return code
 
 
 def _print_unexpected(error: Exception) -> None:

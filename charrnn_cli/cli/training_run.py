@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -153,7 +152,7 @@ class TrainingRun:
         self.stop.check()
         event = plan.started("", job.model, 0, free_bytes(job.run.path))
         if self.as_json:
-            console.write_line(json.dumps(event_to_json(event)))
+            console.write_line(console.to_json(event_to_json(event)))
         self._say_all(plan_facts(event))
         with contextlib.suppress(ImportError):  # not every platform has this module
             import resource
@@ -205,7 +204,7 @@ class TrainingRun:
                 say_warning(event)  # nothing is deleted without a word
             if self.as_json and lost is None:
                 try:
-                    console.write_line(json.dumps(event_to_json(event), ensure_ascii=False))
+                    console.write_line(console.to_json(event_to_json(event)))
                 except (console.ReaderGoneError, StorageError) as error:
                     lost = error
             match event:

@@ -89,20 +89,25 @@ class Writer:
         return other
 
     def write(self, length: int) -> Iterator[Drawn]:
-        """Draw `length` characters per row. Call `read` first."""
+        """Draw `length` characters per row. Call `read` first. Raises FileFormatError."""
         characters = self.vocab.characters
         for _ in range(length):
-            self._step()
-            assert self._logits_RV is not None
-            uniform_R = [next(stream) for stream in self._uniforms]
-            chosen_R = draw(filter_logits(self._logits_RV, self._config), uniform_R)
-            scores = None
-            if self._scored:
-                rows = np.arange(len(chosen_R))
-                scores = log_softmax(self._logits_RV)[rows, chosen_R].tolist()
-            self._unread = chosen_R
-            yield Drawn([characters[index] for index in chosen_R], scores)
+            self._unread, scores = self._draw()
+            yield Drawn([characters[index] for index in self._unread], scores)
 
+    @np.errstate(over="ignore", invalid="ignore")  # `draw` reports an overflow
+    def _draw(self) -> tuple[list[int], list[float] | None]:
+        """Return R ids and, if requested, their log-probabilities."""
+        self._step()
+        assert self._logits_RV is not None
+        uniform_R = [next(stream) for stream in self._uniforms]
+        chosen_R = draw(filter_logits(self._logits_RV, self._config), uniform_R)
+        if not self._scored:
+            return chosen_R, None
+        rows = np.arange(len(chosen_R))
+        return chosen_R, log_softmax(self._logits_RV)[rows, chosen_R].tolist()
+
+    @np.errstate(over="ignore", invalid="ignore")  # `draw` reports an overflow
     def _step(self) -> None:
         # The last character is read only if another one follows it.
         if self._unread:

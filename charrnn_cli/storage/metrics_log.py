@@ -7,6 +7,7 @@ its later lines replace the earlier ones.
 import contextlib
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -28,6 +29,8 @@ def event_to_json(event: TrainEvent) -> dict[str, Any]:
     for name, value in fields.items():
         if isinstance(value, Path):
             fields[name] = value.name
+        elif isinstance(value, float) and not math.isfinite(value):
+            fields[name] = None  # JSON has no such numbers
     if isinstance(fields.get("val_loss"), float):
         fields["val_bpc"] = bits_per_character(fields["val_loss"])
     return {"event": type(event).__name__, **fields}
@@ -54,7 +57,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         return []
     rows: dict[tuple[Any, Any], dict[str, Any]] = {}
     for line in lines:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             row = json.loads(line)
             if isinstance(row, dict) and isinstance(row.get("event"), str):
                 key = (row["event"], row.get("step", len(rows)))

@@ -152,6 +152,8 @@ def _standard_input(waiting: Callable[[int, int], None]) -> Iterator[Path]:
                 file.write(chunk)
             file.flush()
         except OSError as error:
+            with contextlib.suppress(OSError):  # closing the file writes to the full disk again
+                stack.close()
             raise StorageError(
                 f"cannot copy standard input to {directory}: {error.strerror}"
             ) from error

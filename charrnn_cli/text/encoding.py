@@ -10,6 +10,7 @@ import numpy as np
 
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import CharrnnError, TextError
+from charrnn_cli.shell import path_word
 from charrnn_cli.storage.atomic import check_absent
 from charrnn_cli.storage.header import CORPUS_KIND, CorpusHeader
 from charrnn_cli.storage.tensor_writer import TensorWriter, write_tensors
@@ -67,16 +68,17 @@ def is_encoded(path: Path) -> bool:
         read_header(path, follow=True)
     except CharrnnError:
         # By its name a damaged charrnn file; opening it reports the damage.
-        return path.suffix == ".safetensors" and path.is_file()
+        return path.suffix == ".safetensors" and os.path.isfile(path)
     return True
 
 
 def check_not_encoded(paths: Sequence[Path]) -> None:
     """Raise TextError if an encoded file is among the texts."""
     for path in filter(is_encoded, paths):
+        word = path_word(str(path), max_length=400)  # a hint is shortened above 500 characters
         raise TextError(
             f"{path} is already encoded",
-            hint=f"decode it first with `charrnn encode --decode {path}`",
+            hint=f"decode it first with `charrnn encode --decode {word}`",
         )
 
 

@@ -1,7 +1,6 @@
 """`charrnn checkpoints export`, `import` and `verify`: copy checkpoints and check them."""
 
 import contextlib
-import shlex
 import shutil
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.errors import CharrnnError, FileFormatError, StorageError, UsageError
+from charrnn_cli.shell import path_word
 from charrnn_cli.storage import header
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.opening import open_regular
@@ -59,7 +59,7 @@ def export(
         target.write(data)
     console.say("wrote", f"{output}, {format_size(len(data))}")
     exported = output if is_path(output) else f"./{output}"
-    console.say("next", f"charrnn sample {shlex.quote(exported)}")
+    console.say("next", f"charrnn sample {path_word(exported)}")
 
 
 def import_file(

@@ -40,7 +40,7 @@ def converse(
             except UnknownCharacterError as error:
                 console.print_error(error.message, error.hint)
                 continue
-            stream = TextStream(console.write, to_terminal=sys.stdout.isatty(), color=color)
+            stream = TextStream(console.write_styled, to_terminal=sys.stdout.isatty(), color=color)
             for piece in draw_samples(writer, length, 1, stops, interrupt.take):
                 stream.write(piece.text, piece.log_probabilities)
             stream.finish(interrupted=True)  # the next prompt starts a line

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from charrnn_cli.model.scoring import Predictor
     from charrnn_cli.text.corpus import Corpus
 
+MAX_EXPONENT = 700.0  # of math.exp
 TORCH_FROM = 200_000  # characters; for a shorter text, importing torch takes longer than it saves
 
 
@@ -180,7 +181,7 @@ class _Total:
             "characters": self._characters,
             "loss": nats,
             "bpc": bits_per_character(nats),
-            "perplexity": math.exp(min(nats, 700.0)),
+            "perplexity": math.exp(nats) if nats < MAX_EXPONENT else math.inf,
         }
 
 

@@ -7,20 +7,27 @@ import contextlib
 import errno
 import functools
 import json
+import math
 import os
+import re
 import shlex
 import sys
+import traceback
 import unicodedata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
-from charrnn_cli.errors import CharrnnError, StorageError
+from charrnn_cli.errors import CharrnnError, ConfigError, StorageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 LABEL_WIDTH = 8
+MAX_ERROR = 500  # characters of an error or a hint, its label included
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LINE_BREAKS = frozenset("\u2028\u2029")
+# Characters that json.dumps does not escape; JSON may contain them, but a terminal obeys them.
+_UNSAFE_IN_JSON = re.compile(f"[\x7f-\x9f\ud800-\udfff{''.join(sorted(_BIDI | _LINE_BREAKS))}]")
 
 
 class ReaderGoneError(CharrnnError):
@@ -55,7 +62,15 @@ def _visible(character: str) -> str:
 
 
 def write(text: str) -> None:
-    """Write text and flush; a pipe or file gets UTF-8. Raises ReaderGoneError, StorageError."""
+    """Write text and flush: escaped on a terminal, exact UTF-8 in a pipe or file.
+
+    Raises ReaderGoneError, StorageError.
+    """
+    write_styled(safe(text, keep="\n\t") if sys.stdout.isatty() else text)
+
+
+def write_styled(text: str) -> None:
+    """Write text that may contain escape sequences for colors; all other text must be safe."""
     try:
         if sys.stdout.isatty():
             sys.stdout.write(text)
@@ -67,7 +82,12 @@ def write(text: str) -> None:
 
 
 def write_bytes(data: bytes) -> None:
-    """Write bytes and flush. Raises ReaderGoneError, StorageError."""
+    """Write bytes and flush. Raises ConfigError on a terminal, ReaderGoneError, StorageError."""
+    if sys.stdout.isatty():
+        raise ConfigError(
+            "cannot write binary data to a terminal",
+            hint="specify a file with --output, or redirect standard output",
+        )
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
@@ -75,12 +95,37 @@ def write_bytes(data: bytes) -> None:
         _standard_output_failed(error)
 
 
+def write_path(path: Path) -> None:
+    """Write a line with a path; a pipe or file gets the bytes of its name."""
+    if sys.stdout.isatty():
+        write_line(str(path))
+    else:
+        write_bytes(os.fsencode(path) + b"\n")
+
+
 def write_line(text: str = "") -> None:
     write(text + "\n")
 
 
 def write_json(value: Any) -> None:
-    write_line(json.dumps(value, ensure_ascii=False, indent=2))
+    write_line(to_json(value, indent=2))
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """Return JSON that is also safe on a terminal; numbers that are not finite become null."""
+    text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, indent=indent)
+    return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {name: _finite(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+    return value
 
 
 @functools.cache
@@ -186,10 +231,10 @@ def _continued(command: str, width: int) -> list[str]:
 
 
 def print_error(message: str, hint: str | None) -> None:
-    """Print an `error:` line and, if there is a hint, a `hint:` line."""
-    lines = [("error:", _one_line(message), "bold red")]
+    """Print an `error:` line and, if there is a hint, a `hint:` line, both of limited length."""
+    lines = [("error:", _one_line(message, MAX_ERROR - len("error: ")), "bold red")]
     if hint:
-        lines.append(("hint:", _one_line(hint), "bold cyan"))
+        lines.append(("hint:", _one_line(hint, MAX_ERROR - len("hint: ")), "bold cyan"))
     if not is_fancy(sys.stderr):
         _write_error("".join(f"{label} {text}\n" for label, text, _ in lines))
         return
@@ -201,8 +246,18 @@ def print_error(message: str, hint: str | None) -> None:
         )
 
 
-def _one_line(text: str) -> str:
-    return safe(" ".join(text.split("\n")))
+def print_traceback(error: BaseException) -> None:
+    """Print an exception and where it was raised."""
+    _write_error(safe("".join(traceback.format_exception(error)), keep="\n\t"))
+
+
+def _one_line(text: str, limit: int) -> str:
+    """Return the text in one line; one that is too long loses its middle."""
+    line = safe(" ".join(text.split("\n")))
+    if len(line) <= limit:
+        return line
+    half = (limit - len(" … ")) // 2
+    return f"{line[:half]} … {line[-half:]}"
 
 
 def _write_error(text: str) -> None:

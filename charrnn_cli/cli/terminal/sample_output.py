@@ -1,7 +1,6 @@
 """Samples on a terminal, in a pipe or in a file: plain, colored by surprise, or as JSON."""
 
 import contextlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -128,8 +127,8 @@ def shaded(character: str, log_probability: float) -> str:
     """Color a character by its surprise, for a terminal."""
     if character in "\n\t":
         return character
-    bits = int(-log_probability / math.log(2))
-    return f"\x1b[38;5;{SHADES[min(bits, len(SHADES) - 1)]}m{console.safe(character)}\x1b[0m"
+    bits = int(min(-log_probability / math.log(2), len(SHADES) - 1))  # may be infinite before
+    return f"\x1b[38;5;{SHADES[bits]}m{console.safe(character)}\x1b[0m"
 
 
 def sample_to_json(
@@ -137,7 +136,7 @@ def sample_to_json(
 ) -> str:
     """Return a line of JSON; the seed and the sample's number are enough to reproduce it."""
     settings: dict[str, Any] = {**config.to_json(), "stop": stops}
-    return json.dumps(
+    return console.to_json(
         {
             "text": sample.text,
             "prime": prime,
@@ -147,8 +146,7 @@ def sample_to_json(
             "stopped": sample.end.stopped,
             "settings": settings,
             "log_probabilities": [round(score, 6) for score in sample.log_probabilities],
-        },
-        ensure_ascii=False,
+        }
     )
 
 
@@ -169,8 +167,8 @@ def describe_settings(config: SampleConfig, stops: list[str], count: int) -> str
 
 @contextlib.contextmanager
 def to_standard_output() -> Iterator[Write]:
-    """Yield the function that writes to standard output."""
-    yield console.write
+    """Yield the function that writes safe text to standard output."""
+    yield console.write_styled
 
 
 @contextlib.contextmanager

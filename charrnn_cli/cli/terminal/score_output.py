@@ -26,7 +26,7 @@ class HeatMap:
 
     def show(self) -> None:
         """Write the map and an empty line."""
-        console.write("".join(self._shown) + "\n\n")
+        console.write_styled("".join(self._shown) + "\n\n")
 
 
 def show_scores(rows: list[dict[str, Any]]) -> None:
