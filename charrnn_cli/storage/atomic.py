@@ -41,7 +41,7 @@ def atomic_write(
     default, the parent of `path`, where remains of killed writers of `path` are removed first.
     Raises AlreadyPublishedError, StorageError.
     """
-    if not path.name:  # `.` or `/`
+    if path.name in ("", ".."):  # a directory
         raise _exists(path)
     with contextlib.ExitStack() as stack:
         is_users = directory is None
