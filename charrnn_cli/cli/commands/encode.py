@@ -1,6 +1,7 @@
 """`charrnn encode`: encode a text as integers and a vocabulary."""
 
 import dataclasses
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -132,7 +133,7 @@ def _load_vocabulary(reference: str) -> "Vocab":
 
     path = Path(reference)
     try:
-        is_corpus = path.is_file() and read_header(path, follow=True).kind == CORPUS_KIND
+        is_corpus = os.path.isfile(path) and read_header(path, follow=True).kind == CORPUS_KIND
     except CharrnnError:
         is_corpus = False  # loading it as a checkpoint reports the problem
     if is_corpus:
