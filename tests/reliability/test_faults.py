@@ -108,7 +108,7 @@ def test_an_impossible_home_fails_before_the_first_step(
             result = charrnn(*arguments, env={"CHARRNN_HOME": home})
             assert (result.returncode, result.stdout) == (1, "")
             assert error_of(result.stderr) == (
-                f"error: cannot create {home}/corpora: {reason}\n"
+                f"error: cannot write to {home}/runs: {reason}\n"
                 "hint: set CHARRNN_HOME to a writable directory\n"
             )
             assert "step" not in result.stderr

@@ -143,6 +143,18 @@ def test_a_user_without_a_home_can_encode(tmp_path: Path, story: Path) -> None:
     assert [*contents(temporary), *contents(output)] == [output / "x.safetensors"]
 
 
+@needs_setpriv
+def test_a_completion_without_a_home(tmp_path: Path) -> None:
+    """Installing the shell completion without a home directory is an error with a way out."""
+    env = {"HOME": None, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    result = run("--install-completion bash", tmp_path, env, prefix=STRANGER)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: cannot install the completion: ")
+    assert result.stderr.endswith(
+        "\nhint: set HOME to a writable directory, or use `charrnn --show-completion`\n"
+    )
+
+
 LONG = "n" * 300
 # A value of CHARRNN_HOME, an exit code, and the error of `checkpoints list` after "error: ".
 VALUES = [
