@@ -1,9 +1,7 @@
 """The program: the table of commands, and the only place that turns errors into exit codes."""
 
 import importlib
-import os
 import sys
-import time
 import traceback
 from typing import Annotated, Any, ClassVar
 
@@ -92,7 +90,10 @@ class LazyCommand(TyperCommand):
 
     def make_context(self, *arguments: Any, **settings: Any) -> Any:
         """Parse the arguments with the loaded command, so that the context runs it."""
-        return self.load().make_context(*arguments, **settings)
+        command = self.load()
+        for parameter in command.params:
+            _Typed.options.update(parameter.opts, parameter.secondary_opts)
+        return command.make_context(*arguments, **settings)
 
 
 class _Command(TyperCommand):
@@ -145,10 +146,11 @@ app.add_typer(
 
 
 class _Typed:
-    """Whether --debug was typed, and the command's name."""
+    """Whether --debug was typed, the command's name, and the names of the options it has."""
 
     debug = False
     command = ""
+    options: ClassVar[set[str]] = {"--debug", "--version", "--help", "-h"}
 
 
 def _show_version(asked: bool) -> None:
@@ -215,21 +217,22 @@ def _run(typed: _Typed) -> Any:
 
 
 def _print_unexpected(error: Exception) -> None:
-    """Print one line about an internal error, and write the traceback to a file."""
-    from charrnn_cli.storage.paths import logs_directory, make_directory
+    """Print one line about an internal error, and write a log for a bug report."""
+    from charrnn_cli.cli.crash_log import write_crash_log
 
-    hint = "run the command again with `charrnn --debug` to see the traceback"
-    try:
-        log = (
-            make_directory(logs_directory()) / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    if "--install-completion" in sys.argv[1:] and isinstance(error, OSError | RuntimeError):
+        # Typer writes these files; RuntimeError: there is no home directory.
+        console.print_error(
+            f"cannot install the completion: {error}",
+            "set HOME to a writable directory, or use `charrnn --show-completion`",
         )
-        words = " ".join(sys.argv[1:])
-        story = f"charrnn {__version__} {words}\n\n{''.join(traceback.format_exception(error))}"
-        log.write_text(story, "utf-8", "backslashreplace")
+        return
+    log = write_crash_log(error, {*COMMANDS, *CHECKPOINT_COMMANDS, *_Typed.options})
+    hint = "run the command again with `charrnn --debug` to see the traceback"
+    if log is not None:
         hint = f"report this problem and attach {log}"
-    except (OSError, CharrnnError):
-        pass  # without a log file, the line alone is printed
-    console.print_error(f"internal error: {type(error).__name__}: {error}", hint)
+    line = traceback.format_exception_only(error)[-1].strip()
+    console.print_error(f"internal error: {line}", hint)
 
 
 def _print_error(error: CharrnnError, command: str) -> None:

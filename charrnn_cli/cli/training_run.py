@@ -19,7 +19,7 @@ from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
 from charrnn_cli.events import CheckpointRemoved, TrainEvent, TrainingFinished, TrainingStarted
 from charrnn_cli.storage.metrics_log import event_to_json
-from charrnn_cli.storage.paths import free_bytes
+from charrnn_cli.storage.paths import check_writable, free_bytes, runs_directory
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 from charrnn_cli.training.advice import advise_on_losses
@@ -71,6 +71,8 @@ class TrainingRun:
         dry_run: bool = False,
     ) -> str:
         """Train a new run, or only show its plan with `dry_run`. Return its name."""
+        if not dry_run:
+            check_writable(runs_directory())
         self.say("charrnn", f"reading {describe_texts(list(source.paths))}")
         from charrnn_cli.training.job import TrainingJob
 
@@ -101,6 +103,7 @@ class TrainingRun:
             self._show_complete(point, settings)
             return
         source, _ = resumed_source(point, texts, options)
+        check_writable(point.run.path)
         self.say("charrnn", f"reading {describe_texts(list(source.paths))}")
         with self.stop.listening():
             with bytes_progress("encoding", self.stop) as progress:

@@ -174,7 +174,7 @@ def test_an_impossible_home_fails_before_the_first_step(
             result = charrnn(*arguments, env={"CHARRNN_HOME": home})
             assert (result.returncode, result.stdout) == (1, "")
             assert error_of(result.stderr) == (
-                f"error: cannot create {home}/corpora: {reason}\n"
+                f"error: cannot write to {home}/runs: {reason}\n"
                 "hint: set CHARRNN_HOME to a writable directory\n"
             )
             assert "step" not in result.stderr
@@ -240,7 +240,7 @@ def test_a_read_only_registry(tiny_run: Run, home: Path, story: Path) -> None:
     assert "tiny\tlstm" in result.stdout
     assert result.stdout.count("ok\t") == 3
     assert error_of(result.stderr) == (
-        f"error: cannot create {home}/corpora: Read-only file system\n"
+        f"error: cannot write to {home}/runs: Read-only file system\n"
         "hint: set CHARRNN_HOME to a writable directory\n"
     )
 

@@ -17,6 +17,7 @@ from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.score_output import HeatMap, show_lines, show_scores
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import ConfigError
+from charrnn_cli.storage.paths import check_working_directory
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.units import bits_per_character
 
@@ -156,6 +157,7 @@ def _predictor(checkpoint: "Checkpoint", characters: int) -> "Predictor":
         from charrnn_cli.model.scoring import NumpyPredictor
 
         return NumpyPredictor(checkpoint)
+    check_working_directory()
     console.say("charrnn", "loading torch, because the text is long")
     from charrnn_cli.training.device import choose_device
     from charrnn_cli.training.evaluation import TorchPredictor
