@@ -208,7 +208,7 @@ class TrainingRun:
             if self.as_json and lost is None:
                 try:
                     console.write_line(json.dumps(event_to_json(event), ensure_ascii=False))
-                except (console.ReaderGoneError, StorageError) as error:
+                except (console.ReaderGoneError, StorageError, InterruptionError) as error:
                     lost = error
             match event:
                 case TrainingStarted():
@@ -238,9 +238,9 @@ class TrainingRun:
 
 def _interruption(event: TrainingFinished, signum: int) -> InterruptionError:
     if event.step == 0:
-        return InterruptionError("interrupted before the first step", signum=signum)
+        return InterruptionError("stopped before the first step", signum=signum)
     return InterruptionError(
-        f"interrupted at step {event.step}, saved {event.run}@{event.step}",
+        f"stopped at step {event.step}, saved {event.run}@{event.step}",
         signum=signum,
         hint=f"charrnn train --resume {event.run}",
     )

@@ -9,16 +9,24 @@ import functools
 import json
 import os
 import shlex
+import signal
 import sys
 import unicodedata
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
-from charrnn_cli.errors import CharrnnError, StorageError
+from charrnn_cli.cli.terminal.outlet import PATIENCE, Outlet
+from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 LABEL_WIDTH = 8
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+EXIT_PATIENCE = 0.1  # seconds, for a write before an exit at once
+
+_OUT, _ERR = Outlet(), Outlet()
+
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LINE_BREAKS = frozenset("\u2028\u2029")
 
@@ -55,22 +63,28 @@ def _visible(character: str) -> str:
 
 
 def write(text: str) -> None:
-    """Write text and flush; a pipe or file gets UTF-8. Raises ReaderGoneError, StorageError."""
-    try:
-        if sys.stdout.isatty():
-            sys.stdout.write(text)
-        else:
-            sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
-        sys.stdout.flush()
-    except OSError as error:
-        _standard_output_failed(error)
+    """Write text and flush; a pipe or file gets UTF-8.
+
+    Raises ReaderGoneError, StorageError, InterruptionError if nobody reads after a signal.
+    """
+    if sys.stdout.isatty():
+        _write_result(lambda: sys.stdout.write(text))
+    else:
+        write_bytes(text.encode("utf-8", "surrogatepass"))
 
 
 def write_bytes(data: bytes) -> None:
-    """Write bytes and flush. Raises ReaderGoneError, StorageError."""
-    try:
-        sys.stdout.buffer.write(data)
+    """Write bytes and flush. Raises ReaderGoneError, StorageError, InterruptionError."""
+    _write_result(lambda: sys.stdout.buffer.write(data))
+
+
+def _write_result(put: Callable[[], object]) -> None:
+    def put_and_flush() -> None:
+        put()
         sys.stdout.flush()
+
+    try:
+        _OUT.run(put_and_flush)
     except OSError as error:
         _standard_output_failed(error)
 
@@ -88,7 +102,21 @@ def stdout_console() -> "Console":
     """The console on standard output."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False)
+    return Console(file=cast("TextIO", _Results()), highlight=False, markup=False, emoji=False)
+
+
+class _Results:
+    """Standard output as a file for rich."""
+
+    def write(self, text: str) -> int:
+        write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing, because every write flushes."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stdout, name)
 
 
 def _standard_output_failed(error: OSError) -> NoReturn:
@@ -119,16 +147,22 @@ def stderr_console() -> "Console":
 
 
 class _Tolerant:
-    """Standard error that ignores write errors, so that training survives a closed terminal."""
+    """Standard error that ignores write errors, so that training survives a closed terminal.
+
+    What a blocked terminal does not take after a signal is lost.
+    """
+
+    cursor_hidden = False
 
     def write(self, text: str) -> int:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(text)
+        hidden, shown = text.rfind(HIDE_CURSOR), text.rfind(SHOW_CURSOR)
+        if hidden != shown:
+            _Tolerant.cursor_hidden = hidden > shown
+        write_error(text)
         return len(text)
 
     def flush(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.flush()
+        """Do nothing, because every write flushes."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(sys.stderr, name)
@@ -139,7 +173,7 @@ def say(label: str, text: str) -> None:
     if is_fancy(sys.stderr):
         print_labelled(stderr_console(), label, text, LABEL_WIDTH)
     else:
-        _write_error(f"{label:<{LABEL_WIDTH}}{safe(text)}\n" if label else safe(text) + "\n")
+        write_error(f"{label:<{LABEL_WIDTH}}{safe(text)}\n" if label else safe(text) + "\n")
 
 
 def print_labelled(console: "Console", label: str, text: str, label_width: int) -> None:
@@ -191,7 +225,7 @@ def print_error(message: str, hint: str | None) -> None:
     if hint:
         lines.append(("hint:", _one_line(hint), "bold cyan"))
     if not is_fancy(sys.stderr):
-        _write_error("".join(f"{label} {text}\n" for label, text, _ in lines))
+        write_error("".join(f"{label} {text}\n" for label, text, _ in lines))
         return
     from rich.text import Text
 
@@ -205,7 +239,32 @@ def _one_line(text: str) -> str:
     return safe(" ".join(text.split("\n")))
 
 
-def _write_error(text: str) -> None:
-    stream = _Tolerant()
-    stream.write(text)
-    stream.flush()
+def show_cursor() -> None:
+    """Show the cursor again if a live display has hidden it; for an exit at once."""
+    if _Tolerant.cursor_hidden:
+        write_error(SHOW_CURSOR, EXIT_PATIENCE)
+
+
+def end_echo(number: int) -> None:
+    """On a terminal, end the line on which it has echoed the ^C of SIGINT."""
+    if number == signal.SIGINT and sys.stderr.isatty():
+        write_error("\n")
+
+
+def write_error(text: str, patience: float = PATIENCE) -> None:
+    """Write text as it is; errors are ignored."""
+
+    def put_and_flush() -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+    with contextlib.suppress(OSError, ValueError, InterruptionError):
+        _ERR.run(put_and_flush, patience)
+
+
+# ---- both
+
+
+def is_busy() -> bool:
+    """Whether a write was given up after a signal, so that flushing a stream would wait."""
+    return _OUT.is_busy or _ERR.is_busy
