@@ -29,12 +29,12 @@ class _Write:
     def __init__(self, write: Callable[[], object]) -> None:
         self._write = write
         self.done = threading.Event()
-        self.error: OSError | ValueError | None = None
+        self.error: BaseException | None = None
 
     def perform(self) -> None:
         try:
             self._write()
-        except (OSError, ValueError) as error:
+        except BaseException as error:  # raised again where the write was asked for
             self.error = error
         self.done.set()
 
