@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_cli.cli.terminal.console import safe
+from charrnn_cli.cli.terminal.safe_text import safe
 from charrnn_cli.shell import path_word, shell_word
 
 ODD = [

@@ -186,7 +186,7 @@ def main() -> None:
         _print_error(error, typed.command)
     except NoArgsIsHelpError as error:
         code = error.exit_code
-        sys.stderr.write(error.format_message() + "\n")
+        console.write_error(error.format_message() + "\n")
     except ClickException as error:
         code = error.exit_code
         _print_usage_error(error, typed.command)
@@ -240,7 +240,7 @@ def _print_error(error: CharrnnError, command: str) -> None:
         case console.ReaderGoneError():
             pass
         case InterruptionError():
-            console.say("stopped", error.message)
+            console.say("stopped", error.message.removeprefix("stopped "))
             if error.hint:
                 console.say("next", error.hint)
         case UsageError(hint=None):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn_cli.cli.options.command_line import source_words, train_command
 from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.signals import StopRequest
-from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.corpus_output import describe_corpus, describe_texts
 from charrnn_cli.cli.terminal.formats import format_size
@@ -155,7 +155,7 @@ class TrainingRun:
         self.stop.check()
         event = plan.started("", job.model, 0, free_bytes(job.run.path))
         if self.as_json:
-            console.write_line(console.to_json(event_to_json(event)))
+            console.write_line(safe_text.to_json(event_to_json(event)))
         self._say_all(plan_facts(event))
         with contextlib.suppress(ImportError):  # not every platform has this module
             import resource
@@ -207,8 +207,8 @@ class TrainingRun:
                 say_warning(event)  # nothing is deleted without a word
             if self.as_json and lost is None:
                 try:
-                    console.write_line(console.to_json(event_to_json(event)))
-                except (console.ReaderGoneError, StorageError) as error:
+                    console.write_line(safe_text.to_json(event_to_json(event)))
+                except (console.ReaderGoneError, StorageError, InterruptionError) as error:
                     lost = error
             match event:
                 case TrainingStarted():
@@ -238,9 +238,9 @@ class TrainingRun:
 
 def _interruption(event: TrainingFinished, signum: int) -> InterruptionError:
     if event.step == 0:
-        return InterruptionError("interrupted before the first step", signum=signum)
+        return InterruptionError("stopped before the first step", signum=signum)
     return InterruptionError(
-        f"interrupted at step {event.step}, saved {event.run}@{event.step}",
+        f"stopped at step {event.step}, saved {event.run}@{event.step}",
         signum=signum,
         hint=f"charrnn train --resume {event.run}",
     )

@@ -1,6 +1,6 @@
 """Generating text with a model, character by character."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,9 +65,13 @@ class Writer:
         self._unread: list[int] = []  # R ids that the engine has not read yet
         self._logits_RV: npt.NDArray[np.float32] | None = None
 
-    def read(self, text: str) -> None:
-        """Read a text in every row. Raises UnknownCharacterError."""
+    def read(self, text: str, check: Callable[[], None] = lambda: None) -> None:
+        """Read a text in every row. Raises UnknownCharacterError.
+
+        `check` is called before each character and may raise; what was read so far stays read.
+        """
         for character_id in self.vocab.encode(text):
+            check()
             self._step()
             self._unread = [character_id] * len(self._uniforms)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn_cli.cli.terminal.console import to_json
+from charrnn_cli.cli.terminal.safe_text import to_json
 from charrnn_cli.events import Evaluated
 from charrnn_cli.storage.metrics_log import event_to_json
 from tests.helpers import TIMEOUT, Charrnn, Inside, make_checkpoint, save

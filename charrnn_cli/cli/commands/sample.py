@@ -238,7 +238,7 @@ def _draw(
     with request.listening(), to_file(output) if output else to_standard_output() as write:
         stream = TextStream(write, to_terminal=output is None and sys.stdout.isatty(), color=color)
         shown = _json_samples(job, stream) if as_json else TextSamples(stream, job.shown_prime)
-        job.writer.read(job.prime)
+        job.writer.read(job.prime, request.check)
         started = time.monotonic()
         for piece in draw_samples(job.writer, job.config.length, job.count, job.stops, request):
             for consumer in (shown, *consumers):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.config import SampleConfig
 from charrnn_cli.model.samples import Piece, Sample
@@ -35,7 +35,7 @@ class TextStream:
         """Append a text; with `log_probabilities`, one per character, it may be colored."""
         if not text:
             return
-        safe = console.safe(text, keep="\n\t") if self._to_terminal else text
+        safe = safe_text.safe(text, keep="\n\t") if self._to_terminal else text
         if self._color and log_probabilities:
             scored = zip(text, log_probabilities, strict=True)
             safe = "".join(shaded(character, score) for character, score in scored)
@@ -128,7 +128,7 @@ def shaded(character: str, log_probability: float) -> str:
     if character in "\n\t":
         return character
     bits = int(min(-log_probability / math.log(2), len(SHADES) - 1))  # may be infinite before
-    return f"\x1b[38;5;{SHADES[bits]}m{console.safe(character)}\x1b[0m"
+    return f"\x1b[38;5;{SHADES[bits]}m{safe_text.safe(character)}\x1b[0m"
 
 
 def sample_to_json(
@@ -136,7 +136,7 @@ def sample_to_json(
 ) -> str:
     """Return a line of JSON; the seed and the sample's number are enough to reproduce it."""
     settings: dict[str, Any] = {**config.to_json(), "stop": stops}
-    return console.to_json(
+    return safe_text.to_json(
         {
             "text": sample.text,
             "prime": prime,

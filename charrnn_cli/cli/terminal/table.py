@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from charrnn_cli.cli.terminal.console import (
     is_fancy,
     print_labelled,
-    safe,
     say,
     stdout_console,
     write,
 )
+from charrnn_cli.cli.terminal.safe_text import safe
 
 if TYPE_CHECKING:
     from rich.table import Table
