@@ -12,13 +12,14 @@ from pathlib import Path
 
 from charrnn_cli.errors import (
     AlreadyPublishedError,
+    CharrnnError,
     ConfigError,
     ForeignFileError,
     NotFoundError,
     RunBusyError,
     StorageError,
 )
-from charrnn_cli.storage.lock import HeldRun, create_locked, hold_lock
+from charrnn_cli.storage.lock import LOCK_NAME, HeldRun, create_locked, hold_lock
 from charrnn_cli.storage.paths import HOME_HINT, make_directory, runs_directory
 from charrnn_cli.storage.runs import (
     REMAINS,
@@ -90,11 +91,12 @@ class Registry:
     def create(self, name: str) -> Iterator[Run]:
         """Create an empty run, and hold its lock for a `with` block.
 
-        The directory of a run of this name that was stopped before its first save is used again.
+        What runs and imports left that were killed before their first save is removed.
         Raises ConfigError if the name is taken or invalid, StorageError.
         """
         path = self.root / check_run_name(name)
         make_directory(self.root)
+        self._sweep_remains()
         with contextlib.ExitStack() as stack:
             try:
                 held = stack.enter_context(create_locked(path))
@@ -146,6 +148,15 @@ class Registry:
             run.remove(run.metrics_path)
             run.sweep()
             yield held
+
+    def _sweep_remains(self) -> None:
+        """Remove the directories of runs and imports that were killed before their first save."""
+        for run in self.runs():
+            with contextlib.suppress(CharrnnError):
+                is_ours = os.path.lexists(run.path / LOCK_NAME)
+                if is_ours and self._is_remains(run) and not run.is_training():
+                    with self._reused(run) as held:
+                        Run(run.name, run.path, held).discard_if_empty()
 
     def _is_remains(self, run: Run) -> bool:
         """Return whether a directory holds only what a run leaves that never saved."""

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from charrnn_cli.storage.paths import check_working_directory
 from charrnn_cli.storage.registry import Registry, is_path
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import Source
+from charrnn_cli.storage.tensorfile import MAX_HEADER_BYTES
 from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
 from charrnn_cli.text.encoding import Accept, accept_any
@@ -107,6 +109,7 @@ class TrainingJob:
         if name is not None:
             registry.check_free(name)
         source = Source((text,)) if isinstance(text, Path) else text
+        _check_recordable(source)
         if isinstance(source, Source) and source.init_from is not None:
             source, initial = _resolved(source, source.init_from, registry)
         if initial is not None:
@@ -184,6 +187,15 @@ class TrainingJob:
             requested_batch_size=config.batch_size,
             source=source if isinstance(source, Source) else None,
             snapshot=point.snapshot,
+        )
+
+
+def _check_recordable(source: Source | Corpus) -> None:
+    """Check that a resume file has room for the texts' paths. Raises TextError."""
+    if isinstance(source, Source) and len(json.dumps(source.to_json())) > MAX_HEADER_BYTES // 2:
+        raise TextError(
+            f"{len(source.paths):,} paths are too many to record for --resume",
+            hint="name a directory instead of its files",
         )
 
 

@@ -1,9 +1,12 @@
 """The contents of a resume file, and how they are read and written."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from charrnn_cli.config import MAX_SIZE, ModelConfig
+from charrnn_cli.errors import FileFormatError
 from charrnn_cli.model.checkpoint import (
     Array,
     Checkpoint,
@@ -21,7 +24,7 @@ from charrnn_cli.storage.opening import open_regular
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensor_writer import check_header, write_tensors
-from charrnn_cli.storage.tensorfile import TensorSpec, read_open_header, read_verified
+from charrnn_cli.storage.tensorfile import Header, TensorSpec, read_open_header, read_verified
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +57,14 @@ def save_resume(run: Run, snapshot: TrainingSnapshot) -> None:
     ) as tensors:
         for name in tensors.order:
             tensors.write(pieces[name])
+
+
+def _check_size(header: Header, others: list[str], model: ModelConfig, path: Path) -> None:
+    """Check the size of moments and state before memory is spent. Raises FileFormatError."""
+    state = 2 * model.layers * model.size * MAX_SIZE  # h and c of the largest batch
+    elements = sum(math.prod(header.tensors[name].shape) for name in others)
+    if elements > 4 * model.num_parameters + state:
+        raise FileFormatError(f"{path} is damaged: its tensors are too large for its model")
 
 
 def check_snapshot(snapshot: TrainingSnapshot) -> None:
@@ -91,6 +102,7 @@ def load_resume(path: Path, *, directory: Directory | None = None) -> TrainingSn
             if not name.startswith("model.") and name != "vocabulary"
         ]
         check_tensor_table(header, fields.model, path, prefix="model.", extra=others)
+        _check_size(header, others, fields.model, path)
         tensors = read_verified(file, header, path)
     return TrainingSnapshot(
         checkpoint=checkpoint_from_tensors(fields, tensors, path, prefix="model."),

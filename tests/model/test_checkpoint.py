@@ -1,9 +1,12 @@
 """A checkpoint is whole, self-contained and verified."""
 
 import dataclasses
+import json
 import platform
+import resource
 import socket
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from charrnn_cli.model.checkpoint import (
     checkpoint_tensors,
     header_fields,
     load_checkpoint,
+    load_verified,
     save_checkpoint,
 )
 from charrnn_cli.storage.header import CHECKPOINT_KIND, CheckpointHeader
@@ -211,3 +215,40 @@ def test_the_default_prime_is_always_known() -> None:
     assert make_checkpoint(characters="ab").default_prime == "a"
     assert make_checkpoint(characters=" ab").default_prime == " "
     assert make_checkpoint(characters="\n ab").default_prime == "\n"
+
+
+def test_the_bytes_that_were_verified_are_the_ones_to_copy(tmp_path: Path) -> None:
+    """A file that gets another name or content while it is copied is copied as it was verified."""
+    path = save(make_checkpoint())
+    whole = path.read_bytes()
+    with path.open("rb") as file:
+        path.rename(tmp_path / "moved")
+        path.write_bytes(b"another file")
+        checkpoint, data = load_verified(file, path)
+    assert (checkpoint.step, data) == (100, whole)
+
+
+@pytest.mark.parametrize("name", ["vocabulary", "zz"])
+def test_a_sparse_file_of_gigabytes_is_refused_at_once(name: str) -> None:
+    """Sizes in the header are checked before the tensors are read, in memory or from the disk."""
+    run = new_run("tiny")
+    save_resume(run, resume_state())
+    elements = 17 << 28
+
+    def enlarge(header: dict[str, Any]) -> None:
+        start, stop = header["vocabulary"]["data_offsets"]  # the last tensor
+        if name == "zz":
+            header[name] = {"dtype": "F32"}
+            start = stop
+        offsets = [start, start + 4 * elements]
+        header[name] |= {"shape": [elements], "data_offsets": offsets}
+
+    forge(run.resume_path, enlarge)
+    with run.resume_path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        spec = json.loads(file.read(length))[name]
+        file.truncate(8 + length + spec["data_offsets"][1])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(FileFormatError, match="is damaged: its tensors"):
+        load_resume(run.resume_path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 16  # kilobytes

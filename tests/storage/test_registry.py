@@ -494,3 +494,22 @@ def test_files_that_go_while_they_are_listed(
 def test_references_to_one_checkpoint(reference: str, expected: bool) -> None:
     """A step, `best` and `latest` name one checkpoint; a bare name is the whole run."""
     assert names_checkpoint(reference) == expected
+
+
+def test_what_killed_imports_left_is_removed(home: Path) -> None:
+    """Creating a run removes what runs left that were killed early, and no directory of a user."""
+    registry = Registry()
+    killed, busy, own, empty = (new_run(name) for name in ("killed", "busy", "own", "empty"))
+    half = ".step-0000000100.safetensors.1-0123abcd.tmp"
+    for run in (killed, busy, own):
+        (run.path / ".lock").touch()
+        (run.path / half).write_bytes(b"half")
+    (own.path / "notes.txt").touch()
+    with hold_lock(busy.path), registry.create("new") as new:
+        save(make_checkpoint(run="new"))
+        assert [run.name for run in registry.runs()] == ["busy", "empty", "new", "own"]
+        assert (busy.path / half).exists()
+        assert registry.free_name("killed") == "killed"
+    assert (own.path / half).exists()
+    assert list(empty.path.iterdir()) == []
+    assert new.path.exists()
