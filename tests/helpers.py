@@ -1,9 +1,10 @@
 """What tests build and call: tiny real objects, a small text, and the types of fixtures."""
 
+import contextlib
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,13 +14,15 @@ import numpy as np
 from charrnn_cli.config import Cell, ModelConfig, TrainConfig
 from charrnn_cli.events import StepLogged, TrainEvent, TrainingFinished
 from charrnn_cli.model.checkpoint import Checkpoint, save_checkpoint
+from charrnn_cli.storage.header import DataFacts, RunCounters
+from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensor_writer import sign_header
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.vocab import Vocab
-from charrnn_cli.training.snapshot import RunCounters, TrainingSnapshot
+from charrnn_cli.training.snapshot import TrainingSnapshot
 
 if TYPE_CHECKING:
     import pytest
@@ -86,7 +89,7 @@ def make_checkpoint(
         train_loss=1.25,
         val_loss=val_loss,
         train={"seed": 1, "max_steps": 1000},
-        data={"name": "story", "sha256": "0" * 64, "characters": 1000, "commonest": " "},
+        data=DataFacts(name="story", sha256="0" * 64, characters=1000, commonest=" "),
         versions={},
         interrupted=interrupted,
     )
@@ -102,13 +105,27 @@ def save(checkpoint: Checkpoint, registry: Registry | None = None) -> Path:
     return path
 
 
+def new_run(name: str, registry: Registry | None = None) -> Run:
+    """Make the directory of a run that no process holds."""
+    run = Run(name, (registry or Registry()).root / name)
+    run.path.mkdir(parents=True)
+    return run
+
+
+@contextlib.contextmanager
+def run_held(run: Run) -> Iterator[Run]:
+    """Hold a run's lock for a `with` block."""
+    with hold_lock(run.path) as held:
+        yield replace(run, held=held)
+
+
 def resume_state(step: int = 100, *, finished: bool = False, **checkpoint: Any) -> TrainingSnapshot:
     """Make a small training snapshot around a checkpoint of random weights."""
     return TrainingSnapshot(
         checkpoint=make_checkpoint(step=step, **checkpoint),
         tensors={"exp_avg.output.bias": np.arange(10, dtype=np.float32)},
         counters=RunCounters(finished=finished, best_step=3),
-        source=Source((Path("/somewhere/story.txt"),)).to_json(),
+        source=Source((Path("/somewhere/story.txt"),)),
     )
 
 

@@ -221,4 +221,4 @@ def test_unknown_preset() -> None:
     with pytest.raises(ConfigError) as caught:
         from_preset("deflaut", {})
     assert caught.value.message == "no preset 'deflaut'"
-    assert caught.value.hint == "did you mean default? presets are default, notebook"
+    assert caught.value.hint == "did you mean default? the presets are default and notebook"

@@ -7,10 +7,9 @@ import pytest
 
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.model.sampling import generate
-from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.corpus import Corpus
-from tests.helpers import resume_training
+from tests.helpers import new_run, resume_training
 
 FORMAT_1 = Path(__file__).parent / "golden" / "format-1"
 
@@ -32,7 +31,7 @@ def test_the_encoded_text_is_read() -> None:
 
 def test_the_resume_file_continues() -> None:
     """Ten more steps from the recorded resume file lead to the recorded losses, up to rounding."""
-    run = Registry().create("gold")
+    run = new_run("gold")
     run.resume_path.write_bytes((FORMAT_1 / "resume.safetensors").read_bytes())
     corpus = Corpus.open(FORMAT_1 / "corpus.safetensors")
     resume_training(corpus, "gold", {"max_steps": 410, "threads": 1})

@@ -19,6 +19,8 @@ FORBIDDEN_ATTRIBUTES = {
     ("os", "system"),
 }
 
+OPENING_METHODS = ("open", "read_text", "read_bytes", "write_text", "write_bytes", "touch")
+
 
 def modules() -> list[tuple[str, ast.Module]]:
     """Every module by its path in the package."""
@@ -105,3 +107,25 @@ def test_randomness_has_one_door() -> None:
                 assert node.func.attr not in ("default_rng", "SeedSequence", "RandomState"), path
                 if node.func.attr == "PCG64":
                     assert ast.unparse(node.args[0]).startswith(("derive_seed(", "words")), path
+
+
+def test_files_have_one_door() -> None:
+    """Only a few modules of the storage open files by name; all others ask them."""
+    doors = {f"storage/{name}.py" for name in ("directory", "opening", "temporary", "atomic")}
+    doors |= {
+        "storage/lock.py",
+        "training/device.py",  # /proc/cpuinfo
+        "cli/process.py",  # the null device
+        "cli/terminal/console.py",  # the null device
+    }
+    ours = {("Corpus", "open"), ("console", "write_bytes")}
+    for path, tree in modules():
+        if path in doors:
+            continue
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            name = ast.unparse(node.func)
+            holder, _, method = name.rpartition(".")
+            assert name not in ("open", "io.open", "os.open", "gzip.open"), path
+            assert method not in OPENING_METHODS or (holder, method) in ours, path

@@ -18,7 +18,8 @@ from charrnn_cli.storage import temporary
 from charrnn_cli.storage.directory import Directory, open_directory
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+_NO_ROOM = {*_DISK_FULL, errno.EFBIG}  # also a limit on the size of a file
 _NO_PREALLOCATION = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 _NO_DIRECTORY_SYNC = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
@@ -41,8 +42,9 @@ def atomic_write(
     Raises AlreadyPublishedError, StorageError.
     """
     with contextlib.ExitStack() as stack:
-        if directory is None:
-            directory = stack.enter_context(_parent(path))
+        is_users = directory is None
+        directory = stack.enter_context(_opened(directory or Directory(path.parent)))
+        if is_users:
             target = temporary.temporary_target(path.name)
             temporary.sweep_temporaries(directory, lambda found: found == target)
         try:
@@ -62,8 +64,8 @@ def atomic_write(
         except FileExistsError as error:
             raise _exists(path) from error
         except OSError as error:
-            kind = DiskFullError if error.errno in _NO_ROOM else StorageError
-            room = _room(path.parent, num_bytes) if kind is DiskFullError else ""
+            kind = DiskFullError if error.errno in _DISK_FULL else StorageError
+            room = _room(path.parent, num_bytes) if error.errno in _NO_ROOM else ""
             raise kind(f"cannot write {path}: {error.strerror or error}{room}") from error
 
 
@@ -72,17 +74,20 @@ def keep_previous(path: Path, previous: Path, *, directory: Directory) -> None:
 
     Does nothing if `path` does not exist. Raises StorageError.
     """
-    with temporary.temporary_name(directory, previous.name) as name:
+    with (
+        _opened(directory) as opened,
+        temporary.temporary_name(opened, previous.name) as name,
+    ):
         try:
-            directory.link(path.name, name)
-            directory.replace(name, previous.name)
+            opened.link(path.name, name)
+            opened.replace(name, previous.name)
         except FileNotFoundError:
             return
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise StorageError(f"cannot write {previous}: {error.strerror}") from error
             # For a moment only `previous` exists; readers accept that.
-            move_over(path, previous, directory=directory)
+            move_over(path, previous, directory=opened)
 
 
 def move_over(source: Path, target: Path, *, directory: Directory) -> None:
@@ -90,13 +95,14 @@ def move_over(source: Path, target: Path, *, directory: Directory) -> None:
 
     Does nothing if `source` does not exist. Raises StorageError.
     """
-    try:
-        directory.replace(source.name, target.name)
-        _sync(directory)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise StorageError(f"cannot write {target}: {error.strerror}") from error
+    with _opened(directory) as opened:
+        try:
+            opened.replace(source.name, target.name)
+            _sync(opened)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StorageError(f"cannot write {target}: {error.strerror}") from error
 
 
 def check_absent(path: Path) -> None:
@@ -106,13 +112,13 @@ def check_absent(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _parent(path: Path) -> Iterator[Directory]:
-    """Open the directory of a path that the user named."""
+def _opened(directory: Directory) -> Iterator[Directory]:
+    """Open a directory unless it is open; it cannot be synced otherwise."""
     with contextlib.ExitStack() as stack:
-        try:
-            directory = stack.enter_context(open_directory(path.parent, follow=True))
-        except (NotFoundError, StorageError):  # writing reports it, or needs no list of files
-            directory = Directory(path.parent)
+        if directory.descriptor is None:
+            # A missing directory is reported by the write; one that cannot be listed needs no sync.
+            with contextlib.suppress(NotFoundError, StorageError):
+                directory = stack.enter_context(open_directory(directory.path, follow=True))
         yield directory
 
 

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-from charrnn_cli.errors import ForeignFileError, NotFoundError, StorageError
+from charrnn_cli.errors import CharrnnError, NotFoundError
 from charrnn_cli.events import Evaluated, TrainEvent
 from charrnn_cli.storage.header import MAX_STEP
 from charrnn_cli.storage.opening import CHUNK_BYTES, open_regular, open_to_append
 from charrnn_cli.storage.runs import Run
+from charrnn_cli.storage.strict_json import parse_object
 from charrnn_cli.units import bits_per_character
 
 MAX_LINE_BYTES = 1 << 20
@@ -63,7 +64,7 @@ def record(events: Iterable[TrainEvent], run: Run) -> Iterator[TrainEvent]:
     for event in events:
         line = json.dumps(event_to_json(event), ensure_ascii=False) + "\n"
         with (
-            contextlib.suppress(OSError, NotFoundError, StorageError, ForeignFileError),
+            contextlib.suppress(OSError, CharrnnError),
             open_to_append(run.metrics_path, directory=run.directory) as descriptor,
         ):
             _append_line(descriptor, line.encode())
@@ -94,7 +95,7 @@ def read_metrics(path: Path, *, all_evaluations: bool = False) -> Metrics:
                 history.add(line)
     except NotFoundError:
         pass
-    except (StorageError, ForeignFileError) as error:
+    except CharrnnError as error:
         problem = error.message
     except OSError as error:
         problem = f"cannot read {path}: {error.strerror}"
@@ -124,7 +125,7 @@ class _History:
     def add(self, line: bytes) -> None:
         """Add the line's event, or count the line as skipped."""
         try:
-            row = _DECODER.decode(line.decode())
+            row = parse_object(line)
             self._add_event(row["event"], row)
         except (ValueError, KeyError, TypeError, RecursionError):
             is_whole = line.endswith(b"\n") or len(line) == MAX_LINE_BYTES
@@ -212,13 +213,3 @@ def _number(value: Any) -> float:
     if type(value) not in (float, int) or not -MAX_NUMBER <= value <= MAX_NUMBER:
         raise ValueError  # so is NaN
     return float(value)
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    row = dict(pairs)
-    if len(row) != len(pairs):
-        raise ValueError("duplicate key")
-    return row
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates)  # takes longer than a line

@@ -75,7 +75,7 @@ class Registry:
     def check_free(self, name: str) -> None:
         """Raise ConfigError if the name is invalid or a run of this name exists."""
         run = Run(check_run_name(name), self.root / name)
-        if os.path.lexists(run.path) and not self._is_remains(run):
+        if os.path.lexists(run.path) and (not self._is_remains(run) or run.is_training()):
             raise self._taken(run)
 
     @contextlib.contextmanager
@@ -136,6 +136,7 @@ class Registry:
             if not self._is_remains(run):  # another process has just saved
                 raise self._taken(run)
             run.remove(run.metrics_path)
+            run.sweep()
             yield held
 
     def _is_remains(self, run: Run) -> bool:
@@ -193,6 +194,11 @@ class Registry:
         if reference in (None, "best", "latest"):
             return _choose(self.newest(), reference or "")
         name, _, which = reference.partition("@")
+        if not name:  # as of an unset shell variable
+            raise ConfigError(
+                f"the reference {reference!r} names no run",
+                hint="use RUN, RUN@best, RUN@latest, RUN@STEP, best or latest",
+            )
         return _choose(self.run(name), which)
 
     def reference_of(self, path: Path, step: int) -> str:

@@ -40,6 +40,7 @@ from charrnn_cli.errors import (
 )
 from charrnn_cli.storage.directory import Directory
 from charrnn_cli.storage.opening import CHUNK_BYTES, open_regular
+from charrnn_cli.storage.strict_json import json_object, parse_object
 
 FORMAT = 1
 METADATA_KEY = "charrnn"
@@ -154,9 +155,9 @@ def read_open_header(file: BinaryIO, path: Path) -> Header:
     file.seek(0)
     raw = _read_raw_header(file, file_bytes, path)
     try:
-        outer = _parse_object(raw[LENGTH_BYTES:])
-        text = _only_value(_object(outer.pop("__metadata__", None)), METADATA_KEY)
-        metadata = _parse_object(text.encode())
+        outer = parse_object(raw[LENGTH_BYTES:])
+        text = _only_value(json_object(outer.pop("__metadata__", None)), METADATA_KEY)
+        metadata = parse_object(text.encode())
         # Another format may have another digest, so this comes first.
         _check_format(metadata, path)
         _check_header_digest(raw, metadata)
@@ -223,7 +224,7 @@ def _tensor_table(raw: dict[str, Any], start: int, file_bytes: int) -> dict[str,
         raise ValueError("too many tensors")
     data_start = start
     tensors: dict[str, TensorSpec] = {}
-    for name, entry in sorted(raw.items(), key=lambda item: _object(item[1])["data_offsets"]):
+    for name, entry in sorted(raw.items(), key=lambda item: json_object(item[1])["data_offsets"]):
         if set(entry) != {"dtype", "shape", "data_offsets"} or entry["dtype"] not in ITEM_BYTES:
             raise ValueError(f"tensor {name!r} has an invalid description")
         shape = _integers(entry["shape"])
@@ -242,32 +243,6 @@ def _tensor_table(raw: dict[str, Any], start: int, file_bytes: int) -> dict[str,
     if start != file_bytes:
         raise ValueError(f"expected {start:,} bytes, found {file_bytes:,}")
     return tensors
-
-
-def _parse_object(raw: bytes) -> dict[str, Any]:
-    """Parse strict JSON: no duplicate keys, no NaN, no lone surrogates. Raises ValueError."""
-
-    def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        parsed = dict(pairs)
-        if len(parsed) != len(pairs):
-            raise ValueError("duplicate key")
-        return parsed
-
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is not valid JSON")
-
-    parsed = json.loads(
-        raw.decode("utf-8"), object_pairs_hook=without_duplicates, parse_constant=refuse
-    )
-    if b"\\ud" in raw.lower():
-        json.dumps(parsed, ensure_ascii=False).encode("utf-8")  # raises on a lone surrogate
-    return _object(parsed)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if type(value) is not dict:
-        raise ValueError("expected an object")
-    return value
 
 
 def _only_value(metadata: dict[str, Any], key: str) -> str:

@@ -59,7 +59,7 @@ class Saver:
         self._check_place(snapshot)
         yield from self._retry(seconds)
         if (yield from self._write_step_file(snapshot, seconds)):
-            yield from self._write_resume_file(snapshot, seconds)
+            yield from self.save_resume(snapshot, seconds)
 
     def save_resume(self, snapshot: TrainingSnapshot, seconds: float) -> Iterator[SaveEvent]:
         """Replace the resume file. Raises as `save` does."""

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
-from tests.helpers import Charrnn, make_checkpoint, save
+from tests.helpers import Charrnn, make_checkpoint, new_run, save
 from tests.terminal import Terminal, on_screen
 
 
@@ -26,7 +25,7 @@ def test_an_empty_home_suggests_what_to_do(charrnn: Charrnn, home: Path) -> None
 @pytest.mark.usefixtures("tiny_run")
 def test_a_run_without_checkpoints(charrnn: Charrnn) -> None:
     """With --run, a run that has no checkpoints is named, although other runs have some."""
-    Registry().create("empty")
+    new_run("empty")
     result = charrnn("checkpoints", "list", "--run", "empty")
     assert (result.returncode, result.stdout, result.stderr) == (
         0,

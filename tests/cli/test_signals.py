@@ -108,7 +108,7 @@ def test_evaluation(story: Path, tmp_path: Path, number: signal.Signals) -> None
     code, _, errors = interrupted(arguments, 2, b"step 3/", number, tmp_path)
     assert code == 128 + number
     entries = Registry().run("one").checkpoints()
-    assert all(entry.metadata is not None for entry in entries)
+    assert all(entry.header is not None for entry in entries)
     step = entries[-1].step
     assert 3 <= step < 100_000
     assert f"interrupted at step {step}, saved one@{step}".encode() in errors

@@ -7,7 +7,7 @@ import pytest
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.training.snapshot import save_resume
-from tests.helpers import FAST, Charrnn, Inside, error_of, resume_state
+from tests.helpers import FAST, Charrnn, Inside, error_of, new_run, resume_state
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def test_a_run_that_patience_ended_continues_with_more(charrnn: Charrnn, story: 
 
 def test_a_run_that_time_ended_is_not_planned_shorter(charrnn: Charrnn) -> None:
     """The limit that is suggested for a run that ended early is at least the planned one."""
-    run = Registry().create("early")
+    run = new_run("early")
     save_resume(run, resume_state(100, finished=True))
     result = charrnn("train", "--resume", "early")
     assert result.stderr == (

@@ -39,6 +39,8 @@ STARTED = TrainingStarted(
     eval_every=10,
     seconds_per_step=0.1,
     seconds_planned=1.0,
+    disk_bytes=1000,
+    disk_free=10**9,
 )
 
 

@@ -10,18 +10,18 @@ import pytest
 
 from charrnn_cli.errors import AlreadyPublishedError, ConfigError, FileFormatError
 from charrnn_cli.model.checkpoint import (
-    checkpoint_metadata,
     checkpoint_tensors,
+    header_fields,
     load_checkpoint,
     save_checkpoint,
 )
-from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import CHECKPOINT_KIND, Run
+from charrnn_cli.storage.header import CHECKPOINT_KIND, CheckpointHeader
+from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.tensor_writer import write_tensors
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.snapshot import load_resume, save_resume
-from tests.helpers import STORY, forge, make_checkpoint, resume_state, save
+from tests.helpers import STORY, forge, make_checkpoint, new_run, resume_state, save
 
 
 def test_what_is_saved_is_loaded() -> None:
@@ -36,10 +36,10 @@ def test_what_is_saved_is_loaded() -> None:
         checkpoint.run,
         checkpoint.step,
     )
-    assert (loaded.train_loss, loaded.val_loss, dict(loaded.data)) == (
+    assert (loaded.train_loss, loaded.val_loss, loaded.data) == (
         1.25,
         None,
-        dict(checkpoint.data),
+        checkpoint.data,
     )
     assert set(loaded.versions) >= {"python", "numpy"}
 
@@ -85,7 +85,7 @@ def test_nothing_personal_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_resume_keeps_the_state_before_it(home: Path) -> None:
     """A run has its newest resume file and the one before it."""
-    run = Registry().create("tiny")
+    run = new_run("tiny")
     for step in (100, 200, 300):
         save_resume(run, resume_state(step))
     assert load_resume(run.resume_path).checkpoint.step == 300
@@ -93,7 +93,8 @@ def test_resume_keeps_the_state_before_it(home: Path) -> None:
     state = load_resume(run.resume_path)
     assert state.tensors["exp_avg.output.bias"].tolist() == list(range(10))
     assert state.counters.best_step == 3
-    assert state.source["texts"] == ["file:///somewhere/story.txt"]
+    assert state.source is not None
+    assert state.source.paths == (Path("/somewhere/story.txt"),)
     assert sorted(path.name for path in run.path.iterdir()) == [
         "resume.previous.safetensors",
         "resume.safetensors",
@@ -163,7 +164,8 @@ def test_fields_must_have_their_types(field: str) -> None:
     forge(path, None, **{field: [field]})
     with pytest.raises(FileFormatError) as caught:
         load_checkpoint(path)
-    assert caught.value.message == f"{path} is damaged: ['{field}'] has the wrong type"
+    assert caught.value.message.startswith(f"{path} has an invalid header: ")
+    assert f"got ['{field}']" in caught.value.message
 
 
 @pytest.mark.parametrize("damage", ["header", "tensors"])
@@ -183,8 +185,8 @@ def test_a_vocabulary_that_is_damaged_is_refused(tmp_path: Path) -> None:
     path, checkpoint = tmp_path / "x", make_checkpoint()
     specs, pieces = checkpoint_tensors(checkpoint, prefix="")
     pieces["vocabulary"] = "a".encode("utf-32-le") * len(checkpoint.vocab)
-    metadata = checkpoint_metadata(checkpoint)
-    with write_tensors(path, CHECKPOINT_KIND, specs, metadata) as tensors:
+    header = CheckpointHeader(**header_fields(checkpoint))
+    with write_tensors(path, CHECKPOINT_KIND, specs, header.to_json()) as tensors:
         for name in tensors.order:
             tensors.write(pieces[name])
     with pytest.raises(FileFormatError) as caught:

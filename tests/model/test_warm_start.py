@@ -92,7 +92,7 @@ def test_the_loss_starts_where_it_ended(corpus: Corpus, ema: float) -> None:
     assert started[0].val_loss == pytest.approx(ended.val_loss, abs=1e-6)
     assert not started[0].best
     checkpoint = load_checkpoint("two@latest")
-    assert checkpoint.data["init_from"] == "one@20"
+    assert checkpoint.data.init_from == "one@20"
     assert load_checkpoint("two@best").step > 0
 
 

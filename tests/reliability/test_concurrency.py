@@ -15,11 +15,12 @@ import pytest
 from charrnn_cli.errors import AlreadyPublishedError, NotFoundError, RunBusyError
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from charrnn_cli.storage import lock
+from charrnn_cli.storage.header import RunCounters
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run, prunable
-from charrnn_cli.training.snapshot import RunCounters, TrainingSnapshot, load_resume, save_resume
-from tests.helpers import FAST, Charrnn, error_of, make_checkpoint, resume_state, save
+from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
+from tests.helpers import FAST, Charrnn, error_of, make_checkpoint, new_run, resume_state, save
 
 WRITES = 300
 KEEP = 8
@@ -72,7 +73,7 @@ def read(choose: random.Random) -> None:
     """Read a checkpoint and a resume file of a random run; what is found must be whole."""
     run = Registry().run(choose.choice("ab"))
     for entry in run.checkpoints():
-        assert entry.metadata is not None, entry.problem
+        assert entry.header is not None, entry.problem
     with contextlib.suppress(NotFoundError):  # not there yet, or pruned since it was listed
         load_checkpoint(Registry().resolve(f"{run.name}@{choose.choice(['best', 'latest'])}"))
     with contextlib.suppress(NotFoundError):
@@ -92,7 +93,7 @@ def random_checkpoint(choose: random.Random) -> Checkpoint:
 def test_writers_readers_and_a_pruner(home: Path) -> None:
     """While 4 writers and a pruner work, 3 readers find only whole files."""
     for name in "ab":
-        Registry().create(name)
+        new_run(name)
 
     def write(choose: random.Random) -> None:
         checkpoint = random_checkpoint(choose)
@@ -101,7 +102,7 @@ def test_writers_readers_and_a_pruner(home: Path) -> None:
         with contextlib.suppress(AlreadyPublishedError, NotFoundError):
             save_checkpoint(run.step_path(checkpoint.step), checkpoint)
         state = TrainingSnapshot(
-            checkpoint=checkpoint, tensors={}, counters=RunCounters(), source={}
+            checkpoint=checkpoint, tensors={}, counters=RunCounters(), source=None
         )
         save_resume(run, state)
 
@@ -121,7 +122,7 @@ def test_readers_notice_a_file_that_is_written_in_place(
 ) -> None:
     """The readers of the test above fail when one writer does not write atomically."""
     for name in "ab":
-        Registry().create(name)
+        new_run(name)
     whole = save(make_checkpoint()).read_bytes()
 
     def write_in_place(choose: random.Random) -> None:
@@ -176,7 +177,7 @@ def test_a_second_trainer_is_refused_before_torch_is_imported(tiny_run: Run) -> 
 
 def test_a_killed_holder_holds_nothing(home: Path) -> None:
     """A lock ends with its process, also when the process is killed."""
-    run = Registry().create("one")
+    run = new_run("one")
     script = (
         "import sys\nfrom pathlib import Path\nfrom charrnn_cli.storage.lock import hold_lock\n"
         "with hold_lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
@@ -212,7 +213,7 @@ def test_without_locks_nothing_is_corrupted(home: Path, monkeypatch: pytest.Monk
 
 def test_a_damaged_lock_file_is_no_obstacle(home: Path) -> None:
     """A lock can be taken whatever its file contains."""
-    run = Registry().create("one")
+    run = new_run("one")
     (run.path / ".lock").write_bytes(b"\xff{")
     assert not run.is_training()
     with hold_lock(run.path), pytest.raises(RunBusyError, match="in use by"), hold_lock(run.path):

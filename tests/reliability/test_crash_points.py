@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn_cli.errors import CharrnnError, StorageError
+from charrnn_cli.errors import CharrnnError, DiskFullError, StorageError
 from charrnn_cli.model.checkpoint import load_checkpoint, save_checkpoint
-from charrnn_cli.storage.atomic import TEMPORARY_SUFFIX, sweep_temporaries
-from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.header import RunCounters
 from charrnn_cli.storage.runs import Run
-from charrnn_cli.training.snapshot import RunCounters, TrainingSnapshot, load_resume, save_resume
-from tests.helpers import make_checkpoint
+from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
+from tests.helpers import make_checkpoint, new_run
 
 # An exception between opening a file and the first line of the block leaves a descriptor open.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -36,7 +35,7 @@ def state(step: int) -> TrainingSnapshot:
         checkpoint=OLD if step == 1 else NEW,
         tensors={"x": np.full(3, step, np.float32)},
         counters=RunCounters(),
-        source={},
+        source=None,
     )
 
 
@@ -74,9 +73,7 @@ def _is_io(function: Any) -> bool:
 
 
 def visible(directory: Path) -> list[str]:
-    return sorted(
-        path.name for path in directory.iterdir() if not path.name.endswith(TEMPORARY_SUFFIX)
-    )
+    return sorted(path.name for path in directory.iterdir() if not path.name.endswith(".tmp"))
 
 
 def every_point(
@@ -116,7 +113,7 @@ ACTIONS = ["exit", "interrupt", "full disk"]
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_new_file(action: str, home: Path) -> None:
     """A new file is complete or absent, and the next attempt succeeds."""
-    run = Registry().create("tiny")
+    run = new_run("tiny")
     path = run.step_path(2)
 
     def check() -> None:
@@ -125,7 +122,7 @@ def test_a_new_file(action: str, home: Path) -> None:
                 load_checkpoint(path).weights["output.weight"] == NEW.weights["output.weight"]
             ).all()
         assert visible(run.path) in ([], [path.name])
-        sweep_temporaries(run.path)
+        run.sweep()
         save_checkpoint(path, NEW)
         assert load_checkpoint(path).step == 2
 
@@ -138,7 +135,7 @@ def test_a_new_file(action: str, home: Path) -> None:
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_replaced_file(action: str, home: Path) -> None:
     """The resume file is the old or the new one, and the previous one can be loaded."""
-    run = Registry().create("tiny")
+    run = new_run("tiny")
 
     def reset() -> None:
         shutil.rmtree(run.path)
@@ -183,13 +180,13 @@ def test_the_test_can_fail(tmp_path: Path) -> None:
 @pytest.mark.parametrize("action", ["interrupt", "full disk"])
 def test_a_failed_writer_cleans_up(action: str, home: Path) -> None:
     """A temporary file stays only if the error hit the removal itself."""
-    run = Registry().create("tiny")
+    run = new_run("tiny")
     leftovers = 0
 
     def check() -> None:
         nonlocal leftovers
-        leftovers += len(list(run.path.glob(f".*{TEMPORARY_SUFFIX}")))
-        sweep_temporaries(run.path)
+        leftovers += len(list(run.path.glob(".*.tmp")))
+        run.sweep()
 
     path = run.step_path(2)
     points = every_point(
@@ -198,16 +195,18 @@ def test_a_failed_writer_cleans_up(action: str, home: Path) -> None:
     assert leftovers <= points // 8
 
 
-def test_a_full_disk_is_a_storage_error(home: Path) -> None:
+def test_a_full_disk_is_a_storage_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error of a full disk names the file, the bytes needed and the bytes free."""
-    run = Registry().create("tiny")
+    run = new_run("tiny")
 
-    def fail() -> None:
+    def fail(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    counter = CallCounter(4, fail, only_io=True)
-    with pytest.raises(StorageError, match=r"cannot write .*No space left.* bytes needed, .* free"):
-        counter.run(lambda: save_checkpoint(run.step_path(2), NEW))
+    monkeypatch.setattr(os, "posix_fallocate", fail)
+    with pytest.raises(
+        DiskFullError, match=r"cannot write .*No space left.* bytes needed, .* free"
+    ):
+        save_checkpoint(run.step_path(2), NEW)
     assert visible(run.path) == []
 
 
@@ -234,6 +233,7 @@ def test_the_order_of_system_calls(home: Path, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     lines = log.read_text().splitlines()
     opened = next(index for index, line in enumerate(lines) if ".tmp" in line and "O_EXCL" in line)
+    directory = lines[opened].split("openat(")[1].split(",")[0]
     descriptor = lines[opened].rsplit("= ", 1)[1]
     calls = []
     for line in lines[opened:]:
@@ -244,9 +244,7 @@ def test_the_order_of_system_calls(home: Path, tmp_path: Path) -> None:
             calls.append("fsync")
         elif call.startswith(("link", "linkat", "rename")) and ".tmp" in call:
             calls.append("link")
-            descriptor = "none"
-        elif "O_DIRECTORY" in call and "runs/tiny" in call:
-            descriptor = call.rsplit("= ", 1)[1]
+            descriptor = directory
         elif "/reported" in call:
             calls.append("report")
     collapsed = [call for index, call in enumerate(calls) if index == 0 or calls[index - 1] != call]
@@ -256,11 +254,11 @@ def test_the_order_of_system_calls(home: Path, tmp_path: Path) -> None:
 def test_without_links_or_directory_syncs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without hard links, files are still published and never overwritten."""
 
-    def no_links(*arguments: object) -> None:
+    def no_links(*arguments: object, **options: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", no_links)
-    run = Registry().create("tiny")
+    run = new_run("tiny")
     save_checkpoint(run.step_path(2), NEW)
     with pytest.raises(StorageError, match="already exists"):
         save_checkpoint(run.step_path(2), make_checkpoint(seed=3, step=2))

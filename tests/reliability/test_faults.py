@@ -18,7 +18,7 @@ from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.snapshot import load_resume
-from tests.helpers import FAST, TIMEOUT, Charrnn, error_of
+from tests.helpers import FAST, TIMEOUT, Charrnn, error_of, forge
 
 PROGRAM = (sys.executable, "-m", "charrnn_cli")
 FILE_SIZE_LIMIT = 20_000  # bytes; step files fit, resume files do not
@@ -78,17 +78,48 @@ def test_a_full_tmpfs(story: Path, tmp_path: Path) -> None:
             env={**os.environ, "CHARRNN_HOME": str(disk)},
             check=False,
         )
-        assert result.returncode == 1
-        assert "No space left on device" in result.stderr
+        assert result.returncode == 0
+        assert "the oldest will be deleted when the disk is full" in result.stderr
+        assert "the disk is full; deleted the checkpoint of step 10 to save" in result.stderr
         assert "step 200/200" in result.stderr
         run = Run("full", disk / "runs" / "full")
         entries = run.checkpoints()
-        assert entries
-        last = entries[-1].step
-        assert f"the last good checkpoint is full@{last}" in error_of(result.stderr)
+        assert entries[-1].step == 200
         for entry in entries:
             load_checkpoint(entry.path)
+        assert load_resume(run.resume_path).checkpoint.step == 200
         assert not list(run.path.glob(".*tmp"))
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_disk_too_small_for_one_checkpoint(story: Path, tmp_path: Path) -> None:
+    """Training does not start on a disk without room for the first checkpoint."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", disk], check=False
+    ).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        result = subprocess.run(
+            [*PROGRAM, "train", str(story), *FAST, "--run", "full"],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            env={**os.environ, "CHARRNN_HOME": str(disk)},
+            check=False,
+        )
+        assert result.returncode == 1
+        assert re.search(
+            rf"error: the first checkpoint of run 'full' takes [\d,]+ bytes, "
+            rf"and the disk of {disk}/runs has [\d,]+ free\n"
+            "hint: set CHARRNN_HOME to a directory on another disk\n$",
+            result.stderr,
+        )
+        assert "step " not in result.stderr
+        assert list((disk / "runs").iterdir()) == []
     finally:
         subprocess.run(["umount", disk], check=True)
 
@@ -219,8 +250,7 @@ def test_files_of_the_wrong_kind(
             assert result.stderr == (
                 "error: 1 of 1 files is damaged\n"
                 "hint: delete a damaged checkpoint with `charrnn checkpoints rm RUN@STEP`; "
-                "a damaged resume file needs no repair, because training continues from the "
-                "previous one\n"
+                "`charrnn train --resume RUN` replaces a damaged resume file, or says what to do\n"
             )
 
 
@@ -237,9 +267,10 @@ def test_planted_files_in_a_run(charrnn: Charrnn, tiny_run: Run, tmp_path: Path)
     assert {step: row["problem"] is None for step, row in rows.items()} == {
         100: True,
         200: True,
-        300: True,
+        300: False,
         400: False,
     }
+    assert rows[300]["problem"] == "a link, and is not followed"
     assert "not a regular file" in rows[400]["problem"]
     assert charrnn("checkpoints", "rm", "tiny@300", "--yes").returncode == 0
     assert target.exists()
@@ -254,13 +285,16 @@ def test_a_planted_temporary_link_is_not_followed(
     charrnn("train", story, *FAST, "--max-steps", "3", "--run", "one")
     run, victim = Registry().run("one"), tmp_path / "victim"
     victim.write_text("precious")
-    (run.path / ".step-0000000005.safetensors.123-abcd.tmp").symlink_to(victim)
-    (run.path / ".resume.safetensors.99-ffff.tmp").write_bytes(b"half")
+    planted = run.path / ".step-0000000005.safetensors.123-0123abcd.tmp"
+    planted.symlink_to(victim)
+    orphan = run.path / ".resume.safetensors.99-ffffffff.tmp"
+    orphan.write_bytes(b"half")
     (run.path / "mine.txt").write_text("mine")
     assert charrnn("checkpoints", "list").returncode == 0
-    assert len(list(run.path.glob(".*tmp"))) == 2
+    assert orphan.exists()
     assert charrnn("train", "--resume", "one", "--max-steps", "5").returncode == 0
-    assert not list(run.path.glob(".*tmp"))
+    assert not orphan.exists()
+    assert planted.is_symlink()
     assert victim.read_text() == "precious"
     assert (run.path / "mine.txt").exists()
 
@@ -283,16 +317,41 @@ def test_a_damaged_resume_file_gives_way_to_the_one_before(
     assert [entry.step for entry in run.checkpoints()] == [10, 20]
     assert load_resume(run.resume_path).checkpoint.step == 20
     for path in (run.resume_path, run.previous_resume_path):
-        path.write_bytes(b"garbage")
+        path.write_bytes(path.read_bytes()[:-1])
     result = charrnn("train", "--resume", "one")
     assert (result.returncode, result.stdout, result.stderr) == (
         1,
         "",
         (
-            f"error: {run.resume_path} is not a charrnn file, or is truncated\n"
-            "hint: use a file written by `charrnn encode` or `charrnn train`\n"
+            "error: both resume files of run 'one' are damaged\n"
+            "hint: charrnn train TEXT --init-from one@20\n"
         ),
     )
+
+
+@pytest.mark.parametrize("kind", ["newer", "foreign", "unreadable"])
+def test_only_damage_is_replaced(charrnn: Charrnn, story: Path, home: Path, kind: str) -> None:
+    """A resume file that is not proven to be damaged stops the run, and both files stay."""
+    charrnn("train", story, *FAST, "--max-steps", "20", "--eval-every", "10", "--run", "one")
+    run = Registry().run("one")
+    match kind:
+        case "newer":
+            forge(run.resume_path, format=2, version="9.0")
+            problem, hint = "was written by charrnn 9.0 (format 2)", "upgrade charrnn"
+        case "foreign":
+            run.resume_path.write_bytes(b"somebody's notes")
+            problem, hint = "is not a charrnn file", "move it away to resume from the previous"
+        case _:
+            os.rename(run.resume_path, run.path / "moved")
+            run.resume_path.symlink_to("resume.safetensors")  # ELOOP, as an example of any error
+            problem, hint = "is a link", "move it away"
+    before = [path.read_bytes() for path in sorted(run.path.glob("*previous*"))]
+    result = charrnn("train", "--resume", "one", "--max-steps", "30")
+    assert result.returncode == 1
+    assert problem in result.stderr
+    assert hint in result.stderr
+    assert [path.read_bytes() for path in sorted(run.path.glob("*previous*"))] == before
+    assert [entry.step for entry in run.checkpoints()] == [10, 20]
 
 
 def test_a_damaged_step_file_is_made_whole_again(charrnn: Charrnn, story: Path, home: Path) -> None:

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from charrnn_cli.model.checkpoint import load_checkpoint, save_checkpoint
-from charrnn_cli.storage.atomic import sweep_temporaries
+from charrnn_cli.storage.header import RunCounters
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.tensorfile import read_header
-from charrnn_cli.training.snapshot import RunCounters, TrainingSnapshot, load_resume, save_resume
-from tests.helpers import FAST, TIMEOUT, make_checkpoint
+from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
+from tests.helpers import FAST, TIMEOUT, make_checkpoint, new_run
 
 
 def killed_child(work: Callable[[], None], seconds: float) -> None:
@@ -37,7 +37,7 @@ def killed_child(work: Callable[[], None], seconds: float) -> None:
 
 def test_the_writer(home: Path) -> None:
     """After each of 300 kills of a writer, all files are whole and all reported steps are there."""
-    run = Registry().create("tiny")
+    run = new_run("tiny")
     report = home / "reported"
     choose = random.Random(1)
 
@@ -48,7 +48,7 @@ def test_the_writer(home: Path) -> None:
             checkpoint = make_checkpoint(step=step, seed=step)
             save_checkpoint(run.step_path(step), checkpoint)
             state = TrainingSnapshot(
-                checkpoint=checkpoint, tensors={}, counters=RunCounters(), source={}
+                checkpoint=checkpoint, tensors={}, counters=RunCounters(), source=None
             )
             save_resume(run, state)
             report.write_text(str(step))
@@ -58,7 +58,7 @@ def test_the_writer(home: Path) -> None:
         kills += 1
         killed_child(write_forever, choose.uniform(0.001, 0.02))
         entries = run.checkpoints()
-        assert all(entry.metadata is not None for entry in entries)
+        assert all(entry.header is not None for entry in entries)
         last = len(entries)
         for entry in entries[-2:]:
             load_checkpoint(entry.path)
@@ -67,7 +67,7 @@ def test_the_writer(home: Path) -> None:
         assert [entry.step for entry in entries][:reported] == list(range(1, reported + 1))
         if reported:
             assert load_resume(run.resume_path).checkpoint.step >= reported
-        sweep_temporaries(run.path)
+        run.sweep()
     assert reported > 50
 
 

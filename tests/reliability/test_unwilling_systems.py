@@ -16,7 +16,8 @@ import pytest
 
 from charrnn_cli.errors import RunBusyError, StorageError
 from charrnn_cli.model.checkpoint import load_checkpoint
-from charrnn_cli.storage import atomic, lock
+from charrnn_cli.storage import atomic, lock, temporary
+from charrnn_cli.storage.directory import Directory
 from charrnn_cli.storage.lock import LOCK_NAME, check_unlocked, hold_lock
 from charrnn_cli.storage.paths import (
     corpora_directory,
@@ -24,9 +25,8 @@ from charrnn_cli.storage.paths import (
     make_directory,
     runs_directory,
 )
-from charrnn_cli.storage.registry import Registry
 from charrnn_cli.text.cache import cached_corpus
-from tests.helpers import make_checkpoint, save
+from tests.helpers import make_checkpoint, new_run, save
 
 
 def refusing(number: int) -> Callable[..., NoReturn]:
@@ -77,17 +77,23 @@ def test_directories_that_cannot_be_synced(
             save(make_checkpoint())
 
 
-@pytest.mark.parametrize(("number", "harmless"), [(errno.EACCES, True), (errno.EMFILE, False)])
-def test_directories_that_cannot_be_opened(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, harmless: bool
-) -> None:
-    """A directory that may not be opened is not synced; any other failure is raised."""
-    monkeypatch.setattr(os, "open", refusing(number))
-    if harmless:
-        atomic.sync_directory(tmp_path)
-    else:
-        with pytest.raises(OSError, match="Too many open files"):
-            atomic.sync_directory(tmp_path)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_directories_that_cannot_be_listed(tmp_path: Path) -> None:
+    """A file can be written to a directory that its user may not list."""
+    shut = tmp_path / "shut"
+    shut.mkdir()
+    os.chown(shut, 65534, 65534)
+    shut.chmod(0o300)
+    for parent in shut.parents:
+        parent.chmod(parent.stat().st_mode | 0o111)
+    child = os.fork()
+    if child == 0:
+        os.setuid(65534)
+        with atomic.atomic_write(shut / "f") as file:
+            file.write(b"x")
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert (shut / "f").read_bytes() == b"x"
 
 
 def test_a_failing_fsync_publishes_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +113,7 @@ def test_links_that_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch, num
     assert list((home / "runs" / "tiny").iterdir()) == []
     (home / "a").write_text("a")
     with pytest.raises(StorageError, match=os.strerror(number)):
-        atomic.keep_previous(home / "a", home / "b")
+        atomic.keep_previous(home / "a", home / "b", directory=Directory(home))
     assert not (home / "b").exists()
 
 
@@ -115,14 +121,14 @@ def test_putting_the_previous_file_back(tmp_path: Path, monkeypatch: pytest.Monk
     """The previous file replaces the damaged one if it exists, and a failing disk is an error."""
     previous, path = tmp_path / "previous", tmp_path / "path"
     path.write_text("damaged")
-    atomic.move_over(previous, path)
+    atomic.move_over(previous, path, directory=Directory(tmp_path))
     assert path.read_text() == "damaged"
     previous.write_text("good")
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", refusing(errno.EIO))
         with pytest.raises(StorageError, match=os.strerror(errno.EIO)):
-            atomic.move_over(previous, path)
-    atomic.move_over(previous, path)
+            atomic.move_over(previous, path, directory=Directory(tmp_path))
+    atomic.move_over(previous, path, directory=Directory(tmp_path))
     assert (path.read_text(), previous.exists()) == ("good", False)
 
 
@@ -133,7 +139,7 @@ def test_half_written_files_are_discarded_on_leaving_at_once(tmp_path: Path) -> 
         with atomic.atomic_write(tmp_path / "x") as file:
             file.write(b"half")
             assert len(list(tmp_path.iterdir())) == 1
-            atomic.discard_temporaries()
+            temporary.discard_temporaries()
             assert list(tmp_path.iterdir()) == []
 
     with pytest.raises(StorageError):
@@ -145,10 +151,10 @@ def test_a_scratch_file_is_there_for_a_block(tmp_path: Path) -> None:
     """A scratch file is removed when its block ends, and when temporary files are discarded."""
 
     def attempt() -> None:
-        with atomic.scratch_file(tmp_path) as (path, file):
+        with temporary.scratch_file(tmp_path) as (path, file):
             file.write(b"some")
             assert list(tmp_path.iterdir()) == [path]
-            atomic.discard_temporaries()
+            temporary.discard_temporaries()
             assert list(tmp_path.iterdir()) == []
             path.touch()
             raise KeyError
@@ -158,24 +164,28 @@ def test_a_scratch_file_is_there_for_a_block(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_cache_is_swept_of_what_is_old(story: Path, home: Path) -> None:
-    """Temporary files of a day ago are removed from the cache; new and other files stay."""
+def test_the_cache_is_swept_of_what_killed_processes_left(story: Path, home: Path) -> None:
+    """Temporary files that no process is writing are removed from the cache; other files stay."""
     cached_corpus(story)
-    old, young, other = (
-        home / "corpora" / name for name in (".old.1-ab.tmp", ".young.1-ab.tmp", "other.tmp")
-    )
-    for path in (old, young, other):
+    names = [
+        f".{'0' * 32}.safetensors.1-0123abcd.tmp",
+        f".{'1' * 32}.safetensors.1-0123abcd.tmp",
+        ".scratch.1-0123abcd.tmp",
+        ".notes.txt.1-0123abcd.tmp",
+        "other.tmp",
+    ]
+    paths = [home / "corpora" / name for name in names]
+    for path in paths:
         path.touch()
-    os.utime(old, (0, 0))
-    os.utime(other, (0, 0))
-    cached_corpus(story)
-    assert [path.exists() for path in (old, young, other)] == [False, True, True]
-    assert list((home / "corpora").glob(".scratch*")) == []
+    with paths[1].open("r+b") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        cached_corpus(story)
+        assert [path.exists() for path in paths] == [False, True, False, True, True]
 
 
 def test_locks_that_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training works where locks are not supported, and fails where the lock cannot be opened."""
-    run = Registry().create("one")
+    run = new_run("one")
     with hold_lock(run.path):
         pass
     monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOLCK))
@@ -205,7 +215,7 @@ class Clock:
 
 def test_a_lock_is_waited_for_a_moment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A trainer waits for a process that only asks about the lock and releases it soon."""
-    run = Registry().create("one")
+    run = new_run("one")
     asking = (run.path / LOCK_NAME).open("w")
     fcntl.flock(asking, fcntl.LOCK_SH)
     clock = Clock(monkeypatch)
@@ -219,7 +229,7 @@ def test_a_held_lock_is_refused_within_a_second(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lock that another trainer keeps is waited for several times, but less than a second."""
-    run = Registry().create("one")
+    run = new_run("one")
     clock = Clock(monkeypatch)
     with hold_lock(run.path):
         assert clock.naps == 0
@@ -231,7 +241,7 @@ def test_a_held_lock_is_refused_within_a_second(
 
 def test_a_holder_that_left_no_name(home: Path) -> None:
     """A lock is refused even if its file does not name the holder."""
-    run = Registry().create("one")
+    run = new_run("one")
     with (run.path / LOCK_NAME).open("w") as file:
         file.write("garbage")
         file.flush()

@@ -8,6 +8,7 @@ import pytest
 
 from charrnn_cli.errors import AlreadyPublishedError
 from charrnn_cli.storage.atomic import atomic_write, check_absent, keep_previous
+from charrnn_cli.storage.directory import Directory
 
 
 def test_nothing_appears_before_the_block_ends(tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_a_target_that_exists_is_noticed_before_long_work(tmp_path: Path) -> Non
     assert caught.value.hint == "choose another file name, or move the existing file"
 
 
-def no_links(*arguments: object) -> None:
+def no_links(*arguments: object, **options: object) -> None:
     raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
 
@@ -59,10 +60,10 @@ def test_the_previous_file_is_kept(
     if not links:
         monkeypatch.setattr(os, "link", no_links)
     path, previous = tmp_path / "x", tmp_path / "previous"
-    keep_previous(path, previous)
+    keep_previous(path, previous, directory=Directory(tmp_path))
     assert not previous.exists()
     for content in (b"1", b"2", b"3"):
-        keep_previous(path, previous)
+        keep_previous(path, previous, directory=Directory(tmp_path))
         with atomic_write(path, replace=True) as file:
             file.write(content)
     assert (path.read_bytes(), previous.read_bytes()) == (b"3", b"2")

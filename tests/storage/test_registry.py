@@ -1,18 +1,28 @@
 """Runs, their checkpoints, and the references that name them."""
 
+import contextlib
+import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_cli.errors import ConfigError, NotFoundError, StorageError, UsageError
+from charrnn_cli.errors import (
+    ConfigError,
+    ForeignFileError,
+    NotFoundError,
+    StorageError,
+    UsageError,
+)
+from charrnn_cli.storage.directory import Directory
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry, names_checkpoint
-from charrnn_cli.storage.runs import Run, best, check_run_name, latest, prunable, reference_of, slug
+from charrnn_cli.storage.runs import Run, best, check_run_name, latest, prunable, slug
 from charrnn_cli.training.snapshot import save_resume
-from tests.helpers import forge, make_checkpoint, resume_state, save
+from tests.helpers import forge, make_checkpoint, new_run, resume_state, save
 
 
 def step_of(path: Path) -> int:
@@ -109,10 +119,13 @@ def test_wrong_references(reference: str, message: str, hint: str) -> None:
 
 
 @pytest.mark.usefixtures("tiny_run")
-@pytest.mark.parametrize("reference", ["tiny@", "@best", "@"])
-def test_an_empty_part_of_a_reference(reference: str) -> None:
-    """An empty run is the newest one, and an empty step means the best checkpoint."""
-    assert step_of(Registry().resolve(reference)) == 200
+def test_an_empty_part_of_a_reference() -> None:
+    """An empty step means the best checkpoint; an empty run, as of an unset variable, is none."""
+    assert step_of(Registry().resolve("tiny@")) == 200
+    for reference in ("", "@", "@best", "@100"):
+        with pytest.raises(ConfigError) as caught:
+            Registry().resolve(reference)
+        assert caught.value.message == f"the reference {reference!r} names no run"
 
 
 def test_a_run_without_readable_checkpoints(home: Path) -> None:
@@ -124,7 +137,7 @@ def test_a_run_without_readable_checkpoints(home: Path) -> None:
             Registry().resolve(reference)
         assert caught.value.message == "run 'tiny' has no readable checkpoint"
         assert caught.value.hint == "run `charrnn checkpoints list` to see all runs"
-    Registry().create("empty")
+    new_run("empty")
     with pytest.raises(NotFoundError) as caught:
         Registry().resolve("empty")
     assert caught.value.message == "run 'empty' has no readable checkpoint"
@@ -142,7 +155,7 @@ def test_a_damaged_checkpoint_is_not_suggested(tiny_run: Run) -> None:
 
 def test_a_run_without_a_checkpoint_is_not_sampled(tiny_run: Run) -> None:
     """A newer run with only a resume file does not hide an older run with a checkpoint."""
-    young = Registry().create("young")
+    young = new_run("young")
     save_resume(young, resume_state())
     assert Registry().newest().name == "tiny"
     assert Registry().newest(resumable=True).name == "young"
@@ -151,8 +164,11 @@ def test_a_run_without_a_checkpoint_is_not_sampled(tiny_run: Run) -> None:
 def test_checkpoints_are_named_after_where_they_lie(tiny_run: Run, tmp_path: Path) -> None:
     """A checkpoint is named by the directory of its run, and a lone file by its path."""
     path = tiny_run.step_path(100)
-    assert reference_of(path, 100) == "tiny@100"
-    assert reference_of(tmp_path / "model.safetensors", 100) == str(tmp_path / "model.safetensors")
+    registry = Registry()
+    assert registry.reference_of(path, 100) == "tiny@100"
+    elsewhere = tmp_path / "tiny" / path.name  # a copy of the run that another program has changed
+    for lone in (tmp_path / "model.safetensors", elsewhere):
+        assert registry.reference_of(lone, 100) == str(lone)
 
 
 def test_nothing_to_resolve() -> None:
@@ -219,34 +235,79 @@ def test_any_text_gives_a_valid_name(text: str) -> None:
 def test_a_taken_name_is_counted_up(home: Path) -> None:
     """A taken name gets the next free number, and no existing run is reused."""
     registry = Registry()
-    names = [registry.create_like("Anna Karenina!").name for _ in range(3)]
-    assert names == ["anna-karenina", "anna-karenina-2", "anna-karenina-3"]
-    long = [registry.create_like("x" * 80).name for _ in range(2)]
-    assert long == ["x" * 60, "x" * 56 + "-2"]
-    save(make_checkpoint(run="anna-karenina"))
-    with pytest.raises(ConfigError) as caught:
-        registry.create("anna-karenina")
-    assert caught.value.message == "run 'anna-karenina' already exists"
-    assert caught.value.hint == "choose another name"
-    assert registry.create_like("Ánna Kärenina").name == "anna-karenina-4"
+    with contextlib.ExitStack() as stack:
+        names = [stack.enter_context(registry.create_like("Anna Karenina!")).name for _ in range(3)]
+        assert names == ["anna-karenina", "anna-karenina-2", "anna-karenina-3"]
+        long = [stack.enter_context(registry.create_like("x" * 80)).name for _ in range(2)]
+        assert long == ["x" * 60, "x" * 56 + "-2"]
+        other = stack.enter_context(registry.create_like("Ánna Kärenina", number=2))
+        assert other.name == "anna-karenina-4"
+        for attempt in (Registry.check_free, enter):
+            with pytest.raises(ConfigError) as caught:
+                attempt(registry, names[0])
+            assert caught.value.message == "run 'anna-karenina' already exists"
+            assert caught.value.hint == "choose another name"
+    assert registry.runs() == []  # nothing was saved
+    assert list(registry.root.iterdir()) == []
+
+
+def enter(registry: Registry, name: str) -> None:
+    with registry.create(name):
+        pass
 
 
 def test_a_run_that_saved_nothing_is_no_obstacle(home: Path) -> None:
     """The remains of a run that was killed early are removed; a run in training stays."""
     registry = Registry()
-    run = registry.create("killed")
-    for name in (".lock", "metrics.jsonl", ".step-0000000001.safetensors.1-ab.tmp"):
-        (run.path / name).touch()
-    assert [path.name for path in registry.create("killed").path.iterdir()] == []
-    with hold_lock(run.path), pytest.raises(ConfigError, match="already exists"):
-        registry.create("killed")
+    killed = new_run("killed")
+    for name in (".lock", "metrics.jsonl", ".step-0000000001.safetensors.1-0123abcd.tmp"):
+        (killed.path / name).touch()
+    with hold_lock(killed.path), pytest.raises(ConfigError, match="already exists"):
+        enter(registry, "killed")
+    with registry.create("killed") as run:
+        assert [path.name for path in run.path.iterdir() if path.name != ".lock"] == []
+        save_resume(run, resume_state())
+    assert registry.run("killed").has_resume_file()
+
+
+def test_a_directory_that_is_not_ours_is_never_touched(home: Path, tmp_path: Path) -> None:
+    """A user's own directory, a link, or a file in the place of a run keeps all that is in it."""
+    own, elsewhere = home / "runs" / "own", tmp_path / "elsewhere"
+    for directory in (own, elsewhere):
+        directory.mkdir(parents=True)
+        for name in (".lock", "metrics.jsonl", "notes.txt", ".notes.tmp", ".a.1-0123abcd.tmp"):
+            (directory / name).write_text("mine")
+    (home / "runs" / "linked").symlink_to(elsewhere)
+    (home / "runs" / "file").write_text("mine")
+    before = sorted((path, path.stat().st_size) for path in tmp_path.rglob("*"))
+    for name in ("own", "linked", "file"):
+        with pytest.raises(ConfigError, match="already exists"):
+            enter(Registry(), name)
+    Run("own", own).discard_if_empty()
+    Run("linked", home / "runs" / "linked").discard_if_empty()
+    assert sorted((path, path.stat().st_size) for path in tmp_path.rglob("*")) == before
+
+
+def test_a_link_to_a_run_is_not_a_run(home: Path, tiny_run: Run) -> None:
+    """A link in the registry names no run and no checkpoint, and the error says so."""
+    link = home / "runs" / "link"
+    link.symlink_to(tiny_run.path)
+    for attempt in (Registry().run, Registry().resolve):
+        with pytest.raises(NotFoundError) as caught:
+            attempt("link")
+        assert caught.value.message == f"{link} is a link, and is not followed"
+    step = tiny_run.step_path(400)
+    step.symlink_to(tiny_run.step_path(100))
+    assert tiny_run.checkpoints()[-1].problem == "a link, and is not followed"
+    with pytest.raises(ForeignFileError):
+        Registry().resolve("tiny@400")
 
 
 def test_a_run_that_can_be_resumed_is_not_replaced(home: Path) -> None:
     """The error for a taken name shows how to continue the run."""
-    save_resume(Registry().create("old"), resume_state())
+    save_resume(new_run("old"), resume_state())
     with pytest.raises(ConfigError) as caught:
-        Registry().create("old")
+        enter(Registry(), "old")
     assert caught.value.message == "run 'old' already exists"
     assert caught.value.hint == (
         "choose another name, or continue this run with `charrnn train --resume old`"
@@ -265,8 +326,8 @@ def test_best_and_latest() -> None:
     assert lowest is not None
     assert newest is not None
     assert (lowest.step, newest.step) == (3, 4)
-    assert entries[-1].metadata is None
-    assert entries[-1].problem == "not a charrnn file, or is truncated"
+    assert entries[-1].header is None
+    assert entries[-1].problem == "not a charrnn file"
 
 
 def test_a_file_with_a_wrong_name_is_shown(tiny_run: Run) -> None:
@@ -289,20 +350,25 @@ def test_strangers_in_the_registry_are_left_alone(home: Path, tiny_run: Run) -> 
 
 def test_an_empty_run_can_be_discarded(home: Path, tiny_run: Run) -> None:
     """A run without a checkpoint is removed; a run with one stays."""
-    empty = Registry().create("empty")
+    empty = new_run("empty")
     empty.metrics_path.write_text("{}\n")
     empty.discard_if_empty()
-    tiny_run.discard_if_empty()
+    assert empty.metrics_path.exists()  # because the lock is not held
+    for run in (empty, tiny_run):
+        with hold_lock(run.path) as held:
+            dataclasses.replace(run, held=held).discard_if_empty()
     assert [run.name for run in Registry().runs()] == ["tiny"]
 
 
 def test_losses_come_from_the_header(tiny_run: Run) -> None:
-    """A loss in the header that is not a number counts as absent."""
+    """Losses are those of the header; a header with one that is not a number is not used."""
     entry = tiny_run.checkpoints()[0]
     assert (entry.train_loss, entry.val_loss) == (1.25, 2.0)
     forge(entry.path, train_loss="1.25", val_loss=True)
     entry = tiny_run.checkpoints()[0]
-    assert (entry.train_loss, entry.val_loss) == (None, None)
+    assert (entry.header, entry.train_loss, entry.val_loss) == (None, None, None)
+    assert entry.problem is not None
+    assert entry.problem.startswith("has an invalid header: train loss must be a number")
     assert tiny_run.reference(entry.step) == "tiny@100"
 
 
@@ -358,59 +424,66 @@ def test_a_registry_that_cannot_be_read(tmp_path: Path) -> None:
         registry.runs()
     assert caught.value.message == f"cannot read {registry.root}: Not a directory"
     with pytest.raises(StorageError) as caught:
-        registry.create("x")
+        enter(registry, "x")
     assert caught.value.message == f"cannot create {registry.root}: File exists"
     assert caught.value.hint == "set CHARRNN_HOME to a writable directory"
     assert Run("x", tmp_path / "nowhere").checkpoints() == []
 
 
 def test_a_run_that_cannot_be_created(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk is an error; a name that another process takes first is skipped."""
+    """A full disk is an error, and leaves nothing."""
     registry = Registry()
     mkdir = Path.mkdir
 
-    def full(path: Path, *arguments: object, **options: object) -> None:
+    def full(path: Path, *arguments: Any, **options: Any) -> None:
         if path.parent == registry.root:
             raise OSError(28, "No space left on device")
-        mkdir(path, parents=True, exist_ok=True)
+        mkdir(path, *arguments, **options)
 
     monkeypatch.setattr(Path, "mkdir", full)
     with pytest.raises(StorageError) as caught:
-        registry.create("x")
+        enter(registry, "x")
     assert caught.value.message == f"cannot create {registry.root / 'x'}: No space left on device"
-    taken = iter([True])
+    assert list(registry.root.iterdir()) == []
 
-    def raced(path: Path, *arguments: object, **options: object) -> None:
-        if path.parent == registry.root and next(taken, False):
-            raise FileExistsError
-        mkdir(path, parents=True, exist_ok=True)
 
-    monkeypatch.setattr(Path, "mkdir", raced)
-    assert registry.create_like("x").name == "x-2"
+def test_a_name_that_another_process_takes_first(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between choosing a free name and taking it, another process may take it: then the next is."""
+    registry, rename = Registry(), Path.rename
+    others = contextlib.ExitStack()
+
+    def raced(path: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "rename", rename)
+        others.enter_context(registry.create("x"))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", raced)
+    with others, registry.create_like("x") as run:
+        assert run.name == "x-2"
 
 
 def test_files_that_go_while_they_are_listed(
     tiny_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file that is deleted after the directory was read is neither listed nor an error."""
-    scandir = os.scandir
+    listdir, entries = os.listdir, Directory.entries
 
-    def scan_and_delete(path: Path) -> list[os.DirEntry[str]]:
-        entries = list(scandir(path))
+    def list_and_delete(path: Path) -> list[str]:
+        names = listdir(path)
         tiny_run.step_path(200).unlink(missing_ok=True)
-        return entries
+        return names
 
-    monkeypatch.setattr(os, "scandir", scan_and_delete)
+    monkeypatch.setattr(os, "listdir", list_and_delete)
     assert [entry.step for entry in tiny_run.checkpoints()] == [100, 300]
 
-    def list_then_delete(path: Path) -> list[os.DirEntry[str]]:
-        entries = list(scandir(path))
-        for entry in entries:
-            entry.stat(follow_symlinks=False)
+    def read_and_delete(directory: Directory) -> list[tuple[str, os.stat_result]]:
+        found = entries(directory)
         tiny_run.step_path(300).unlink(missing_ok=True)
-        return entries
+        return found
 
-    monkeypatch.setattr(os, "scandir", list_then_delete)
+    monkeypatch.setattr(Directory, "entries", read_and_delete)
     assert [entry.step for entry in tiny_run.checkpoints()] == [100]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from charrnn_cli.config import TextOptions
+from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.source import STANDARD_INPUT, Source
 
 OPTIONS = TextOptions(encoding="latin-1").to_json()
@@ -39,8 +40,8 @@ def test_a_source_survives_a_round_trip(tmp_path: Path) -> None:
     ids=str,
 )
 def test_a_source_without_a_text_is_refused(raw: dict[str, Any]) -> None:
-    """A record that does not name a text and how to read it raises ValueError."""
-    with pytest.raises(ValueError, match=r"does not record a text|is not a file URI"):
+    """A record that does not name a text and how to read it raises ConfigError."""
+    with pytest.raises(ConfigError, match=r"the source |unknown setting"):
         Source.from_json(raw)
 
 

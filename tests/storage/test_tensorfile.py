@@ -12,14 +12,21 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, NotFoundError, StorageError
+from charrnn_cli.errors import (
+    AlreadyPublishedError,
+    DamagedFileError,
+    FileFormatError,
+    ForeignFileError,
+    NotFoundError,
+    StorageError,
+)
 from charrnn_cli.storage.opening import open_regular
 from charrnn_cli.storage.tensor_writer import tensors_digest, write_tensors
 from charrnn_cli.storage.tensorfile import (
+    Header,
     TensorSpec,
     read_header,
     read_open_header,
-    read_tensors,
     read_verified,
     verify_tensors,
 )
@@ -46,10 +53,16 @@ def write(path: Path, *, replace: bool = False, **metadata: object) -> Path:
     return path
 
 
+def read_all(path: Path) -> tuple[Header, dict[str, bytes]]:
+    with path.open("rb") as file:
+        header = read_open_header(file, path)
+        return header, read_verified(file, header, path)
+
+
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     """Metadata, tensors and their shapes survive a round trip."""
     path = write(tmp_path / "x", answer=42, word="é")
-    header, tensors = read_tensors(path)
+    header, tensors = read_all(path)
     assert header.tensors_sha256 == tensors_digest(SPECS, PIECES)
     assert (header.kind, header.metadata["answer"], header.metadata["word"]) == ("test", 42, "é")
     assert tensors == PIECES
@@ -127,11 +140,12 @@ def test_a_wrong_number_of_bytes_publishes_nothing(
 def test_not_one_of_ours(tmp_path: Path) -> None:
     """Text, empty files, pickles, archives and other safetensors files are refused by name."""
     path = tmp_path / "x.safetensors"
-    for content in (b"", b"abc", b"<html>not here</html>", b"\0" * 100, b"\xff" * 100):
+    for content in (b"abc", b"<html>the charrnn page</html>", b"\xff" * 100, b"\x09" + b"\0" * 7):
         path.write_bytes(content)
         with pytest.raises(FileFormatError) as caught:
             read_header(path)
-        assert caught.value.message == f"{path} is not a charrnn file, or is truncated"
+        assert type(caught.value) is ForeignFileError
+        assert caught.value.message == f"{path} is not a charrnn file"
         assert caught.value.hint == "use a file written by `charrnn encode` or `charrnn train`"
     for content in (
         b"PK\x03\x04" + b"\0" * 50,
@@ -146,14 +160,25 @@ def test_not_one_of_ours(tmp_path: Path) -> None:
             "use a file written by `charrnn train`; loading a pickle file can run code"
         )
     for metadata, problem in (
-        (None, "expected an object"),
-        ({"other": ""}, "expected one metadata key, 'charrnn'"),
-        ({"charrnn": "{}"}, "'header_sha256'"),
+        (None, "not a charrnn file"),
+        ({"other": ""}, "not a charrnn file"),
+        ({"charrnn": "{}"}, "damaged: 'format'"),
     ):
         save_file({"a": np.zeros(3, np.float32)}, path, metadata)
         with pytest.raises(FileFormatError) as caught:
             read_header(path)
-        assert caught.value.message == (f"{path} is damaged, or is not a charrnn file: {problem}")
+        assert caught.value.message == f"{path} is {problem}"
+
+
+@pytest.mark.parametrize("size", [0, 4096])
+def test_what_a_crash_leaves_of_a_file_is_damage(tmp_path: Path, size: int) -> None:
+    """An empty file, zeros, and any beginning of one of our files are damage, not another kind."""
+    path = write(tmp_path / "x")
+    whole = path.read_bytes()
+    for content in (bytes(size), *(whole[:cut] for cut in range(9, len(whole)))):
+        path.write_bytes(content)
+        with pytest.raises(DamagedFileError):
+            read_header(path)
 
 
 def test_only_regular_files(tmp_path: Path) -> None:
@@ -209,7 +234,7 @@ def test_damaged_headers(tmp_path: Path, old: bytes, new: bytes, problem: str) -
     rewrite(path, old, new)
     with pytest.raises(FileFormatError) as caught:
         read_header(path)
-    assert caught.value.message == f"{path} is damaged, or is not a charrnn file: {problem}"
+    assert caught.value.message == f"{path} is damaged: {problem}"
 
 
 @pytest.mark.parametrize("digest", [None, "0", "0" * 64], ids=str)
@@ -229,9 +254,7 @@ def test_headers_without_their_digest(tmp_path: Path, digest: str | None) -> Non
     path.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + length :])
     with pytest.raises(FileFormatError) as caught:
         read_header(path)
-    assert caught.value.message == (
-        f"{path} is damaged, or is not a charrnn file: its header has no digest"
-    )
+    assert caught.value.message == (f"{path} is damaged: its header has no digest")
 
 
 def test_a_lone_surrogate_is_refused(tmp_path: Path) -> None:
@@ -252,9 +275,7 @@ def test_a_file_that_is_too_long(tmp_path: Path) -> None:
         file.write(b"\0")
     with pytest.raises(FileFormatError) as caught:
         read_header(path)
-    assert caught.value.message == (
-        f"{path} is damaged, or is not a charrnn file: expected {size} bytes, found {size + 1}"
-    )
+    assert caught.value.message == (f"{path} is damaged: expected {size} bytes, found {size + 1}")
 
 
 def test_a_damaged_tensor_is_refused(tmp_path: Path) -> None:
@@ -264,7 +285,7 @@ def test_a_damaged_tensor_is_refused(tmp_path: Path) -> None:
     path.write_bytes(raw[:-1] + b"X")
     message = f"{path} is damaged: the checksum of its tensors does not match"
     with pytest.raises(FileFormatError) as caught:
-        read_tensors(path)
+        read_all(path)
     assert caught.value.message == message
     with open_regular(path) as file:
         header = read_open_header(file, path)
@@ -273,7 +294,7 @@ def test_a_damaged_tensor_is_refused(tmp_path: Path) -> None:
     assert caught.value.message == message
 
 
-DAMAGED = "{} is damaged, or is not a charrnn file: kind and digest must be strings"
+DAMAGED = "{} is damaged: kind, version and digest must be strings"
 
 
 @pytest.mark.parametrize(
@@ -282,11 +303,14 @@ DAMAGED = "{} is damaged, or is not a charrnn file: kind and digest must be stri
         ({"kind": 3}, DAMAGED),
         ({"tensors_sha256": None}, DAMAGED),
         (
-            {"format": "1", "version": "0.0"},
-            "{} was written by charrnn 0.0 (format 1); this version reads format 1",
+            {"format": 2, "version": "9.0"},
+            "{} was written by charrnn 9.0 (format 2); this version reads format 1",
         ),
+        ({"format": "1"}, "{} is damaged: its format is '1'"),
+        ({"format": 0}, "{} is damaged: its format is 0"),
+        ({"format": True}, "{} is damaged: its format is True"),
     ],
-    ids=["kind", "tensors_sha256", "format"],
+    ids=["kind", "tensors_sha256", "newer", "text", "older", "bool"],
 )
 def test_mistyped_fields(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     """A header with a field of the wrong type is refused, in spite of a correct digest."""
@@ -363,4 +387,4 @@ def test_a_tensor_that_was_forgotten_publishes_nothing(tmp_path: Path) -> None:
         attempt()
     with write_tensors(tmp_path / "empty", "test", {"t": TensorSpec("U8", (0,))}, {}):
         pass
-    assert read_tensors(tmp_path / "empty")[1] == {"t": b""}
+    assert read_all(tmp_path / "empty")[1] == {"t": b""}

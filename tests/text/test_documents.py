@@ -58,7 +58,7 @@ def test_files_follow_each_other(
     starts = [len(separator.join([*kept[:number], ""])) for number in range(len(kept))]
     assert list(corpus.starts) == starts
     assert corpus.separator == separator
-    assert corpus.metadata["skipped"] == [
+    assert corpus.header.skipped == [
         [f"{number}.txt", "is empty"] for number, text in enumerate(texts) if not text
     ]
 
@@ -80,7 +80,7 @@ def test_a_directory(tmp_path: Path) -> None:
     assert "".join(corpus.text()) == "<a/10.txt><a/2.txt><b.txt><c.md><b.txt><zipped>"
     assert len(corpus.starts) == 6
     assert corpus.name == "books"
-    assert sorted(name for name, _ in corpus.metadata["skipped"]) == [
+    assert sorted(name for name, _ in corpus.header.skipped) == [
         "bad.txt",
         "dangling",
         "empty.txt",
@@ -112,7 +112,7 @@ def test_a_file_that_fails_halfway_is_not_counted(tmp_path: Path, separator: str
     assert corpus.vocab.characters == "".join(sorted(set(text)))
     assert corpus.counts_V.tolist() == [text.count(each) for each in corpus.vocab.characters]
     assert corpus.starts == (0, 2 + len(separator))
-    assert corpus.metadata["skipped"] == [
+    assert corpus.header.skipped == [
         ["2", "is not valid utf-8: 0xff at byte 10 (line 1)"],
     ]
 
@@ -217,7 +217,7 @@ def test_a_given_vocabulary(tmp_path: Path) -> None:
     assert "".join(kept.text()) == "abbaba"
     assert kept.vocab == vocab
     assert (kept.starts, kept.counts_V.tolist()) == ((0, 4), [3, 0, 3])
-    assert kept.metadata["unseen"] == {"x": 3, " ": 1, "Ω": 1}
+    assert kept.header.unseen == {"x": 3, " ": 1, "Ω": 1}
     extended = encoded(tmp_path, one, two, vocab=vocab, unknown="extend")
     assert extended.vocab.characters == "bza xΩ"
     assert "".join(extended.text()) == "xxabbabax Ω"
@@ -303,7 +303,7 @@ def test_odd_names_in_a_directory(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9")).write_bytes(b"\xff\xfe\xfd")
     corpus = encoded(tmp_path, root)
     assert "".join(corpus.text()) == "abc"
-    assert sorted(name for name, _ in corpus.metadata["skipped"]) == ["caf\\udce9", "loop"]
+    assert sorted(name for name, _ in corpus.header.skipped) == ["caf\\udce9", "loop"]
 
 
 def test_a_file_that_cannot_be_opened_is_reported_without_its_path(tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ def test_a_file_that_cannot_be_opened_is_reported_without_its_path(tmp_path: Pat
     output = tmp_path / "out.safetensors"
     corpus = encode_documents(found, output, TextOptions(), None, "error", no_progress)
     assert "".join(corpus.text()) == "abc"
-    assert corpus.metadata["skipped"] == [
+    assert corpus.header.skipped == [
         ["b", f"cannot open it: {os.strerror(errno.ELOOP)}"],
         ["c", "no longer exists"],
     ]
@@ -330,8 +330,8 @@ def test_a_header_has_room(tmp_path: Path) -> None:
     for number in range(1100):
         (root / f"e{number}").touch()
     corpus = encoded(tmp_path, root, vocab=Vocab("a"), unknown="extend")
-    assert (len(corpus.metadata["skipped"]), corpus.metadata["num_skipped"]) == (1000, 1100)
-    assert (len(corpus.metadata["unseen"]), corpus.metadata["num_unseen"]) == (1000, 65_536)
+    assert (len(corpus.header.skipped), corpus.header.num_skipped) == (1000, 1100)
+    assert (len(corpus.header.unseen), corpus.header.num_unseen) == (1000, 65_536)
 
 
 def test_a_cached_directory_does_not_hide_a_named_file(tmp_path: Path, home: Path) -> None:

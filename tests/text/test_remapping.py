@@ -45,7 +45,7 @@ def test_unknown_characters_are_skipped(documents: list[str], data: st.DataObjec
     text, kept = "".join(documents), [document.translate(SKIPPED) for document in documents]
     whole = Corpus.from_text(text)
     starts = np.cumsum([0, *map(len, documents[:-1])]).tolist()
-    source = Corpus(whole.vocab, whole.counts_V, whole.read, whole.metadata, starts)
+    source = Corpus(whole.vocab, whole.counts_V, whole.read, whole.header, whole.sha256, starts)
     expected = "".join(kept)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(remapping, "BLOCK", data.draw(st.integers(1, 4)))

@@ -56,7 +56,9 @@ def test_too_little_to_validate_on() -> None:
     """A validation part of less than 2 characters is an error."""
     with pytest.raises(TextError) as caught:
         split_text(10, 0.1, "tail")
-    assert caught.value.message == "validation needs at least 2 characters; 0.1 of 10 is less"
+    assert caught.value.message == (
+        "validation needs at least 2 characters; a fraction of 0.1 of this text's 10 is too few"
+    )
     assert caught.value.hint == "train without validation: --val-fraction 0"
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from charrnn_cli.config import TrainConfig
+from charrnn_cli.storage.header import RunCounters
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.splits import split_corpus
 from charrnn_cli.training.actions import LoopCounters, next_action
 from charrnn_cli.training.plan import Decisions, Plan
-from charrnn_cli.training.snapshot import RunCounters
 from charrnn_cli.training.windows import make_windows
 from tests.helpers import STORY, TINY
 

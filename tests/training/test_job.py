@@ -181,7 +181,7 @@ def test_the_architecture_comes_with_the_initial_weights(fox: Path) -> None:
     assert (job.model.layers, job.model.size) == (1, 4)
     list(train(job))
     started = load_checkpoint(job.run.step_path(1))
-    assert started.data["init_from"] == "tiny@100"
+    assert started.data.init_from == "tiny@100"
     assert np.isfinite(started.weights["output.bias"]).all()
 
 

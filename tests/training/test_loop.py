@@ -290,7 +290,8 @@ def test_a_budget_too_short_for_anything_is_refused(corpus: Corpus) -> None:
 
 def test_one_process_trains_a_run(corpus: Corpus) -> None:
     """A run whose lock another process holds is busy."""
-    job = tiny_job(corpus)
+    train_until(corpus, 10)
+    job = TrainingJob.resumed("run", texts=corpus)
     with hold_lock(job.run.path), pytest.raises(RunBusyError, match="pid"):
         next(train(job))
 
@@ -307,7 +308,7 @@ def test_impossible_runs_leave_no_directory(corpus: Corpus) -> None:
 def test_the_commonest_character_is_recorded(corpus: Corpus) -> None:
     """A checkpoint knows its text's commonest character, which may serve as a prime."""
     run_training(corpus)
-    assert load_checkpoint("run").data["commonest"] == " "
+    assert load_checkpoint("run").data.commonest == " "
 
 
 def test_bf16_trains_too(corpus: Corpus) -> None:

@@ -130,7 +130,7 @@ def test_the_first_event_shows_the_plan(corpus: Corpus) -> None:
     """The event that opens a run has the plan's decisions, and the time from its first step."""
     plan = planned(corpus, replace(OPEN, max_steps=500, seed=3))
     model = tiny_job(corpus, name="other").model
-    started = plan.started("run", model, 400)
+    started = plan.started("run", model, 400, 10**9)
     decisions = plan.decisions
     for name in ("seed", "device", "precision", "threads", "dropout", "eval_every"):
         assert getattr(started, name) == getattr(decisions, name)

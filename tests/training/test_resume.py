@@ -31,14 +31,17 @@ from charrnn_cli.training.resume import (
     resumed_config,
     resumed_source,
 )
+from charrnn_cli.training.saver import Saver
 from charrnn_cli.training.snapshot import load_resume, save_resume
 from tests.helpers import (
     STORY,
     TINY,
     forge,
     make_checkpoint,
+    new_run,
     resume_state,
     resume_training,
+    run_held,
     run_training,
     save,
     train_until,
@@ -139,7 +142,7 @@ def test_the_text_must_be_the_runs(corpus: Corpus) -> None:
 
 def test_what_can_be_resumed() -> None:
     """A run resumes from its resume file's step alone; `latest` is the newest run that has one."""
-    run = Registry().create("one")
+    run = new_run("one")
     save_resume(run, resume_state(100))
     save(make_checkpoint(run="imported"))
     assert open_resume_point("latest", Registry()).run.name == "one"
@@ -149,8 +152,8 @@ def test_what_can_be_resumed() -> None:
     with pytest.raises(NotFoundError) as caught:
         open_resume_point("imported", Registry())
     assert caught.value.message == "run 'imported' has no resume file"
-    assert caught.value.hint == "charrnn train TEXT --init-from imported"
-    young = Registry().create("young")
+    assert caught.value.hint == "charrnn train TEXT --init-from imported@100"
+    young = new_run("young")
     with hold_lock(young.path), pytest.raises(RunBusyError):
         open_resume_point("young", Registry())
     with pytest.raises(NotFoundError, match="has no resume file") as caught:
@@ -160,7 +163,7 @@ def test_what_can_be_resumed() -> None:
 
 def test_a_run_does_not_resume_from_its_best_checkpoint() -> None:
     """Only the newest state can be resumed; a reference to another one is an error that says so."""
-    save_resume(Registry().create("one"), resume_state(100))
+    save_resume(new_run("one"), resume_state(100))
     for reference in ("one@best", "one@first"):
         with pytest.raises(ConfigError) as caught:
             open_resume_point(reference, Registry())
@@ -170,7 +173,7 @@ def test_a_run_does_not_resume_from_its_best_checkpoint() -> None:
 
 def test_a_damaged_resume_file_gives_way_to_the_previous_one() -> None:
     """The previous state is used with a warning; without it the damage is an error."""
-    run = Registry().create("one")
+    run = new_run("one")
     for step in (100, 200):
         save_resume(run, resume_state(step))
     raw = bytearray(run.resume_path.read_bytes())
@@ -192,10 +195,10 @@ def test_a_damaged_resume_file_gives_way_to_the_previous_one() -> None:
 
 def test_counters_must_be_the_known_ones() -> None:
     """A resume file whose counters are missing or unknown is refused, with their names."""
-    run = Registry().create("one")
+    run = new_run("one")
     save_resume(run, resume_state(100))
     forge(run.resume_path, progress={"best_step": 3})
-    with pytest.raises(FileFormatError, match="damaged or from another version: best_val_loss, "):
+    with pytest.raises(FileFormatError, match="missing counter 'best_val_loss'"):
         load_resume(run.resume_path)
 
 
@@ -212,22 +215,25 @@ def without(name: str) -> Callable[[dict[str, Any]], None]:
 
 
 @pytest.mark.parametrize("name", ["progress", "source"])
-def test_a_resume_file_of_another_version_gives_way_too(corpus: Corpus, name: str) -> None:
-    """Without counters or source, or with others than objects, the previous state is used."""
+def test_a_resume_file_of_another_version_is_never_replaced(corpus: Corpus, name: str) -> None:
+    """A file of correct digests that is not valid is an error, and nothing is replaced."""
     train_until(corpus, 20, TINY, "one")
     run = Registry().run("one")
-    message = f"the resume file is damaged or from another version: {name}"
+    previous = run.previous_resume_path.read_bytes()
     for tensors, changes in ((without(name), {}), (None, {name: []}), (None, {name: None})):
         forge(run.resume_path, tensors, **changes)
+        invalid = run.resume_path.read_bytes()
         with pytest.raises(FileFormatError) as caught:
-            load_resume(run.resume_path)
-        assert caught.value.message == message
-        assert caught.value.hint == "start a new run from this run's checkpoint with --init-from"
+            open_resume_point("one", Registry())
+        assert caught.value.message.startswith(f"{run.resume_path} has an invalid header: ")
+        assert caught.value.hint == "move it away to resume from the previous state"
+        with pytest.raises(FileFormatError), run_held(run) as held:
+            Saver(held, keep=1)
+        assert run.resume_path.read_bytes() == invalid
+        assert run.previous_resume_path.read_bytes() == previous
+    run.resume_path.rename(run.path / "invalid")
     point = open_resume_point("one", Registry())
     assert point.step == load_resume(run.previous_resume_path).checkpoint.step < 20
-    assert point.warning == (f"{message}; resuming from the previous state, at step {point.step}")
-    list(train(TrainingJob.resumed(point, texts=corpus)))
-    assert load_resume(run.resume_path).checkpoint.step == 30
 
 
 def test_where_the_text_is(corpus: Corpus, tmp_path: Path) -> None:
@@ -326,8 +332,8 @@ def test_more_patience_continues_a_run_that_patience_ended(corpus: Corpus) -> No
 
 def test_a_text_from_standard_input_is_asked_for() -> None:
     """A run whose text came from standard input needs its text again."""
-    run = Registry().create("one")
-    source = Source((Path("-"),)).to_json()
+    run = new_run("one")
+    source = Source((Path("-"),))
     save_resume(run, replace(resume_state(), source=source))
     with pytest.raises(TextError) as caught:
         resumed_source(open_resume_point("one", Registry()))
@@ -339,10 +345,10 @@ def test_the_vocabulary_of_a_warm_start_is_kept(tmp_path: Path) -> None:
     """A run that began with a checkpoint reads its text with its own vocabulary again."""
     text = tmp_path / "story.txt"
     text.write_text(STORY)
-    run = Registry().create("one")
+    run = new_run("one")
     for init_from in (None, "base"):
         source = Source((text,), init_from=init_from)
-        save_resume(run, replace(resume_state(), source=source.to_json()))
+        save_resume(run, replace(resume_state(), source=source))
         point = open_resume_point("one", Registry())
         vocab = point.snapshot.checkpoint.vocab if init_from else None
         assert resumed_source(point) == (source, vocab)

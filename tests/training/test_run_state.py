@@ -8,6 +8,7 @@ import pytest
 from charrnn_cli.errors import FileFormatError
 from charrnn_cli.events import Evaluated
 from charrnn_cli.model.checkpoint import load_checkpoint
+from charrnn_cli.storage.header import DataFacts
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training.job import TrainingJob
@@ -71,12 +72,9 @@ def test_a_checkpoint_says_where_it_comes_from(corpus: Corpus) -> None:
     assert checkpoint.train_loss == state.trainer.train_loss
     assert checkpoint.interrupted
     assert checkpoint.vocab == corpus.vocab
-    assert checkpoint.data == {
-        "name": "story",
-        "sha256": corpus.sha256,
-        "characters": len(corpus),
-        "commonest": " ",
-    }
+    assert checkpoint.data == DataFacts(
+        name="story", sha256=corpus.sha256, characters=len(corpus), commonest=" "
+    )
     assert (checkpoint.train["seed"], checkpoint.train["max_steps"]) == (5, 30)
 
 
@@ -105,8 +103,8 @@ def test_where_a_run_began_is_never_forgotten(corpus: Corpus) -> None:
     again = resume_training(corpus, "tuned", {"max_steps": 40})
     assert [event.step for event in of_type(again, Evaluated)] == [40]
     for step in (10, 40):
-        assert load_checkpoint(f"tuned@{step}").data["init_from"] == "base@10"
-    assert "init_from" not in initial.data
+        assert load_checkpoint(f"tuned@{step}").data.init_from == "base@10"
+    assert initial.data.init_from is None
 
 
 def test_a_resumed_run_is_not_finished(corpus: Corpus) -> None:

@@ -4,11 +4,11 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from charrnn_cli.errors import FileFormatError
-from charrnn_cli.storage.registry import Registry
+from charrnn_cli.errors import ConfigError
+from charrnn_cli.storage.header import RunCounters
 from charrnn_cli.storage.tensorfile import read_header
-from charrnn_cli.training.snapshot import RunCounters, load_resume, save_resume
-from tests.helpers import resume_state
+from charrnn_cli.training.snapshot import load_resume, save_resume
+from tests.helpers import new_run, resume_state
 
 COUNTERS = RunCounters(
     train_loss=1.25,
@@ -28,7 +28,7 @@ def test_every_counter_survives() -> None:
     assert not [
         name for name, value in asdict(COUNTERS).items() if value == asdict(RunCounters())[name]
     ]
-    run = Registry().create("one")
+    run = new_run("one")
     for finished in (True, False):
         counters = replace(COUNTERS, finished=finished)
         save_resume(run, replace(resume_state(), counters=counters))
@@ -36,15 +36,32 @@ def test_every_counter_survives() -> None:
         assert read_header(run.resume_path).metadata["finished"] is finished
 
 
-def test_counters_that_are_missing_or_unknown_are_named() -> None:
-    """Counters of another version are refused with the names that differ."""
-    raw = {**asdict(COUNTERS), "new": 1}
-    del raw["seconds"]
-    with pytest.raises(FileFormatError) as caught:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seconds", None),
+        ("seconds", "1"),
+        ("seconds", -1.0),
+        ("lr_scale", 0.0),
+        ("lr_scale", 2.0),
+        ("best_step", -1),
+        ("best_step", 10**10),
+        ("best_val_loss", "low"),
+        ("divergences", True),
+        ("finished", 1),
+        ("train_loss", []),
+        ("last_saved_step", 1.5),
+    ],
+)
+def test_counters_have_their_types_and_ranges(name: str, value: object) -> None:
+    """A counter of a wrong type, out of range or missing is refused; an unknown one is ignored."""
+    raw = asdict(COUNTERS)
+    assert RunCounters.from_json({**raw, "new": 1}) == COUNTERS
+    with pytest.raises(ConfigError, match=name.replace("_", " ")):
+        RunCounters.from_json({**raw, name: value})
+    del raw[name]
+    with pytest.raises(ConfigError, match=f"missing counter '{name}'"):
         RunCounters.from_json(raw)
-    assert (
-        caught.value.message == "the resume file is damaged or from another version: new, seconds"
-    )
 
 
 def test_the_best_evaluation_is_the_first_of_the_lowest() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from charrnn_cli.config import TrainConfig, ValSplit
 from charrnn_cli.errors import TextError
+from charrnn_cli.storage.header import CorpusHeader
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import IGNORED
 from charrnn_cli.text.splits import Split, split_text
@@ -46,10 +47,10 @@ def test_targets_are_the_next_characters(
 
 def test_the_notebooks_windows() -> None:
     """1,985,223 characters make 198 windows of 100 x 100."""
-    facts = {"characters": 1_985_223}
+    facts = CorpusHeader(name="anna", characters=1_985_223)
     counts_V = np.zeros(1, np.uint64)
     corpus = Corpus(
-        Vocab("a"), counts_V, lambda start, stop: np.zeros(stop - start, np.uint8), facts
+        Vocab("a"), counts_V, lambda start, stop: np.zeros(stop - start, np.uint8), facts, "0" * 64
     )
     config = TrainConfig(batch_size=100, seq_len=100)
     assert TrainWindows(corpus, [(0, 1_985_223)], config, seed=1).per_epoch == 198
