@@ -13,8 +13,11 @@ from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.filters import draw, filter_logits, log_softmax
 from charrnn_cli.seeds import derive_seed, random_seed
+from charrnn_cli.text.corpus import ProgressCallback, no_progress
 
 # R rows · V vocabulary
+
+PROGRESS_EVERY = 1_000  # characters, which take 20 milliseconds or more
 
 
 def generate(
@@ -65,9 +68,15 @@ class Writer:
         self._unread: list[int] = []  # R ids that the engine has not read yet
         self._logits_RV: npt.NDArray[np.float32] | None = None
 
-    def read(self, text: str) -> None:
-        """Read a text in every row. Raises UnknownCharacterError."""
-        for character_id in self.vocab.encode(text):
+    def read(self, text: str, progress: ProgressCallback = no_progress) -> None:
+        """Read a text in every row. Raises UnknownCharacterError.
+
+        `progress` is called with the characters read and their number; it may raise an exception.
+        """
+        ids = self.vocab.encode(text)
+        for done, character_id in enumerate(ids):
+            if not done % PROGRESS_EVERY:
+                progress(done, len(ids))
             self._step()
             self._unread = [character_id] * len(self._uniforms)
 

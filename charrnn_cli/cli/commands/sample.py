@@ -19,6 +19,7 @@ from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.sample_output import (
     PieceConsumer,
     SampleStatistics,
@@ -40,6 +41,8 @@ from charrnn_cli.storage.source import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from charrnn_cli.model.sampling import Writer
+
+LONG_PRIME = 20_000  # characters; reading a shorter one takes less than a second
 
 _DEFAULT = SampleConfig()
 _SETTINGS = tuple(_DEFAULT.to_json())
@@ -238,7 +241,7 @@ def _draw(
     with request.listening(), to_file(output) if output else to_standard_output() as write:
         stream = TextStream(write, to_terminal=output is None and sys.stdout.isatty(), color=color)
         shown = _json_samples(job, stream) if as_json else TextSamples(stream, job.shown_prime)
-        job.writer.read(job.prime)
+        _read_prime(job, request)
         started = time.monotonic()
         for piece in draw_samples(job.writer, job.config.length, job.count, job.stops, request):
             for consumer in (shown, *consumers):
@@ -249,6 +252,15 @@ def _draw(
             request.check()  # a file is complete or absent
     request.check()
     return seconds
+
+
+def _read_prime(job: _Job, request: StopRequest) -> None:
+    """Read the prime; a long one can be interrupted. Raises InterruptionError."""
+    if len(job.prime) < LONG_PRIME:
+        job.writer.read(job.prime)
+        return
+    with bytes_progress("reading the prime", request) as progress:
+        job.writer.read(job.prime, progress)
 
 
 def _json_samples(job: _Job, stream: TextStream) -> WholeSamples:
