@@ -10,9 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-import numpy as np
-
-Form = Literal["NFC", "NFKC"]
+Form = Literal["NFC", "NFD", "NFKC"]
 
 # A run of 16 * 8 combining marks has 8 in a row in every 16th character, where it is found in a
 # sixteenth of the time. Shorter runs are sorted fast enough by insertion.
@@ -34,22 +32,25 @@ def normalized(pieces: Iterable[str], form: Form) -> Iterator[str]:
         if cut is None:
             held.append(piece)
         else:
-            yield from _normalized([*held, piece[:cut]], form)
+            if whole := "".join([*held, piece[:cut]]):
+                yield normalize(whole, form)
             held = [piece[cut:]]
-    yield from _normalized(held, form)
+    if last := "".join(held):
+        yield normalize(last, form)
 
 
-def _normalized(parts: Iterable[str], form: Form) -> Iterator[str]:
-    """Yield the normalized text, unless it is empty."""
-    text = "".join(parts)
-    if _long_runs().search(text[::STRIDE]):
+def normalize(text: str, form: Form) -> str:
+    """Normalize a text; the result is that of `unicodedata.normalize`."""
+    samples = text[::STRIDE]
+    if len(samples) >= LONG_RUN and not text.isascii() and _long_runs().search(samples):
         text = _decomposed(text, form)
-    if text:
-        yield unicodedata.normalize(form, text)
+    return unicodedata.normalize(form, text)
 
 
 def _decomposed(text: str, form: Form) -> str:
     """Decompose every character, and sort each run of combining marks by combining class."""
+    import numpy as np  # takes 0.1 s, and its number of threads is chosen before
+
     parts = {character: _decomposition(character, form) for character in set(text)}
     codes_N = np.frombuffer(
         "".join(map(parts.__getitem__, text)).encode("utf-32-le", "surrogatepass"), "<u4"
@@ -64,7 +65,7 @@ def _decomposed(text: str, form: Form) -> str:
 
 
 def _decomposition(character: str, form: Form) -> str:
-    return unicodedata.normalize("NFD" if form == "NFC" else "NFKD", character)
+    return unicodedata.normalize("NFKD" if form == "NFKC" else "NFD", character)
 
 
 def _starts_unit(character: str, form: Form) -> bool:
@@ -77,7 +78,7 @@ def _starts_unit(character: str, form: Form) -> bool:
 
 @functools.cache
 def _long_runs() -> re.Pattern[str]:
-    """Return a pattern of long runs of combining marks; takes 0.1 s."""
+    """Return a pattern of long runs in every `STRIDE`th character; takes 0.1 s."""
     characters = map(chr, range(0x300, 0x110000))
     marks = (
         re.escape(character)

@@ -9,7 +9,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_cli.text.normal_forms import LONG_RUN, STRIDE, Form, normalized
+from charrnn_cli.text.normal_forms import LONG_RUN, STRIDE, Form, normalize, normalized
 
 MARKS = [
     chr(code)
@@ -29,8 +29,9 @@ def test_the_forms_of_unicodedata(text: str, cuts: list[int]) -> None:
     """Runs of combining marks of any length are normalized as Unicode says, however they arrive."""
     places = [0, *sorted(cuts), len(text)]
     pieces = [text[start:stop] for start, stop in itertools.pairwise(places)]
-    forms: tuple[Form, ...] = ("NFC", "NFKC")
+    forms: tuple[Form, ...] = ("NFC", "NFD", "NFKC")
     for form in forms:
+        assert normalize(text, form) == unicodedata.normalize(form, text)
         assert "".join(normalized(pieces, form)) == unicodedata.normalize(form, text)
 
 
