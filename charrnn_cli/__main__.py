@@ -9,10 +9,13 @@ def main() -> None:
         from charrnn_cli.cli.process import prepare
 
         prepare()
-        from charrnn_cli.cli.main import main as run
+        from charrnn_cli.cli.signals import exiting_on_signals
     except KeyboardInterrupt:
         sys.exit(130)
-    run()
+    with exiting_on_signals():
+        from charrnn_cli.cli.main import main as run
+
+        run()
 
 
 if __name__ == "__main__":

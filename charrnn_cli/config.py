@@ -1,14 +1,14 @@
 """Every setting, with its default, range and help text; presets of settings."""
 
 import codecs
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from charrnn_cli.errors import ConfigError, TextError
-from charrnn_cli.settings import Settings, fields_of, required, setting
+from charrnn_cli.settings import MAX_INTEGER, Settings, fields_of, required, setting
 
 Cell = Literal["lstm", "gru", "rnn"]
 Schedule = Literal["linear", "cosine", "constant"]
@@ -26,7 +26,8 @@ GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 # Far above any useful model, but small enough that a forged header cannot request terabytes.
 MAX_LAYERS = 64
 MAX_SIZE = 65_536
-MAX_SEED = 2**63 - 1
+MAX_SEED = MAX_INTEGER
+_THREADS = "all; without --seed, 1 if much faster"
 _NOT_STREAMS = {"idna", "punycode"}  # encodings of host names
 
 MODEL, OPTIMIZATION, VALIDATION = "Model", "Optimization", "Validation"
@@ -173,7 +174,7 @@ class TrainConfig(Settings):
         "auto", "Precision of matrix products; auto selects the faster one.", SYSTEM
     )
     threads: int | None = setting(
-        None, "Number of CPU threads.", SYSTEM, low=1, shown="all; without --seed, 1 if much faster"
+        None, "Number of CPU threads.", SYSTEM, low=1, high=1_024, shown=_THREADS
     )
 
     def _problems(self) -> list[str | None]:
@@ -244,9 +245,8 @@ def from_preset(
     A limit on steps or time replaces the preset's number of epochs unless `epochs` is given too.
     """
     if preset not in PRESETS:
-        nearest = difflib.get_close_matches(preset, PRESETS, n=1)
-        meant = f"did you mean {nearest[0]}? " if nearest else ""
-        hint = f"{meant}the presets are {' and '.join(PRESETS)}"
+        near = "".join(f"did you mean {name}? " for name in get_close_matches(preset, PRESETS, 1))
+        hint = f"{near}the presets are {' and '.join(PRESETS)}"
         raise ConfigError(f"no preset {preset!r}", hint=hint)
     merged = {**PRESETS[preset], **settings}
     if "epochs" not in settings and not settings.keys().isdisjoint(("max_steps", "max_time")):

@@ -22,6 +22,8 @@ CharrnnError                  base class                                       e
     └── DeviceError           a device that is not available                   exit 2
 """
 
+import signal
+
 
 class CharrnnError(Exception):
     """Base class of the exceptions that this package raises on purpose.
@@ -84,8 +86,8 @@ class DivergedError(CharrnnError):
 class InterruptionError(CharrnnError):
     """A signal stopped the program after it had saved everything."""
 
-    def __init__(self, message: str, *, signum: int, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str | None = None, *, signum: int, hint: str | None = None) -> None:
+        super().__init__(message or f"stopped by {signal.Signals(signum).name}", hint=hint)
         self.exit_code = 128 + signum
 
 

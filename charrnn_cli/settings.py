@@ -13,6 +13,8 @@ from typing import Any, Literal, Self
 
 from charrnn_cli.errors import ConfigError
 
+MAX_INTEGER = 2**63 - 1  # of a setting without a range of its own
+
 _KEY = "about"
 _KINDS = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
 
@@ -47,11 +49,13 @@ class About:
             return f"{label} is longer than {self.longest:,}" if is_long else None
         if not isinstance(value, int | float) or isinstance(value, bool):
             return None
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             return f"{label} must be a finite number; got {value}"
-        if self.low <= value <= self.high and self.above < value < self.below:
-            return None
-        return f"{label} must be {self._bounds()}; got {value}"
+        if not (self.low <= value <= self.high and self.above < value < self.below):
+            return f"{label} must be {self._bounds()}; got {value}"
+        if isinstance(value, int) and value > MAX_INTEGER:
+            return f"{label} must be at most {MAX_INTEGER:,}; got {value}"
+        return None
 
     def _bounds(self) -> str:
         if math.isfinite(self.low) and math.isfinite(self.high):
@@ -99,6 +103,8 @@ class Settings:
         Raises ConfigError if one is unknown, missing, mistyped or out of range.
         """
         fields = fields_of(cls)
+        if not isinstance(raw, Mapping):
+            raise ConfigError("settings must be names with values")
         if unknown := sorted(raw.keys() - fields.keys()):
             raise ConfigError(f"unknown setting {unknown[0]!r}")
         for name in fields.keys() - raw.keys():
@@ -117,7 +123,7 @@ def check_fields(instance: Any, others: Callable[[], list[str | None]] = list) -
     for name, field in fields.items():
         value = getattr(instance, name)
         if type(value) is int and float in choices(field.type):
-            value = _as_float(value)
+            value = _float(value)
             object.__setattr__(instance, name, value)
         problems.append(_type_problem(_label(field), value, field.type))
     if not any(problems):
@@ -129,13 +135,6 @@ def check_fields(instance: Any, others: Callable[[], list[str | None]] = list) -
     found = [problem for problem in problems if problem]
     if found:
         raise ConfigError("; ".join(found))
-
-
-def _as_float(value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.copysign(math.inf, value)
 
 
 def fields_of(cls: Any) -> Mapping[str, dataclasses.Field[Any]]:
@@ -182,6 +181,14 @@ def _choices(hint: Any) -> tuple[Any, ...]:
     if origin is types.UnionType:
         return tuple(choice for part in typing.get_args(hint) for choice in choices(part))
     return typing.get_args(hint) if origin is Literal else (hint,)
+
+
+def _float(value: int) -> float:
+    """Convert an integer; one of hundreds of digits becomes infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _type_problem(label: str, value: object, hint: Any) -> str | None:

@@ -22,7 +22,11 @@ class Terminal:
     """`charrnn` on a terminal of its own: `written` is its output so far, `type` sends it input."""
 
     def __init__(
-        self, *arguments: str, columns: int = 80, env: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        columns: int = 80,
+        env: Mapping[str, str] | None = None,
+        program: tuple[str, ...] = ("-m", "charrnn_cli"),
     ) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
@@ -33,7 +37,7 @@ class Terminal:
             **(env or {}),
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "charrnn_cli", *arguments],
+            [sys.executable, *program, *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,

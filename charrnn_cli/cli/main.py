@@ -1,9 +1,7 @@
 """The program: the table of commands, and the only place that turns errors into exit codes."""
 
 import importlib
-import os
 import sys
-import time
 import traceback
 from typing import Annotated, Any, ClassVar
 
@@ -11,6 +9,7 @@ import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError, NoSuchOption
 from typer.core import TyperCommand, TyperGroup
 
+from charrnn_cli.cli.options.empty_values import check_empty_values
 from charrnn_cli.cli.options.help_style import help_style
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.errors import CharrnnError, InterruptionError, UsageError
@@ -86,12 +85,27 @@ class LazyCommand(TyperCommand):
         module, _, function = self.place.rpartition(".")
         home = importlib.import_module(f"charrnn_cli.cli.commands.{module}")
         single = typer.Typer(rich_markup_mode=self.rich_markup_mode, add_completion=False)
-        single.command(self.name)(getattr(home, function))
+        single.command(self.name, cls=_Command)(getattr(home, function))
         return typer.main.get_command(single)
 
     def make_context(self, *arguments: Any, **settings: Any) -> Any:
         """Parse the arguments with the loaded command, so that the context runs it."""
-        return self.load().make_context(*arguments, **settings)
+        command = self.load()
+        for parameter in command.params:
+            _Typed.options.update(parameter.opts, parameter.secondary_opts)
+        return command.make_context(*arguments, **settings)
+
+
+class _Command(TyperCommand):
+    """A command that refuses empty values before it reads or converts any value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments. Raises ConfigError for an empty value."""
+        if not ctx.resilient_parsing:  # shell completion
+            values, _, _ = self.make_parser(ctx).parse_args(list(args))
+            if not values.get("help"):
+                check_empty_values(self.params, values)
+        return super().parse_args(ctx, args)
 
 
 class _Group(TyperGroup):
@@ -132,10 +146,11 @@ app.add_typer(
 
 
 class _Typed:
-    """Whether --debug was typed, and the command's name."""
+    """Whether --debug was typed, the command's name, and the names of the options it has."""
 
     debug = False
     command = ""
+    options: ClassVar[set[str]] = {"--debug", "--version", "--help", "-h"}
 
 
 def _show_version(asked: bool) -> None:
@@ -163,45 +178,61 @@ def main() -> None:
     """Run the command in `sys.argv` and exit with its code."""
     typed = _Typed()
     try:
-        code = app(prog_name="charrnn", standalone_mode=False, obj=typed)
-        console.write("")  # flush, because a full disk may be noticed only now
+        code = _run(typed)
     except CharrnnError as error:
         if typed.debug:
-            traceback.print_exc()
+            console.print_traceback(error)
         code = error.exit_code
         _print_error(error, typed.command)
     except NoArgsIsHelpError as error:
         code = error.exit_code
-        sys.stderr.write(error.format_message() + "\n")
+        console.write_error(error.format_message() + "\n")
     except ClickException as error:
         code = error.exit_code
         _print_usage_error(error, typed.command)
     except (typer.Abort, KeyboardInterrupt):
         code = 130
     except Exception as error:
-        if typed.debug:
-            raise
         code = 1
-        _print_unexpected(error)
+        if typed.debug:
+            console.print_traceback(error)
+        else:
+            _print_unexpected(error)
     sys.exit(code or 0)
 
 
-def _print_unexpected(error: Exception) -> None:
-    """Print one line about an internal error, and write the traceback to a file."""
-    from charrnn_cli.storage.paths import logs_directory, make_directory
-
-    hint = "run the command again with `charrnn --debug` to see the traceback"
+def _run(typed: _Typed) -> Any:
+    """Run the command and return its exit code. Raises the errors of standard output too."""
     try:
-        log = (
-            make_directory(logs_directory()) / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+        code = app(prog_name="charrnn", standalone_mode=False, obj=typed)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # Typer's exit when help is cut short
+            raise console.ReaderGoneError("standard output was closed") from end
+        raise
+    except OSError:
+        console.write("")  # help failed to be written? Then this fails too, with an error
+        raise
+    console.write("")  # flush, because a full disk may be noticed only now
+    return code
+
+
+def _print_unexpected(error: Exception) -> None:
+    """Print one line about an internal error, and write a log for a bug report."""
+    from charrnn_cli.cli.crash_log import write_crash_log
+
+    if "--install-completion" in sys.argv[1:] and isinstance(error, OSError | RuntimeError):
+        # Typer writes these files; RuntimeError: there is no home directory.
+        console.print_error(
+            f"cannot install the completion: {error}",
+            "set HOME to a writable directory, or use `charrnn --show-completion`",
         )
-        words = " ".join(sys.argv[1:])
-        story = f"charrnn {__version__} {words}\n\n{''.join(traceback.format_exception(error))}"
-        log.write_text(story, "utf-8", "backslashreplace")
+        return
+    log = write_crash_log(error, {*COMMANDS, *CHECKPOINT_COMMANDS, *_Typed.options})
+    hint = "run the command again with `charrnn --debug` to see the traceback"
+    if log is not None:
         hint = f"report this problem and attach {log}"
-    except (OSError, CharrnnError):
-        pass  # without a log file, the line alone is printed
-    console.print_error(f"internal error: {type(error).__name__}: {error}", hint)
+    line = traceback.format_exception_only(error)[-1].strip()
+    console.print_error(f"internal error: {line}", hint)
 
 
 def _print_error(error: CharrnnError, command: str) -> None:
@@ -209,7 +240,7 @@ def _print_error(error: CharrnnError, command: str) -> None:
         case console.ReaderGoneError():
             pass
         case InterruptionError():
-            console.say("stopped", error.message)
+            console.say("stopped", error.message.removeprefix("stopped "))
             if error.hint:
                 console.say("next", error.hint)
         case UsageError(hint=None):

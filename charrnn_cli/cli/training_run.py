@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn_cli.cli.options.command_line import source_words, train_command
 from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.signals import StopRequest
-from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.corpus_output import describe_corpus, describe_texts
 from charrnn_cli.cli.terminal.formats import format_size
@@ -20,7 +19,7 @@ from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
 from charrnn_cli.events import CheckpointRemoved, TrainEvent, TrainingFinished, TrainingStarted
 from charrnn_cli.storage.metrics_log import event_to_json
-from charrnn_cli.storage.paths import free_bytes
+from charrnn_cli.storage.paths import check_writable, free_bytes, runs_directory
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 from charrnn_cli.training.advice import advise_on_losses
@@ -72,6 +71,8 @@ class TrainingRun:
         dry_run: bool = False,
     ) -> str:
         """Train a new run, or only show its plan with `dry_run`. Return its name."""
+        if not dry_run:
+            check_writable(runs_directory())
         self.say("charrnn", f"reading {describe_texts(list(source.paths))}")
         from charrnn_cli.training.job import TrainingJob
 
@@ -102,6 +103,7 @@ class TrainingRun:
             self._show_complete(point, settings)
             return
         source, _ = resumed_source(point, texts, options)
+        check_writable(point.run.path)
         self.say("charrnn", f"reading {describe_texts(list(source.paths))}")
         with self.stop.listening():
             with bytes_progress("encoding", self.stop) as progress:
@@ -153,7 +155,7 @@ class TrainingRun:
         self.stop.check()
         event = plan.started("", job.model, 0, free_bytes(job.run.path))
         if self.as_json:
-            console.write_line(json.dumps(event_to_json(event)))
+            console.write_line(safe_text.to_json(event_to_json(event)))
         self._say_all(plan_facts(event))
         with contextlib.suppress(ImportError):  # not every platform has this module
             import resource
@@ -205,8 +207,8 @@ class TrainingRun:
                 say_warning(event)  # nothing is deleted without a word
             if self.as_json and lost is None:
                 try:
-                    console.write_line(json.dumps(event_to_json(event), ensure_ascii=False))
-                except (console.ReaderGoneError, StorageError) as error:
+                    console.write_line(safe_text.to_json(event_to_json(event)))
+                except (console.ReaderGoneError, StorageError, InterruptionError) as error:
                     lost = error
             match event:
                 case TrainingStarted():
@@ -237,9 +239,9 @@ class TrainingRun:
 
 def _interruption(event: TrainingFinished, signum: int) -> InterruptionError:
     if event.step == 0:
-        return InterruptionError("interrupted before the first step", signum=signum)
+        return InterruptionError("stopped before the first step", signum=signum)
     return InterruptionError(
-        f"interrupted at step {event.step}, saved {event.run}@{event.step}",
+        f"stopped at step {event.step}, saved {event.run}@{event.step}",
         signum=signum,
         hint=f"charrnn train --resume {event.run}",
     )

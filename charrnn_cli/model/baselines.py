@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.errors import CharrnnError
+from charrnn_cli.errors import CharrnnError, StorageError
 from charrnn_cli.settings import Settings, required
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.opening import read_small
@@ -54,7 +54,10 @@ class Baselines(Settings):
 
 def baselines(corpus: Corpus) -> Baselines:
     """Return the baselines of a text, from the cache if its content was measured before."""
-    path = corpora_directory() / f"{corpus.sha256[:32]}.baselines.json"
+    try:
+        path = corpora_directory() / f"{corpus.sha256[:32]}.baselines.json"
+    except StorageError:  # no home directory
+        return measure_baselines(corpus)
     try:
         return Baselines.from_json(json.loads(read_small(path, MAX_CACHED_BYTES)))
     except (CharrnnError, ValueError, AttributeError, RecursionError):

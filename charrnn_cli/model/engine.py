@@ -49,6 +49,7 @@ class _Input:
 class Engine:
     """A model that reads one character per row and step, and keeps the state of each row."""
 
+    @np.errstate(over="ignore", invalid="ignore")  # callers check the logits
     def __init__(self, config: ModelConfig, weights: Mapping[str, Array]) -> None:
         """Prepare one row at the zero state; `weights` are named as in `config.tensor_shapes()`."""
         self._layers = [

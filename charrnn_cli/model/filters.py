@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_cli.config import SampleConfig
+from charrnn_cli.errors import FileFormatError
 
 # R rows · V vocabulary; every function takes (V,), (R, V) or more
 
@@ -92,6 +93,7 @@ def draw(logits_RV: Logits, uniform_R: Sequence[float]) -> list[int]:
     """Draw one id per row: each row's inverse cumulative distribution at its number in [0, 1).
 
     `uniform_R` has R numbers. All values are float64, so that other programs can repeat the draw.
+    Raises FileFormatError if a row has no probabilities, because the model's numbers overflowed.
     """
     cumulative_RV = np.exp(logits_RV - _largest(logits_RV)).cumsum(axis=-1)
     return [
@@ -100,7 +102,17 @@ def draw(logits_RV: Logits, uniform_R: Sequence[float]) -> list[int]:
     ]
 
 
+def overflow_error() -> FileFormatError:
+    """Return the error for a model whose predictions are not numbers."""
+    return FileFormatError(
+        "the model's weights are so large that its predictions overflow",
+        hint="use an earlier checkpoint, or train again with a smaller --lr",
+    )
+
+
 def _first_above(cumulative_V: Logits, target: np.float64) -> int:
+    if np.isnan(target):
+        raise overflow_error()
     if target >= cumulative_V[-1]:  # the product was rounded up to the sum
         target = np.nextafter(cumulative_V[-1], 0)
     return int(cumulative_V.searchsorted(target, side="right"))

@@ -1,6 +1,6 @@
 """Generating text with a model, character by character."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,8 @@ from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.filters import draw, filter_logits, log_softmax
 from charrnn_cli.seeds import derive_seed, random_seed
-from charrnn_cli.text.corpus import ProgressCallback, no_progress
 
 # R rows · V vocabulary
-
-PROGRESS_EVERY = 1_000  # characters, which take 20 milliseconds or more
 
 
 def generate(
@@ -68,15 +65,13 @@ class Writer:
         self._unread: list[int] = []  # R ids that the engine has not read yet
         self._logits_RV: npt.NDArray[np.float32] | None = None
 
-    def read(self, text: str, progress: ProgressCallback = no_progress) -> None:
+    def read(self, text: str, check: Callable[[], None] = lambda: None) -> None:
         """Read a text in every row. Raises UnknownCharacterError.
 
-        `progress` is called with the characters read and their number; it may raise an exception.
+        `check` is called before each character and may raise; what was read so far stays read.
         """
-        ids = self.vocab.encode(text)
-        for done, character_id in enumerate(ids):
-            if not done % PROGRESS_EVERY:
-                progress(done, len(ids))
+        for character_id in self.vocab.encode(text):
+            check()
             self._step()
             self._unread = [character_id] * len(self._uniforms)
 
@@ -98,20 +93,25 @@ class Writer:
         return other
 
     def write(self, length: int) -> Iterator[Drawn]:
-        """Draw `length` characters per row. Call `read` first."""
+        """Draw `length` characters per row. Call `read` first. Raises FileFormatError."""
         characters = self.vocab.characters
         for _ in range(length):
-            self._step()
-            assert self._logits_RV is not None
-            uniform_R = [next(stream) for stream in self._uniforms]
-            chosen_R = draw(filter_logits(self._logits_RV, self._config), uniform_R)
-            scores = None
-            if self._scored:
-                rows = np.arange(len(chosen_R))
-                scores = log_softmax(self._logits_RV)[rows, chosen_R].tolist()
-            self._unread = chosen_R
-            yield Drawn([characters[index] for index in chosen_R], scores)
+            self._unread, scores = self._draw()
+            yield Drawn([characters[index] for index in self._unread], scores)
 
+    @np.errstate(over="ignore", invalid="ignore")  # `draw` reports an overflow
+    def _draw(self) -> tuple[list[int], list[float] | None]:
+        """Return R ids and, if requested, their log-probabilities."""
+        self._step()
+        assert self._logits_RV is not None
+        uniform_R = [next(stream) for stream in self._uniforms]
+        chosen_R = draw(filter_logits(self._logits_RV, self._config), uniform_R)
+        if not self._scored:
+            return chosen_R, None
+        rows = np.arange(len(chosen_R))
+        return chosen_R, log_softmax(self._logits_RV)[rows, chosen_R].tolist()
+
+    @np.errstate(over="ignore", invalid="ignore")  # `draw` reports an overflow
     def _step(self) -> None:
         # The last character is read only if another one follows it.
         if self._unread:

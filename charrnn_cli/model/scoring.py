@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.engine import Engine
-from charrnn_cli.model.filters import log_softmax
+from charrnn_cli.model.filters import log_softmax, overflow_error
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
 from charrnn_cli.text.rows import row_windows
 
@@ -50,6 +50,7 @@ class NumpyPredictor:
     def start(self, rows: int) -> None:
         self._engine = self._first.repeat(rows)
 
+    @np.errstate(over="ignore", invalid="ignore")  # `character_losses` reports an overflow
     def losses(self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]) -> Losses:
         losses_TR = np.empty(inputs_TR.shape, np.float32)
         for time, inputs_R in enumerate(inputs_TR):
@@ -64,7 +65,8 @@ def character_losses(
 ) -> Iterator[Losses]:
     """Yield the nats of all characters except the first, in order, as arrays (N,).
 
-    `corpus` must hold ids of the model's vocabulary; see `in_vocabulary`.
+    `corpus` must hold ids of the model's vocabulary; see `in_vocabulary`. Raises FileFormatError if
+    the model's numbers overflow.
     """
     starts = range(0, len(corpus), CHUNK)
     for first in range(0, len(starts), ROWS):
@@ -85,4 +87,7 @@ def character_losses(
             progress(min(first * CHUNK + start * len(rows), len(corpus)), len(corpus))
         losses_TR = np.concatenate(windows)
         for row, ((warm, stop), (scored, _)) in enumerate(zip(rows, chunks, strict=True)):
-            yield losses_TR[max(scored, 1) - warm : stop - warm, row]
+            losses_N = losses_TR[max(scored, 1) - warm : stop - warm, row]
+            if np.isnan(losses_N).any():
+                raise overflow_error()
+            yield losses_N

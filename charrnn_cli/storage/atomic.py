@@ -41,6 +41,8 @@ def atomic_write(
     default, the parent of `path`, where remains of killed writers of `path` are removed first.
     Raises AlreadyPublishedError, StorageError.
     """
+    if path.name in ("", ".."):  # a directory
+        raise _exists(path)
     with contextlib.ExitStack() as stack:
         is_users = directory is None
         directory = stack.enter_context(_opened(directory or Directory(path.parent)))

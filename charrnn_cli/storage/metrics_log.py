@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ def event_to_json(event: TrainEvent) -> dict[str, Any]:
     for name, value in fields.items():
         if isinstance(value, Path):
             fields[name] = value.name
+        elif isinstance(value, float) and not math.isfinite(value):
+            fields[name] = None  # JSON has no such numbers
     if isinstance(fields.get("val_loss"), float):
         fields["val_bpc"] = bits_per_character(fields["val_loss"])
     return {"event": type(event).__name__, **fields}

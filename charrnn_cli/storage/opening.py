@@ -13,7 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from charrnn_cli.errors import ForeignFileError, NotFoundError, StorageError
+from charrnn_cli.errors import (
+    AlreadyPublishedError,
+    ForeignFileError,
+    NotFoundError,
+    StorageError,
+)
 from charrnn_cli.storage.directory import Directory
 
 CHUNK_BYTES = 1 << 20  # bytes to read from a file at a time
@@ -62,6 +67,24 @@ def open_to_append(path: Path, *, directory: Directory | None = None) -> Iterato
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
     with _opened(path, flags, directory=directory) as descriptor:
         yield descriptor
+
+
+@contextlib.contextmanager
+def open_new(path: Path) -> Iterator[BinaryIO]:
+    """Create a file that only the user can read, and open it for writing.
+
+    Raises AlreadyPublishedError if the name is taken, even by a link, StorageError.
+    """
+    try:
+        descriptor = Directory(path.parent).open(
+            path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600
+        )
+    except FileExistsError as error:
+        raise AlreadyPublishedError(f"{path} already exists") from error
+    except OSError as error:
+        raise StorageError(f"cannot create {path}: {error.strerror}") from error
+    with os.fdopen(descriptor, "wb") as file:
+        yield file
 
 
 @contextlib.contextmanager

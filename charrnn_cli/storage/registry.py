@@ -6,6 +6,7 @@ files. This module only creates directories and removes the remains of killed ru
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from charrnn_cli.errors import (
     StorageError,
 )
 from charrnn_cli.storage.lock import HeldRun, create_locked, hold_lock
-from charrnn_cli.storage.paths import make_directory, runs_directory
+from charrnn_cli.storage.paths import HOME_HINT, make_directory, runs_directory
 from charrnn_cli.storage.runs import (
     REMAINS,
     SUFFIX,
@@ -52,18 +53,25 @@ class Registry:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StorageError(f"cannot read {self.root}: {error.strerror}") from error
+            raise self._unreadable(error) from error
         return [Run(name, self.root / name) for name in sorted(names) if is_run_name(name)]
 
     def run(self, name: str) -> Run:
         """Return the run called `name`.
 
-        Raises NotFoundError with a similar name as its hint, ConfigError for an invalid name.
+        Raises NotFoundError with a similar name as its hint, ConfigError for an invalid name,
+        StorageError.
         """
         run = Run(check_run_name(name), self.root / name)
-        if run.path.is_symlink():
+        try:
+            mode = run.path.lstat().st_mode
+        except FileNotFoundError:
+            mode = 0
+        except OSError as error:
+            raise self._unreadable(error) from error
+        if stat.S_ISLNK(mode):
             raise NotFoundError(f"{run.path} is a link, and is not followed", hint=_LINK_HINT)
-        if not run.path.is_dir():
+        if not stat.S_ISDIR(mode):
             import difflib  # not needed unless a name is wrong
 
             names = [known.name for known in self.runs()]
@@ -146,12 +154,15 @@ class Registry:
         except OSError:
             return False
         unfinished = {name for name in names if is_temporary(name)}
-        return not run.path.is_symlink() and names - unfinished <= REMAINS
+        return not os.path.islink(run.path) and names - unfinished <= REMAINS
+
+    def _unreadable(self, error: OSError) -> StorageError:
+        return StorageError(f"cannot read {self.root}: {error.strerror}", hint=HOME_HINT)
 
     def _taken(self, run: Run) -> ConfigError:
         hint = "choose another name"
         with contextlib.suppress(StorageError):
-            if not run.path.is_symlink() and run.has_resume_file():
+            if not os.path.islink(run.path) and run.has_resume_file():
                 hint += f", or continue this run with `charrnn train --resume {run.name}`"
         return ConfigError(f"run {run.name!r} already exists", hint=hint)
 
@@ -185,7 +196,7 @@ class Registry:
                 raise NotFoundError(f"no checkpoint at {reference}", hint=_LIST_HINT)
             return path
         path = self.entry(reference).path
-        if path.is_symlink():
+        if os.path.islink(path):
             raise ForeignFileError(f"{path} is a link, and is not followed", hint=_LINK_HINT)
         return path
 

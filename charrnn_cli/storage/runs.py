@@ -164,14 +164,13 @@ class Run:
     def discard_if_empty(self) -> None:
         """Remove the run's directory if it has no checkpoint and no resume file.
 
-        Call only while holding the run's lock. A directory that holds other files, or cannot be
-        listed, stays as it is.
+        Does nothing unless the run's lock is held. Other files stay, and the directory with them.
         """
         with contextlib.suppress(StorageError, OSError):
             names = {name for name, _ in self._entries()}
-            if self.held is not None and names <= REMAINS:
+            if self.held is not None and not any(name.endswith(SUFFIX) for name in names):
                 self.held.check()
-                for name in sorted(names, reverse=True):  # the lock last
+                for name in sorted(names & REMAINS, reverse=True):  # the lock last
                     self.directory.unlink(name)
                 self.path.rmdir()
 

@@ -50,10 +50,12 @@ class TensorWriter:
 
     def hexdigest(self) -> str:
         """Return `tensors_sha256`. Raises ValueError if a tensor is incomplete."""
-        for name, spec, num_bytes in self._expected:
+        while self._expected:
+            name, spec, num_bytes = self._expected[0]
             if num_bytes:
                 raise ValueError(f"tensor {name!r} was not written")
             self._digest.update(describe_tensor(name, spec))
+            del self._expected[0]
         if self._remaining:
             raise ValueError("fewer bytes than the tensor's shape requires")
         return self._digest.hexdigest()

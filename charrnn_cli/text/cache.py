@@ -4,19 +4,31 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from charrnn_cli.config import TextOptions, Unknown
-from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, NotFoundError, TextError
+from charrnn_cli.errors import FileFormatError, NotFoundError, StorageError, TextError
 from charrnn_cli.storage.directory import Directory
 from charrnn_cli.storage.opening import CHUNK_BYTES
-from charrnn_cli.storage.paths import corpora_directory, make_directory
-from charrnn_cli.storage.temporary import sweep_temporaries
+from charrnn_cli.storage.paths import (
+    check_writable,
+    corpora_directory,
+    make_directory,
+    temporary_directory,
+)
+from charrnn_cli.storage.temporary import sweep_temporaries, temporary_name
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
 from charrnn_cli.text.decoding import decompressed, open_text
 from charrnn_cli.text.documents import Gathered, gather_documents
-from charrnn_cli.text.encoding import check_not_encoded, encode_documents, is_encoded, num_bytes
+from charrnn_cli.text.encoding import (
+    Accept,
+    accept_any,
+    check_not_encoded,
+    encode_documents,
+    is_encoded,
+    num_bytes,
+)
 from charrnn_cli.text.vocab import Vocab
 
 _CACHED = re.compile(r"[0-9a-f]{32}\.(safetensors|baselines\.json)")
@@ -29,19 +41,24 @@ def cached_corpus(
     vocab: Vocab | None = None,
     unknown: Unknown = "error",
     progress: ProgressCallback = no_progress,
+    accept: Accept = accept_any,
 ) -> Corpus:
     """Open the encoded text from the cache; encode it first if the cache lacks it.
 
     The arguments are those of `encode_text`. A single path to an encoded file is opened as it is,
-    and the other arguments are ignored. Raises TextError, UnknownCharacterError, ConfigError,
-    StorageError as `encode_text` does, and FileFormatError if the encoded file is damaged.
+    and the other arguments are ignored, except for `accept`: it is called with the digest and the
+    vocabulary of the text, and a text that it rejects is not added to the cache. A cache that
+    cannot be used is replaced by a file in the system's temporary directory, which is deleted at
+    once and stays open as long as the corpus exists.
+    Raises TextError, UnknownCharacterError, ConfigError, StorageError as `encode_text` does,
+    FileFormatError if the encoded file is damaged, and what `accept` raises.
     """
     options = options or TextOptions()
     paths = [paths] if isinstance(paths, Path) else paths
     if len(paths) == 1 and is_encoded(paths[0]):
-        return Corpus.open(paths[0])
+        return _accepted(Corpus.open(paths[0]), accept)
     check_not_encoded(paths)
-    directory = make_directory(corpora_directory())
+    directory = corpora_directory()
     sweep_temporaries(Directory(directory), _is_cached_name)
     with gather_documents(paths, options.include, progress) as found:
         digests = _digests(found, progress)
@@ -50,20 +67,49 @@ def cached_corpus(
         key = hashlib.sha256(
             json.dumps([documents, found.skipped, found.name, options.to_json(), wanted]).encode()
         ).hexdigest()
-        cached = directory / f"{key[:32]}.safetensors"
-        try:
-            return Corpus.open(cached, follow=False)
-        except NotFoundError:
-            pass
-        except FileFormatError:  # a cache may be replaced: encode the text again
-            with contextlib.suppress(OSError):
-                cached.unlink(missing_ok=True)
-        try:
+
+        def encode(output: Path) -> Corpus:
             return encode_documents(
-                found, cached, options, vocab, unknown, progress, digests, private=True
+                found, output, options, vocab, unknown, progress, digests, accept, private=True
             )
-        except AlreadyPublishedError:  # another process was faster
-            return Corpus.open(cached, follow=False)
+
+        cached = directory / f"{key[:32]}.safetensors"
+        corpus = _from_cache(cached)
+        return _encode_to_cache(cached, encode) if corpus is None else _accepted(corpus, accept)
+
+
+def _accepted(corpus: Corpus, accept: Accept) -> Corpus:
+    accept(corpus.sha256, corpus.vocab)
+    return corpus
+
+
+def _from_cache(cached: Path) -> Corpus | None:
+    """Open an encoded text; None if it is absent or cannot be read. A damaged one is deleted."""
+    try:
+        return Corpus.open(cached, follow=False)
+    except FileFormatError:  # a cache may be replaced: encode the text again
+        with contextlib.suppress(OSError):
+            cached.unlink(missing_ok=True)
+    except (NotFoundError, StorageError):
+        pass
+    return None
+
+
+def _encode_to_cache(cached: Path, encode: Callable[[Path], Corpus]) -> Corpus:
+    """Encode a text to the cache or, if that cannot be written, to a temporary file."""
+    try:
+        check_writable(make_directory(cached.parent))
+        return encode(cached)
+    except StorageError as error:
+        # After AlreadyPublishedError: another process was faster.
+        if corpus := _from_cache(cached):
+            return corpus
+        try:
+            directory = temporary_directory()
+            with temporary_name(Directory(directory), "scratch") as name:
+                return encode(directory / name)
+        except StorageError:  # the home directory is what the user can change
+            raise error from None
 
 
 def _is_cached_name(target: str) -> bool:

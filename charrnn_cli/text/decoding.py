@@ -150,9 +150,10 @@ def _decoded(name: str, raw: BinaryIO, options: TextOptions, facts: TextFacts) -
             except UnicodeDecodeError as error:
                 raise _undecodable(name, encoding, error, offset - pending, file) from error
             except UnicodeError as error:  # UTF-16 or UTF-32 without a byte order mark
+                plain = codecs.lookup(encoding).name  # `utf;16` also names an encoding
                 raise TextError(
                     f"{name} has no byte order mark, so {encoding} is ambiguous",
-                    hint=f"specify the byte order: --encoding {encoding}-le or {encoding}-be",
+                    hint=f"specify the byte order: --encoding {plain}-le or {plain}-be",
                 ) from error
             pending = len(decoder.getstate()[0])
         offset += len(chunk)

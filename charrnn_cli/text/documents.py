@@ -3,23 +3,14 @@
 import contextlib
 import fnmatch
 import os
-import select
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, cast
 
-from charrnn_cli.errors import StorageError, TextError
-from charrnn_cli.storage.opening import CHUNK_BYTES
-from charrnn_cli.storage.paths import corpora_directory, make_directory
+from charrnn_cli.errors import TextError
 from charrnn_cli.storage.source import STANDARD_INPUT
-from charrnn_cli.storage.temporary import scratch_file
+from charrnn_cli.text.standard_input import standard_input_copy
 
-if TYPE_CHECKING:
-    from io import BufferedReader
-
-POLL_INTERVAL = 0.2  # seconds between calls of `waiting` while standard input is silent
 _FROM_STANDARD_INPUT = "standard input"
 
 
@@ -72,7 +63,7 @@ def gather_documents(
         found = Gathered(text_name(paths[0]), [])
         for path in paths:
             if path == STANDARD_INPUT:
-                spooled = stack.enter_context(_standard_input(waiting))
+                spooled = stack.enter_context(standard_input_copy(waiting))
                 found.documents.append(Document(spooled, _FROM_STANDARD_INPUT))
             elif os.path.isdir(path):
                 before = len(found.documents)
@@ -91,7 +82,10 @@ def text_name(path: Path) -> str:
     """Name a text after its directory, or after its file up to the first dot."""
     if path == STANDARD_INPUT:
         return "stdin"
-    name = path.name or path.resolve().name
+    try:
+        name = path.name or path.resolve().name
+    except OSError:  # a working directory that was removed
+        name = ""
     stem = name if os.path.isdir(path) else name.split(".")[0]
     return printable(stem or name or "text")
 
@@ -134,35 +128,3 @@ def _walk(root: Path, include: str, found: Gathered) -> None:
 
 def _matches(path: PurePath, include: str) -> bool:
     return fnmatch.fnmatch(path.name, include) or fnmatch.fnmatch(path.as_posix(), include)
-
-
-@contextlib.contextmanager
-def _standard_input(waiting: Callable[[int, int], None]) -> Iterator[Path]:
-    """Copy standard input to a file, because a text is read twice."""
-    if sys.stdin.isatty():
-        raise TextError(
-            "standard input is a terminal, not a file or a pipe",
-            hint="pipe a text into it, for example: cat *.txt | charrnn train -",
-        )
-    directory = make_directory(corpora_directory())
-    with contextlib.ExitStack() as stack:
-        try:
-            path, file = stack.enter_context(scratch_file(directory))
-            while chunk := _next_chunk(waiting):
-                file.write(chunk)
-            file.flush()
-        except OSError as error:
-            raise StorageError(
-                f"cannot copy standard input to {directory}: {error.strerror}"
-            ) from error
-        yield path
-
-
-def _next_chunk(waiting: Callable[[int, int], None]) -> bytes:
-    """Read the next bytes of standard input; empty at its end."""
-    source = sys.stdin.buffer
-    with contextlib.suppress(OSError, ValueError):  # on Windows, select takes only sockets
-        while not select.select([source], [], [], POLL_INTERVAL)[0]:
-            waiting(0, 1)
-    waiting(0, 1)
-    return cast("BufferedReader", source).read1(CHUNK_BYTES)

@@ -10,6 +10,7 @@ import numpy as np
 
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import CharrnnError, TextError
+from charrnn_cli.shell import path_word
 from charrnn_cli.storage.atomic import check_absent
 from charrnn_cli.storage.header import CORPUS_KIND, CorpusHeader
 from charrnn_cli.storage.tensor_writer import TensorWriter, write_tensors
@@ -29,7 +30,15 @@ from charrnn_cli.text.facts import TextFacts
 from charrnn_cli.text.symbol_table import SymbolTable, code_points, symbol_table
 from charrnn_cli.text.vocab import Vocab
 
+Accept = Callable[[str, Vocab], None]
+"""Called with the digest and the vocabulary of an encoded text before it is published. An exception
+that it raises leaves no file."""
+
 MAX_LISTED = 1_000  # unseen characters and skipped files in a header, which has room for 40,000
+
+
+def accept_any(sha256: str, vocab: Vocab) -> None:
+    """Accept any text."""
 
 
 def encode_text(
@@ -67,16 +76,17 @@ def is_encoded(path: Path) -> bool:
         read_header(path, follow=True)
     except CharrnnError:
         # By its name a damaged charrnn file; opening it reports the damage.
-        return path.suffix == ".safetensors" and path.is_file()
+        return path.suffix == ".safetensors" and os.path.isfile(path)
     return True
 
 
 def check_not_encoded(paths: Sequence[Path]) -> None:
     """Raise TextError if an encoded file is among the texts."""
     for path in filter(is_encoded, paths):
+        word = path_word(str(path), max_length=400)  # a hint is shortened above 500 characters
         raise TextError(
             f"{path} is already encoded",
-            hint=f"decode it first with `charrnn encode --decode {path}`",
+            hint=f"decode it first with `charrnn encode --decode {word}`",
         )
 
 
@@ -88,12 +98,15 @@ def encode_documents(
     unknown: Unknown,
     progress: ProgressCallback,
     digests: Mapping[Path, str] | None = None,
+    accept: Accept = accept_any,
+    *,
     private: bool = False,
 ) -> Corpus:
     """Encode gathered documents; see `encode_text`.
 
-    `digests` are the SHA-256 digests of their bytes when they were last read. A `private` file can
-    be read by the user alone. Raises TextError if a document has changed since.
+    `digests` are the SHA-256 digests of their bytes when they were last read. A text that `accept`
+    rejects is not published. A `private` file can be read by the user alone. Raises TextError if a
+    document has changed since, and what `accept` raises.
     """
     total = 2 * max(1, num_bytes(found))
     counted = count_text(found, options, lambda done: progress(done, total))
@@ -128,6 +141,7 @@ def encode_documents(
             else:
                 tensors.write(pieces[name])
         _check_unchanged(found, counted.facts.digests, again)
+        accept(tensors.hexdigest(), table.vocab)
     return Corpus.open(output, verify=False)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,13 @@ from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError, Us
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
 from charrnn_cli.model.warm_start import check_architecture, grown_model
 from charrnn_cli.storage.lock import hold_lock
+from charrnn_cli.storage.paths import check_working_directory
 from charrnn_cli.storage.registry import Registry, is_path
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import Source
 from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
+from charrnn_cli.text.encoding import Accept, accept_any
 from charrnn_cli.text.splits import Split, split_corpus
 from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.recipe import automatic_embed, is_embed_fixed
@@ -99,6 +102,7 @@ class TrainingJob:
         Raises ConfigError, TextError, NotFoundError, MismatchError, UnknownCharacterError,
         FileFormatError, StorageError.
         """
+        check_working_directory()
         settings, registry = settings or {}, registry or Registry()
         model, config = from_preset(preset, settings)
         _check_threads(settings)
@@ -158,18 +162,19 @@ class TrainingJob:
         Raises ConfigError, NotFoundError, RunBusyError, MismatchError, TextError,
         UnknownCharacterError, FileFormatError, StorageError.
         """
+        check_working_directory()
         point = open_resume_point(run, registry or Registry()) if isinstance(run, str) else run
         config = resumed_config(point, settings or {})
         _check_threads(settings or {})
         _check_prime(config, point.snapshot.checkpoint.vocab)
         source: Source | Corpus
+        vocab, accept = None, functools.partial(check_text, point, allow_new_data=allow_new_data)
         if isinstance(texts, Corpus):
-            source = corpus = texts
+            source = texts
         else:
             source, vocab = resumed_source(point, texts, options)
-            with _new_hint(UnknownCharacterError, "start a new run: charrnn train TEXT"):
-                corpus = _read(source, vocab, progress)
-        check_text(point, corpus, allow_new_data=allow_new_data)
+        with _new_hint(UnknownCharacterError, "start a new run: charrnn train TEXT"):
+            corpus = _read(source, vocab, progress, accept)
         with _new_hint(TextError, "use a longer text"):
             split = split_corpus(corpus, config)
             make_windows(corpus, split, config, seed=0)  # raises for a text too short for the batch
@@ -223,9 +228,20 @@ def _new_hint(kind: type[UsageError], hint: str) -> Iterator[None]:
         raise kind(error.message, hint=hint) from None
 
 
-def _read(source: Source | Corpus, vocab: Vocab | None, progress: ProgressCallback) -> Corpus:
+def _read(
+    source: Source | Corpus,
+    vocab: Vocab | None,
+    progress: ProgressCallback,
+    accept: Accept = accept_any,
+) -> Corpus:
     if isinstance(source, Corpus):
+        accept(source.sha256, source.vocab)
         return source
     return cached_corpus(
-        source.paths, source.options, vocab=vocab, unknown=source.unknown, progress=progress
+        source.paths,
+        source.options,
+        vocab=vocab,
+        unknown=source.unknown,
+        progress=progress,
+        accept=accept,
     )

@@ -125,7 +125,9 @@ class _Loop:
 
     def _next(self) -> Action:
         self.counters.stop_requested |= self.should_stop()
-        return next_action(time.monotonic(), self.plan, self.counters)
+        action = next_action(time.monotonic(), self.plan, self.counters)
+        # A stop ends the run at a state that can be saved, or that is saved already.
+        return Action.GO_BACK if action is Action.STOPPED and not self._is_healthy() else action
 
     # ---- actions
 
@@ -248,7 +250,7 @@ class _Loop:
         train_loss = None
         if self.plan.split.val and not stopped:
             train_loss = self._loss_on(matching_rows(self.plan.split))
-        if stopped and step > self.run.last_saved_step and self.trainer.is_healthy():
+        if stopped and step > self.run.last_saved_step:
             snapshot = self.state.capture(interrupted=True)
             yield from self.saver.save(snapshot, self.state.seconds)
         elif not stopped and not self.run.finished:  # resumed when nothing was left to do

@@ -1,6 +1,7 @@
 """Where a run resumes, and which settings may change."""
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,6 @@ from charrnn_cli.storage.lock import check_unlocked
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run, latest
 from charrnn_cli.storage.source import STANDARD_INPUT, Source
-from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume
 
@@ -95,7 +95,7 @@ def _newest_snapshot(run: Run) -> tuple[TrainingSnapshot, str | None]:
         return found, warning if isinstance(error, DamagedFileError) else None
     except FileFormatError as error:
         hint = error.hint
-        if not isinstance(error, NewerFormatError) and run.previous_resume_path.exists():
+        if not isinstance(error, NewerFormatError) and os.path.exists(run.previous_resume_path):
             hint = "move it away to resume from the previous state"
         raise type(error)(error.message, hint=hint) from error
 
@@ -201,15 +201,15 @@ def resumed_source(
     return source, point.snapshot.checkpoint.vocab if source.init_from else None
 
 
-def check_text(point: ResumePoint, corpus: Corpus, *, allow_new_data: bool) -> None:
-    """Check that a corpus is the run's or, with `allow_new_data`, has the run's vocabulary.
+def check_text(point: ResumePoint, sha256: str, vocab: Vocab, *, allow_new_data: bool) -> None:
+    """Check that a text is the run's or, with `allow_new_data`, has the run's vocabulary.
 
-    Raises MismatchError.
+    `sha256` is the digest of the encoded text. Raises MismatchError.
     """
     checkpoint = point.snapshot.checkpoint
-    if corpus.sha256 == checkpoint.data.sha256:
+    if sha256 == checkpoint.data.sha256:
         return
-    same_vocabulary = corpus.vocab == checkpoint.vocab
+    same_vocabulary = vocab == checkpoint.vocab
     if same_vocabulary and allow_new_data:
         return
     which = "a different text" if same_vocabulary else "a text with different characters"

@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from charrnn_cli.config import Cell, ModelConfig
-from charrnn_cli.storage.paths import corpora_directory, runs_directory
+from charrnn_cli.storage.paths import (
+    check_working_directory,
+    corpora_directory,
+    runs_directory,
+)
 from charrnn_cli.storage.tensor_writer import write_tensors
 from charrnn_cli.storage.tensorfile import TensorSpec
 from charrnn_cli.version import __version__
@@ -19,6 +23,7 @@ TOLERANCE = 1e-4  # largest difference between the logits of the two engines
 
 def check_machine() -> dict[str, Any]:
     """Collect versions, devices and directories, and run the checks; an object for JSON."""
+    check_working_directory()
     import torch
 
     from charrnn_cli.training.device import available_devices, choose_device, choose_precision
@@ -49,7 +54,7 @@ def is_passed(result: float | bool) -> bool:
 
 def describe_directory(path: Path) -> dict[str, Any]:
     """Report whether a directory exists, and whether it can be written to or created."""
-    existing = next(parent for parent in (path, *path.parents) if parent.exists())
+    existing = next(parent for parent in (path, *path.parents) if os.path.exists(parent))
     return {"path": str(path), "exists": existing == path, "writable": os.access(existing, os.W_OK)}
 
 

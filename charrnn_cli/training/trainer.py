@@ -107,10 +107,10 @@ class Trainer:
     def update(self) -> bool:
         """Train on the next window. Return False, with nothing changed, after a divergence.
 
-        An accelerator is checked only every 32 steps, so that it rarely waits. In between, a value
-        that is not finite spreads to every later loss, so `is_healthy` still reports it before
-        anything is evaluated or saved. If the device's memory is too small, the batch is split
-        into twice as many parts, with the same result.
+        An accelerator is checked only every 32 steps, so that it rarely waits. In between, a
+        divergence is remembered, so that `is_healthy` reports it before anything is evaluated or
+        saved. If the device's memory is too small, the batch is split into twice as many parts,
+        with the same result.
         Raises MemoryShortageError if not even one row fits.
         """
         while True:
@@ -125,7 +125,8 @@ class Trainer:
                     ) from None
                 self.parts *= 2
         norm = global_norm(gradients)
-        self._healthy = torch.isfinite(norm) & (loss < self._limit)  # a nan loss compares false
+        # A nan loss compares false.
+        self._healthy = self._healthy & torch.isfinite(norm) & (loss < self._limit)
         if self.step % self._check_every == 0 and not self.is_healthy():
             return False
         self.optimizer.step(gradients, norm, self.step, self.learning_rate)
@@ -137,7 +138,7 @@ class Trainer:
         return True
 
     def is_healthy(self) -> bool:
-        """Whether the last loss and gradient were finite, and the loss below its limit."""
+        """Whether all losses and gradients since `restore` were finite and below the limit."""
         return bool(self._healthy.item())
 
     def _gradients(self) -> tuple[Tensor, tuple[Tensor, ...], RecurrentState, int]:

@@ -16,11 +16,26 @@ def steps(name: str = "tiny") -> list[int]:
 
 def test_rm_deletes_checkpoints_and_runs(charrnn: Charrnn, tiny_run: Run) -> None:
     """With --yes, rm deletes single checkpoints and whole runs, but no files of the user."""
-    assert charrnn("checkpoints", "rm", "tiny@100", "latest", "--yes").returncode == 0
+    assert charrnn("checkpoints", "rm", "tiny@100", "tiny@latest", "--yes").returncode == 0
     assert steps() == [200]
     (tiny_run.path / "notes.txt").write_text("mine")
     assert charrnn("checkpoints", "rm", "tiny", "-y").returncode == 0
     assert [path.name for path in tiny_run.path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.usefixtures("tiny_run")
+@pytest.mark.parametrize("reference", ["best", "latest", "@best", "@", "@100", "latest@best"])
+def test_rm_needs_the_name_of_a_run(charrnn: Charrnn, reference: str) -> None:
+    """A reference without a run's name, as of an unset shell variable, deletes nothing."""
+    result = charrnn("checkpoints", "rm", reference, "--yes")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"error: rm needs the name of a run, not '{reference}'\n"
+        "hint: use RUN, RUN@STEP, RUN@best or RUN@latest\n"
+    )
+    for name in ("best", "@best", "tiny@best", ""):
+        assert charrnn("checkpoints", "prune", name, "--keep", "1", "-y").returncode == 2
+    assert steps() == [100, 200, 300]
 
 
 @pytest.mark.usefixtures("tiny_run")

@@ -59,15 +59,17 @@ def test_settings_of_another_version(charrnn: Charrnn) -> None:
     """A recorded setting that this version lacks is shown, and left out of the command."""
     checkpoint = make_checkpoint()
     path = save(replace(checkpoint, train={**checkpoint.train, "old_setting": 3}))
-    forge(path, model={**checkpoint.model.to_json(), "heads": 2})
     result = charrnn("checkpoints", "show")
     assert (result.returncode, result.stderr) == (0, "")
-    assert "\nmodel       –, embed 3, 224 parameters\n" in result.stdout
     assert "\nsettings    max steps 1000, seed 1, old setting 3\n" in result.stdout
     facts = json.loads(charrnn("checkpoints", "show", "--json").stdout)
     assert facts["train"]["old_setting"] == 3
-    options = "--embed 3 --layers 1 --size 4 --max-steps 1000 --seed 1"
+    options = "--layers 1 --size 4 --embed 3 --max-steps 1000 --seed 1"
     assert facts["command"] == f"charrnn train TEXT {options}"
+    forge(path, model={**checkpoint.model.to_json(), "heads": 2})
+    result = charrnn("checkpoints", "show", "tiny@100")
+    assert result.returncode == 1
+    assert "its model has the setting 'heads'" in result.stderr
 
 
 def test_a_checkpoint_without_validation(charrnn: Charrnn) -> None:

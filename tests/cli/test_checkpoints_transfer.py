@@ -99,7 +99,7 @@ def test_verify_names_the_damaged_file(charrnn: Charrnn, tiny_run: Run) -> None:
     assert result.stderr == (
         "error: 1 of 3 files is damaged\n"
         "hint: delete a damaged checkpoint with `charrnn checkpoints rm RUN@STEP`;"
-        " a damaged resume file needs no repair, because training continues from the previous one\n"
+        " `charrnn train --resume RUN` replaces a damaged resume file, or says what to do\n"
     )
     assert charrnn("checkpoints", "verify", "tiny@100").returncode == 0
 

@@ -289,8 +289,10 @@ def test_the_unexpected_is_a_line_and_a_file(
         "error: internal error: RuntimeError: the machine is [red]odd[/red]\\x1b\n"
         f"hint: report this problem and attach {log}\n"
     )
-    assert "Traceback" in log.read_text()
+    assert "RuntimeError, the last call last:" in log.read_text()
     assert "charrnn doctor" not in shown
     monkeypatch.setattr(sys, "argv", ["charrnn", "--debug", "doctor"])
-    with pytest.raises(RuntimeError):
+    with pytest.raises(SystemExit) as end:
         main()
+    assert end.value.code == 1
+    assert capsys.readouterr().err.endswith("RuntimeError: the machine is [red]odd[/red]\\x1b\n")

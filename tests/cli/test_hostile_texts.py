@@ -231,8 +231,14 @@ SPECIAL: dict[str, tuple[Callable[[Path], str], str]] = {
         special(bind_socket),
         f"cannot open special: No such device or address\n{READABLE}",
     ),
-    "a name that is too long": (lambda _: "x" * 5000, f"no file named {'x' * 5000}\n{SPELLING}"),
-    "empty name": (lambda _: "", f"no file in . matches '*'\n{INCLUDE}"),
+    "a name that is too long": (
+        lambda _: "x" * 5000,
+        f"no file named {'x' * 231} … {'x' * 245}\n{SPELLING}",
+    ),
+    "empty name": (
+        lambda _: "",
+        "TEXT must not be empty\nhint: check the command for a variable that is not set",
+    ),
     "a file below a file": (
         lambda directory: special(lambda path: path.write_text("x"))(directory) + "/below",
         f"no file named special/below\n{SPELLING}",

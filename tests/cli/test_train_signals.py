@@ -12,15 +12,19 @@ import pytest
 
 from charrnn_cli.storage.registry import Registry
 from tests.helpers import FAST, TIMEOUT, Charrnn
+from tests.terminal import Terminal
 
-# The program with a disk that stops answering: no write to a run's files ever reaches it.
+# The program with a disk that stops answering: no write to a run's files reaches it until a file
+# `answers` lies beside the home.
 HUNG_DISK = """
 import os, time
 def fsync(descriptor):
     while "/runs/" in os.readlink(f"/proc/self/fd/{descriptor}"):
-        time.sleep(1)
+        if os.path.exists(os.path.join(os.environ["CHARRNN_HOME"], "..", "answers")):
+            return
+        time.sleep(0.1)
 os.fsync = fsync
-from charrnn_cli.cli.main import main
+from charrnn_cli.__main__ import main
 main()
 """
 PROGRAM = ("-m", "charrnn_cli")
@@ -61,7 +65,7 @@ def test_a_signal_saves_and_leaves(charrnn: Charrnn, story: Path, number: signal
     assert process.returncode == 128 + number
     stopping = "stop    finishing this step, then saving; press Ctrl-C again to exit without saving"
     assert stopping in errors.splitlines()
-    found = re.search(r"interrupted at step (\d+), saved long@\1", errors)
+    found = re.search(r"stopped at step (\d+), saved long@\1", errors)
     assert found, errors
     step = int(found[1])
     assert errors.endswith("next    charrnn train --resume long\n")
@@ -70,6 +74,53 @@ def test_a_signal_saves_and_leaves(charrnn: Charrnn, story: Path, number: signal
     assert resumed.returncode == 0
     assert f"from step {step:,}\n" in resumed.stderr
     assert [entry.step for entry in Registry().run("long").checkpoints()] == [step + 5]
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU])
+def test_signals_of_batch_systems_save_too(story: Path, number: signal.Signals) -> None:
+    """A warning of a batch system, and a limit of CPU time, save the run as SIGTERM does."""
+    process = start(story)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 128 + number
+    (entry,) = Registry().run("long").checkpoints()
+    assert f"stopped at step {entry.step}, saved long@{entry.step}\n" in errors
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_a_limit_of_cpu_time_is_one_request(story: Path, home: Path) -> None:
+    """The signals that repeat every second above the limit do not end a run that is saving."""
+    process = start(story, "--save-every", "1", program=("-c", HUNG_DISK))
+    try:
+        while not list((home / "runs").rglob("*.tmp")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        for _ in range(3):
+            process.send_signal(signal.SIGXCPU)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.4)
+        home.with_name("answers").touch()
+        _, errors = process.communicate(timeout=TIMEOUT)
+    finally:
+        process.kill()
+    assert process.returncode == 128 + signal.SIGXCPU
+    (*_, entry) = Registry().run("long").checkpoints()
+    assert f"stopped at step {entry.step}, saved long@{entry.step}\n" in errors
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_a_second_signal_shows_the_cursor(story: Path, home: Path) -> None:
+    """A second Ctrl-C shows the cursor that the live display has hidden."""
+    options = [*FAST, "--max-steps", "1000000", "--save-every", "1"]
+    with Terminal("train", str(story), *options, program=("-c", HUNG_DISK)) as terminal:
+        while not list((home / "runs").rglob("*.tmp")):
+            terminal.wait_briefly()
+        terminal.type("\x03")
+        terminal.wait_for("finishing this step")
+        time.sleep(0.4)  # within 0.3 seconds, two signals are one request
+        terminal.type("\x03")
+        assert terminal.wait() == 130
+    assert terminal.written.rfind(b"\x1b[?25h") > terminal.written.rfind(b"\x1b[?25l") >= 0
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")

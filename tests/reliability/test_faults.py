@@ -124,6 +124,41 @@ def test_a_disk_too_small_for_one_checkpoint(story: Path, tmp_path: Path) -> Non
         subprocess.run(["umount", disk], check=True)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_standard_input_and_a_full_disk(tmp_path: Path) -> None:
+    """A text from standard input that does not fit on the disk is an error with one line."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False
+    ).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        corpora = disk / "corpora"
+        corpora.mkdir()
+        with contextlib.suppress(OSError), (disk / "fill").open("wb", buffering=0) as fill:
+            while fill.write(b"x" * 4096):
+                pass
+        for characters in (4_000, 400_000):  # less than a buffer, and more than one
+            result = subprocess.run(
+                [*PROGRAM, "encode", "-", "-o", str(tmp_path / "new")],
+                input="a line\n" * (characters // 7),
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT,
+                env={**os.environ, "CHARRNN_HOME": str(disk)},
+                check=False,
+            )
+            assert (result.returncode, result.stdout, result.stderr) == (
+                1,
+                "",
+                f"error: cannot copy standard input to {corpora}: No space left on device\n",
+            )
+        assert list(corpora.iterdir()) == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
 def test_an_impossible_home_fails_before_the_first_step(
     charrnn: Charrnn, story: Path, tmp_path: Path
 ) -> None:
@@ -139,7 +174,7 @@ def test_an_impossible_home_fails_before_the_first_step(
             result = charrnn(*arguments, env={"CHARRNN_HOME": home})
             assert (result.returncode, result.stdout) == (1, "")
             assert error_of(result.stderr) == (
-                f"error: cannot create {home}/corpora: {reason}\n"
+                f"error: cannot write to {home}/runs: {reason}\n"
                 "hint: set CHARRNN_HOME to a writable directory\n"
             )
             assert "step" not in result.stderr
@@ -205,7 +240,7 @@ def test_a_read_only_registry(tiny_run: Run, home: Path, story: Path) -> None:
     assert "tiny\tlstm" in result.stdout
     assert result.stdout.count("ok\t") == 3
     assert error_of(result.stderr) == (
-        f"error: cannot create {home}/corpora: Read-only file system\n"
+        f"error: cannot write to {home}/runs: Read-only file system\n"
         "hint: set CHARRNN_HOME to a writable directory\n"
     )
 

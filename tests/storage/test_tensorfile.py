@@ -6,6 +6,7 @@ import os
 import pickle
 import socket
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from charrnn_cli.errors import (
     AlreadyPublishedError,
+    ConfigError,
     DamagedFileError,
     FileFormatError,
     ForeignFileError,
@@ -23,6 +25,8 @@ from charrnn_cli.errors import (
 from charrnn_cli.storage.opening import open_regular
 from charrnn_cli.storage.tensor_writer import tensors_digest, write_tensors
 from charrnn_cli.storage.tensorfile import (
+    MAX_ELEMENTS,
+    MAX_HEADER_BYTES,
     Header,
     TensorSpec,
     read_header,
@@ -388,3 +392,34 @@ def test_a_tensor_that_was_forgotten_publishes_nothing(tmp_path: Path) -> None:
     with write_tensors(tmp_path / "empty", "test", {"t": TensorSpec("U8", (0,))}, {}):
         pass
     assert read_all(tmp_path / "empty")[1] == {"t": b""}
+
+
+def test_a_header_that_is_too_long(tmp_path: Path) -> None:
+    """A header of more than 4 MiB is refused, whether it is to be read or to be written."""
+    path = write(tmp_path / "x", note="")
+    raw = path.read_bytes()
+    length = int.from_bytes(raw[:8], "little")
+    padding = b" " * (MAX_HEADER_BYTES - length + 8)
+    path.write_bytes(
+        (length + len(padding)).to_bytes(8, "little") + raw[8 : 8 + length] + padding + raw[8:]
+    )
+    with pytest.raises(DamagedFileError, match="truncated"):
+        read_header(path)
+    with pytest.raises(ConfigError, match="a file has room for 4,194,304"):
+        write(tmp_path / "y", note="n" * MAX_HEADER_BYTES)
+    assert not (tmp_path / "y").exists()
+
+
+@pytest.mark.parametrize(
+    "shape", [[MAX_ELEMENTS + 1], [1 << 23, 1 << 22], [1] * 5, [2**63] * 4, [9] * 10_000]
+)
+def test_a_tensor_that_is_too_large(tmp_path: Path, shape: list[int]) -> None:
+    """A tensor of too many elements or dimensions is refused, before its size is multiplied."""
+    path = write(tmp_path / "x")
+
+    def enlarge(header: dict[str, Any]) -> None:
+        header["bytes"]["shape"] = shape
+
+    forge(path, enlarge)
+    with pytest.raises(DamagedFileError, match="tensor 'bytes' is too large"):
+        read_header(path)

@@ -32,7 +32,7 @@ from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import SAMPLE_LENGTH, train
 from charrnn_cli.training.network import CharRNN
 from charrnn_cli.training.snapshot import load_resume, save_resume
-from charrnn_cli.training.trainer import Trainer
+from charrnn_cli.training.trainer import CHECK_EVERY, Trainer
 from tests.helpers import TINY, of_type, resume_training, run_training, tiny_job, train_until
 
 
@@ -103,6 +103,34 @@ def diverged_and_stopped(monkeypatch: pytest.MonkeyPatch, job: TrainingJob, stop
     assert len(of_type(events, Diverged)) == 1
     (finished,) = of_type(events, TrainingFinished)
     assert finished.step == stop_at
+
+
+def test_a_stop_after_an_unseen_divergence_ends_at_a_saved_step(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where checks are rare, a run stopped after a divergence goes back before it ends."""
+    monkeypatch.setitem(CHECK_EVERY, "cpu", 32)
+    update, reached = Trainer.update, [0]
+
+    def poisoned_at_6(trainer: Trainer) -> bool:
+        good = trainer.model.export()
+        if trainer.step == 6:
+            trainer.model.output.bias.data[0] = 1e6
+        done = update(trainer)
+        if trainer.step == 7:
+            trainer.model.load(good)
+        reached[0] = trainer.step
+        return done
+
+    job = tiny_job(corpus, replace(TINY, eval_every=5), "stopped")
+    training = train(job, should_stop=lambda: reached[0] >= 8)
+    events = [next(training)]
+    monkeypatch.setattr(Trainer, "update", poisoned_at_6)
+    events += training
+    (diverged,) = of_type(events, Diverged)
+    (finished,) = of_type(events, TrainingFinished)
+    assert (diverged.step, diverged.back_to, finished.step) == (8, 5, 5)
+    assert [entry.step for entry in job.run.checkpoints()] == [5]
 
 
 def test_a_divergence_is_remembered(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -256,3 +256,20 @@ def test_a_state_that_no_reader_would_accept_is_refused_before_training(tmp_path
         check_snapshot(dataclasses.replace(resume_state(), source=half))
     with pytest.raises(ConfigError, match="step must be from 0 to"):
         check_snapshot(resume_state(step=10**10))
+
+
+def test_nothing_is_deleted_for_a_save_that_fails(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Older checkpoints are deleted after a newer one is on disk, not before."""
+    saver = Saver(run, keep=1)
+    for step, loss in ((1, 1.0), (2, 2.0)):
+        list(saver.save(resume_state(step, val_loss=loss), 0.0))
+
+    def failing(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", failing)
+    assert [type(event) for event in saver.save(resume_state(3, val_loss=3.0), 0.0)] == [SaveFailed]
+    assert run.steps() == [1, 2]
+    assert load_resume(run.resume_path).checkpoint.step == 2

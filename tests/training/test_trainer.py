@@ -159,6 +159,23 @@ def test_what_is_not_finite_is_seen_at_once_or_later_but_never_missed(
     assert later.is_healthy()
 
 
+def test_a_divergence_is_remembered(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where checks are rare, a bad loss that good ones follow is still seen, until a restore."""
+    monkeypatch.setitem(CHECK_EVERY, "cpu", 32)
+    trainer = make_trainer(corpus)
+    assert trainer.update()
+    good, tensors = trainer.model.export(), trainer.snapshot()
+    trainer.model.output.bias.data[0] = 1e6
+    assert trainer.update()
+    trainer.model.load(good)
+    for _ in range(3):
+        assert trainer.update()
+        assert not trainer.is_healthy()
+    trainer.restore(good, tensors, step=1, train_loss=1.0, lr_scale=1.0)
+    assert trainer.update()
+    assert trainer.is_healthy()
+
+
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_a_document_does_not_know_the_one_before(cell: Cell) -> None:
     """A document's losses are those it has alone, and padding after its end does not count."""

@@ -63,7 +63,7 @@ def list_checkpoints(
     if sort not in SORTS:
         raise ConfigError(f"cannot sort by {sort!r}", hint=f"use one of {', '.join(SORTS)}")
     if run is not None and prefix:
-        raise ConfigError("PREFIX cannot be combined with --run", hint=f"leave out {prefix}")
+        raise ConfigError("PREFIX cannot be combined with --run", hint="leave out PREFIX")
     registry = Registry()
     if run is None:
         rows = _sorted(_run_rows(registry, prefix), sort)
@@ -96,7 +96,7 @@ def path(reference: ReferenceArgument = None) -> None:
 
     Example: charrnn checkpoints path best
     """
-    console.write_line(str(Registry().resolve(reference).absolute()))
+    console.write_path(Registry().resolve(reference).absolute())
 
 
 def _run_rows(registry: Registry, prefix: str) -> list[Row]:

@@ -1,7 +1,6 @@
 """`charrnn checkpoints export`, `import` and `verify`: copy checkpoints and check them."""
 
 import contextlib
-import shlex
 import shutil
 import sys
 import tempfile
@@ -13,9 +12,10 @@ import typer
 
 from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.options.help_style import with_default
-from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.errors import CharrnnError, FileFormatError, StorageError, UsageError
+from charrnn_cli.shell import path_word
 from charrnn_cli.storage import header
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.opening import open_regular
@@ -59,7 +59,7 @@ def export(
         target.write(data)
     console.say("wrote", f"{output}, {format_size(len(data))}")
     exported = output if is_path(output) else f"./{output}"
-    console.say("next", f"charrnn sample {shlex.quote(exported)}")
+    console.say("next", f"charrnn sample {path_word(exported)}")
 
 
 def import_file(
@@ -127,9 +127,9 @@ def verify(
             continue  # deleted since its run was listed
         except CharrnnError as error:
             damaged += 1
-            console.write_line(f"DAMAGED\t{console.safe(error.message)}")
+            console.write_line(f"DAMAGED\t{safe_text.safe(error.message)}")
         else:
-            console.write_line(f"ok\t{console.safe(str(path))}")
+            console.write_line(f"ok\t{safe_text.safe(str(path))}")
     if damaged:
         raise _DamagedError(
             f"{damaged} of {len(paths)} files {'is' if damaged == 1 else 'are'} damaged",

@@ -1,7 +1,6 @@
 """`charrnn encode`: encode a text as integers and a vocabulary."""
 
 import dataclasses
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +16,7 @@ from charrnn_cli.cli.terminal.corpus_output import describe_unusual, summary_lin
 from charrnn_cli.cli.terminal.table import write_fields
 from charrnn_cli.config import DATA, ModelConfig, TextOptions
 from charrnn_cli.errors import CharrnnError, ConfigError
+from charrnn_cli.shell import path_word
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import STANDARD_INPUT
 from charrnn_cli.storage.tensorfile import read_header
@@ -104,8 +104,7 @@ def encode(
         console.write_json(summary)
         return
     write_fields(lines, console.LABEL_WIDTH)
-    named = f"./{output}" if str(output).startswith("-") else str(output)
-    console.say("next", f"charrnn train {shlex.quote(named)}")
+    console.say("next", f"charrnn train {path_word(str(output))}")
 
 
 def _encode(texts: list[Path], output: Path, params: dict[str, Any]) -> "Corpus":
@@ -132,7 +131,7 @@ def _load_vocabulary(reference: str) -> "Vocab":
 
     path = Path(reference)
     try:
-        is_corpus = path.is_file() and read_header(path, follow=True).kind == CORPUS_KIND
+        is_corpus = read_header(path, follow=True).kind == CORPUS_KIND
     except CharrnnError:
         is_corpus = False  # loading it as a checkpoint reports the problem
     if is_corpus:

@@ -36,11 +36,15 @@ def converse(
     with _Interrupt() as interrupt:
         for line in _lines(interrupt, by_hand=by_hand):
             try:
-                writer.read(known_prime(line.replace("\\n", "\n"), writer.vocab, unknown))
+                prime = known_prime(line.replace("\\n", "\n"), writer.vocab, unknown)
+                writer.read(prime, interrupt.check)
             except UnknownCharacterError as error:
                 console.print_error(error.message, error.hint)
                 continue
-            stream = TextStream(console.write, to_terminal=sys.stdout.isatty(), color=color)
+            except KeyboardInterrupt:
+                console.write_line()
+                continue
+            stream = TextStream(console.write_styled, to_terminal=sys.stdout.isatty(), color=color)
             for piece in draw_samples(writer, length, 1, stops, interrupt.take):
                 stream.write(piece.text, piece.log_probabilities)
             stream.finish(interrupted=True)  # the next prompt starts a line
@@ -65,30 +69,38 @@ def _lines(interrupt: "_Interrupt", *, by_hand: bool) -> Iterator[str]:
 
 
 class _Interrupt:
-    """Ctrl-C: a request while text is generated, and an exception otherwise.
+    """Ctrl-C: a request while text is read or generated, and an exception otherwise.
 
-    A request leaves the model's state consistent.
+    A request leaves the model's state consistent. A second one that finds the first unanswered,
+    because nobody reads standard output, is an exception, too.
     """
 
     def __init__(self) -> None:
         self._requested = self._raises = False
 
     def __enter__(self) -> "_Interrupt":
-        self._previous = signal.signal(signal.SIGINT, self._handle)
+        self._previous = signal.getsignal(signal.SIGINT)
+        if self._previous is not signal.SIG_IGN:  # as in a background job
+            signal.signal(signal.SIGINT, self._handle)
         return self
 
     def __exit__(self, *exception: object) -> None:
         signal.signal(signal.SIGINT, self._previous)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self._requested = True
-        if self._raises:
+        if self._raises or self._requested:
             raise KeyboardInterrupt
+        self._requested = True
 
     def take(self) -> bool:
         """Return whether Ctrl-C was pressed since the last call."""
         requested, self._requested = self._requested, False
         return requested
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if Ctrl-C was pressed since the last call."""
+        if self.take():
+            raise KeyboardInterrupt
 
     @contextlib.contextmanager
     def raising(self) -> Iterator[None]:

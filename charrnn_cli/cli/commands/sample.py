@@ -1,6 +1,7 @@
 """`charrnn sample`: generate text with a trained model."""
 
 import dataclasses
+import itertools
 import sys
 import time
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ from charrnn_cli.storage.source import STANDARD_INPUT
 if TYPE_CHECKING:
     from charrnn_cli.model.sampling import Writer
 
+PROGRESS_EVERY = 1_000  # characters
 LONG_PRIME = 20_000  # characters; reading a shorter one takes less than a second
 
 _DEFAULT = SampleConfig()
@@ -255,12 +257,18 @@ def _draw(
 
 
 def _read_prime(job: _Job, request: StopRequest) -> None:
-    """Read the prime; a long one can be interrupted. Raises InterruptionError."""
+    """Read the prime; a long one shows its progress. Raises InterruptionError."""
     if len(job.prime) < LONG_PRIME:
-        job.writer.read(job.prime)
+        job.writer.read(job.prime, request.check)
         return
+    characters, done = len(job.prime), itertools.count()
     with bytes_progress("reading the prime", request) as progress:
-        job.writer.read(job.prime, progress)
+
+        def check() -> None:
+            if (number := next(done)) % PROGRESS_EVERY == 0:
+                progress(number, characters)
+
+        job.writer.read(job.prime, check)
 
 
 def _json_samples(job: _Job, stream: TextStream) -> WholeSamples:

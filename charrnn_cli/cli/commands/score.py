@@ -18,6 +18,7 @@ from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.score_output import HeatMap, show_lines, show_scores
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import ConfigError
+from charrnn_cli.storage.paths import check_working_directory
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.units import bits_per_character
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from charrnn_cli.model.scoring import Predictor
     from charrnn_cli.text.corpus import Corpus
 
+MAX_EXPONENT = 700.0  # of math.exp
 TORCH_FROM = 200_000  # characters; for a shorter text, importing torch takes longer than it saves
 
 
@@ -156,6 +158,7 @@ def _predictor(checkpoint: "Checkpoint", characters: int) -> "Predictor":
         from charrnn_cli.model.scoring import NumpyPredictor
 
         return NumpyPredictor(checkpoint)
+    check_working_directory()
     console.say("charrnn", "loading torch, because the text is long")
     from charrnn_cli.training.device import choose_device
     from charrnn_cli.training.evaluation import TorchPredictor
@@ -181,7 +184,7 @@ class _Total:
             "characters": self._characters,
             "loss": nats,
             "bpc": bits_per_character(nats),
-            "perplexity": math.exp(min(nats, 700.0)),
+            "perplexity": math.exp(nats) if nats < MAX_EXPONENT else math.inf,
         }
 
 

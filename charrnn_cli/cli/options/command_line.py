@@ -1,11 +1,11 @@
 """Command lines to suggest to the user."""
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from charrnn_cli.config import PRESETS, TextOptions, from_preset
 from charrnn_cli.settings import option_name
+from charrnn_cli.shell import path_word, shell_word
 from charrnn_cli.storage.source import Source
 
 _PRESET_ONLY = ("initialization", "beta1", "beta2")  # settings without an option
@@ -14,17 +14,20 @@ _NOT_TYPED = ("vocabulary_size", *_PRESET_ONLY)
 
 def source_words(source: Source) -> str:
     """Return a text's paths and the options for reading it that differ from the defaults."""
-    default, typed = TextOptions().to_json(), [str(path) for path in source.paths]
+    default, words = TextOptions().to_json(), [path_word(str(path)) for path in source.paths]
     for name, value in source.options.to_json().items():
-        typed += [option_name(name), str(value)] if value != default[name] else []
+        words += [option_name(name), shell_word(str(value))] if value != default[name] else []
     if source.init_from is not None:
-        typed += [option_name("init_from"), source.init_from]
-        typed += [option_name("unknown"), source.unknown] if source.unknown != "error" else []
-    return shlex.join(typed)
+        words += [option_name("init_from"), shell_word(source.init_from)]
+        words += [option_name("unknown"), source.unknown] if source.unknown != "error" else []
+    return " ".join(words)
 
 
 def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: str = "TEXT") -> str:
-    """Return the shortest command that trains with these settings, among those of all presets."""
+    """Return the shortest command that trains with these settings, among those of all presets.
+
+    The settings may come from a stranger's file: every value becomes one word of the command.
+    """
     wanted = {**model, **train}
     commands = []
     for preset in PRESETS:
@@ -35,7 +38,7 @@ def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: st
         words = ["charrnn train", source]
         words += [f"{option_name('preset')} {preset}"] if preset != "default" else []
         words += [
-            _typed(name, value)
+            _typed(name, value, is_flag=isinstance(defaults[name], bool))
             for name, value in wanted.items()
             if name in defaults and name not in _NOT_TYPED and value not in (None, defaults[name])
         ]
@@ -43,9 +46,9 @@ def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: st
     return min(commands, key=len, default="")
 
 
-def _typed(name: str, value: Any) -> str:
+def _typed(name: str, value: Any, *, is_flag: bool) -> str:
     """Return an option in its shortest form: `--max-time 300` for 300.0."""
-    if value is True:
+    if is_flag and value is True:
         return option_name(name)
     short = int(value) if isinstance(value, float) and value.is_integer() else value
-    return f"{option_name(name)} {shlex.quote(str(short))}"
+    return f"{option_name(name)} {shell_word(str(short))}"

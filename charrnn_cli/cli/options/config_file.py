@@ -1,55 +1,113 @@
 """The TOML file of settings that `train --config` reads and `train --print-config` writes."""
 
 import difflib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from charrnn_cli.errors import ConfigError
+from charrnn_cli.cli.options.empty_values import MAY_BE_EMPTY
+from charrnn_cli.errors import ConfigError, FileFormatError, NotFoundError, StorageError
+from charrnn_cli.storage.opening import read_small
 
+MAX_BYTES = 1 << 20  # of a configuration file
 _NOT_SETTINGS = {"config_file", "print_config", "help"}
 _WRITE_HINT = "write one with `charrnn train TEXT --print-config > FILE`"
+_TYPES_HINT = "use the types that `charrnn train TEXT --print-config` writes"
+_TYPES = {
+    int: "an integer",
+    float: "a fraction",
+    str: "a string",
+    bool: "a boolean",
+    list: "an array",
+    dict: "a table",
+}
+_EXPECTED: dict[tuple[type, ...], str] = {
+    (bool,): "true or false",
+    (int,): "an integer",
+    (int, float): "a number",
+    (str,): "a string",
+    (int, float, str): "a number or a string",
+}
 
 
 def load_config(context: typer.Context, path: Path | None) -> Path | None:
     """Make a file's settings the defaults of the command's options.
 
     The command line and the environment override them. Raises ConfigError if the file cannot be
-    read, and for a key that is not an option.
+    read, for a key that is not an option, and for a value of another type than the option's.
     """
     if path is None:
         return None
-    names = {str(parameter.name) for parameter in context.command.params} - _NOT_SETTINGS
-    settings = {}
+    parameters = {
+        str(parameter.name): parameter
+        for parameter in context.command.params
+        if parameter.name not in _NOT_SETTINGS
+    }
+    settings: dict[str, Any] = {}
     for key, value in _read(path).items():
         name = key.replace("-", "_")
-        if name not in names:
-            nearest = difflib.get_close_matches(name, names, n=1)
+        if name not in parameters:
+            nearest = difflib.get_close_matches(name, parameters, n=1)
             hint = "run `charrnn train --help` to see the options"
             hint = f"did you mean {nearest[0]}?" if nearest else hint
             raise ConfigError(f"{path}: unknown key {key!r}", hint=hint)
-        if isinstance(value, dict) or (isinstance(value, list) and name != "texts"):
-            raise ConfigError(
-                f"{path}: {key} must be a single value",
-                hint="use a string, a number, true or false",
-            )
-        settings[name] = value
+        if name in settings:
+            raise ConfigError(f"{path}: {name} is set twice", hint="leave out one of the lines")
+        settings[name] = _typed(parameters[name], value, f"{path}: {key}")
     context.default_map = {**(context.default_map or {}), **settings}
     return path
+
+
+def _typed(parameter: Any, value: Any, key: str) -> Any:
+    """Return a value as the option's parser expects it. Raises ConfigError for another type."""
+    if parameter.nargs == -1:
+        texts = [value] if isinstance(value, str) else value
+        if isinstance(texts, list) and all(map(_is_name, texts)):
+            return texts
+        raise ConfigError(f"{key} must be a list of paths", hint=_TYPES_HINT)
+    kinds = _kinds(parameter)
+    if type(value) not in kinds:
+        found = _TYPES.get(type(value), "a date or a time")
+        raise ConfigError(f"{key} must be {_EXPECTED[kinds]}, not {found}", hint=_TYPES_HINT)
+    if value == "" and parameter.name not in MAY_BE_EMPTY:
+        raise ConfigError(f"{key} must not be empty", hint=f"leave out {parameter.name}")
+    if isinstance(value, str) and "\0" in value and parameter.name not in MAY_BE_EMPTY:
+        raise ConfigError(f"{key} must not contain a NUL", hint=f"leave out {parameter.name}")
+    if type(value) is int and abs(value) >= 2**63:  # Python cannot always show it
+        raise ConfigError(f"{key} does not fit into 64 bits", hint="use a smaller number")
+    return value
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value != "" and "\0" not in value
+
+
+def _kinds(parameter: Any) -> tuple[type, ...]:
+    """Return the types that a file may use for an option."""
+    if getattr(parameter, "is_flag", False):
+        return (bool,)
+    match parameter.type.name:
+        case "int":
+            return (int,)
+        case "float":
+            return (int, float)
+        case "str" | "path":
+            return (str,)
+    return (int, float, str)  # dropout and max_time
 
 
 def _read(path: Path) -> dict[str, Any]:
     import tomllib  # only --config needs it
 
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}", hint=_WRITE_HINT) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(read_small(path, MAX_BYTES, follow=True).decode("utf-8-sig"))
+    except (NotFoundError, StorageError, FileFormatError) as error:
+        raise ConfigError(error.message, hint=_WRITE_HINT) from error
+    except RecursionError as error:
+        raise ConfigError(f"{path} is nested too deeply", hint=_WRITE_HINT) from error
+    except ValueError as error:  # invalid TOML or UTF-8, or an integer of thousands of digits
         raise ConfigError(f"{path} is not valid TOML: {error}", hint=_WRITE_HINT) from error
 
 
@@ -65,6 +123,21 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        # A JSON string is a TOML basic string unless it contains DEL, which no option needs.
-        return json.dumps(value, ensure_ascii=False)
+        return _string(value)
     return repr(value)
+
+
+def _string(text: str) -> str:
+    """Return a TOML string in which every unprintable character is an escape."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ConfigError(
+            f"TOML cannot contain {text!r}, which is not valid Unicode",
+            hint="rename the file, or leave out --print-config",
+        )
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(each if each.isprintable() else _escape(each) for each in quoted) + '"'
+
+
+def _escape(character: str) -> str:
+    short = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    return short.get(character) or f"\\U{ord(character):08x}"

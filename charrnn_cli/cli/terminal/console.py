@@ -6,21 +6,28 @@ Text from files and users goes through `safe` before it is printed, and is never
 import contextlib
 import errno
 import functools
-import json
 import os
 import shlex
+import signal
 import sys
-import unicodedata
+import traceback
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
-from charrnn_cli.errors import CharrnnError, StorageError
+from charrnn_cli.cli.terminal.outlet import PATIENCE, Outlet
+from charrnn_cli.cli.terminal.safe_text import safe, to_json
+from charrnn_cli.errors import CharrnnError, ConfigError, InterruptionError, StorageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 LABEL_WIDTH = 8
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_LINE_BREAKS = frozenset("\u2028\u2029")
+MAX_ERROR = 500  # characters of an error or a hint, its label included
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+EXIT_PATIENCE = 0.1  # seconds, for a write before an exit at once
+
+_OUT, _ERR = Outlet(), Outlet()
 
 
 class ReaderGoneError(CharrnnError):
@@ -29,50 +36,55 @@ class ReaderGoneError(CharrnnError):
     exit_code = 141
 
 
-def safe(text: str, keep: str = "") -> str:
-    """Escape control characters, bidi overrides, line separators and surrogates not in `keep`."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        character if character in keep or not _is_unsafe(character) else _visible(character)
-        for character in text
-    )
-
-
-def _is_unsafe(character: str) -> bool:
-    return (
-        unicodedata.category(character) in ("Cc", "Cs")
-        or character in _BIDI
-        or character in _LINE_BREAKS
-    )
-
-
-def _visible(character: str) -> str:
-    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
-
-
 # ---- standard output: results
 
 
 def write(text: str) -> None:
-    """Write text and flush; a pipe or file gets UTF-8. Raises ReaderGoneError, StorageError."""
-    try:
-        if sys.stdout.isatty():
-            sys.stdout.write(text)
-        else:
-            sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
-        sys.stdout.flush()
-    except OSError as error:
-        _standard_output_failed(error)
+    """Write text and flush: escaped on a terminal, exact UTF-8 in a pipe or file.
+
+    Raises ReaderGoneError, StorageError, InterruptionError if nobody reads after a signal.
+    """
+    write_styled(safe(text, keep="\n\t") if sys.stdout.isatty() else text)
+
+
+def write_styled(text: str) -> None:
+    """Write text that may contain escape sequences for colors; all other text must be safe.
+
+    Raises as `write` does.
+    """
+    if sys.stdout.isatty():
+        _write_result(lambda: sys.stdout.write(text))
+    else:
+        _write_result(lambda: sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass")))
 
 
 def write_bytes(data: bytes) -> None:
-    """Write bytes and flush. Raises ReaderGoneError, StorageError."""
-    try:
-        sys.stdout.buffer.write(data)
+    """Write bytes and flush. Raises ConfigError on a terminal, and as `write` does."""
+    if sys.stdout.isatty():
+        raise ConfigError(
+            "cannot write binary data to a terminal",
+            hint="specify a file with --output, or redirect standard output",
+        )
+    _write_result(lambda: sys.stdout.buffer.write(data))
+
+
+def _write_result(put: Callable[[], object]) -> None:
+    def put_and_flush() -> None:
+        put()
         sys.stdout.flush()
+
+    try:
+        _OUT.run(put_and_flush)
     except OSError as error:
         _standard_output_failed(error)
+
+
+def write_path(path: Path) -> None:
+    """Write a line with a path; a pipe or file gets the bytes of its name."""
+    if sys.stdout.isatty():
+        write_line(str(path))
+    else:
+        write_bytes(os.fsencode(path) + b"\n")
 
 
 def write_line(text: str = "") -> None:
@@ -80,7 +92,7 @@ def write_line(text: str = "") -> None:
 
 
 def write_json(value: Any) -> None:
-    write_line(json.dumps(value, ensure_ascii=False, indent=2))
+    write_line(to_json(value, indent=2))
 
 
 @functools.cache
@@ -88,7 +100,21 @@ def stdout_console() -> "Console":
     """The console on standard output."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False)
+    return Console(file=cast("TextIO", _Results()), highlight=False, markup=False, emoji=False)
+
+
+class _Results:
+    """Standard output as a file for rich."""
+
+    def write(self, text: str) -> int:
+        write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing, because every write flushes."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stdout, name)
 
 
 def _standard_output_failed(error: OSError) -> NoReturn:
@@ -119,16 +145,22 @@ def stderr_console() -> "Console":
 
 
 class _Tolerant:
-    """Standard error that ignores write errors, so that training survives a closed terminal."""
+    """Standard error that ignores write errors, so that training survives a closed terminal.
+
+    What a blocked terminal does not take after a signal is lost.
+    """
+
+    cursor_hidden = False
 
     def write(self, text: str) -> int:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(text)
+        hidden, shown = text.rfind(HIDE_CURSOR), text.rfind(SHOW_CURSOR)
+        if hidden != shown:
+            _Tolerant.cursor_hidden = hidden > shown
+        write_error(text)
         return len(text)
 
     def flush(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.flush()
+        """Do nothing, because every write flushes."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(sys.stderr, name)
@@ -139,7 +171,7 @@ def say(label: str, text: str) -> None:
     if is_fancy(sys.stderr):
         print_labelled(stderr_console(), label, text, LABEL_WIDTH)
     else:
-        _write_error(f"{label:<{LABEL_WIDTH}}{safe(text)}\n" if label else safe(text) + "\n")
+        write_error(f"{label:<{LABEL_WIDTH}}{safe(text)}\n" if label else safe(text) + "\n")
 
 
 def print_labelled(console: "Console", label: str, text: str, label_width: int) -> None:
@@ -194,12 +226,12 @@ def _continued(command: str, width: int) -> list[str]:
 
 
 def print_error(message: str, hint: str | None) -> None:
-    """Print an `error:` line and, if there is a hint, a `hint:` line."""
-    lines = [("error:", _one_line(message), "bold red")]
+    """Print an `error:` line and, if there is a hint, a `hint:` line, both of limited length."""
+    lines = [("error:", _one_line(message, MAX_ERROR - len("error: ")), "bold red")]
     if hint:
-        lines.append(("hint:", _one_line(hint), "bold cyan"))
+        lines.append(("hint:", _one_line(hint, MAX_ERROR - len("hint: ")), "bold cyan"))
     if not is_fancy(sys.stderr):
-        _write_error("".join(f"{label} {text}\n" for label, text, _ in lines))
+        write_error("".join(f"{label} {text}\n" for label, text, _ in lines))
         return
     from rich.text import Text
 
@@ -209,11 +241,46 @@ def print_error(message: str, hint: str | None) -> None:
         )
 
 
-def _one_line(text: str) -> str:
-    return safe(" ".join(text.split("\n")))
+def print_traceback(error: BaseException) -> None:
+    """Print an exception and where it was raised."""
+    write_error(safe("".join(traceback.format_exception(error)), keep="\n\t"))
 
 
-def _write_error(text: str) -> None:
-    stream = _Tolerant()
-    stream.write(text)
-    stream.flush()
+def _one_line(text: str, limit: int) -> str:
+    """Return the text in one line; one that is too long loses its middle."""
+    line = safe(" ".join(text.split("\n")))
+    if len(line) <= limit:
+        return line
+    half = (limit - len(" … ")) // 2
+    return f"{line[:half]} … {line[-half:]}"
+
+
+def show_cursor() -> None:
+    """Show the cursor again if a live display has hidden it; for an exit at once."""
+    if _Tolerant.cursor_hidden:
+        write_error(SHOW_CURSOR, EXIT_PATIENCE)
+
+
+def end_echo(number: int) -> None:
+    """On a terminal, end the line on which it has echoed the ^C of SIGINT."""
+    if number == signal.SIGINT and sys.stderr.isatty():
+        write_error("\n")
+
+
+def write_error(text: str, patience: float = PATIENCE) -> None:
+    """Write text as it is; errors are ignored."""
+
+    def put_and_flush() -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+    with contextlib.suppress(OSError, ValueError, InterruptionError):
+        _ERR.run(put_and_flush, patience)
+
+
+# ---- both
+
+
+def is_busy() -> bool:
+    """Whether a write was given up after a signal, so that flushing a stream would wait."""
+    return _OUT.is_busy or _ERR.is_busy

@@ -1,14 +1,13 @@
 """Samples on a terminal, in a pipe or in a file: plain, colored by surprise, or as JSON."""
 
 import contextlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.config import SampleConfig
 from charrnn_cli.model.samples import Piece, Sample
@@ -36,7 +35,7 @@ class TextStream:
         """Append a text; with `log_probabilities`, one per character, it may be colored."""
         if not text:
             return
-        safe = console.safe(text, keep="\n\t") if self._to_terminal else text
+        safe = safe_text.safe(text, keep="\n\t") if self._to_terminal else text
         if self._color and log_probabilities:
             scored = zip(text, log_probabilities, strict=True)
             safe = "".join(shaded(character, score) for character, score in scored)
@@ -128,8 +127,8 @@ def shaded(character: str, log_probability: float) -> str:
     """Color a character by its surprise, for a terminal."""
     if character in "\n\t":
         return character
-    bits = int(-log_probability / math.log(2))
-    return f"\x1b[38;5;{SHADES[min(bits, len(SHADES) - 1)]}m{console.safe(character)}\x1b[0m"
+    bits = int(min(-log_probability / math.log(2), len(SHADES) - 1))  # may be infinite before
+    return f"\x1b[38;5;{SHADES[bits]}m{safe_text.safe(character)}\x1b[0m"
 
 
 def sample_to_json(
@@ -137,7 +136,7 @@ def sample_to_json(
 ) -> str:
     """Return a line of JSON; the seed and the sample's number are enough to reproduce it."""
     settings: dict[str, Any] = {**config.to_json(), "stop": stops}
-    return json.dumps(
+    return safe_text.to_json(
         {
             "text": sample.text,
             "prime": prime,
@@ -147,8 +146,7 @@ def sample_to_json(
             "stopped": sample.end.stopped,
             "settings": settings,
             "log_probabilities": [round(score, 6) for score in sample.log_probabilities],
-        },
-        ensure_ascii=False,
+        }
     )
 
 
@@ -169,8 +167,8 @@ def describe_settings(config: SampleConfig, stops: list[str], count: int) -> str
 
 @contextlib.contextmanager
 def to_standard_output() -> Iterator[Write]:
-    """Yield the function that writes to standard output."""
-    yield console.write
+    """Yield the function that writes safe text to standard output."""
+    yield console.write_styled
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.terminal.formats import format_number
 from charrnn_cli.cli.terminal.sample_output import shaded
 from charrnn_cli.cli.terminal.table import Column, write_table
@@ -16,7 +16,7 @@ class HeatMap:
 
     def __init__(self, first: str) -> None:
         """Start with the text's first character, which has no score."""
-        self._shown = [console.safe(first, keep="\n\t")]
+        self._shown = [safe_text.safe(first, keep="\n\t")]
 
     def add(self, text: str, losses: Sequence[float]) -> None:
         """Append characters with their losses in nats, up to the limit."""
@@ -26,7 +26,7 @@ class HeatMap:
 
     def show(self) -> None:
         """Write the map and an empty line."""
-        console.write("".join(self._shown) + "\n\n")
+        console.write_styled("".join(self._shown) + "\n\n")
 
 
 def show_scores(rows: list[dict[str, Any]]) -> None:

@@ -11,11 +11,11 @@ from charrnn_cli.cli.terminal.console import (
     folded,
     is_fancy,
     print_labelled,
-    safe,
     say,
     stdout_console,
     write,
 )
+from charrnn_cli.cli.terminal.safe_text import safe
 
 GAP = 2  # characters between columns
 MAX_CELL = 1_000  # characters of a text on a terminal; folding takes longer per character beyond

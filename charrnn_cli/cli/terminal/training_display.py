@@ -14,8 +14,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from charrnn_cli.cli.terminal.console import is_fancy, safe, say, stderr_console
+from charrnn_cli.cli.terminal.console import is_fancy, say, stderr_console
 from charrnn_cli.cli.terminal.formats import format_duration, format_loss, sparkline
+from charrnn_cli.cli.terminal.safe_text import safe
 from charrnn_cli.events import (
     BatchSplit,
     CheckpointRemoved,
