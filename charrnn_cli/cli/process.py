@@ -5,6 +5,8 @@ import os
 import sys
 import time
 
+from charrnn_cli.cores import available_cores
+
 STARTED = time.monotonic()
 """The time from which `--max-time` counts, before any slow import."""
 
@@ -24,7 +26,7 @@ def prepare() -> None:
 
 def set_blas_threads(rows: int = THREADED_ROWS) -> None:
     """Set numpy's number of threads for products of `rows` rows; call before numpy is imported."""
-    threads = 1 if rows < THREADED_ROWS else os.cpu_count() or 1
+    threads = 1 if rows < THREADED_ROWS else available_cores()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(threads))
 
 

@@ -14,7 +14,7 @@ from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.corpus_output import describe_corpus, describe_texts
 from charrnn_cli.cli.terminal.formats import format_size
-from charrnn_cli.cli.terminal.run_facts import end_facts, job_facts, plan_facts
+from charrnn_cli.cli.terminal.run_facts import end_facts, job_facts, plan_facts, thread_facts
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
 from charrnn_cli.events import CheckpointRemoved, TrainEvent, TrainingFinished, TrainingStarted
@@ -214,6 +214,7 @@ class TrainingRun:
                 case TrainingStarted():
                     started = event
                     self._say_all(plan_facts(event))
+                    self._say_all(thread_facts(job.config.threads, event.threads))
                     self.say("run", f"{event.run} in {job.run.path.with_name(event.run)}")
                 case TrainingFinished():
                     finished = event

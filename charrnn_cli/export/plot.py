@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from charrnn_cli.errors import ConfigError
+from charrnn_cli.storage.metrics_log import Metrics
 
 WIDTH, HEIGHT = 800, 460
 LEFT, RIGHT, TOP, BOTTOM = 64, 20, 44, 48
 MOST_POINTS = 400  # per curve; the image has no room for more
+FLAT = 1e-6  # nats; losses that differ by less are drawn as a flat line
 LOSS_LABEL = "loss (nats per character)"
 COLORS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2")
 
@@ -38,22 +39,12 @@ class Curve:
     """Whether this is the train loss, which is drawn lighter than the validation loss."""
 
 
-def curves_of(metrics: Iterable[tuple[str, Sequence[dict[str, Any]]]]) -> list[Curve]:
-    """Return the train and val curves of runs, given each run's name and rows of metrics."""
+def curves_of(runs: Iterable[tuple[str, Metrics]]) -> list[Curve]:
+    """Return the train and val curves of runs, given each run's name and recorded losses."""
     curves = []
-    for number, (name, rows) in enumerate(metrics):
-        for event, field, part in (
-            ("StepLogged", "train_loss", "train"),
-            ("Evaluated", "val_loss", "val"),
-        ):
-            points = [
-                (float(row["step"]), float(row[field]))
-                for row in rows
-                if row["event"] == event
-                and isinstance(row.get("step"), int)
-                and isinstance(row.get(field), float)
-                and math.isfinite(row[field])
-            ]
+    for number, (name, metrics) in enumerate(runs):
+        val_losses = [(event.step, event.val_loss) for event in metrics.evaluations]
+        for part, points in (("train", metrics.train_losses), ("val", val_losses)):
             if points:
                 curves.append(Curve(f"{name} {part}", _thinned(points), number, part == "train"))
     return curves
@@ -207,7 +198,7 @@ def _loss_range(curves: Sequence[Curve]) -> tuple[float, float]:
     values = [y for curve in curves for _, y in curve.points]
     late = [y for curve in curves for _, y in curve.points[len(curve.points) // 20 :]]
     low, high = min(values), max(late)
-    margin = 0.05 * (high - low) or 0.1
+    margin = 0.05 * (high - low) if high - low > FLAT else 0.1
     return low - margin, high + margin
 
 
@@ -220,9 +211,9 @@ def _ticks(low: float, high: float) -> list[float]:
     return [round(number * step, 10) for number in range(first, math.floor(high / step) + 1)]
 
 
-def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def _thinned(points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
     if len(points) <= MOST_POINTS:
-        return list(points)
+        return points
     return [
         points[round(index * (len(points) - 1) / (MOST_POINTS - 1))] for index in range(MOST_POINTS)
     ]

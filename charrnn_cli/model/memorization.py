@@ -17,8 +17,8 @@ from charrnn_cli.text.corpus import Corpus
 # N characters of text · S characters of sample
 
 SPAN = 30  # characters; shorter spans are common in any text of the language
-PIECE_CHARACTERS = 1 << 22  # read from the text at a time: 32 MB per array
-_MAX_INTERVALS = 20_000  # that are read one by one; with more, the whole text is read again
+PIECE_CHARACTERS = 1 << 18  # read from the text at a time: 2 MB per array, which caches hold
+_MAX_INTERVALS = 50_000  # that are kept and read one by one; with more, the search is not narrowed
 
 Interval = tuple[int, int]
 """Start and stop in the text."""
@@ -39,7 +39,9 @@ class Memorized:
 def find_memorized(
     sample: str, corpus: Corpus, should_stop: Callable[[], None] = lambda: None
 ) -> Memorized:
-    """Compare a sample with a text, in time proportional to the text and in constant memory.
+    """Compare a sample with a text, in memory proportional to the sample alone.
+
+    The time grows with the text, and with the logarithm of the longest shared span.
 
     `should_stop` is called for each piece of the text; it may raise an exception to stop.
     """
@@ -49,7 +51,7 @@ def find_memorized(
         [ids.get(character, len(ids) + 1 + where) for where, character in enumerate(sample)],
         np.uint64,
     )
-    search = _Search(sample_S, corpus, should_stop)
+    search = _Search(sample, sample_S, corpus, should_stop)
     whole = [(0, len(corpus))]
     if len(sample_S) >= SPAN and len(corpus) >= SPAN:
         matched_S, where = search.find(SPAN, whole)
@@ -60,7 +62,7 @@ def find_memorized(
         covered_S[start : start + SPAN] = True
     share = float(covered_S.mean()) if len(sample_S) else 0.0
     if where:
-        lengths = (SPAN, SPAN - 1 + _longest_run(matched_S))
+        lengths, where = (SPAN, SPAN - 1 + _longest_run(matched_S)), _narrowed(whole, where)
     else:
         lengths, where = (0, min(SPAN - 1, len(sample_S), len(corpus))), whole
     longest, sample_start, text_start = search.longest(lengths, where)
@@ -70,13 +72,19 @@ def find_memorized(
 class _Search:
     """Looks for windows of a sample in a text."""
 
-    def __init__(self, sample_S: Hashes, corpus: Corpus, should_stop: Callable[[], None]) -> None:
-        self._sample_S, self._corpus, self._should_stop = sample_S, corpus, should_stop
+    def __init__(
+        self, sample: str, sample_S: Hashes, corpus: Corpus, should_stop: Callable[[], None]
+    ) -> None:
+        self._sample, self._sample_S = sample, sample_S
+        self._corpus, self._should_stop = corpus, should_stop
 
     def find(
         self, length: int, where: list[Interval]
     ) -> tuple[npt.NDArray[np.bool_], list[Interval]]:
-        """Return a mask of the sample's windows that occur in parts of the text, and where."""
+        """Return a mask of the sample's windows that occur in parts of the text, and where.
+
+        Of many places, only the first are returned.
+        """
         hashes = window_hashes(self._sample_S, length)
         wanted = np.unique(hashes)
         found = np.zeros(len(wanted), bool)
@@ -88,8 +96,9 @@ class _Search:
             slots = np.minimum(np.searchsorted(wanted, text_hashes[candidates]), len(wanted) - 1)
             equal = wanted[slots] == text_hashes[candidates]
             found[slots[equal]] = True
-            hits += _intervals(candidates[equal] + start, length)
-        return found[np.searchsorted(wanted, hashes)], _merged(hits)
+            if len(hits) <= _MAX_INTERVALS:
+                _add_intervals(hits, candidates[equal] + start, length)
+        return found[np.searchsorted(wanted, hashes)], hits
 
     def longest(self, lengths: tuple[int, int], where: list[Interval]) -> tuple[int, int, int]:
         """Return length, start in the sample and start in the text of the longest shared span.
@@ -101,47 +110,47 @@ class _Search:
             length = (low + high + 1) // 2
             matched_S, inside = self.find(length, where)
             if inside:
-                low, where = length, inside if len(inside) <= _MAX_INTERVALS else where
+                low, where = length, _narrowed(where, inside)
                 high = min(high, length - 1 + _longest_run(matched_S))
             else:
                 high = length - 1
         if low == 0:
             return 0, 0, 0
         start = self.find(low, where)[1][0][0]
-        span = self._corpus.read(start, start + low).astype(np.uint64)
-        windows = np.lib.stride_tricks.sliding_window_view(self._sample_S, low)
-        equal = np.flatnonzero((windows == span).all(axis=1))
-        if not len(equal):  # equal hashes of different spans: never seen in real texts
+        characters = self._corpus.vocab.characters
+        span = "".join(characters[index] for index in self._corpus.read(start, start + low))
+        sample_start = self._sample.find(span)
+        if sample_start < 0:  # equal hashes of different spans: never seen in real texts
             return self.longest((0, low - 1), [(0, len(self._corpus))])
-        return low, int(equal[0]), start
+        return low, sample_start, start
 
     def _text_hashes(self, length: int, where: list[Interval]) -> Iterator[tuple[int, Hashes]]:
+        # Pieces overlap by the length of a window.
+        size = max(PIECE_CHARACTERS, length)
         for first, last in where:
-            for start in range(first, last - length + 1, PIECE_CHARACTERS):
+            for start in range(first, last - length + 1, size):
                 self._should_stop()
-                ids = self._corpus.read(start, min(start + PIECE_CHARACTERS + length - 1, last))
+                ids = self._corpus.read(start, min(start + size + length - 1, last))
                 yield start, window_hashes(ids.astype(np.uint64), length)
 
 
-def _intervals(starts: npt.NDArray[np.intp], length: int) -> list[Interval]:
-    """Return the intervals that windows at these ascending starts cover, neighbors joined."""
+def _add_intervals(hits: list[Interval], starts: npt.NDArray[np.intp], length: int) -> None:
+    """Append the intervals that windows at these ascending starts cover; neighbors are joined."""
     if not len(starts):
-        return []
-    breaks = np.flatnonzero(np.diff(starts) > 1)
+        return
+    breaks = np.flatnonzero(np.diff(starts) > 1)[: _MAX_INTERVALS + 1]
     firsts = starts[np.concatenate([[0], breaks + 1])]
     lasts = starts[np.concatenate([breaks, [len(starts) - 1]])]
-    return [(int(first), int(last) + length) for first, last in zip(firsts, lasts, strict=True)]
-
-
-def _merged(intervals: list[Interval]) -> list[Interval]:
-    """Join overlapping intervals."""
-    merged: list[Interval] = []
-    for start, stop in intervals:
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+    for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True):
+        if hits and first <= hits[-1][1]:
+            hits[-1] = (hits[-1][0], max(last + length, hits[-1][1]))
         else:
-            merged.append((start, stop))
-    return merged
+            hits.append((first, last + length))
+
+
+def _narrowed(where: list[Interval], inside: list[Interval]) -> list[Interval]:
+    """Return the places to search next: those found, unless there were too many to keep all."""
+    return inside if len(inside) <= _MAX_INTERVALS else where
 
 
 def _longest_run(matched_S: npt.NDArray[np.bool_]) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from charrnn_cli.model.stop_strings import StopMatcher
+from charrnn_cli.model.stop_strings import StopMatcher, StopStrings
 
 if TYPE_CHECKING:
     from charrnn_cli.model.sampling import Writer
@@ -75,10 +75,10 @@ def draw_samples(
     A single sample advances `writer`, so that the next call continues after it; several samples
     leave `writer` unchanged.
     """
-    stops = list(stops)
+    stop_strings = StopStrings(stops)
     for first in range(0, count, ROWS):
         numbers = range(first, min(first + ROWS, count))
-        rows = [_Row(number, StopMatcher(stops)) for number in numbers]
+        rows = [_Row(number, StopMatcher(stop_strings)) for number in numbers]
         interrupted = False
         for drawn in (writer if count == 1 else writer.repeat(numbers)).write(length):
             scores: Sequence[float | None] = drawn.log_probabilities or [None] * len(rows)

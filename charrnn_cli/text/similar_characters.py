@@ -3,6 +3,8 @@
 import unicodedata
 from collections.abc import Container, Iterator
 
+from charrnn_cli.text.normal_forms import normalize
+
 _ALIKE = [
     "'’‘ʼ′`´",
     '"“”„«»″',
@@ -34,7 +36,7 @@ def closest_text(text: str, known: Container[str]) -> str:
 
     The text is first composed (NFC) or decomposed (NFD) if that leaves fewer unknown characters.
     """
-    forms = [text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))]
+    forms = [text, normalize(text, "NFC"), normalize(text, "NFD")]
     best = min(forms, key=lambda form: sum(character not in known for character in form))
     return "".join(
         character if character in known else closest(character, known) or character

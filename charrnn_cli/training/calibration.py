@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from charrnn_cli.cores import available_cores
 from charrnn_cli.training.device import choose_device, choose_precision
 from charrnn_cli.training.evaluation import GAP_STRIDE, MAX_ROWS, evaluate, window_length
 from charrnn_cli.training.job import TrainingJob
@@ -30,7 +31,9 @@ def calibrate(job: TrainingJob, should_stop: Callable[[], bool]) -> Calibration:
     config = job.config
     device = choose_device(config.device)
     if config.threads is not None:
-        torch.set_num_threads(config.threads)
+        # More threads than cores slow down the whole machine. The number in a resume file may come
+        # from a larger one.
+        torch.set_num_threads(min(config.threads, available_cores()))
     decisions = Decisions(
         seed=config.seed or 0,
         device=str(device),

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig, from_preset
-from charrnn_cli.errors import TextError, UnknownCharacterError, UsageError
+from charrnn_cli.cores import available_cores
+from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError, UsageError
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
 from charrnn_cli.model.warm_start import check_architecture, grown_model
 from charrnn_cli.storage.lock import hold_lock
@@ -106,6 +107,7 @@ class TrainingJob:
         check_working_directory()
         settings, registry = settings or {}, registry or Registry()
         model, config = from_preset(preset, settings)
+        _check_threads(settings)
         if name is not None:
             registry.check_free(name)
         source = Source((text,)) if isinstance(text, Path) else text
@@ -166,6 +168,7 @@ class TrainingJob:
         check_working_directory()
         point = open_resume_point(run, registry or Registry()) if isinstance(run, str) else run
         config = resumed_config(point, settings or {})
+        _check_threads(settings or {})
         _check_prime(config, point.snapshot.checkpoint.vocab)
         source: Source | Corpus
         vocab, accept = None, functools.partial(check_text, point, allow_new_data=allow_new_data)
@@ -209,6 +212,16 @@ def _resolved(source: Source, reference: str, registry: Registry) -> tuple[Sourc
     is_named = is_path(reference)
     fixed = str(path.absolute()) if is_named else registry.reference_of(path, initial.step)
     return dataclasses.replace(source, init_from=fixed), initial
+
+
+def _check_threads(settings: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a chosen number of threads above the number of cores."""
+    threads, cores = settings.get("threads"), available_cores()
+    if threads is not None and threads > cores:
+        raise ConfigError(
+            f"threads must be at most {cores}, the number of CPU cores; got {threads}",
+            hint=f"use --threads {cores}, or leave it out",
+        )
 
 
 def _check_prime(config: TrainConfig, vocab: Vocab) -> None:

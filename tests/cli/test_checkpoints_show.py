@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from charrnn_cli.events import Evaluated
 from charrnn_cli.model.checkpoint import load_checkpoint
+from charrnn_cli.storage.metrics_log import event_to_json
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from tests.helpers import Charrnn, forge, make_checkpoint, save
@@ -136,8 +138,17 @@ def test_a_plot_that_cannot_be_drawn(
 
 
 def record_losses(run: Run) -> None:
-    rows = [
-        {"event": "Evaluated", "step": step, "val_loss": 3 / step, "train_loss": 2 / step}
+    evaluations = [
+        Evaluated(
+            step=step,
+            epoch=1.0,
+            train_loss=2 / step,
+            clean_train_loss=2 / step,
+            val_loss=3 / step,
+            best=True,
+            seconds=1.0,
+        )
         for step in (1, 2, 3)
     ]
-    run.metrics_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    lines = [json.dumps(event_to_json(event)) + "\n" for event in evaluations]
+    run.metrics_path.write_text("".join(lines))

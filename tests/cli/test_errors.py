@@ -112,6 +112,7 @@ WRONG = [
     ("train story.txt --log-every 0", "log every"),
     ("train story.txt --keep 0", "keep"),
     ("train story.txt --threads 0", "threads"),
+    ("train story.txt --threads 5000", "threads must be at most"),
     ("train story.txt --batch-size 0", "batch size"),
     ("train story.txt --batch-size 100000", "batch size"),
     ("train story.txt --embed -1", "embed"),
@@ -200,6 +201,8 @@ def test_wrong_command_lines(
     """A wrong command line exits with 2, writes nothing to stdout, and shows the page's error."""
     if "--device" in arguments:  # the error lists the machine's devices
         monkeypatch.setattr("charrnn_cli.training.device.available_devices", lambda: ["cpu"])
+    if "--threads" in arguments:  # the error has the machine's number of cores
+        monkeypatch.setattr("charrnn_cli.training.job.available_cores", lambda: 8)
     code, out, err = inside(*arguments.split())
     shown = re.sub(MEASURED, r"\1 SECONDS", err.replace(str(tmp_path), "DIRECTORY"))
     if os.environ.get("WRITE_ERRORS"):  # read the difference before you commit it

@@ -13,6 +13,7 @@ import pytest
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from tests.helpers import TIMEOUT
+from tests.terminal import Terminal
 
 PROGRAM = [sys.executable, "-m", "charrnn_cli"]
 SIGNALS = [
@@ -96,6 +97,17 @@ def test_sample(tiny_run: Run, tmp_path: Path, number: signal.Signals) -> None:
     assert out.endswith(b"\n")
     assert len(out) < 100_000_000
     assert errors == f"stopped by {number.name}\n".encode()
+
+
+def test_a_long_prime(tiny_run: Run, tmp_path: Path) -> None:
+    """Reading a prime that takes minutes shows its progress, and ends at the first Ctrl-C."""
+    prime, output = tmp_path / "prime.txt", tmp_path / "sample.txt"
+    prime.write_text("abc defg" * 2_000_000)
+    with Terminal("sample", "--prime-file", str(prime), "-o", str(output)) as terminal:
+        terminal.wait_for("reading the prime")
+        terminal.type("\x03")
+        assert terminal.wait() == 130
+    assert not output.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -1,12 +1,14 @@
 """`charrnn train --resume`: what continues, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from charrnn_cli.cores import available_cores
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.training.snapshot import save_resume
+from charrnn_cli.training.snapshot import load_resume, save_resume
 from tests.helpers import FAST, Charrnn, Inside, error_of, new_run, resume_state
 
 
@@ -165,3 +167,26 @@ def test_a_text_that_is_gone_is_asked_for(charrnn: Charrnn, story: Path, tmp_pat
         ),
     )
     assert charrnn("train", moved, "--resume", "short", "--max-steps", "6").returncode == 0
+
+
+def test_threads_stay_within_the_cores(charrnn: Charrnn) -> None:
+    """A run of a larger machine resumes with the cores of this one, which is said and recorded."""
+    run = Registry().run("short")
+    snapshot = load_resume(run.resume_path)
+    checkpoint = snapshot.checkpoint
+    large = replace(checkpoint, train={**checkpoint.train, "threads": 5000})
+    save_resume(run, replace(snapshot, checkpoint=large))
+    result = charrnn("train", "--resume", "short", "--max-steps", "6")
+    cores = available_cores()
+    used = "1 thread" if cores == 1 else f"{cores} threads"
+    assert (
+        f"threads {used} instead of the run's 5,000, the number of cores here; "
+        "results may differ in rounding\n"
+    ) in result.stderr
+    assert load_resume(run.resume_path).checkpoint.train["threads"] == cores
+    refused = charrnn("train", "--resume", "short", "--max-steps", "8", "--threads", "5000")
+    assert refused.returncode == 2
+    assert error_of(refused.stderr) == (
+        f"error: threads must be at most {cores}, the number of CPU cores; got 5000\n"
+        f"hint: use --threads {cores}, or leave it out\n"
+    )

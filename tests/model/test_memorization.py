@@ -1,5 +1,7 @@
 """What a sample and a text have in common, against the plain definition."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -75,3 +77,18 @@ def test_unknown_characters_are_not_shared() -> None:
     """Characters that the text lacks are never part of a shared span."""
     copied = find_memorized("é" * 50, Corpus.from_text("abc" * 50))
     assert (copied.longest, copied.share) == (0, 0)
+
+
+@pytest.mark.parametrize("copied", [0, 40, 20_000])
+def test_memory_does_not_grow_with_the_copy(copied: int) -> None:
+    """Many short copies and one long one take no more memory than a sample without any."""
+    text = "".join(f"{number * number % 9973} " for number in range(200_000))
+    spans = [text[start : start + copied] for start in range(1000, 41_000, copied or 40_000)]
+    sample = "x".join(spans).ljust(40_000, "x")
+    corpus = Corpus.from_text(text)
+    tracemalloc.start()
+    found = find_memorized(sample, corpus)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.longest >= copied
+    assert peak < 32 << 20

@@ -1,6 +1,6 @@
 """`charrnn checkpoints show`: describe checkpoints from their headers and recorded losses."""
 
-import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,10 +19,11 @@ from charrnn_cli.cli.terminal.formats import (
 )
 from charrnn_cli.cli.terminal.table import write_fields
 from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.events import Evaluated
 from charrnn_cli.settings import fields_of
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.header import CheckpointHeader, typed_header
-from charrnn_cli.storage.metrics_log import read_metrics
+from charrnn_cli.storage.metrics_log import Metrics, event_to_json, read_metrics
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.tensorfile import FORMAT, read_header
@@ -64,11 +65,17 @@ def show(
     registry = Registry()
     wanted: list[str | None] = [*references] if references else [None]
     files = [registry.resolve(reference) for reference in wanted]
-    described = [(_fields(file), _evaluations(_run_of(file))) for file in files]
+    headers = [_fields(file) for file in files]
+    metrics = _read_metrics(files, as_json)
+    found = [metrics[_run_of(file)].evaluations for file in files]
+    described = list(zip(headers, found, strict=True))
     if plot is not None:
-        _plot(plot, files)
+        _plot(plot, metrics)
     if as_json:
-        objects = [{**fields, "evaluations": evaluations} for fields, evaluations in described]
+        objects = [
+            {**fields, "evaluations": [event_to_json(event) for event in evaluations]}
+            for fields, evaluations in described
+        ]
         console.write_json(objects[0] if len(objects) == 1 else objects)
         return
     for number, (fields, evaluations) in enumerate(described):
@@ -87,12 +94,24 @@ def _run_of(file: Path) -> Run:
     return Run(file.parent.name, file.parent)
 
 
-def _plot(target: Path, files: list[Path]) -> None:
+def _read_metrics(files: Sequence[Path], as_json: bool) -> dict[Run, Metrics]:
+    """Read the metrics of the files' runs, each once, and report their problems."""
+    metrics = {
+        run: read_metrics(run.metrics_path, all_evaluations=as_json)
+        for run in dict.fromkeys(map(_run_of, files))
+    }
+    for found in metrics.values():
+        if found.problem is not None:
+            console.say("warning", found.problem)
+    return metrics
+
+
+def _plot(target: Path, metrics: Mapping[Run, Metrics]) -> None:
     from charrnn_cli.export.plot import curves_of, render_plot
 
-    runs = {run.name: run for run in map(_run_of, files)}
-    metrics = [(name, read_metrics(run.metrics_path)) for name, run in runs.items()]
-    picture = render_plot(target, ", ".join(runs), curves_of(metrics))
+    title = ", ".join(run.name for run in metrics)
+    curves = curves_of([(run.name, found) for run, found in metrics.items()])
+    picture = render_plot(target, title, curves)
     with atomic_write(target) as file:
         file.write(picture)
     console.say("wrote", str(target))
@@ -122,10 +141,6 @@ def _recipe(fields: Fields) -> dict[str, Any]:
     return {**ordered, **recorded}
 
 
-def _evaluations(run: Run) -> list[Fields]:
-    return [row for row in read_metrics(run.metrics_path) if row["event"] == "Evaluated"]
-
-
 def _source(run: Run) -> str:
     """Return the text's path and options if they are recorded and the text exists, else TEXT."""
     header = run.resume_header()
@@ -153,23 +168,23 @@ def _val_loss(fields: Fields) -> str:
     return f"{format_loss(fields['val_loss'])}, {format_loss(fields['val_bpc'])} bits per character"
 
 
-def _curve_lines(evaluations: list[Fields]) -> list[Line]:
-    lines = []
-    for name, label in (("train_loss", "train curve"), ("val_loss", "val curve")):
-        found = [row.get(name) for row in evaluations]
-        losses = [loss for loss in found if isinstance(loss, float) and math.isfinite(loss)]
-        if len(losses) > 1:
-            first, last = format_loss(losses[0]), format_loss(losses[-1])
-            lines.append((label, f"{first} {sparkline(losses)} {last}"))
-    return lines
+def _curve_lines(evaluations: Sequence[Evaluated]) -> list[Line]:
+    curves = {
+        "train curve": [event.train_loss for event in evaluations],
+        "val curve": [event.val_loss for event in evaluations],
+    }
+    return [
+        (label, f"{format_loss(losses[0])} {sparkline(losses)} {format_loss(losses[-1])}")
+        for label, losses in curves.items()
+        if len(losses) > 1
+    ]
 
 
-def _time_lines(evaluations: list[Fields]) -> list[Line]:
-    for row in reversed(evaluations):
-        step, seconds = row.get("step"), row.get("seconds")
-        if isinstance(step, int) and isinstance(seconds, float):
-            return [("time", f"{format_duration(seconds)} to step {step:,}")]
-    return []
+def _time_lines(evaluations: Sequence[Evaluated]) -> list[Line]:
+    if not evaluations:
+        return []
+    last = evaluations[-1]
+    return [("time", f"{format_duration(last.seconds)} to step {last.step:,}")]
 
 
 def _recipe_lines(fields: Fields) -> list[Line]:

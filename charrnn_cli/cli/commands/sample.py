@@ -1,6 +1,7 @@
 """`charrnn sample`: generate text with a trained model."""
 
 import dataclasses
+import itertools
 import sys
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.sample_output import (
     PieceConsumer,
     SampleStatistics,
@@ -40,6 +42,9 @@ from charrnn_cli.storage.source import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from charrnn_cli.model.sampling import Writer
+
+PROGRESS_EVERY = 1_000  # characters
+LONG_PRIME = 20_000  # characters; reading a shorter one takes less than a second
 
 _DEFAULT = SampleConfig()
 _SETTINGS = tuple(_DEFAULT.to_json())
@@ -238,7 +243,7 @@ def _draw(
     with request.listening(), to_file(output) if output else to_standard_output() as write:
         stream = TextStream(write, to_terminal=output is None and sys.stdout.isatty(), color=color)
         shown = _json_samples(job, stream) if as_json else TextSamples(stream, job.shown_prime)
-        job.writer.read(job.prime, request.check)
+        _read_prime(job, request)
         started = time.monotonic()
         for piece in draw_samples(job.writer, job.config.length, job.count, job.stops, request):
             for consumer in (shown, *consumers):
@@ -249,6 +254,21 @@ def _draw(
             request.check()  # a file is complete or absent
     request.check()
     return seconds
+
+
+def _read_prime(job: _Job, request: StopRequest) -> None:
+    """Read the prime; a long one shows its progress. Raises InterruptionError."""
+    if len(job.prime) < LONG_PRIME:
+        job.writer.read(job.prime, request.check)
+        return
+    characters, done = len(job.prime), itertools.count()
+    with bytes_progress("reading the prime", request) as progress:
+
+        def check() -> None:
+            if (number := next(done)) % PROGRESS_EVERY == 0:
+                progress(number, characters)
+
+        job.writer.read(job.prime, check)
 
 
 def _json_samples(job: _Job, stream: TextStream) -> WholeSamples:

@@ -1,5 +1,6 @@
 """`charrnn score`: measure how well models predict a text."""
 
+import array
 import itertools
 import math
 import sys
@@ -193,16 +194,19 @@ class _LineScores:
     def __init__(self, first: str) -> None:
         """Start with the text's first character, which has no score."""
         self._lines: list[dict[str, Any]] = []
-        self._characters = [first]
-        self._losses: list[float] = []
+        self._pieces = [first]
+        self._losses = array.array("d")
 
     def add(self, text: str, losses: list[float]) -> None:
         """Append characters with their losses in nats."""
-        for character, nats in zip(text, losses, strict=True):
-            if self._characters[-1:] == ["\n"]:
+        start = 0
+        while start < len(text):
+            if self._pieces[-1:] and self._pieces[-1].endswith("\n"):
                 self._end_line()
-            self._characters.append(character)
-            self._losses.append(nats)
+            stop = text.find("\n", start) + 1 or len(text)
+            self._pieces.append(text[start:stop])
+            self._losses.extend(losses[start:stop])
+            start = stop
 
     def finish(self) -> list[dict[str, Any]]:
         """End the last line, and return one object per line."""
@@ -216,7 +220,7 @@ class _LineScores:
                 "line": len(self._lines) + 1,
                 "characters": scored,
                 "bpc": bits_per_character(math.fsum(self._losses) / scored) if scored else None,
-                "text": "".join(self._characters).removesuffix("\n"),
+                "text": "".join(self._pieces).removesuffix("\n"),
             }
         )
-        self._characters, self._losses = [], []
+        self._pieces, self._losses = [], array.array("d")

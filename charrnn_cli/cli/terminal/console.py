@@ -176,7 +176,6 @@ def say(label: str, text: str) -> None:
 
 def print_labelled(console: "Console", label: str, text: str, label_width: int) -> None:
     """Print a label and its text, wrapped in a separate column; commands can still be copied."""
-    from rich.table import Table
     from rich.text import Text
 
     text, style = safe(text), "bold cyan"
@@ -187,11 +186,20 @@ def print_labelled(console: "Console", label: str, text: str, label_width: int) 
             # The terminal wraps a part that is still too long, and copies it as one line.
             console.print(Text.assemble((shown.ljust(label_width), style), line), soft_wrap=True)
         return
-    grid = Table.grid()
-    grid.add_column(width=label_width)
-    grid.add_column(overflow="fold")
-    grid.add_row(Text(label, style=style), Text(text))
-    console.print(grid)
+    for number, line in enumerate(folded(text, max(1, console.width - label_width))):
+        shown = "" if number else label
+        console.print(Text.assemble((shown.ljust(label_width), style), line), soft_wrap=True)
+
+
+def folded(text: str, width: int) -> list[str]:
+    """Split a text into lines of at most this width on a terminal, between words if possible."""
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    if cell_len(text) <= width:
+        return [text]
+    lines = Text(text).wrap(stdout_console(), width, overflow="fold")
+    return [line.plain.rstrip() for line in lines]
 
 
 def _continued(command: str, width: int) -> list[str]:

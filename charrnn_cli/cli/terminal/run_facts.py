@@ -53,6 +53,14 @@ def plan_facts(event: TrainingStarted) -> Facts:
     return facts
 
 
+def thread_facts(recorded: int | None, used: int) -> Facts:
+    """Report that a resumed run uses fewer threads than it recorded."""
+    if recorded is None or recorded <= used:
+        return []
+    fewer = f"{format_count(used, 'thread')} instead of the run's {recorded:,}"
+    return [("threads", f"{fewer}, the number of cores here; results may differ in rounding")]
+
+
 def end_facts(event: TrainingFinished) -> Facts:
     """Describe how the run ended, and name the best checkpoint."""
     losses = ""

@@ -1,11 +1,14 @@
 """Tables and labeled fields on standard output: formatted on a terminal, plain lines elsewhere."""
 
+import itertools
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 from charrnn_cli.cli.terminal.console import (
+    folded,
     is_fancy,
     print_labelled,
     say,
@@ -14,10 +17,8 @@ from charrnn_cli.cli.terminal.console import (
 )
 from charrnn_cli.cli.terminal.safe_text import safe
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 GAP = 2  # characters between columns
+MAX_CELL = 1_000  # characters of a text on a terminal; folding takes longer per character beyond
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,48 +44,78 @@ def write_fields(fields: Iterable[tuple[str, str]], label_width: int) -> None:
 
 
 def write_table(columns: Sequence[Column], rows: Sequence[Any]) -> None:
-    """Write a table that fits the terminal; elsewhere, all columns as tab-separated lines."""
-    cells = {column: [safe(column.cell(row)) for row in rows] for column in columns}
+    """Write a table that fits the terminal; elsewhere, all columns as tab-separated lines.
+
+    On a terminal, texts of more than 1,000 characters are cut.
+    """
     if not is_fancy(sys.stdout):
-        lines = [[column.name for column in columns], *zip(*cells.values(), strict=True)]
+        cells = [[safe(column.cell(row)) for row in rows] for column in columns]
+        lines = [[column.name for column in columns], *zip(*cells, strict=True)]
         write("".join("\t".join(line) + "\n" for line in lines))
         return
     console = stdout_console()
-    left_out = _columns_without_room(cells, console.width)
-    console.print(_drawn({column: cells[column] for column in columns if column not in left_out}))
+    texts = {column: [safe(_cut(column.cell(row))) for row in rows] for column in columns}
+    widths = {column: _width(column, texts[column]) for column in columns}
+    left_out = _columns_without_room(widths, console.width)
+    shown = [column for column in columns if column not in left_out]
+    room = console.width - GAP * (len(shown) - 1)
+    fitted = _narrowed([widths[column] for column in shown], room)
+    header = _lines(shown, fitted, [column.name for column in shown])
+    console.print("\n".join(header), style="bold", soft_wrap=True)
+    rows_shown = zip(*(texts[column] for column in shown), strict=True)
+    write("".join(line + "\n" for cells in rows_shown for line in _lines(shown, fitted, cells)))
     if left_out:
         say("", f"hidden columns: {', '.join(column.name for column in left_out)}")
 
 
-def _columns_without_room(cells: Mapping[Column, Sequence[str]], width: int) -> list[Column]:
-    """Return the columns to leave out, in drop order, so that the others fit the width."""
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…"
+
+
+def _width(column: Column, texts: Sequence[str]) -> int:
     from rich.cells import cell_len
 
-    widths = {
-        column: GAP + max(1, cell_len(column.name), *map(cell_len, texts))
-        for column, texts in cells.items()
-    }
+    return max(1, cell_len(column.name), *map(cell_len, texts))
+
+
+def _columns_without_room(widths: Mapping[Column, int], width: int) -> list[Column]:
+    """Return the columns to leave out, in drop order, so that the others fit the width."""
     optional = sorted(
-        (column for column in cells if column.drop_order is not None),
+        (column for column in widths if column.drop_order is not None),
         key=lambda column: column.drop_order or 0,
     )
+    left = dict(widths)
     left_out = []
     for column in optional:
-        if sum(widths.values()) - GAP <= width:
+        if sum(left.values()) + GAP * (len(left) - 1) <= width:
             break
-        del widths[column]
+        del left[column]
         left_out.append(column)
     return left_out
 
 
-def _drawn(cells: Mapping[Column, Sequence[str]]) -> "Table":
-    from rich.table import Table
-    from rich.text import Text
+def _narrowed(widths: Sequence[int], room: int) -> list[int]:
+    """Narrow the widest columns until all fit, or have a width of 1."""
+    narrowed = list(widths)
+    while (excess := sum(narrowed) - room) > 0 and (widest := max(narrowed)) > 1:
+        others = max((width for width in narrowed if width < widest), default=1)
+        cut = min(widest - others, math.ceil(excess / narrowed.count(widest)))
+        narrowed = [width - cut if width == widest else width for width in narrowed]
+    return narrowed
 
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for column in cells:
-        justify: Literal["left", "right"] = "right" if column.number else "left"
-        table.add_column(Text(column.name), justify=justify, overflow="fold")
-    for line in zip(*cells.values(), strict=True):
-        table.add_row(*map(Text, line))
-    return table
+
+def _lines(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[str]) -> list[str]:
+    """Return the lines of a row; a rich table takes a hundred times as long."""
+    parts_of = [folded(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    lines = []
+    for parts in itertools.zip_longest(*parts_of, fillvalue=""):
+        padded = map(_padded, columns, parts, widths)
+        lines.append((" " * GAP).join(padded).rstrip())
+    return lines
+
+
+def _padded(column: Column, text: str, width: int) -> str:
+    from rich.cells import cell_len
+
+    space = " " * (width - cell_len(text))
+    return space + text if column.number else text + space
