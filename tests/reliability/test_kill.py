@@ -108,6 +108,8 @@ class Training:
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             fcntl.fcntl(cast("TextIO", self.process.stdout), fcntl.F_SETPIPE_SZ, 4096)
         self.first_step = -1
+        self.errors = ""
+        """Standard error, after the end."""
 
     def wait_for_step(self, ahead: int) -> None:
         """Read until the run is `ahead` steps beyond its first step, or ends."""
@@ -123,8 +125,8 @@ class Training:
         """Send a signal, if one is given, wait for the end, and return the exit code."""
         if number is not None:
             self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=TIMEOUT)
-        assert "Traceback" not in errors
+        _, self.errors = self.process.communicate(timeout=TIMEOUT)
+        assert "Traceback" not in self.errors
         return self.process.returncode
 
 
