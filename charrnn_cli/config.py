@@ -27,7 +27,6 @@ GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 MAX_LAYERS = 64
 MAX_SIZE = 65_536
 MAX_SEED = MAX_INTEGER
-_THREADS = "all; without --seed, 1 if much faster"
 _NOT_STREAMS = {"idna", "punycode"}  # encodings of host names
 
 MODEL, OPTIMIZATION, VALIDATION = "Model", "Optimization", "Validation"
@@ -174,7 +173,7 @@ class TrainConfig(Settings):
         "auto", "Precision of matrix products; auto selects the faster one.", SYSTEM
     )
     threads: int | None = setting(
-        None, "Number of CPU threads.", SYSTEM, low=1, high=1_024, shown=_THREADS
+        None, "Number of CPU threads.", SYSTEM, low=1, shown="all; without --seed, 1 if much faster"
     )
 
     def _problems(self) -> list[str | None]:

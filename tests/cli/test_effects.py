@@ -1,13 +1,14 @@
 """Every option of the commands besides `train` changes what the command does."""
 
 import io
-import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from charrnn_cli.config import TextOptions
+from charrnn_cli.events import Evaluated
+from charrnn_cli.storage.metrics_log import record
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.text.encoding import encode_text
 from charrnn_cli.version import __version__
@@ -88,11 +89,18 @@ def prepare(directory: Path) -> None:
         save(make_checkpoint(step=step, val_loss=val_loss, seed=step), registry)
     save(make_checkpoint(run="other", step=50), registry)
     rows = [
-        {"event": "Evaluated", "step": step, "train_loss": 2.0, "val_loss": 3 / step}
+        Evaluated(
+            step=step,
+            epoch=0.1 * step,
+            train_loss=2.0,
+            clean_train_loss=1.9,
+            val_loss=3 / step,
+            best=True,
+            seconds=1.0,
+        )
         for step in (1, 2, 3)
     ]
-    metrics = registry.run("tiny").metrics_path
-    metrics.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    list(record(rows, registry.run("tiny")))
     texts = {
         "text.txt": b"head bad cab\nface\n" * 20,
         "gaffe.txt": b"head bad cab\nface\n" * 20,

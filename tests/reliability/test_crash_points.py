@@ -2,13 +2,15 @@
 
 import contextlib
 import errno
+import gc
 import io
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,8 +25,18 @@ from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 from tests.helpers import make_checkpoint, new_run
 
-# An exception between opening a file and the first line of the block leaves a descriptor open.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+@pytest.fixture(autouse=True)
+def files_left_open() -> Iterator[None]:
+    """Ignore files that an exception between opening and the first line of the block left open."""
+    hook = sys.unraisablehook
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        sys.unraisablehook = lambda _: None
+        yield
+        gc.collect()
+        sys.unraisablehook = hook
+
 
 OLD, NEW = make_checkpoint(seed=1, step=1), make_checkpoint(seed=2, step=2)
 MAX_CALLS = 5000

@@ -107,7 +107,7 @@ class _Results:
     """Standard output as a file for rich."""
 
     def write(self, text: str) -> int:
-        write(text)
+        write_styled(text)
         return len(text)
 
     def flush(self) -> None:
