@@ -126,7 +126,7 @@ def test_a_disk_too_small_for_one_checkpoint(story: Path, tmp_path: Path) -> Non
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_standard_input_and_a_full_disk(tmp_path: Path) -> None:
-    """A text from standard input that does not fit on the disk is an error with one line."""
+    """Standard input that fits on no disk is an error; with room in TMPDIR, it is read there."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(
@@ -146,15 +146,16 @@ def test_standard_input_and_a_full_disk(tmp_path: Path) -> None:
                 capture_output=True,
                 text=True,
                 timeout=TIMEOUT,
-                env={**os.environ, "CHARRNN_HOME": str(disk)},
+                env={**os.environ, "CHARRNN_HOME": str(disk), "TMPDIR": str(disk)},
                 check=False,
             )
-            assert (result.returncode, result.stdout, result.stderr) == (
-                1,
-                "",
-                f"error: cannot copy standard input to {corpora}: No space left on device\n",
+            assert (result.returncode, result.stdout) == (1, "")
+            assert result.stderr == (
+                f"error: cannot copy standard input to {disk}: No space left on device\n"
+                "hint: set TMPDIR to a directory on another disk\n"
             )
         assert list(corpora.iterdir()) == []
+        assert sorted(path.name for path in disk.iterdir()) == ["corpora", "fill"]
     finally:
         subprocess.run(["umount", disk], check=True)
 
