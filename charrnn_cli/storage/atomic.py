@@ -142,7 +142,8 @@ def _exists(path: Path) -> AlreadyPublishedError:
 
 def _room(directory: Path, num_bytes: int) -> str:
     with contextlib.suppress(OSError):
-        return f" ({num_bytes:,} bytes needed, {shutil.disk_usage(directory).free:,} free)"
+        needed = f"{num_bytes:,} bytes needed, " if num_bytes else ""
+        return f" ({needed}{shutil.disk_usage(directory).free:,} bytes free)"
     return ""
 
 

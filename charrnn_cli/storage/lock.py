@@ -142,7 +142,8 @@ def _locked(directory: Directory, timeout: float) -> Iterator[int]:
                 if not directory.is_at_its_path():
                     raise NotFoundError(f"no run in {directory.path}", hint="run the command again")
                 continue
-            _write_owner(descriptor)
+            if os.fstat(descriptor).st_nlink == 1:  # a file with another name may be anything
+                _write_owner(descriptor)
             yield descriptor
             return
         finally:
@@ -153,6 +154,8 @@ def _open_lock(directory: Directory) -> int:
     path = directory.path / LOCK_NAME
     try:
         descriptor = directory.open(LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError as error:  # the directory itself was removed
+        raise NotFoundError(f"no directory named {directory.path}") from error
     except OSError as error:
         raise StorageError(f"cannot open {path}: {error.strerror}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -8,6 +8,7 @@ followed.
 import contextlib
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from charrnn_cli.errors import (
     NotFoundError,
     StorageError,
 )
+from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.directory import Directory
 
 CHUNK_BYTES = 1 << 20  # bytes to read from a file at a time
@@ -62,10 +64,16 @@ def read_small(path: Path, max_bytes: int, *, follow: bool = False) -> bytes:
 def open_to_append(path: Path, *, directory: Directory | None = None) -> Iterator[int]:
     """Open a regular file for reading and appending, and create it if it is absent.
 
-    Yields a descriptor. Only the user can read a new file. Raises ForeignFileError, StorageError.
+    A file that has another name too, which may be anything, is replaced by a copy first. Yields a
+    descriptor. Only the user can read a new file. Raises ForeignFileError, StorageError.
     """
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
-    with _opened(path, flags, directory=directory) as descriptor:
+    with contextlib.ExitStack() as stack:
+        descriptor = stack.enter_context(_opened(path, flags, directory=directory))
+        if os.fstat(descriptor).st_nlink > 1:
+            with atomic_write(path, replace=True, private=True, directory=directory) as copy:
+                shutil.copyfileobj(stack.enter_context(os.fdopen(os.dup(descriptor), "rb")), copy)
+            descriptor = stack.enter_context(_opened(path, flags, directory=directory))
         yield descriptor
 
 

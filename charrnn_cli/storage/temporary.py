@@ -35,11 +35,15 @@ def temporary_file(directory: Directory, target: str, mode: int) -> Iterator[tup
     while True:
         with temporary_name(directory, target) as name:
             descriptor = directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
-            with os.fdopen(descriptor, "w+b", buffering=BUFFER_BYTES) as file:
+            file = os.fdopen(descriptor, "w+b", buffering=BUFFER_BYTES)
+            try:
                 # Another process may have taken it for a file of a killed one.
                 if _lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
                     yield name, file
                     return
+            finally:
+                with contextlib.suppress(OSError):  # a full disk refuses what is unwritten again
+                    file.close()
 
 
 @contextlib.contextmanager

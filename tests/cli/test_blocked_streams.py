@@ -56,6 +56,28 @@ def in_pipe(reader: int) -> int:
     return number
 
 
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_live_display_on_a_stopped_terminal(
+    story: Path, number: signal.Signals, twice: bool
+) -> None:
+    """A run whose live display Ctrl-S has stopped is saved and ends; a second signal is heard."""
+    with Terminal("train", str(story), *FAST, *LONG, "--eval-every", "5") as terminal:
+        while not (Registry().root / "long" / "resume.safetensors").exists():
+            terminal.wait_briefly()
+        terminal.type("\x13")
+        terminal.wait_briefly()
+        terminal.process.send_signal(number)
+        if twice:
+            time.sleep(0.6)
+            terminal.process.send_signal(number)
+        assert terminal.process.wait(TIMEOUT) == 128 + number
+    run = Registry().run("long")
+    if not twice:
+        assert run.checkpoints()[-1].header is not None
+    assert list(run.path.glob(".*.tmp")) == []
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_events_that_nobody_reads(
     story: Path, pipe: tuple[int, int], number: signal.Signals

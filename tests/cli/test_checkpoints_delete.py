@@ -24,13 +24,15 @@ def test_rm_deletes_checkpoints_and_runs(charrnn: Charrnn, tiny_run: Run) -> Non
 
 
 @pytest.mark.usefixtures("tiny_run")
-@pytest.mark.parametrize("reference", ["best", "latest", "@best", "@", "@100", "latest@best"])
+@pytest.mark.parametrize(
+    "reference", ["best", "latest", "@best", "@", "@100", "latest@best", "tiny@"]
+)
 def test_rm_needs_the_name_of_a_run(charrnn: Charrnn, reference: str) -> None:
-    """A reference without a run's name, as of an unset shell variable, deletes nothing."""
+    """A reference with an empty part, as of an unset shell variable, deletes nothing."""
     result = charrnn("checkpoints", "rm", reference, "--yes")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
-        f"error: rm needs the name of a run, not '{reference}'\n"
+        f"error: rm does not accept '{reference}'\n"
         "hint: use RUN, RUN@STEP, RUN@best or RUN@latest\n"
     )
     for name in ("best", "@best", "tiny@best", ""):

@@ -107,6 +107,20 @@ def test_a_linked_resume_file_is_not_followed(charrnn: Charrnn, gift: Run, tmp_p
     assert gift.resume_path.is_symlink()
 
 
+def test_files_with_another_name(charrnn: Charrnn, gift: Run, tmp_path: Path) -> None:
+    """What a hard link in a run names elsewhere is neither cut nor appended to."""
+    for path in (gift.path / ".lock", gift.metrics_path, gift.resume_path, gift.step_path(4)):
+        victim = tmp_path / f"victim-{path.name}"
+        victim.write_bytes(path.read_bytes() or b"precious")
+        path.unlink()
+        os.link(victim, path)
+    before = {path: path.read_bytes() for path in tmp_path.glob("victim-*")}
+    assert charrnn("train", "--resume", "gift", "--max-steps", "8").returncode == 0
+    assert {path: path.read_bytes() for path in before} == before
+    assert len(read_metrics(gift.metrics_path).evaluations) > 2  # the copy went on
+    assert gift.metrics_path.stat().st_nlink == 1
+
+
 def test_one_module_opens_files(tmp_path: Path) -> None:
     """A link, a FIFO or a large file is refused, unless a user has named a link."""
     target, link, fifo = tmp_path / "target", tmp_path / "link", tmp_path / "fifo"

@@ -45,9 +45,10 @@ def remove(
     for reference in references:
         if is_path(reference):
             raise ConfigError(f"rm does not accept a path: {reference}", hint="use RUN or RUN@STEP")
-        name, at, _ = reference.partition("@")
-        if name in ("", "best", "latest"):  # as of an unset shell variable: name what is deleted
-            raise ConfigError(f"rm needs the name of a run, not {reference!r}", hint=_NAME_HINT)
+        name, at, which = reference.partition("@")
+        # As of an unset shell variable: what is deleted must be named.
+        if name in ("", "best", "latest") or (at and not which):
+            raise ConfigError(f"rm does not accept {reference!r}", hint=_NAME_HINT)
         run = registry.run(name)
         chosen = [registry.entry(reference).path] if at else run.files()
         found.setdefault(run.name, (run, {}))[1].update(dict.fromkeys(chosen))

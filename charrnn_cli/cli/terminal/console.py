@@ -162,6 +162,11 @@ class _Tolerant:
     def flush(self) -> None:
         """Do nothing, because every write flushes."""
 
+    @property
+    def rich_proxied_file(self) -> "_Tolerant":
+        """The file that rich writes to; its live display would find another one in `sys.stderr`."""
+        return self
+
     def __getattr__(self, name: str) -> Any:
         return getattr(sys.stderr, name)
 
@@ -270,9 +275,12 @@ def end_echo(number: int) -> None:
 def write_error(text: str, patience: float = PATIENCE) -> None:
     """Write text as it is; errors are ignored."""
 
+    # While rich's live display runs, `sys.stderr` is a proxy that would draw it again.
+    stream = getattr(sys.stderr, "rich_proxied_file", sys.stderr)
+
     def put_and_flush() -> None:
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        stream.write(text)
+        stream.flush()
 
     with contextlib.suppress(OSError, ValueError, InterruptionError):
         _ERR.run(put_and_flush, patience)
