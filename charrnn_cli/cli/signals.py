@@ -38,8 +38,8 @@ def _is_second(number: int, asked: float) -> bool:
 
 
 def _exit_at_once(number: int) -> None:
-    discard_temporaries()
     console.show_cursor()
+    discard_temporaries()
     os._exit(128 + number)
 
 

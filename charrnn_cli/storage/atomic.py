@@ -76,13 +76,10 @@ def keep_previous(path: Path, previous: Path, *, directory: Directory) -> None:
 
     Does nothing if `path` does not exist. Raises StorageError.
     """
-    with (
-        _opened(directory) as opened,
-        temporary.temporary_name(opened, previous.name) as name,
-    ):
+    with _opened(directory) as opened:
         try:
-            opened.link(path.name, name)
-            opened.replace(name, previous.name)
+            with temporary.temporary_link(opened, path.name, previous.name) as name:
+                opened.replace(name, previous.name)
         except FileNotFoundError:
             return
         except OSError as error:

@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,11 +23,13 @@ except ImportError:
 
 BUFFER_BYTES = 1 << 16
 MAX_TARGET_BYTES = 200  # of the target's name in a temporary file's name, which may have 255
+EXIT_PATIENCE = 0.2  # seconds to wait for a file that is being created
 STALE_AFTER = 86_400.0  # seconds without a write, where files cannot be locked
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9]+-[0-9a-f]{8}\.tmp", re.DOTALL)
 
 _unfinished: set[tuple[Directory, str]] = set()
+_creation = threading.RLock()  # the handler of a signal may run in the thread that holds it
 
 
 @contextlib.contextmanager
@@ -34,7 +37,8 @@ def temporary_file(directory: Directory, target: str, mode: int) -> Iterator[tup
     """Yield a new file and its name; the name is removed when the block ends. Raises OSError."""
     while True:
         with temporary_name(directory, target) as name:
-            descriptor = directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+            with _creation:
+                descriptor = directory.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
             file = os.fdopen(descriptor, "w+b", buffering=BUFFER_BYTES)
             try:
                 # Another process may have taken it for a file of a killed one.
@@ -44,6 +48,15 @@ def temporary_file(directory: Directory, target: str, mode: int) -> Iterator[tup
             finally:
                 with contextlib.suppress(OSError):  # a full disk refuses what is unwritten again
                     file.close()
+
+
+@contextlib.contextmanager
+def temporary_link(directory: Directory, name: str, target: str) -> Iterator[str]:
+    """Yield a second name of a file, which is removed when the block ends. Raises OSError."""
+    with temporary_name(directory, target) as new_name:
+        with _creation:
+            directory.link(name, new_name)
+        yield new_name
 
 
 @contextlib.contextmanager
@@ -90,7 +103,8 @@ def sweep_temporaries(directory: Directory, is_ours: Callable[[str], bool]) -> N
 
 
 def discard_temporaries() -> None:
-    """Remove this process's unfinished files before it exits without unwinding."""
+    """Remove this process's unfinished files, and create no more: it exits without unwinding."""
+    _creation.acquire(timeout=EXIT_PATIENCE)  # for ever, because other threads go on until the exit
     for directory, name in list(_unfinished):
         with contextlib.suppress(OSError):
             directory.unlink(name)

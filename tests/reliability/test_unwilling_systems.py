@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -132,8 +133,11 @@ def test_putting_the_previous_file_back(tmp_path: Path, monkeypatch: pytest.Monk
     assert (path.read_text(), previous.exists()) == ("good", False)
 
 
-def test_half_written_files_are_discarded_on_leaving_at_once(tmp_path: Path) -> None:
-    """Discarding temporary files removes a file that is half written."""
+def test_half_written_files_are_discarded_on_leaving_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Discarding temporary files removes a file that is half written, and lets no other begin."""
+    monkeypatch.setattr(temporary, "_creation", threading.RLock())
 
     def attempt() -> None:
         with atomic.atomic_write(tmp_path / "x") as file:
@@ -145,10 +149,18 @@ def test_half_written_files_are_discarded_on_leaving_at_once(tmp_path: Path) -> 
     with pytest.raises(StorageError):
         attempt()
     assert list(tmp_path.iterdir()) == []
+    other = threading.Thread(target=attempt, daemon=True)
+    other.start()
+    other.join(0.5)
+    assert other.is_alive()  # it waits, until the process ends
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_scratch_file_is_there_for_a_block(tmp_path: Path) -> None:
+def test_a_scratch_file_is_there_for_a_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A scratch file is removed when its block ends, and when temporary files are discarded."""
+    monkeypatch.setattr(temporary, "_creation", threading.RLock())
 
     def attempt() -> None:
         with temporary.scratch_file(tmp_path) as (path, file):
