@@ -15,13 +15,27 @@ STARTED = time.monotonic()
 THREADED_ROWS = 16
 
 
+LEAST_COLUMNS = 10
+STANDARD_OUTPUT = 1
+
+_closed: set[int] = set()
+
+
 def prepare() -> None:
     """Prepare streams and environment for any command; call once, before anything else."""
     _open_closed_streams()
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns[:9]) < LEAST_COLUMNS:
+        del os.environ["COLUMNS"]  # nothing could be shown
     # Torch's threads spin while they wait for each other, by default for 300,000 iterations. With
     # two training runs on two cores, a step then took 600 times as long as with one run. 10,000
     # iterations cost 1% on an idle machine, and reduce the factor of 600 to 40.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+
+def was_output_closed() -> bool:
+    """Return whether standard output was closed when the program started."""
+    return STANDARD_OUTPUT in _closed
 
 
 def set_blas_threads(rows: int = THREADED_ROWS) -> None:
@@ -40,6 +54,7 @@ def _open_closed_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+            _closed.add(descriptor)
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123

@@ -19,7 +19,6 @@ from charrnn_cli.storage.directory import Directory, open_directory
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
-_NO_ROOM = {*_DISK_FULL, errno.EFBIG}  # also a limit on the size of a file
 _NO_PREALLOCATION = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 _NO_DIRECTORY_SYNC = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
@@ -67,7 +66,7 @@ def atomic_write(
             raise _exists(path) from error
         except OSError as error:
             kind = DiskFullError if error.errno in _DISK_FULL else StorageError
-            room = _room(path.parent, num_bytes) if error.errno in _NO_ROOM else ""
+            room = _room(path.parent, num_bytes) if kind is DiskFullError else ""
             raise kind(f"cannot write {path}: {error.strerror or error}{room}") from error
 
 

@@ -23,6 +23,7 @@ from charrnn_cli.errors import (
     StorageError,
 )
 from charrnn_cli.storage.directory import Directory, open_directory
+from charrnn_cli.storage.paths import HOME_HINT
 from charrnn_cli.storage.temporary import is_temporary, temporary_name
 
 try:
@@ -79,7 +80,8 @@ def create_locked(path: Path) -> Iterator[HeldRun]:
             except (NotFoundError, RunBusyError):
                 continue  # another process took it for a directory of a killed one
             except OSError as error:
-                raise StorageError(f"cannot create {path}: {error.strerror}") from error
+                message = f"cannot create {path}: {error.strerror}"
+                raise StorageError(message, hint=HOME_HINT) from error
             break
         try:
             # Only an empty directory is replaced, and that of a run has at least a lock.

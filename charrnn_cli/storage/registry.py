@@ -31,6 +31,7 @@ from charrnn_cli.storage.runs import (
     is_run_name,
     latest,
     slug,
+    step_header,
 )
 from charrnn_cli.storage.temporary import is_temporary
 
@@ -206,10 +207,12 @@ class Registry:
             if not os.path.lexists(path):
                 raise NotFoundError(f"no checkpoint at {reference}", hint=_LIST_HINT)
             return path
-        path = self.entry(reference).path
-        if os.path.islink(path):
-            raise ForeignFileError(f"{path} is a link, and is not followed", hint=_LINK_HINT)
-        return path
+        entry = self.entry(reference)
+        if os.path.islink(entry.path):
+            raise ForeignFileError(f"{entry.path} is a link, and is not followed", hint=_LINK_HINT)
+        if entry.problem is not None:
+            step_header(entry.path)  # raises it
+        return entry.path
 
     def entry(self, reference: str | None = None) -> CheckpointEntry:
         """Return the checkpoint that a reference names; see `resolve`. A path is not accepted."""

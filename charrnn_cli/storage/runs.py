@@ -198,17 +198,26 @@ class Run:
     def _checkpoint(self, step: int, name: str, state: os.stat_result) -> CheckpointEntry | None:
         path, header, problem = self.path / name, None, None
         try:
-            found = typed_header(
-                read_header(path, directory=self.directory), CheckpointHeader, path
-            )
-            if found.step != step:
-                raise FileFormatError("its header does not match its file name")
-            header = found
+            header = step_header(path, self.directory)
         except NotFoundError:  # deleted since the directory was read
             return None
         except (FileFormatError, StorageError) as error:
             problem = error.message.removeprefix(f"{path} ").removeprefix("is ")
         return CheckpointEntry(step, path, state.st_size, state.st_mtime, header, problem)
+
+
+def step_header(path: Path, directory: Directory | None = None) -> CheckpointHeader:
+    """Return the header of a step file. Raises FileFormatError, NotFoundError, StorageError."""
+    found = typed_header(read_header(path, directory=directory), CheckpointHeader, path)
+    check_step(path, found.step)
+    return found
+
+
+def check_step(path: Path, step: int) -> None:
+    """Raise FileFormatError if a step file's name says another step than its header."""
+    match = _STEP_FILE.fullmatch(path.name)
+    if match and int(match[1]) != step:
+        raise FileFormatError(f"{path} has the header of step {step:,}, and the name of another")
 
 
 def best(entries: list[CheckpointEntry]) -> CheckpointEntry | None:

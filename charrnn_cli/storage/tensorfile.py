@@ -151,8 +151,11 @@ def read_open_header(file: BinaryIO, path: Path) -> Header:
 
     Raises DamagedFileError, NewerFormatError, ForeignFileError, StorageError.
     """
-    file_bytes = file.seek(0, os.SEEK_END)
-    file.seek(0)
+    try:
+        file_bytes = file.seek(0, os.SEEK_END)
+        file.seek(0)
+    except OSError as error:  # of a file of the system
+        raise StorageError(f"cannot read {path}: {error.strerror}") from error
     raw = _read_raw_header(file, file_bytes, path)
     try:
         outer = parse_object(raw[LENGTH_BYTES:])

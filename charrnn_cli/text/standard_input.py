@@ -35,7 +35,7 @@ def standard_input_copy(waiting: Callable[[int, int], None]) -> Iterator[Path]:
         )
     with contextlib.ExitStack() as stack:
         path, file = _scratch(stack)
-        while rest := memoryview(_next_chunk(waiting)):
+        while rest := memoryview(next_chunk(waiting)):
             while rest:
                 try:
                     rest = rest[os.write(file.fileno(), rest) :]
@@ -82,8 +82,8 @@ def _failed(directory: Path, error: OSError) -> StorageError:
     )
 
 
-def _next_chunk(waiting: Callable[[int, int], None]) -> bytes:
-    """Read the next bytes of standard input; empty at its end."""
+def next_chunk(waiting: Callable[[int, int], None]) -> bytes:
+    """Read the next bytes of standard input; empty at its end. Raises TextError."""
     source = sys.stdin.buffer
     with contextlib.suppress(OSError, ValueError):  # on Windows, select takes only sockets
         while not select.select([source], [], [], POLL_INTERVAL)[0]:

@@ -166,3 +166,43 @@ def handles(process: int, number: int) -> bool:
         if line.startswith("SigCgt:"):
             return bool(int(line.split()[1], 16) >> (number - 1) & 1)
     return False
+
+
+def test_a_pipe_that_another_process_has_made_non_blocking(tiny_run: Run, tmp_path: Path) -> None:
+    """Everything arrives, however late it is read, and standard input is waited for."""
+    command = [*PROGRAM, "sample", "tiny", "-n", "40000", "--seed", "1", "--json"]
+    expected = subprocess.run(command, capture_output=True, check=True).stdout
+    assert len(expected) > 1 << 17
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with subprocess.Popen(command, stdout=writer) as process:
+        os.close(writer)
+        with os.fdopen(reader, "rb") as output:
+            time.sleep(1)
+            assert output.read() == expected
+    assert process.returncode == 0
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    path = tiny_run.step_path(100)
+    with subprocess.Popen(
+        [*PROGRAM, "checkpoints", "import", "-", "--run", "late"], stdin=reader
+    ) as process:
+        time.sleep(1)
+        os.write(writer, path.read_bytes())
+        os.close(writer)
+    os.close(reader)
+    assert process.returncode == 0
+    assert Registry().run("late").step_path(100).read_bytes() == path.read_bytes()
+
+
+def test_standard_output_that_was_closed_from_the_start(tiny_run: Run, story: Path) -> None:
+    """A result that nobody can get is exit code 141; training, which has none, goes on."""
+    shell = 'exec "$@" >&-'
+    for arguments, code in (
+        (("sample", "tiny", "-n", "3"), 141),
+        (("checkpoints", "list"), 141),
+        (("checkpoints", "export", "tiny", "-o", "-"), 141),
+        (("train", str(story), *FAST, "--max-steps", "2"), 0),
+    ):
+        command = ["sh", "-c", shell, "sh", *PROGRAM, *arguments]
+        assert subprocess.run(command, check=False, capture_output=True).returncode == code

@@ -110,3 +110,12 @@ def test_verify_reports_an_unknown_run(charrnn: Charrnn) -> None:
     result = charrnn("checkpoints", "verify", "tiny", "nowhere")
     assert (result.returncode, result.stdout) == (2, "")
     assert "'nowhere'" in result.stderr
+
+
+def test_verify_finds_a_step_file_with_the_name_of_another(charrnn: Charrnn, tiny_run: Run) -> None:
+    """What `list` calls damaged because of its name, `verify` and `sample` do not accept either."""
+    tiny_run.step_path(300).rename(tiny_run.step_path(999))
+    result = charrnn("checkpoints", "verify", "tiny")
+    assert result.returncode == 1
+    assert f"DAMAGED\t{tiny_run.step_path(999)} has the header of step 300" in result.stdout
+    assert charrnn("sample", "tiny@999", "-n", "1").returncode == 1

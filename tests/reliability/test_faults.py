@@ -46,7 +46,6 @@ def test_a_full_disk_does_not_stop_training(story: Path, home: Path) -> None:
     assert len(warnings) == 4
     for warning in warnings:
         assert "File too large" in warning
-        assert "bytes needed" in warning
     assert "step 40/40" in result.stderr
     assert "the last good checkpoint is full@40" in error_of(result.stderr)
     run = Registry().run("full")
@@ -420,3 +419,33 @@ def test_the_display_may_go_away(story: Path, home: Path, display: str) -> None:
             code = subprocess.run(command, stderr=stderr, timeout=TIMEOUT, check=False).returncode
     assert code == 0
     assert Registry().run(display).checkpoints()[-1].step == 60
+
+
+@pytest.mark.parametrize("arguments", [("sample", "tiny", "-n", "9000", "-q"), ("--decode",)])
+def test_a_limit_on_the_size_of_files(
+    tiny_run: Run, story: Path, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """A text that does not fit is one line, and leaves no file."""
+    output = tmp_path / "out.txt"
+    if arguments == ("--decode",):
+        encoded = str(tmp_path / "story.safetensors")
+        subprocess.run([*PROGRAM, "encode", str(story), "-o", encoded, "--json"], check=True)
+        arguments = ("encode", "--decode", encoded)
+    result = subprocess.run(
+        ["sh", "-c", 'ulimit -f 4; exec "$@"', "sh", *PROGRAM, *arguments, "-o", str(output)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert error_of(result.stderr) == f"error: cannot write {output}: File too large\n"
+    assert not output.exists()
+    assert list(tmp_path.glob(".*.tmp")) == []
+
+
+def test_files_of_the_system(charrnn: Charrnn, tiny_run: Run, tmp_path: Path) -> None:
+    """A file that cannot be read like others is one line."""
+    for arguments in (("encode", "/proc/self/maps", "-o", "z"), ("sample", "/proc/self/maps")):
+        result = charrnn(*arguments)
+        assert "internal" not in result.stderr
+        assert result.returncode in (0, 1, 2)

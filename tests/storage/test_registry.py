@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from charrnn_cli.errors import (
     ConfigError,
+    FileFormatError,
     ForeignFileError,
     NotFoundError,
     StorageError,
@@ -334,7 +335,9 @@ def test_a_file_with_a_wrong_name_is_shown(tiny_run: Run) -> None:
     """A step file renamed to another step is listed as damaged, and is never the best."""
     os.rename(tiny_run.step_path(200), tiny_run.step_path(999))
     entry = tiny_run.checkpoints()[-1]
-    assert entry.problem == "its header does not match its file name"
+    assert entry.problem == "has the header of step 200, and the name of another"
+    with pytest.raises(FileFormatError, match="has the header of step 200"):
+        Registry().resolve("tiny@999")
     assert step_of(Registry().resolve("tiny")) == 300
 
 

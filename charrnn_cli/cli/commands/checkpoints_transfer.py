@@ -1,8 +1,6 @@
 """`charrnn checkpoints export`, `import` and `verify`: copy checkpoints and check them."""
 
 import contextlib
-import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +18,9 @@ from charrnn_cli.storage import header
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.opening import open_regular
 from charrnn_cli.storage.registry import Registry, is_path, names_checkpoint
-from charrnn_cli.storage.runs import SUFFIX
+from charrnn_cli.storage.runs import SUFFIX, check_step
 from charrnn_cli.storage.tensorfile import read_header
+from charrnn_cli.text.standard_input import next_chunk
 
 
 class _DamagedError(FileFormatError):
@@ -163,7 +162,7 @@ def _load(path: Path) -> None:
         case header.CORPUS_KIND:
             Corpus.open(path)
         case _:
-            load_checkpoint(path)
+            check_step(path, load_checkpoint(path).step)
 
 
 @contextlib.contextmanager
@@ -176,7 +175,8 @@ def _opened(file: str) -> Iterator[tuple[BinaryIO, Path]]:
         return
     with tempfile.TemporaryFile() as copy:  # has no name, so a kill leaves nothing
         try:
-            shutil.copyfileobj(sys.stdin.buffer, copy)
+            while chunk := next_chunk(lambda _done, _total: None):
+                copy.write(chunk)
             copy.seek(0)
         except OSError as error:
             raise StorageError(f"cannot copy standard input: {error.strerror}") from error

@@ -84,6 +84,11 @@ def encode(
     Example: charrnn encode book.txt
     """
     if decode is not None and not texts:
+        if as_json or with_baselines or vocab is not None:
+            raise ConfigError(
+                "--decode cannot be combined with --json, --baselines or --vocab",
+                hint="leave them out, because --decode only writes the text",
+            )
         _decode(decode, output)
         return
     if decode is not None or not texts:

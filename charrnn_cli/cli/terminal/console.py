@@ -11,11 +11,11 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
-from charrnn_cli.cli.terminal.outlet import PATIENCE, Outlet
+from charrnn_cli.cli import process
+from charrnn_cli.cli.terminal.outlet import PATIENCE, Outlet, put
 from charrnn_cli.cli.terminal.safe_text import safe, to_json
 from charrnn_cli.errors import CharrnnError, ConfigError, InterruptionError, StorageError
 
@@ -52,10 +52,9 @@ def write_styled(text: str) -> None:
 
     Raises as `write` does.
     """
-    if sys.stdout.isatty():
-        _write_result(lambda: sys.stdout.write(text))
-    else:
-        _write_result(lambda: sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass")))
+    is_terminal = sys.stdout.isatty()
+    encoding = sys.stdout.encoding if is_terminal else "utf-8"
+    _write_result(text.encode(encoding, "backslashreplace" if is_terminal else "surrogatepass"))
 
 
 def write_bytes(data: bytes) -> None:
@@ -65,16 +64,14 @@ def write_bytes(data: bytes) -> None:
             "cannot write binary data to a terminal",
             hint="specify a file with --output, or redirect standard output",
         )
-    _write_result(lambda: sys.stdout.buffer.write(data))
+    _write_result(data)
 
 
-def _write_result(put: Callable[[], object]) -> None:
-    def put_and_flush() -> None:
-        put()
-        sys.stdout.flush()
-
+def _write_result(data: bytes) -> None:
+    if data and process.was_output_closed():
+        raise ReaderGoneError("standard output was closed")
     try:
-        _OUT.run(put_and_flush)
+        _OUT.run(lambda: put(sys.stdout, data))
     except OSError as error:
         _standard_output_failed(error)
 
@@ -278,12 +275,9 @@ def write_error(text: str, patience: float = PATIENCE) -> None:
     # While rich's live display runs, `sys.stderr` is a proxy that would draw it again.
     stream = getattr(sys.stderr, "rich_proxied_file", sys.stderr)
 
-    def put_and_flush() -> None:
-        stream.write(text)
-        stream.flush()
-
+    data = text.encode(stream.encoding or "utf-8", "backslashreplace")
     with contextlib.suppress(OSError, ValueError, InterruptionError):
-        _ERR.run(put_and_flush, patience)
+        _ERR.run(lambda: put(stream, data), patience)
 
 
 # ---- both

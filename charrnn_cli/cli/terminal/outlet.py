@@ -1,9 +1,11 @@
 """Writes to a standard stream that a signal ends, even if nobody reads the stream."""
 
 import queue
+import select
 import signal
 import threading
 from collections.abc import Callable
+from typing import TextIO
 
 from charrnn_cli.errors import InterruptionError
 
@@ -21,6 +23,28 @@ def hurry(number: int) -> None:
     """After the signal `number`, give up every write that takes longer than PATIENCE."""
     if _Signal.number is None:
         _Signal.number = number
+
+
+def put(stream: TextIO, data: bytes) -> None:
+    """Write all of it and flush, also to a stream that another process has made non-blocking.
+
+    Raises OSError.
+    """
+    rest = memoryview(data)
+    while True:
+        try:
+            # Nothing is written too, because flushing alone forgets an earlier error.
+            written = stream.buffer.write(rest)
+            if written is None:  # an unbuffered stream without room
+                select.select([], [stream], [])
+                continue
+            rest = rest[written:]
+            if not rest:
+                stream.flush()
+                return
+        except BlockingIOError as error:
+            rest = rest[error.characters_written :]
+            select.select([], [stream], [])
 
 
 class _Write:
