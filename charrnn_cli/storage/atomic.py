@@ -20,6 +20,7 @@ from charrnn_cli.storage.directory import Directory, open_directory
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_PREALLOCATION = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
+_CLOSE_FIRST = os.name == "nt"  # Windows does not rename an open file
 _NO_DIRECTORY_SYNC = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
 
@@ -55,8 +56,8 @@ def atomic_write(
             yield file
             file.flush()
             os.fsync(file.fileno())
-            if os.name == "nt":
-                file.close()  # Windows does not rename an open file
+            if _CLOSE_FIRST:
+                file.close()
             if replace:
                 directory.replace(name, path.name)
             else:

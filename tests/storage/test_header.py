@@ -38,6 +38,14 @@ def test_a_header_survives_a_round_trip(header: CheckpointHeader | CorpusHeader)
     assert type(header).from_json({**header.to_json(), "later": [1]}) == header
 
 
+def test_what_may_be_missing() -> None:
+    """A field with a default may be missing, and a counter may not."""
+    assert CorpusHeader.from_json({"name": "a", "characters": 3}).documents == 1
+    counters = RunCounters()
+    assert [counters.record_evaluation(1, 2.0), counters.record_evaluation(2, 3.0)] == [True, False]
+    assert (counters.best_step, counters.evaluations_since_best) == (1, 1)
+
+
 def test_every_field_is_documented() -> None:
     """Each field of each table has a meaning, because the tables are the format's documentation."""
     for table in (CheckpointHeader, ResumeHeader, CorpusHeader, DataFacts, RunCounters):
