@@ -110,6 +110,22 @@ def test_a_directory_that_goes_while_its_lock_is_taken(
         pass
 
 
+def test_a_lock_that_goes_while_it_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock whose file its last holder removes is taken again, with a file that exists."""
+    flock, removed = fcntl.flock, iter([True])
+
+    def remove_first(descriptor: int, operation: int) -> None:
+        if next(removed, False):
+            (tmp_path / ".lock").unlink()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    with hold_lock(tmp_path) as held:
+        held.check()
+
+
 def test_locks_that_are_no_files_of_ours(tmp_path: Path) -> None:
     """A FIFO is no lock; a file with another name is locked, but not written."""
     fifo, linked = tmp_path / "fifo", tmp_path / "linked"
