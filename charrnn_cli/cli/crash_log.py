@@ -47,13 +47,13 @@ def _new_temporary_directory() -> Path:
 def _story(error: BaseException, known_words: Collection[str]) -> Iterator[str]:
     yield f"charrnn {__version__}, Python {sys.version.split()[0]}, {sys.platform}"
     yield " ".join(["charrnn", *redacted(sys.argv[1:], known_words)])
-    yield f"Values of options, other words and error messages were left out ({LEFT_OUT})."
+    yield f"Option values, other arguments and all error messages were left out ({LEFT_OUT})."
     seen: set[int] = set()
     following: BaseException | None = error
     while following is not None and id(following) not in seen:
         seen.add(id(following))
         yield ""
-        yield f"{_kind(following)}, the last call last:"
+        yield f"{_kind(following)}, most recent call last:"
         for frame, line in traceback.walk_tb(following.__traceback__):
             place = "/".join(Path(frame.f_code.co_filename).parts[-_PARTS:])
             yield f"  {place}:{line} in {frame.f_code.co_name}"

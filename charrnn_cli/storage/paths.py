@@ -43,7 +43,7 @@ def temporary_directory() -> Path:
         return Path(tempfile.gettempdir())
     except OSError as error:
         raise StorageError(
-            "no directory for temporary files can be written",
+            "no directory for temporary files is writable",
             hint="set TMPDIR to a writable directory",
         ) from error
 

@@ -36,7 +36,7 @@ from charrnn_cli.storage.runs import (
 from charrnn_cli.storage.temporary import is_temporary
 
 _TRAIN_HINT = "train a model with `charrnn train TEXT` or `charrnn demo`"
-_LINK_HINT = "use the path of its target, or move the target here"
+_LINK_HINT = "use the path of its target, or replace the link with its target"
 _LIST_HINT = "run `charrnn checkpoints list` to see all runs"
 
 

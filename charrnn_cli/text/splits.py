@@ -102,7 +102,7 @@ def split_text(num_characters: int, val_fraction: float, val_split: ValSplit) ->
     if split.val_characters < 2:
         raise TextError(
             "validation needs at least 2 characters; "
-            f"a fraction of {val_fraction:g} of this text's {num_characters:,} is too few",
+            f"a fraction of {val_fraction:g} of this text's {num_characters:,} is too small",
             hint=_WITHOUT_VALIDATION,
         )
     return split

@@ -167,7 +167,7 @@ class DocumentWindows:
         if not self.per_epoch:
             raise TextError(
                 f"--batch-size {self.batch_size} needs at least {self.batch_size} windows of "
-                f"{self.seq_len:,} characters; these {len(spans):,} documents have {total:,}",
+                f"{self.seq_len:,} characters; this text's documents have {total:,}",
                 hint=f"use --batch-size {max(1, total)}",
             )
         self._epoch, self._order_D = -1, np.arange(len(spans))

@@ -40,10 +40,10 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 def wait_until_full(process: "subprocess.Popen[bytes]", reader: int) -> None:
-    """Wait until the pipe has no room for another line, and takes nothing for half a second."""
+    """Wait until the pipe is about full, and takes nothing more for half a second."""
     deadline = time.monotonic() + TIMEOUT
     before = -1
-    while before < PIPE_BYTES - 500 or before != in_pipe(reader):
+    while before < PIPE_BYTES // 2 or before != in_pipe(reader):
         before = in_pipe(reader)
         assert process.poll() is None
         assert time.monotonic() < deadline

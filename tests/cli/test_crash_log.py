@@ -48,9 +48,9 @@ def test_a_log_is_private(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     story = log.read_text("utf-8")
     assert "\ncharrnn sample ... --prime ... --stop=... -n... --json\n" in story
-    assert "Values of options, other words and error messages were left out" in story
-    assert "\nValueError, the last call last:\n  " in story
-    assert "\nFileNotFoundError 2, the last call last:\n  " in story
+    assert "Option values, other arguments and all error messages were left out" in story
+    assert "\nValueError, most recent call last:\n  " in story
+    assert "\nFileNotFoundError 2, most recent call last:\n  " in story
     assert "tests/cli/test_crash_log.py:" in story
     assert " in failure\n" in story
     assert SECRET not in story

@@ -289,7 +289,7 @@ def test_the_unexpected_is_a_line_and_a_file(
         "error: internal error: RuntimeError: the machine is [red]odd[/red]\\x1b\n"
         f"hint: report this problem and attach {log}\n"
     )
-    assert "RuntimeError, the last call last:" in log.read_text()
+    assert "RuntimeError, most recent call last:" in log.read_text()
     assert "charrnn doctor" not in shown
     monkeypatch.setattr(sys, "argv", ["charrnn", "--debug", "doctor"])
     with pytest.raises(SystemExit) as end:

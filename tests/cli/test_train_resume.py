@@ -180,7 +180,7 @@ def test_threads_stay_within_the_cores(charrnn: Charrnn) -> None:
     cores = available_cores()
     used = "1 thread" if cores == 1 else f"{cores} threads"
     assert (
-        f"threads {used} instead of the run's 5,000, the number of cores here; "
+        f"threads {used}, the number of cores here, instead of 5,000; "
         "results may differ in rounding\n"
     ) in result.stderr
     assert load_resume(run.resume_path).checkpoint.train["threads"] == cores

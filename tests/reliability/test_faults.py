@@ -79,7 +79,7 @@ def test_a_full_tmpfs(story: Path, tmp_path: Path) -> None:
         )
         assert result.returncode == 0
         assert "the oldest will be deleted when the disk is full" in result.stderr
-        assert "the disk is full; deleted the checkpoint of step 10 to save" in result.stderr
+        assert "the disk is full; deleted the checkpoint of step 10 to make room" in result.stderr
         assert "step 200/200" in result.stderr
         run = Run("full", disk / "runs" / "full")
         entries = run.checkpoints()

@@ -130,7 +130,7 @@ def test_no_directory_for_temporary_files(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", list)
     with pytest.raises(StorageError) as caught:
         temporary_directory()
-    assert caught.value.message == "no directory for temporary files can be written"
+    assert caught.value.message == "no directory for temporary files is writable"
     assert caught.value.hint == "set TMPDIR to a writable directory"
 
 

@@ -57,7 +57,7 @@ def test_too_little_to_validate_on() -> None:
     with pytest.raises(TextError) as caught:
         split_text(10, 0.1, "tail")
     assert caught.value.message == (
-        "validation needs at least 2 characters; a fraction of 0.1 of this text's 10 is too few"
+        "validation needs at least 2 characters; a fraction of 0.1 of this text's 10 is too small"
     )
     assert caught.value.hint == "train without validation: --val-fraction 0"
 

@@ -34,10 +34,11 @@ def job_facts(job: "TrainingJob") -> Facts:
 def plan_facts(event: TrainingStarted) -> Facts:
     """Describe the planned steps, their time, and the device."""
     epochs = event.total_steps / event.steps_per_epoch
+    passes = f"{epochs:.3g} epochs" if f"{epochs:.3g}" != "1" else "1 epoch"
     plan = (
         f"{format_count(event.total_steps, 'step')} of "
         f"{event.batch_size} x {event.seq_len} characters, "
-        f"{epochs:.3g} epochs, about {format_duration(event.seconds_planned)}, "
+        f"{passes}, about {format_duration(event.seconds_planned)}, "
         f"{event.seconds_per_step:.2g} s per step"
     )
     setup = (
@@ -48,7 +49,7 @@ def plan_facts(event: TrainingStarted) -> Facts:
     facts = [("plan", plan), *resume, ("setup", setup)]
     if event.disk_bytes > event.disk_free:
         needed, free = format_size(event.disk_bytes), format_size(event.disk_free)
-        warning = f"the checkpoints will take up to {needed}, and {free} are free; "
+        warning = f"the checkpoints will take up to {needed}, but only {free} is free; "
         facts.append(("warning", warning + "the oldest will be deleted when the disk is full"))
     return facts
 
@@ -57,8 +58,8 @@ def thread_facts(recorded: int | None, used: int) -> Facts:
     """Report that a resumed run uses fewer threads than it recorded."""
     if recorded is None or recorded <= used:
         return []
-    fewer = f"{format_count(used, 'thread')} instead of the run's {recorded:,}"
-    return [("threads", f"{fewer}, the number of cores here; results may differ in rounding")]
+    fewer = f"{format_count(used, 'thread')}, the number of cores here, instead of {recorded:,}"
+    return [("threads", f"{fewer}; results may differ in rounding")]
 
 
 def end_facts(event: TrainingFinished) -> Facts:

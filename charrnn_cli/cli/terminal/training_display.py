@@ -261,7 +261,7 @@ def say_warning(event: TrainEvent) -> None:
         case SaveFailed(message=message):
             say("warning", f"{message}; training continues")
         case CheckpointRemoved(step=step):
-            say("warning", f"the disk is full; deleted the checkpoint of step {step} to save")
+            say("warning", f"the disk is full; deleted the checkpoint of step {step} to make room")
         case Diverged(step=step, back_to=back_to, learning_rate=rate):
             say(
                 "warning",
