@@ -155,7 +155,7 @@ def about(field: dataclasses.Field[Any]) -> About:
 
 @functools.cache
 def _label(field: dataclasses.Field[Any]) -> str:
-    return about(field).label or field.name.replace("_", " ")
+    return about(field).label or field.name.replace("_every", "_interval").replace("_", " ")
 
 
 def option_name(name: str) -> str:
