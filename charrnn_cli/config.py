@@ -199,7 +199,7 @@ class SampleConfig(Settings):
     )
     min_p: float = setting(
         0.0,
-        "Lowest probability of a character to draw, as a fraction of the highest.",
+        "Minimum probability, as a fraction of the most likely character's.",
         label="min-p",
         low=0,
         high=1,
