@@ -14,15 +14,19 @@ from charrnn_cli.storage.opening import open_regular, open_to_append, read_small
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.text.corpus import Corpus
-from tests.helpers import FAST, STORY, Charrnn
+from charrnn_cli.training.job import TrainingJob
+from charrnn_cli.training.loop import train
+from tests.helpers import STORY, Inside
 
 SHELL = "# my shell starts with this file\n"
 
 
 @pytest.fixture
-def gift(charrnn: Charrnn, story: Path) -> Run:
+def gift(story: Path) -> Run:
     """A run that can be resumed."""
-    charrnn("train", story, *FAST, "--max-steps", "4", "--eval-every", "2", "--run", "gift")
+    settings = {"layers": 1, "size": 16, "embed": 8, "batch_size": 4, "seq_len": 16, "seed": 1}
+    limits = {"max_steps": 4, "eval_every": 2, "threads": 1}
+    list(train(TrainingJob.new(story, {**settings, **limits}, name="gift")))
     return Registry().run("gift")
 
 
@@ -41,33 +45,32 @@ def plant(path: Path, kind: str, victim: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "device", "directory"])
-def test_planted_metrics(charrnn: Charrnn, gift: Run, tmp_path: Path, kind: str) -> None:
+def test_planted_metrics(inside: Inside, gift: Run, tmp_path: Path, kind: str) -> None:
     """Nothing is appended through a link, and nothing waits for a FIFO; training goes on."""
     victim = tmp_path / "rc"
     victim.write_text(SHELL)
     plant(gift.metrics_path, kind, victim)
-    assert charrnn("checkpoints", "show", "gift").returncode == 0
-    result = charrnn("train", "--resume", "gift", "--max-steps", "8", "--sample-every", "2")
-    assert result.returncode == 0
+    assert inside("checkpoints", "show", "gift")[0] == 0
+    assert inside("train", "--resume", "gift", "--max-steps", "8", "--sample-every", "2")[0] == 0
     assert victim.read_text() == SHELL
     assert read_metrics(gift.metrics_path).evaluations == []
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "device", "directory"])
-def test_a_planted_lock(charrnn: Charrnn, gift: Run, tmp_path: Path, kind: str) -> None:
+def test_a_planted_lock(inside: Inside, gift: Run, tmp_path: Path, kind: str) -> None:
     """Nothing waits for a lock that is a FIFO, or writes to one that is a link."""
     victim = tmp_path / "rc"
     victim.write_text(SHELL)
     plant(gift.path / ".lock", kind, victim)
-    assert charrnn("checkpoints", "list").returncode == 0
+    assert inside("checkpoints", "list")[0] == 0
     for command in (
         ("train", "--resume", "gift", "--max-steps", "8"),
         ("checkpoints", "rm", "gift", "--yes"),
         ("checkpoints", "prune", "gift", "--keep", "1", "--yes"),
     ):
-        result = charrnn(*command)
-        assert result.returncode == 1
-        assert str(gift.path / ".lock") in result.stderr
+        code, _, err = inside(*command)
+        assert code == 1
+        assert str(gift.path / ".lock") in err
     assert victim.read_text() == SHELL
     assert gift.steps() == [2, 4]
 
@@ -97,17 +100,17 @@ def test_damaged_baselines(home: Path, content: str) -> None:
     assert baselines(corpus) == measured
 
 
-def test_a_linked_resume_file_is_not_followed(charrnn: Charrnn, gift: Run, tmp_path: Path) -> None:
+def test_a_linked_resume_file_is_not_followed(inside: Inside, gift: Run, tmp_path: Path) -> None:
     """A resume file that is a link to another run's state is not used."""
     shutil.move(gift.resume_path, tmp_path / "other")
     gift.resume_path.symlink_to(tmp_path / "other")
-    result = charrnn("train", "--resume", "gift", "--max-steps", "8")
-    assert result.returncode == 1
-    assert f"error: {gift.resume_path} is a link, and is not followed\n" in result.stderr
+    code, _, err = inside("train", "--resume", "gift", "--max-steps", "8")
+    assert code == 1
+    assert f"error: {gift.resume_path} is a link, and is not followed\n" in err
     assert gift.resume_path.is_symlink()
 
 
-def test_files_with_another_name(charrnn: Charrnn, gift: Run, tmp_path: Path) -> None:
+def test_files_with_another_name(inside: Inside, gift: Run, tmp_path: Path) -> None:
     """What a hard link in a run names elsewhere is neither cut nor appended to."""
     for path in (gift.path / ".lock", gift.metrics_path, gift.resume_path, gift.step_path(4)):
         victim = tmp_path / f"victim-{path.name}"
@@ -115,7 +118,7 @@ def test_files_with_another_name(charrnn: Charrnn, gift: Run, tmp_path: Path) ->
         path.unlink()
         os.link(victim, path)
     before = {path: path.read_bytes() for path in tmp_path.glob("victim-*")}
-    assert charrnn("train", "--resume", "gift", "--max-steps", "8").returncode == 0
+    assert inside("train", "--resume", "gift", "--max-steps", "8")[0] == 0
     assert {path: path.read_bytes() for path in before} == before
     assert len(read_metrics(gift.metrics_path).evaluations) > 2  # the copy went on
     assert gift.metrics_path.stat().st_nlink == 1

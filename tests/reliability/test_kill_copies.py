@@ -90,8 +90,15 @@ def test_a_killed_copy_leaves_nothing_after_the_next(
     assert leftovers(tmp_path) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("name", ["import", "export", "encode", "cache"])
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("import", signal.SIGINT),
+        ("export", signal.SIGTERM),
+        ("encode", signal.SIGHUP),
+        ("cache", signal.SIGINT),
+    ],
+)
 def test_an_interrupted_copy_leaves_nothing(
     story: Path, tmp_path: Path, name: str, number: signal.Signals
 ) -> None:
