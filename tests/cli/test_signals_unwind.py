@@ -198,6 +198,8 @@ def test_the_terminal_of_a_conversation_is_restored(tiny_run: Run) -> None:
     with Terminal("sample", "--interactive", "-q") as terminal:
         before = termios.tcgetattr(terminal.master)
         terminal.wait_for("> ")
+        for _ in range(3):  # the prompt is shown a moment before it waits for keys
+            terminal.wait_briefly()
         terminal.process.terminate()
         assert terminal.wait() == 143
         assert termios.tcgetattr(terminal.master) == before
