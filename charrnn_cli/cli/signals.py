@@ -32,7 +32,7 @@ def _taken() -> list[int]:
     return [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
-def _is_second(number: int, asked: float) -> bool:
+def is_second(number: int, asked: float) -> bool:
     """Whether a signal is a new request, after the one at `asked`, and not a repetition."""
     return number != _REPEATED and time.monotonic() - asked > ONE_REQUEST
 
@@ -83,7 +83,7 @@ class _Exiting:
             self.signum, self._asked = number, time.monotonic()
             hurry(number)
             raise SystemExit(128 + number)
-        if _is_second(number, self._asked):
+        if is_second(number, self._asked):
             _exit_at_once(number)
 
 
@@ -140,5 +140,5 @@ class StopRequest:
                     self.signum, asked = number, time.monotonic()
                     hurry(number)
                     self._acknowledge()
-                elif _is_second(number, asked):
+                elif is_second(number, asked):
                     _exit_at_once(number)

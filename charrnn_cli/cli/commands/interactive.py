@@ -3,11 +3,13 @@
 import contextlib
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from charrnn_cli.cli.options.prime import known_prime
+from charrnn_cli.cli.signals import is_second
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.sample_output import TextStream
 from charrnn_cli.config import Unknown
@@ -76,7 +78,9 @@ class _Interrupt:
     """
 
     def __init__(self) -> None:
-        self._requested = self._raises = False
+        self._raises = False
+        self._asked: float | None = None
+        """When Ctrl-C was pressed that is still unanswered, on `time.monotonic`'s clock."""
 
     def __enter__(self) -> "_Interrupt":
         self._previous = signal.getsignal(signal.SIGINT)
@@ -88,13 +92,14 @@ class _Interrupt:
         signal.signal(signal.SIGINT, self._previous)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._raises or self._requested:
+        if self._raises or (self._asked is not None and is_second(number, self._asked)):
+            self._raises = False  # once: another one may come while the exception is handled
             raise KeyboardInterrupt
-        self._requested = True
+        self._asked = time.monotonic() if self._asked is None else self._asked
 
     def take(self) -> bool:
         """Return whether Ctrl-C was pressed since the last call."""
-        requested, self._requested = self._requested, False
+        requested, self._asked = self._asked is not None, None
         return requested
 
     def check(self) -> None:
@@ -109,4 +114,4 @@ class _Interrupt:
         try:
             yield
         finally:
-            self._raises = self._requested = False
+            self._raises, self._asked = False, None
