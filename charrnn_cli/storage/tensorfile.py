@@ -178,13 +178,14 @@ def _read_raw_header(file: BinaryIO, file_bytes: int, path: Path) -> bytes:
     length = int.from_bytes(prefix, "little")
     if 2 <= length <= MAX_HEADER_BYTES and LENGTH_BYTES + length <= file_bytes:
         return prefix + read_exactly(file, length, path)
-    if prefix.startswith((b"PK\x03\x04", b"\x80")):
+    rest = read_exactly(file, min(file_bytes - len(prefix), MAX_HEADER_BYTES), path)
+    error = _unreadable(prefix + rest, path, "it is truncated" if rest else "it is empty")
+    if isinstance(error, ForeignFileError) and prefix.startswith((b"PK\x03\x04", b"\x80")):
         raise ForeignFileError(
             f"{path} is a PyTorch or pickle file",
             hint="use a file written by `charrnn train`; loading a pickle file can run code",
         )
-    rest = read_exactly(file, min(file_bytes - len(prefix), MAX_HEADER_BYTES), path)
-    raise _unreadable(prefix + rest, path, "it is truncated" if rest else "it is empty")
+    raise error
 
 
 def _unreadable(raw: bytes, path: Path, problem: str) -> FileFormatError:

@@ -177,12 +177,18 @@ def test_not_one_of_ours(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [0, 4096])
 def test_what_a_crash_leaves_of_a_file_is_damage(tmp_path: Path, size: int) -> None:
     """An empty file, zeros, and any beginning of one of our files are damage, not another kind."""
-    path = write(tmp_path / "x")
-    whole = path.read_bytes()
-    for content in (bytes(size), *(whole[:cut] for cut in range(9, len(whole)))):
-        path.write_bytes(content)
-        with pytest.raises(DamagedFileError):
-            read_header(path)
+    path = tmp_path / "x"
+    like_a_pickle = next(
+        note
+        for note in ("n" * length for length in range(256))
+        if write(path, replace=True, note=note).read_bytes()[0] == pickle.dumps(None)[0]
+    )
+    for note in ("", like_a_pickle):
+        whole = write(path, replace=True, note=note).read_bytes()
+        for content in (bytes(size), *(whole[:cut] for cut in range(9, len(whole)))):
+            path.write_bytes(content)
+            with pytest.raises(DamagedFileError):
+                read_header(path)
 
 
 def test_only_regular_files(tmp_path: Path) -> None:
