@@ -259,6 +259,16 @@ def names_checkpoint(reference: str) -> bool:
     return is_path(reference) or "@" in reference or reference in ("best", "latest")
 
 
+def is_digits(which: str) -> bool:
+    """Return whether the part of a reference after the @ is the number of a step."""
+    return which.isascii() and which.isdigit()
+
+
+def names_step(digits: str, step: int) -> bool:
+    """Return whether digits, of which there may be thousands, are the number of a step."""
+    return (digits.lstrip("0") or "0") == str(step)
+
+
 def _choose(run: Run, which: str) -> CheckpointEntry:
     entries = run.checkpoints()
     newest, lowest = latest(entries), best(entries)
@@ -274,9 +284,8 @@ def _choose(run: Run, which: str) -> CheckpointEntry:
                     f"run {run.name!r} has no best checkpoint: it was trained without validation",
                     hint=f"use {run.name}@latest",
                 )
-        case step if step.isascii() and step.isdigit():
-            digits = step.lstrip("0") or "0"
-            entry = next((entry for entry in entries if str(entry.step) == digits), None)
+        case step if is_digits(step):
+            entry = next((entry for entry in entries if names_step(step, entry.step)), None)
         case _:
             raise ConfigError(
                 f"{which!r} is not a step, best or latest",
@@ -284,7 +293,7 @@ def _choose(run: Run, which: str) -> CheckpointEntry:
             )
     if entry is None:
         steps = ", ".join(str(entry.step) for entry in entries[-8:] if entry.header is not None)
-        missing = f"checkpoint at step {which}" if which.isdigit() else "readable checkpoint"
+        missing = f"checkpoint at step {which}" if is_digits(which) else "readable checkpoint"
         raise NotFoundError(
             f"run {run.name!r} has no {missing}",
             hint=f"use one of its steps: {steps}" if steps else _LIST_HINT,

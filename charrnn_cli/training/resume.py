@@ -20,7 +20,7 @@ from charrnn_cli.errors import (
 )
 from charrnn_cli.settings import option_name, trained_with
 from charrnn_cli.storage.lock import check_unlocked
-from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.registry import Registry, is_digits, names_step
 from charrnn_cli.storage.runs import Run, latest
 from charrnn_cli.storage.source import STANDARD_INPUT, Source
 from charrnn_cli.text.vocab import Vocab
@@ -68,14 +68,14 @@ def open_resume_point(reference: str, registry: Registry) -> ResumePoint:
     name, _, step = reference.partition("@")
     is_latest = name == "latest" and not step
     run = registry.newest(resumable=True) if is_latest else registry.run(name)
-    if step and step != "latest" and not (step.isascii() and step.isdecimal()):
+    if step and step != "latest" and not is_digits(step):
         raise ConfigError(
             f"--resume takes RUN or latest, not {reference!r}",
             hint=f"charrnn train --resume {run.name}",
         )
     snapshot, warning = _newest_snapshot(run)
     check_unlocked(run.path)
-    if step and step != "latest" and step.lstrip("0") != str(snapshot.checkpoint.step):
+    if step and step != "latest" and not names_step(step, snapshot.checkpoint.step):
         raise NotFoundError(
             f"run {run.name!r} can only resume from step {snapshot.checkpoint.step}; "
             f"the checkpoint of step {step} has no optimizer state",
