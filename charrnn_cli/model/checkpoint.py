@@ -90,9 +90,7 @@ def read_checkpoint(file: BinaryIO, path: Path) -> Checkpoint:
 
     Raises FileFormatError, StorageError.
     """
-    header = read_open_header(file, path)
-    fields = typed_header(header, CheckpointHeader, path)
-    check_tensor_table(header, fields.model, path, prefix="", extra=())
+    header, fields = _checked_header(file, path)
     return checkpoint_from_tensors(fields, read_verified(file, header, path), path, prefix="")
 
 
@@ -102,12 +100,18 @@ def load_verified(file: BinaryIO, path: Path) -> tuple[Checkpoint, bytes]:
     The file is read once, because its name may be given to other bytes between two readings.
     Raises as `read_checkpoint` does.
     """
-    header = read_open_header(file, path)
-    fields = typed_header(header, CheckpointHeader, path)
-    check_tensor_table(header, fields.model, path, prefix="", extra=())  # before memory is spent
+    header, _ = _checked_header(file, path)  # before memory is spent
     file.seek(0)
     data = read_exactly(file, header.file_bytes, path)
     return read_checkpoint(io.BytesIO(data), path), data
+
+
+def _checked_header(file: BinaryIO, path: Path) -> tuple[Header, CheckpointHeader]:
+    """Read the header, and check that it lists the tensors of its model."""
+    header = read_open_header(file, path)
+    fields = typed_header(header, CheckpointHeader, path)
+    check_tensor_table(header, fields.model, path, prefix="", extra=())
+    return header, fields
 
 
 def save_checkpoint(

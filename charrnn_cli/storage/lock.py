@@ -23,8 +23,8 @@ from charrnn_cli.errors import (
     StorageError,
 )
 from charrnn_cli.storage.directory import Directory, open_directory
-from charrnn_cli.storage.paths import HOME_HINT
-from charrnn_cli.storage.temporary import is_temporary, temporary_name
+from charrnn_cli.storage.paths import HOME_HINT, PRIVATE
+from charrnn_cli.storage.temporary import is_temporary, temporary_name, try_lock
 
 try:
     import fcntl
@@ -34,7 +34,6 @@ except ImportError:
 LOCK_NAME = ".lock"
 TIMEOUT = 0.5  # seconds; `check_unlocked` holds the lock for microseconds
 POLL_INTERVAL = 0.02  # seconds
-PRIVATE_DIRECTORY = 0o700
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +51,14 @@ class HeldRun:
 
 
 @contextlib.contextmanager
-def hold_lock(path: Path) -> Iterator[HeldRun]:
+def hold_lock(path: Path, timeout: float = TIMEOUT) -> Iterator[HeldRun]:
     """Hold the lock of the run at `path`; the kernel releases it however the process ends.
 
-    Raises NotFoundError, RunBusyError if another process still holds it after half a second,
+    Raises NotFoundError, RunBusyError if another process still holds it after `timeout` seconds,
     StorageError.
     """
-    with _held(path, TIMEOUT) as held:
-        yield held
+    with open_directory(path) as directory, _locked(directory, timeout) as lock:
+        yield HeldRun(directory, lock)
 
 
 @contextlib.contextmanager
@@ -75,8 +74,8 @@ def create_locked(path: Path) -> Iterator[HeldRun]:
             new = path.with_name(name)
             stack.callback(_remove_directory, new)  # does nothing after it was renamed
             try:
-                new.mkdir(PRIVATE_DIRECTORY)
-                held = stack.enter_context(_held(new, timeout=0.0))
+                new.mkdir(PRIVATE)
+                held = stack.enter_context(hold_lock(new, timeout=0.0))
             except (NotFoundError, RunBusyError):
                 continue  # another process took it for a directory of a killed one
             except OSError as error:
@@ -98,7 +97,7 @@ def _sweep_new(parent: Directory) -> None:
     with contextlib.suppress(OSError):
         for name in filter(is_temporary, parent.names()):
             path = parent.path / name
-            with contextlib.suppress(CharrnnError), _held(path, timeout=0.0):
+            with contextlib.suppress(CharrnnError), hold_lock(path, timeout=0.0):
                 _remove_directory(path)
 
 
@@ -122,20 +121,13 @@ def check_unlocked(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _held(path: Path, timeout: float) -> Iterator[HeldRun]:
-    """Open a directory and hold its lock."""
-    with open_directory(path) as directory, _locked(directory, timeout) as lock:
-        yield HeldRun(directory, lock)
-
-
-@contextlib.contextmanager
 def _locked(directory: Directory, timeout: float) -> Iterator[int]:
     """Hold the lock of an open directory."""
     deadline = time.monotonic() + timeout
     while True:
         descriptor = _open_lock(directory)
         try:
-            while not _try_lock(descriptor):
+            while try_lock(descriptor) is False:  # None: a file system without locks
                 if time.monotonic() >= deadline:
                     raise _busy(directory.path, descriptor)
                 time.sleep(POLL_INTERVAL)
@@ -164,18 +156,6 @@ def _open_lock(directory: Directory) -> int:
         os.close(descriptor)
         raise StorageError(f"{path} is not a regular file", hint="delete it")
     return descriptor
-
-
-def _try_lock(descriptor: int) -> bool:
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
 
 
 def _is_in(directory: Directory, descriptor: int) -> bool:

@@ -42,7 +42,7 @@ def temporary_file(directory: Directory, target: str, mode: int) -> Iterator[tup
             file = os.fdopen(descriptor, "w+b", buffering=BUFFER_BYTES)
             try:
                 # Another process may have taken it for a file of a killed one.
-                if _lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
+                if try_lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
                     yield name, file
                     return
             finally:
@@ -115,7 +115,7 @@ def _sweep(directory: Directory, name: str) -> None:
     descriptor = directory.open(name, os.O_RDWR)
     try:
         state = os.fstat(descriptor)
-        is_locked = _lock(descriptor)
+        is_locked = try_lock(descriptor)
         is_stale = time.time() - state.st_mtime >= STALE_AFTER
         if stat.S_ISREG(state.st_mode) and (is_stale if is_locked is None else is_locked):
             directory.unlink(name)
@@ -123,7 +123,7 @@ def _sweep(directory: Directory, name: str) -> None:
         os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool | None:
+def try_lock(descriptor: int) -> bool | None:
     """Lock a file; return whether that worked, or None where files cannot be locked."""
     if fcntl is None:
         return None

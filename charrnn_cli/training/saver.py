@@ -65,9 +65,6 @@ class Saver:
         """Replace the resume file. Raises as `save` does."""
         self._check_place(snapshot)
         yield from self._retry(seconds)
-        yield from self._write_resume_file(snapshot, seconds)
-
-    def _write_resume_file(self, snapshot: TrainingSnapshot, seconds: float) -> Iterator[SaveEvent]:
         try:
             yield from self._with_room(lambda: save_resume(self._run, snapshot), seconds)
         except StorageError as error:

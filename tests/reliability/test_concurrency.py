@@ -14,7 +14,7 @@ import pytest
 
 from charrnn_cli.errors import AlreadyPublishedError, NotFoundError, RunBusyError
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from charrnn_cli.storage import lock
+from charrnn_cli.storage import lock, temporary
 from charrnn_cli.storage.header import RunCounters
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
@@ -199,7 +199,8 @@ def test_a_killed_holder_holds_nothing(home: Path) -> None:
 
 def test_without_locks_nothing_is_corrupted(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without locks, the second writer of a step gets an error, and the first file stays."""
-    monkeypatch.setattr(lock, "fcntl", None)
+    for module in (lock, temporary):
+        monkeypatch.setattr(module, "fcntl", None)
     run = Run("tiny", save(make_checkpoint(seed=1)).parent)
     with hold_lock(run.path), hold_lock(run.path):
         assert not run.is_training()

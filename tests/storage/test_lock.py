@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.errors import AlreadyPublishedError, NotFoundError, RunBusyError, RunMovedError
-from charrnn_cli.storage import lock
+from charrnn_cli.storage import lock, temporary
 from charrnn_cli.storage.lock import check_unlocked, create_locked, hold_lock
 from tests.helpers import TIMEOUT
 
@@ -47,7 +47,8 @@ def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without fcntl nobody is refused."""
-    monkeypatch.setattr(lock, "fcntl", None)
+    for module in (lock, temporary):
+        monkeypatch.setattr(module, "fcntl", None)
     with hold_lock(tmp_path), hold_lock(tmp_path):
         check_unlocked(tmp_path)
 
