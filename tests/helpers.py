@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -49,6 +51,16 @@ TINY = TrainConfig(
     dropout=0.25,
     threads=1,
 )
+
+SIGNALS = [
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGXCPU,
+]
+"""Signals that stop the program after it has saved."""
 
 Charrnn = Callable[..., subprocess.CompletedProcess[str]]
 Inside = Callable[..., tuple[int, str, str]]
@@ -143,6 +155,21 @@ def forge(
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     path.write_bytes(sign_header(len(text).to_bytes(8, "little") + text) + raw[8 + length :])
+
+
+@contextlib.contextmanager
+def small_disk(directory: Path, size: str) -> Iterator[Path]:
+    """Mount an empty disk of a size for a `with` block; skip the test where that is impossible."""
+    import pytest
+
+    directory.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", directory], check=True)
 
 
 def tiny_model(corpus: Corpus, cell: Cell = "lstm") -> ModelConfig:

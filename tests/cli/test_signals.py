@@ -12,18 +12,10 @@ import pytest
 
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
-from tests.helpers import TIMEOUT
+from tests.helpers import SIGNALS, TIMEOUT
 from tests.terminal import Terminal
 
 PROGRAM = [sys.executable, "-m", "charrnn_cli"]
-SIGNALS = [
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGXCPU,
-]
 FAST = ("--layers", "1", "--size", "16", "--batch-size", "4", "--seq-len", "16")
 
 

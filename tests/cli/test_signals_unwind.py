@@ -16,17 +16,9 @@ import pytest
 from charrnn_cli.config import ModelConfig
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
-from tests.helpers import TIMEOUT, make_checkpoint, save
+from tests.helpers import SIGNALS, TIMEOUT, make_checkpoint, save
 from tests.terminal import Terminal
 
-SIGNALS = [
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGXCPU,
-]
 PROGRAM = ("-m", "charrnn_cli")
 # The program with a disk that stops answering when it is to keep a file.
 HUNG_DISK = """

@@ -18,7 +18,7 @@ from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.snapshot import load_resume
-from tests.helpers import FAST, TIMEOUT, Charrnn, error_of, forge
+from tests.helpers import FAST, TIMEOUT, Charrnn, error_of, forge, small_disk
 
 PROGRAM = (sys.executable, "-m", "charrnn_cli")
 FILE_SIZE_LIMIT = 20_000  # bytes; step files fit, resume files do not
@@ -58,16 +58,9 @@ def test_a_full_disk_does_not_stop_training(story: Path, home: Path) -> None:
         load_checkpoint(entry.path)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_a_full_tmpfs(story: Path, tmp_path: Path) -> None:
     """Training continues when a real disk fills up, and the files that fitted are whole."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", disk], check=False
-    ).returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
+    with small_disk(tmp_path / "disk", "160k") as disk:
         command = [*PROGRAM, "train", str(story), *FAST, "--run", "full"]
         result = subprocess.run(
             [*command, "--max-steps", "200", "--eval-every", "10"],
@@ -88,20 +81,11 @@ def test_a_full_tmpfs(story: Path, tmp_path: Path) -> None:
             load_checkpoint(entry.path)
         assert load_resume(run.resume_path).checkpoint.step == 200
         assert not list(run.path.glob(".*tmp"))
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_a_disk_too_small_for_one_checkpoint(story: Path, tmp_path: Path) -> None:
     """Training does not start on a disk without room for the first checkpoint."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", disk], check=False
-    ).returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
+    with small_disk(tmp_path / "disk", "32k") as disk:
         result = subprocess.run(
             [*PROGRAM, "train", str(story), *FAST, "--run", "full"],
             capture_output=True,
@@ -119,22 +103,13 @@ def test_a_disk_too_small_for_one_checkpoint(story: Path, tmp_path: Path) -> Non
         )
         assert "step " not in result.stderr
         assert list((disk / "runs").iterdir()) == []
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_standard_input_and_a_full_disk(tmp_path: Path) -> None:
     """Standard input that does not fit on the disk of the cache is read on another disk."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False
-    ).returncode:
-        pytest.skip("mounting is not allowed here")
     other = tmp_path / "other"
     other.mkdir()
-    try:
+    with small_disk(tmp_path / "disk", "64k") as disk:
         corpora = disk / "corpora"
         corpora.mkdir()
         with contextlib.suppress(OSError), (disk / "fill").open("wb", buffering=0) as fill:
@@ -154,8 +129,6 @@ def test_standard_input_and_a_full_disk(tmp_path: Path) -> None:
             assert list(other.iterdir()) == []
         assert list(corpora.iterdir()) == []
         assert sorted(path.name for path in disk.iterdir()) == ["corpora", "fill"]
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 def test_an_impossible_home_fails_before_the_first_step(

@@ -1,5 +1,6 @@
 """Imports, exports and encodings that are killed, and runs that are moved while they train."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,21 @@ from charrnn_cli.__main__ import main
 main()
 """
 """The program, which waits between the content and the name of every file that it writes."""
+
+
+@contextlib.contextmanager
+def writing(command: tuple[str, ...]) -> Iterator["subprocess.Popen[str]"]:
+    """Start a command, and yield it when it has written its file and not yet named it."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW_WRITER, *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        yield process
 
 
 def leftovers(directory: Path) -> list[str]:
@@ -70,15 +87,7 @@ def test_a_killed_copy_leaves_nothing_after_the_next(
     """A writer that is killed before its file has a name leaves it until the next writer."""
     prepare(tmp_path)
     command = copies(tmp_path)[name]
-    with subprocess.Popen(
-        [sys.executable, "-c", SLOW_WRITER, *command],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "writing\n"
+    with writing(command) as process:
         assert len(leftovers(tmp_path)) == 1
         other = charrnn(*command)  # a living writer's file stays
         assert len(leftovers(tmp_path)) == 1
@@ -105,16 +114,8 @@ def test_an_interrupted_copy_leaves_nothing(
     """A writer that a signal stops, or two signals stop at once, leaves no temporary file."""
     prepare(tmp_path)
     for repeated in (False, True):
-        with subprocess.Popen(
-            [sys.executable, "-c", SLOW_WRITER, *copies(tmp_path)[name]],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        ) as process:
+        with writing(copies(tmp_path)[name]) as process:
             assert process.stdin is not None
-            assert process.stdout is not None
-            assert process.stdout.readline() == "writing\n"
             process.send_signal(number)
             if repeated:
                 time.sleep(0.6)  # within 0.3 s, two signals are one request
