@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn_cli.version import __version__
 
 if TYPE_CHECKING:
-    from charrnn_cli.config import ModelConfig, SampleConfig, TextOptions, TrainConfig, from_preset
+    from charrnn_cli.config import ModelConfig, SampleConfig, TextOptions, TrainConfig
     from charrnn_cli.errors import (
         AlreadyPublishedError,
         CharrnnError,
@@ -66,12 +66,14 @@ if TYPE_CHECKING:
     from charrnn_cli.training.job import TrainingJob
     from charrnn_cli.training.loop import train
     from charrnn_cli.training.network import CharRNN
+    from charrnn_cli.training.presets import from_preset
     from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume
 
 _MODULES = {
     "model.checkpoint": ("Checkpoint", "load_checkpoint"),
     "training.snapshot": ("TrainingSnapshot", "load_resume"),
-    "config": ("ModelConfig", "SampleConfig", "TextOptions", "TrainConfig", "from_preset"),
+    "config": ("ModelConfig", "SampleConfig", "TextOptions", "TrainConfig"),
+    "training.presets": ("from_preset",),
     "text.corpus": ("Corpus",),
     "text.cache": ("cached_corpus",),
     "text.encoding": ("encode_text",),

@@ -1,14 +1,12 @@
-"""Every setting, with its default, range and help text; presets of settings."""
+"""Every setting, with its default, range and help text."""
 
 import codecs
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Literal
 
-from charrnn_cli.errors import ConfigError, TextError
-from charrnn_cli.settings import MAX_INTEGER, Settings, fields_of, required, setting
+from charrnn_cli.errors import TextError
+from charrnn_cli.settings import MAX_INTEGER, Settings, required, setting
 
 Cell = Literal["lstm", "gru", "rnn"]
 Schedule = Literal["linear", "cosine", "constant"]
@@ -211,58 +209,6 @@ class SampleConfig(Settings):
     def _problems(self) -> list[str | None]:
         greedy = "top-p must be above 0; use temperature 0 to take the most likely character"
         return [greedy if self.top_p == 0 else None]
-
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "default": {},
-    # The 2x512 "Anna KaRNNa" notebook: one-hot input, Adam at a constant rate, no validation.
-    "notebook": {
-        "embed": 0,
-        "dropout": 0.5,
-        "batch_size": 100,
-        "seq_len": 100,
-        "beta2": 0.999,
-        "weight_decay": 0.0,
-        "lr": 1e-3,
-        "schedule": "constant",
-        "warmup": 0.0,
-        "clip": 5.0,
-        "reset": 0.0,
-        "epochs": 20,
-        "val_fraction": 0.0,
-        "save_every": 200,
-        "initialization": "glorot",
-    },
-}
-
-
-def from_preset(
-    preset: str, settings: Mapping[str, Any], vocabulary_size: int = 1
-) -> tuple[ModelConfig, TrainConfig]:
-    """Return the configurations of a preset, with some settings replaced. Raises ConfigError.
-
-    A limit on steps or time replaces the preset's number of epochs unless `epochs` is given too.
-    """
-    if preset not in PRESETS:
-        near = "".join(f"did you mean {name}? " for name in get_close_matches(preset, PRESETS, 1))
-        hint = f"{near}the presets are {' and '.join(PRESETS)}"
-        raise ConfigError(f"no preset {preset!r}", hint=hint)
-    merged = {**PRESETS[preset], **settings}
-    if "epochs" not in settings and not settings.keys().isdisjoint(("max_steps", "max_time")):
-        merged["epochs"] = None
-    of_model = {name: merged.pop(name) for name in fields_of(ModelConfig) if name in merged}
-    problems = []
-    try:
-        model = ModelConfig.from_json({"vocabulary_size": vocabulary_size, **of_model})
-    except ConfigError as error:
-        problems.append(error.message)
-    try:
-        train = TrainConfig.from_json(merged)
-    except ConfigError as error:
-        problems.append(error.message)
-    if problems:
-        raise ConfigError("; ".join(problems))
-    return model, train
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,15 +8,14 @@ import pytest
 
 from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.config import (
-    PRESETS,
     ModelConfig,
     SampleConfig,
     TextOptions,
     TrainConfig,
-    from_preset,
 )
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.settings import Settings, about, choices, fields_of, option_name, setting
+from charrnn_cli.training.presets import PRESETS, from_preset
 
 
 def test_the_notebook_has_its_published_parameter_count() -> None:

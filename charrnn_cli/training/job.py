@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig, from_preset
+from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
 from charrnn_cli.cores import available_cores
 from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError, UsageError
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
 from charrnn_cli.model.warm_start import check_architecture, grown_model
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.paths import check_working_directory
-from charrnn_cli.storage.registry import Registry, is_path
+from charrnn_cli.storage.references import is_path
+from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensorfile import MAX_HEADER_BYTES
@@ -25,6 +26,7 @@ from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
 from charrnn_cli.text.encoding import Accept, accept_any
 from charrnn_cli.text.splits import Split, split_corpus
 from charrnn_cli.text.vocab import Vocab
+from charrnn_cli.training.presets import from_preset
 from charrnn_cli.training.recipe import automatic_embed, is_embed_fixed
 from charrnn_cli.training.resume import (
     ResumePoint,

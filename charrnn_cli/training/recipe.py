@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from charrnn_cli.config import PRESETS
+from charrnn_cli.training.presets import PRESETS
 
 # One random byte per unit is 40 times cheaper than bernoulli_, and exact for 0.25 and 0.5.
 DROPOUT_LEVELS = 256

@@ -20,7 +20,8 @@ from charrnn_cli.errors import (
 )
 from charrnn_cli.settings import option_name, trained_with
 from charrnn_cli.storage.lock import check_unlocked
-from charrnn_cli.storage.registry import Registry, is_digits, names_step
+from charrnn_cli.storage.references import is_digits, names_step
+from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run, latest
 from charrnn_cli.storage.source import STANDARD_INPUT, Source
 from charrnn_cli.text.vocab import Vocab

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from charrnn_cli.cli.training_run import TrainingRun
-from charrnn_cli.config import PRESETS, ModelConfig, TextOptions, TrainConfig, from_preset
+from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
 from charrnn_cli.settings import option_name
 from charrnn_cli.storage.source import Source
+from charrnn_cli.training.presets import PRESETS, from_preset
 from charrnn_cli.training.recipe import is_embed_fixed
 from tests.cli.test_help import TREE
 from tests.helpers import Inside

@@ -20,7 +20,8 @@ from charrnn_cli.errors import (
 )
 from charrnn_cli.storage.directory import Directory
 from charrnn_cli.storage.lock import hold_lock
-from charrnn_cli.storage.registry import Registry, names_checkpoint
+from charrnn_cli.storage.references import names_checkpoint
+from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run, best, check_run_name, latest, prunable, slug
 from charrnn_cli.training.snapshot import save_resume
 from tests.helpers import forge, make_checkpoint, new_run, resume_state, save

@@ -13,7 +13,8 @@ from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.lock import check_unlocked, hold_lock
-from charrnn_cli.storage.registry import Registry, is_path
+from charrnn_cli.storage.references import is_path
+from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run, prunable
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")]

@@ -17,7 +17,8 @@ from charrnn_cli.shell import path_word
 from charrnn_cli.storage import header
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.opening import open_regular
-from charrnn_cli.storage.registry import Registry, is_path, names_checkpoint
+from charrnn_cli.storage.references import is_path, names_checkpoint
+from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import SUFFIX, check_step
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.standard_input import next_chunk

@@ -22,17 +22,16 @@ from charrnn_cli.config import (
     CHECKPOINTS,
     DISPLAY,
     MODEL,
-    PRESETS,
     SYSTEM,
     ModelConfig,
     TextOptions,
     TrainConfig,
-    from_preset,
 )
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.settings import fields_of, option_name
 from charrnn_cli.storage.runs import check_run_name
 from charrnn_cli.storage.source import Source
+from charrnn_cli.training.presets import PRESETS, from_preset
 from charrnn_cli.training.recipe import is_embed_fixed
 
 _TEXT = TextOptions()

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from charrnn_cli.config import PRESETS, TextOptions, from_preset
+from charrnn_cli.config import TextOptions
 from charrnn_cli.settings import option_name
 from charrnn_cli.shell import path_word, shell_word
 from charrnn_cli.storage.source import Source
+from charrnn_cli.training.presets import PRESETS, from_preset
 
 _PRESET_ONLY = ("initialization", "beta1", "beta2")  # settings without an option
 _NOT_TYPED = ("vocabulary_size", *_PRESET_ONLY)

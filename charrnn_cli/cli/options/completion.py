@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from charrnn_cli.cli.options.help_style import with_default
-from charrnn_cli.config import PRESETS
 from charrnn_cli.errors import CharrnnError
 from charrnn_cli.storage.registry import Registry
+from charrnn_cli.training.presets import PRESETS
 
 
 def complete_reference(incomplete: str) -> list[str]:
