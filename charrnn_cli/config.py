@@ -25,6 +25,7 @@ GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 MAX_LAYERS = 64
 MAX_SIZE = 65_536
 MAX_SEED = MAX_INTEGER
+MAX_OPTION = 4096  # characters of a text option, which headers record
 _NOT_STREAMS = {"idna", "punycode"}  # encodings of host names
 
 MODEL, OPTIMIZATION, VALIDATION = "Model", "Optimization", "Validation"
@@ -216,30 +217,48 @@ class TextOptions(Settings):
     """How files are read as one text."""
 
     encoding: str = setting(
-        "utf-8", "Text encoding; a byte order mark overrides it.", DATA, metavar="NAME"
+        "utf-8",
+        "Text encoding, or several to try in order; a byte order mark overrides it.",
+        DATA,
+        metavar="NAME",
+        longest=MAX_OPTION,
     )
     errors: Errors = setting("strict", "Handling of bytes that cannot be decoded.", DATA)
     newlines: Newlines = setting("normalize", "Convert line endings to \\n, or keep them.", DATA)
     normalize: Normalize = setting("none", "Unicode normalization form to apply.", DATA)
     separator: str = setting(
-        "", "Text between files; without it, files are separate documents.", DATA, metavar="TEXT"
+        "",
+        "Text between files; without it, files are separate documents.",
+        DATA,
+        metavar="TEXT",
+        longest=MAX_OPTION,
     )
     min_count: int = setting(
         1, "Replace characters that occur fewer than N times with U+FFFD.", DATA, low=1, metavar="N"
     )
     include: str = setting(
-        "*", "Pattern for the names of files to read in directories.", DATA, metavar="GLOB"
+        "*",
+        "Pattern for the names of files to read in directories.",
+        DATA,
+        metavar="GLOB",
+        longest=MAX_OPTION,
     )
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
-        try:
-            "".encode(self.encoding)
-            codecs.getincrementaldecoder(self.encoding)("strict").decode(b"")
-            if codecs.lookup(self.encoding).name in _NOT_STREAMS:
-                raise LookupError
-        except (LookupError, TypeError, ValueError) as error:
-            raise TextError(
-                f"unknown encoding {self.encoding!r}",
-                hint="use, for example, utf-8, latin-1, cp1252, shift_jis or gb18030",
-            ) from error
+        for encoding in self.encodings:
+            try:
+                "".encode(encoding)
+                codecs.getincrementaldecoder(encoding)("strict").decode(b"")
+                if codecs.lookup(encoding).name in _NOT_STREAMS:
+                    raise LookupError
+            except (LookupError, TypeError, ValueError) as error:
+                raise TextError(
+                    f"unknown encoding {encoding!r}",
+                    hint="use, for example, utf-8, latin-1, cp1252, shift_jis or gb18030",
+                ) from error
+
+    @property
+    def encodings(self) -> tuple[str, ...]:
+        """The encodings to try: a file is read in the first that fits it, else in the last."""
+        return tuple(name.strip() for name in self.encoding.split(","))

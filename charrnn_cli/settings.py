@@ -96,6 +96,10 @@ class Settings:
         """Return the settings by name, as plain values."""
         return dataclasses.asdict(self)
 
+    def replaced(self, given: Mapping[str, Any]) -> Self:
+        """Return the settings with some of them replaced by name. Raises as `from_json` does."""
+        return self.from_json({**self.to_json(), **given})
+
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         """Build the settings from plain values.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from charrnn_cli.config import Cell, ModelConfig, TrainConfig
+from charrnn_cli.config import Cell, ModelConfig, TextOptions, TrainConfig
 from charrnn_cli.events import StepLogged, TrainEvent, TrainingFinished
 from charrnn_cli.model.checkpoint import Checkpoint, save_checkpoint
 from charrnn_cli.storage.header import DataFacts, RunCounters
@@ -84,6 +84,7 @@ def make_checkpoint(
     seed: int = 0,
     scale: float = 0.5,
     interrupted: bool = False,
+    reading: TextOptions | None = None,
 ) -> Checkpoint:
     """A checkpoint of random weights; small enough to be made in a millisecond."""
     config = config or ModelConfig(vocabulary_size=len(characters), layers=1, size=4, embed=3)
@@ -101,7 +102,13 @@ def make_checkpoint(
         train_loss=1.25,
         val_loss=val_loss,
         train={"seed": 1, "max_steps": 1000},
-        data=DataFacts(name="story", sha256="0" * 64, characters=1000, commonest=" "),
+        data=DataFacts(
+            name="story",
+            sha256="0" * 64,
+            characters=1000,
+            commonest=" ",
+            reading=reading or TextOptions(),
+        ),
         versions={},
         interrupted=interrupted,
     )
@@ -137,7 +144,7 @@ def resume_state(step: int = 100, *, finished: bool = False, **checkpoint: Any) 
         checkpoint=make_checkpoint(step=step, **checkpoint),
         tensors={"exp_avg.output.bias": np.arange(10, dtype=np.float32)},
         counters=RunCounters(finished=finished, best_step=3),
-        source=Source((Path("/somewhere/story.txt"),)),
+        source=Source((Path("/somewhere/story.txt"),), TextOptions()),
     )
 
 

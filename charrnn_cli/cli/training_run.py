@@ -15,7 +15,6 @@ from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.corpus_output import describe_corpus, describe_texts
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.cli.terminal.run_facts import end_facts, job_facts, plan_facts, thread_facts
-from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
 from charrnn_cli.events import CheckpointRemoved, TrainEvent, TrainingFinished, TrainingStarted
 from charrnn_cli.storage.metrics_log import event_to_json
@@ -66,6 +65,7 @@ class TrainingRun:
         source: Source,
         settings: Mapping[str, Any],
         *,
+        options: Mapping[str, Any] | None = None,
         preset: str = "default",
         name: str | None = None,
         dry_run: bool = False,
@@ -78,7 +78,9 @@ class TrainingRun:
 
         with self.stop.listening():
             with bytes_progress("encoding", self.stop) as progress:
-                job = TrainingJob.new(source, settings, preset=preset, name=name, progress=progress)
+                job = TrainingJob.new(
+                    source, settings, options=options, preset=preset, name=name, progress=progress
+                )
             self._say_all([*describe_corpus(job.corpus), *job_facts(job)])
             self._dry_run(job) if dry_run else self._train(job)
         return job.run.name
@@ -89,7 +91,7 @@ class TrainingRun:
         settings: Mapping[str, Any],
         *,
         texts: Sequence[Path] = (),
-        options: TextOptions | None = None,
+        options: Mapping[str, Any] | None = None,
         allow_new_data: bool = False,
     ) -> None:
         """Resume a run, or report that nothing is left to do."""

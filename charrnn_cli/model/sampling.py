@@ -12,6 +12,7 @@ from charrnn_cli.errors import ConfigError
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.filters import draw, filter_logits, log_softmax
+from charrnn_cli.model.reading import as_read
 from charrnn_cli.seeds import derive_seed, random_seed
 
 # R rows · V vocabulary
@@ -25,7 +26,8 @@ def generate(
 ) -> Iterator[str]:
     """Return an iterator of `length` new characters that continue `prime`, without the prime.
 
-    Without a prime, the model starts from `checkpoint.default_prime`. Settings are those of
+    Without a prime, the model starts from `checkpoint.default_prime`. Line ends and Unicode of a
+    prime are normalized as those of the training text were. Settings are those of
     `SampleConfig`. The same seed gives the same text on the same machine.
     Raises UnknownCharacterError if the prime has a character outside the vocabulary, ConfigError.
     """
@@ -33,7 +35,8 @@ def generate(
         raise ConfigError("pass either a SampleConfig or keyword settings, not both")
     config = config or SampleConfig(**settings)
     writer = Writer(checkpoint, config)
-    writer.read(prime or checkpoint.default_prime)
+    prime = as_read(prime or checkpoint.default_prime, checkpoint.data.reading, checkpoint.vocab)
+    writer.read(prime)
     return (drawn.characters[0] for drawn in writer.write(config.length))
 
 

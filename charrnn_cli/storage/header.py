@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
-from charrnn_cli.config import ModelConfig, TrainConfig
-from charrnn_cli.errors import ConfigError, FileFormatError, NewerFormatError
+from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
+from charrnn_cli.errors import ConfigError, FileFormatError, NewerFormatError, TextError
 from charrnn_cli.settings import Settings, check_fields, fields_of, required, setting
 from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensorfile import MAX_ELEMENTS, Header
@@ -28,6 +28,7 @@ MAX_PARAMETERS = 1 << 31  # 8 GB; a header that asks for more memory is refused
 
 Plain = bool | int | float | str | None
 
+_DEFAULT_READING = TextOptions()  # of files that do not record how a text was read
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -57,6 +58,7 @@ class DataFacts(Record):
     init_from: str | None = setting(
         None, "checkpoint that the run started from, as RUN@STEP", longest=MAX_NAME
     )
+    reading: TextOptions = setting(_DEFAULT_READING, "how the text was read, every option")
 
     def _problems(self) -> list[str | None]:
         return [None if _SHA256.fullmatch(self.sha256) else "sha256 must have 64 digits"]
@@ -179,10 +181,9 @@ class CorpusHeader(Record):
         "utf-8", "encodings of the files, separated by commas", longest=MAX_NAME
     )
     byte_order_mark: bool = setting(False, "whether a file starts with a byte order mark")
-    newlines: str = setting("normalize", "the option --newlines: normalize or keep")
+    reading: TextOptions = setting(_DEFAULT_READING, "how the files were read, every option")
     crlf: int = setting(0, "number of \\r\\n that became \\n", low=0, high=MAX_ELEMENTS)
     cr: int = setting(0, "number of lone \\r that became \\n", low=0, high=MAX_ELEMENTS)
-    separator: str = setting("", "text between two documents; may be empty", longest=MAX_NAME)
     unseen: dict[str, int] = field(
         default_factory=dict,
         metadata=required(
@@ -199,6 +200,14 @@ class CorpusHeader(Record):
         ),
     )
     num_skipped: int = setting(0, "number of files that were left out", low=0, high=MAX_ELEMENTS)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        """Build the header from plain values; see `Record.from_json`."""
+        if "reading" not in raw:  # older files have two of the options as fields
+            older = {name: raw[name] for name in ("newlines", "separator") if name in raw}
+            raw = {**raw, "reading": older}
+        return _read(cls, raw)
 
 
 AnyHeader = TypeVar("AnyHeader", CheckpointHeader, ResumeHeader, CorpusHeader)
@@ -231,11 +240,21 @@ def _read(cls: type[AnyRecord], raw: Mapping[str, Any]) -> AnyRecord:
     values: dict[str, Any] = {}
     for name, each in fields_of(cls).items():
         if name in _object(raw):
-            read = getattr(each.type, "from_json", None)
+            read = _reading if each.type is TextOptions else getattr(each.type, "from_json", None)
             values[name] = read(_object(raw[name])) if read is not None else raw[name]
         elif each.default is each.default_factory is dataclasses.MISSING:
             raise ConfigError(f"missing field {name!r}")
     return cls(**values)
+
+
+def _reading(raw: Mapping[str, Any]) -> TextOptions:
+    """Read the options that this version knows; others are those of a newer version."""
+    try:
+        return TextOptions.from_json(
+            {name: raw[name] for name in fields_of(TextOptions) if name in raw}
+        )
+    except TextError as error:
+        raise ConfigError(error.message) from error
 
 
 def _object(value: Any) -> Mapping[str, Any]:

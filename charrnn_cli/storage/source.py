@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -21,7 +21,12 @@ class Source:
     """
 
     paths: tuple[Path, ...]
-    options: TextOptions = field(default_factory=TextOptions)
+    options: TextOptions | None = None
+    """How the text is read.
+
+    None, before a run is prepared, stands for the options of the checkpoint that it starts with, or
+    else the defaults.
+    """
     init_from: str | None = None
     """Reference of the checkpoint whose weights and vocabulary the run starts with.
 
@@ -35,7 +40,7 @@ class Source:
         """Return the record for a resume file; paths become absolute file URIs."""
         return {
             "texts": ["-" if path == STANDARD_INPUT else path_to_uri(path) for path in self.paths],
-            "options": self.options.to_json(),
+            "options": (self.options or TextOptions()).to_json(),
             "init_from": self.init_from,
             "unknown": self.unknown,
         }

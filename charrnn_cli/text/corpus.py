@@ -133,7 +133,7 @@ class Corpus:
     @property
     def separator(self) -> str:
         """Text between two documents; empty if the state is reset between documents."""
-        return self.header.separator
+        return self.header.reading.separator
 
     def read(self, start: int, stop: int) -> Ids:
         """Return the ids of the characters from `start` to `stop`, (stop - start,).

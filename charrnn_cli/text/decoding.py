@@ -51,6 +51,11 @@ def decode_bytes(data: bytes, options: TextOptions, name: str) -> str:
         return _joined(_pieces(name, io.BytesIO(data), options, TextFacts()))
 
 
+def read_typed(text: str, options: TextOptions) -> str:
+    """Return a text that was not read from a file with its line ends and Unicode normalized."""
+    return _joined(_normalized(iter([text]), options, TextFacts()))
+
+
 def read_pieces(
     path: Path, options: TextOptions, facts: TextFacts, name: str | None = None
 ) -> Iterator[Piece]:
@@ -116,7 +121,10 @@ def _as_text(piece: Piece) -> str:
 
 
 def _pieces(name: str, raw: BinaryIO, options: TextOptions, facts: TextFacts) -> Iterator[Piece]:
-    pieces = _decoded(name, raw, options, facts)
+    return _normalized(_decoded(name, raw, options, facts), options, facts)
+
+
+def _normalized(pieces: Iterator[Piece], options: TextOptions, facts: TextFacts) -> Iterator[Piece]:
     if options.newlines == "normalize":
         pieces = _with_plain_newlines(pieces, facts)
     match options.normalize:

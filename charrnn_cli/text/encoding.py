@@ -2,14 +2,15 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from charrnn_cli.config import TextOptions, Unknown
-from charrnn_cli.errors import CharrnnError, TextError
+from charrnn_cli.errors import CharrnnError, ConfigError, TextError
+from charrnn_cli.settings import option_name
 from charrnn_cli.shell import path_word
 from charrnn_cli.storage.atomic import check_absent
 from charrnn_cli.storage.header import CORPUS_KIND, CorpusHeader
@@ -78,6 +79,19 @@ def is_encoded(path: Path) -> bool:
         # By its name a damaged charrnn file; opening it reports the damage.
         return path.suffix == ".safetensors" and os.path.isfile(path)
     return True
+
+
+def check_options_apply(paths: Sequence[Path], given: Iterable[str]) -> None:
+    """Raise ConfigError if the text is an encoded file, and options for reading a text are given.
+
+    `given` are the names of the options.
+    """
+    options = " and ".join(map(option_name, given))
+    if options and len(paths) == 1 and is_encoded(paths[0]):
+        raise ConfigError(
+            f"{paths[0]} is already encoded, so {options} cannot apply",
+            hint=f"leave out {options}, or use the original text",
+        )
 
 
 def check_not_encoded(paths: Sequence[Path]) -> None:
@@ -161,10 +175,9 @@ def _header(
         source_sha256=counted.facts.sha256,
         encoding=counted.facts.encoding,
         byte_order_mark=counted.facts.byte_order_mark,
-        newlines=options.newlines,
+        reading=options,
         crlf=counted.facts.crlf,
         cr=counted.facts.cr,
-        separator=options.separator,
         unseen=dict(itertools.islice(table.unseen.items(), MAX_LISTED)),
         num_unseen=len(table.unseen),
         skipped=[list(each) for each in found.skipped[:MAX_LISTED]],

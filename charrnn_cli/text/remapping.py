@@ -1,11 +1,11 @@
 """Translating a text to the ids of another vocabulary."""
 
 import dataclasses
+from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.config import Unknown
 from charrnn_cli.errors import UnknownCharacterError
 from charrnn_cli.text.corpus import Corpus, Ids
 from charrnn_cli.text.vocab import Vocab, named_character
@@ -16,26 +16,38 @@ BLOCK = 1 << 12  # characters; skipped characters are counted per block
 BLOCKS_PER_PIECE = 64  # read at a time
 
 
-def in_vocabulary(corpus: Corpus, vocab: Vocab, unknown: Unknown = "error") -> Corpus:
+def in_vocabulary(
+    corpus: Corpus,
+    vocab: Vocab,
+    *,
+    skipped: Collection[str] = (),
+    replacement: str | None = None,
+) -> Corpus:
     """Return the text with the ids of `vocab`, and with the same name and digest.
 
-    With `unknown="skip"`, characters outside `vocab` are left out, and the text is shorter.
-    Otherwise they raise UnknownCharacterError. Nothing is copied: ids are translated when they are
-    read.
+    The characters of `skipped` are left out, and the text is shorter. Other characters outside
+    `vocab` become `replacement`, if given; otherwise they raise UnknownCharacterError. Nothing is
+    copied: ids are translated when they are read.
     """
-    if corpus.vocab == vocab:
+    characters = corpus.vocab.characters
+    skipped = set(characters).intersection(skipped)
+    if corpus.vocab == vocab and not skipped:
         return corpus
-    unknown_characters = [
-        character for character in corpus.vocab.characters if character not in vocab
-    ]
-    if unknown_characters and unknown != "skip":
-        raise _unknown_error(corpus.name, unknown_characters)
-    known_V = np.array([character in vocab for character in corpus.vocab.characters], bool)
+    lacking = [each for each in characters if each not in vocab and each not in skipped]
+    if lacking and replacement is None:
+        raise _unknown_error(corpus.name, lacking)
+    known_V = np.array([character not in skipped for character in characters], bool)
     ids_V = np.zeros(len(known_V), np.uint32)
-    ids_V[known_V] = vocab.encode("".join(c for c in corpus.vocab.characters if c in vocab))
+    ids_V[known_V] = vocab.encode(
+        "".join(
+            character if character in vocab else replacement or ""
+            for character in characters
+            if character not in skipped
+        )
+    )
     counts_V = np.zeros(len(vocab), np.uint64)
-    counts_V[ids_V[known_V]] = corpus.counts_V[known_V]
-    if not unknown_characters:
+    np.add.at(counts_V, ids_V[known_V], corpus.counts_V[known_V])
+    if not skipped:
         return Corpus(
             vocab,
             counts_V,

@@ -19,6 +19,7 @@ REPLACEMENT = 0xFFFD
 MAX_NAMED = 10  # unseen characters in a message
 
 Counts = npt.NDArray[np.uint64]
+CodePoints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,7 @@ def symbol_table(
         )
     if vocab is None:
         return _table_of_text(counts, options)
-    if options.min_count > 1:
-        raise ConfigError(
-            "--min-count cannot be combined with an existing vocabulary",
-            hint="leave out --min-count",
-        )
-    return _table_of_vocabulary(counts, options.separator, vocab, unknown)
+    return _table_of_vocabulary(counts, options, vocab, unknown)
 
 
 def _table_of_text(counts: Counts, options: TextOptions) -> SymbolTable:
@@ -72,37 +68,67 @@ def _table_of_text(counts: Counts, options: TextOptions) -> SymbolTable:
 
 
 def _table_of_vocabulary(
-    counts: Counts, separator: str, vocab: Vocab, unknown: Unknown
+    counts: Counts, options: TextOptions, vocab: Vocab, unknown: Unknown
 ) -> SymbolTable:
     """Use the ids of a vocabulary; `unknown` says how to treat characters that it lacks."""
     missing = np.setdiff1d(np.flatnonzero(counts), code_points(vocab.characters))
     missing = missing[np.argsort(-counts[missing].astype(np.int64), kind="stable")]
-    unseen = {chr(code): int(counts[code]) for code in missing.tolist()}
+    replaced = _replaced(missing, counts, options, vocab, unknown)
+    others = missing[~np.isin(missing, replaced)]
+    unseen = _named_counts(missing, counts)
     skipped = None
     match unknown:
         case "error":
-            if unseen:
+            if len(others):
                 raise UnknownCharacterError(
-                    f"the vocabulary lacks {described_characters(unseen)}",
+                    f"the vocabulary lacks {described_characters(_named_counts(others, counts))}",
                     hint="skip them with --unknown skip; in training, add them with "
                     "--unknown extend",
                 )
         case "skip":
-            if not unseen.keys().isdisjoint(separator):
+            if np.isin(code_points(options.separator), others).any():
                 raise UnknownCharacterError(
-                    f"the vocabulary lacks the separator {separator!r}",
+                    f"the vocabulary lacks the separator {options.separator!r}",
                     hint="use another --separator, or none",
                 )
-            if unseen:
+            if len(others):
                 skipped = np.zeros(CODE_POINTS, bool)
-                skipped[missing] = True
+                skipped[others] = True
                 counts = np.where(skipped, 0, counts)
         case "extend":
-            vocab = Vocab(vocab.characters + "".join(sorted(unseen)))
+            new = {REPLACEMENT} if len(replaced) and chr(REPLACEMENT) not in vocab else set()
+            new.update(others.tolist())
+            vocab = Vocab(vocab.characters + "".join(map(chr, sorted(new))))
         case _:
             raise ConfigError(f"unknown must be one of error, skip, extend; got {unknown!r}")
     ids = _ids(vocab)
+    if len(replaced):
+        ids[replaced] = ids[REPLACEMENT]
     return SymbolTable(vocab, _symbol_counts(counts, ids, vocab), ids, skipped, unseen)
+
+
+def _replaced(
+    missing: CodePoints, counts: Counts, options: TextOptions, vocab: Vocab, unknown: Unknown
+) -> CodePoints:
+    """Return the code points, of those that a vocabulary lacks, that become U+FFFD.
+
+    All of them are rare in the text of the vocabulary, but not in a text that extends it.
+    """
+    if options.min_count == 1:
+        return missing[:0]
+    missing = missing[~np.isin(missing, code_points(options.separator))]
+    if unknown == "extend":
+        return missing[counts[missing] < options.min_count]
+    if chr(REPLACEMENT) not in vocab:
+        raise ConfigError(
+            "--min-count needs a vocabulary with U+FFFD, the replacement of rare characters",
+            hint="leave out --min-count",
+        )
+    return missing
+
+
+def _named_counts(codes: CodePoints, counts: Counts) -> dict[str, int]:
+    return {chr(code): int(counts[code]) for code in codes.tolist()}
 
 
 def _ids(vocab: Vocab) -> Ids:

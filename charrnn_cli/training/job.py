@@ -13,6 +13,7 @@ from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
 from charrnn_cli.cores import available_cores
 from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError, UsageError
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
+from charrnn_cli.model.reading import as_read, reading_options
 from charrnn_cli.model.warm_start import check_architecture, grown_model
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.paths import check_working_directory
@@ -23,7 +24,7 @@ from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensorfile import MAX_HEADER_BYTES
 from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
-from charrnn_cli.text.encoding import Accept, accept_any
+from charrnn_cli.text.encoding import Accept, accept_any, check_options_apply
 from charrnn_cli.text.splits import Split, split_corpus
 from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.presets import from_preset
@@ -94,6 +95,7 @@ class TrainingJob:
         preset: str = "default",
         name: str | None = None,
         initial: Checkpoint | None = None,
+        options: Mapping[str, Any] | None = None,
         registry: Registry | None = None,
         progress: ProgressCallback = no_progress,
     ) -> Self:
@@ -102,7 +104,9 @@ class TrainingJob:
         `settings` are those of ModelConfig and TrainConfig by name; the preset provides the others.
         The embedding's width is automatic unless it is set, and the batch shrinks to fit a short
         text unless its size is set. By default, the run is named after the text and the model.
-        `initial`, or the checkpoint that the source names, provides weights and vocabulary.
+        `initial`, or the checkpoint that the source names, provides weights and vocabulary, and the
+        options for reading the text unless the source has its own. `options` replaces some of them
+        by name.
         Raises ConfigError, TextError, NotFoundError, MismatchError, UnknownCharacterError,
         FileFormatError, StorageError.
         """
@@ -114,8 +118,11 @@ class TrainingJob:
             registry.check_free(name)
         source = Source((text,)) if isinstance(text, Path) else text
         _check_recordable(source)
+        _check_options_apply(source, options or {})
         if isinstance(source, Source) and source.init_from is not None:
             source, initial = _resolved(source, source.init_from, registry)
+        if isinstance(source, Source):
+            source = _with_options(source, initial, options or {})
         if initial is not None:
             check_architecture(initial, settings)
         corpus = _read(source, None if initial is None else initial.vocab, progress)
@@ -125,7 +132,7 @@ class TrainingJob:
             is_fixed = is_embed_fixed(preset, settings)
             embed = model.embed if is_fixed else automatic_embed(len(corpus.vocab))
             model = dataclasses.replace(model, vocabulary_size=len(corpus.vocab), embed=embed)
-        _check_prime(config, corpus.vocab)
+        _check_prime(config, corpus.header.reading, corpus.vocab)
         whole = Split(((0, len(corpus)),), ())
         fitting_batch_size(corpus, whole, config)  # raises for a text too short to split
         split = split_corpus(corpus, config)
@@ -155,15 +162,15 @@ class TrainingJob:
         settings: Mapping[str, Any] | None = None,
         *,
         texts: Sequence[Path] | Corpus = (),
-        options: TextOptions | None = None,
+        options: Mapping[str, Any] | None = None,
         allow_new_data: bool = False,
         registry: Registry | None = None,
         progress: ProgressCallback = no_progress,
     ) -> Self:
         """Prepare to resume a run, given by name or as the result of `open_resume_point`.
 
-        `texts` and `options` replace the recorded ones. Only the settings in `resume.CHANGEABLE`
-        may differ from the run's.
+        `texts`, and the options for reading them by name, replace the recorded ones. Only the
+        settings in `resume.CHANGEABLE` may differ from the run's.
         Raises ConfigError, NotFoundError, RunBusyError, MismatchError, TextError,
         UnknownCharacterError, FileFormatError, StorageError.
         """
@@ -171,13 +178,15 @@ class TrainingJob:
         point = open_resume_point(run, registry or Registry()) if isinstance(run, str) else run
         config = resumed_config(point, settings or {})
         _check_threads(settings or {})
-        _check_prime(config, point.snapshot.checkpoint.vocab)
+        checkpoint = point.snapshot.checkpoint
+        _check_prime(config, checkpoint.data.reading, checkpoint.vocab)
         source: Source | Corpus
         vocab, accept = None, functools.partial(check_text, point, allow_new_data=allow_new_data)
         if isinstance(texts, Corpus):
             source = texts
         else:
             source, vocab = resumed_source(point, texts, options)
+            _check_options_apply(source, options or {})
         with _new_hint(UnknownCharacterError, "start a new run: charrnn train TEXT"):
             corpus = _read(source, vocab, progress, accept)
         with _new_hint(TextError, "use a longer text"):
@@ -216,6 +225,23 @@ def _resolved(source: Source, reference: str, registry: Registry) -> tuple[Sourc
     return dataclasses.replace(source, init_from=fixed), initial
 
 
+def _check_options_apply(source: Source | Corpus, options: Mapping[str, Any]) -> None:
+    """Raise ConfigError if options for reading a text are given for an encoded one."""
+    if isinstance(source, Source):
+        unknown = ["unknown"] if source.unknown != "error" else []
+        check_options_apply(source.paths, [*options, *unknown])
+    elif options:
+        raise ConfigError("a text in memory is already encoded", hint="leave out its options")
+
+
+def _with_options(source: Source, initial: Checkpoint | None, given: Mapping[str, Any]) -> Source:
+    """Complete the options for reading a text. Raises ConfigError, TextError."""
+    options = source.options
+    if options is None and initial is not None:
+        options = reading_options(initial)
+    return dataclasses.replace(source, options=(options or TextOptions()).replaced(given))
+
+
 def _check_threads(settings: Mapping[str, Any]) -> None:
     """Raise ConfigError for a chosen number of threads above the number of cores."""
     threads, cores = settings.get("threads"), available_cores()
@@ -226,11 +252,11 @@ def _check_threads(settings: Mapping[str, Any]) -> None:
         )
 
 
-def _check_prime(config: TrainConfig, vocab: Vocab) -> None:
+def _check_prime(config: TrainConfig, options: TextOptions, vocab: Vocab) -> None:
     """Check that the vocabulary has all characters of the prime. Raises UnknownCharacterError."""
     hint = "in --sample-prime, use only characters that occur in the text"
     with _new_hint(UnknownCharacterError, hint):
-        vocab.encode(config.sample_prime or "")
+        vocab.encode(as_read(config.sample_prime or "", options, vocab))
 
 
 @contextlib.contextmanager

@@ -179,11 +179,12 @@ def needed_patience(point: ResumePoint) -> int | None:
 
 
 def resumed_source(
-    point: ResumePoint, texts: Sequence[Path] = (), options: TextOptions | None = None
+    point: ResumePoint, texts: Sequence[Path] = (), options: Mapping[str, Any] | None = None
 ) -> tuple[Source, Vocab | None]:
     """Return the text to continue with, and the vocabulary to use instead of its own, if any.
 
-    `texts` and `options` replace the recorded ones. Raises TextError for a missing text.
+    `texts` and the reading options given by name replace the recorded ones. Raises TextError for a
+    missing text, ConfigError.
     """
     name = point.run.name
     hint = f"charrnn train TEXT --resume {name}"
@@ -191,9 +192,11 @@ def resumed_source(
     if recorded is None:
         if not texts:
             raise TextError(f"run {name!r} does not record where its text is", hint=hint)
-        return Source(tuple(texts), options or TextOptions()), None
+        return Source(tuple(texts), TextOptions().replaced(options or {})), None
     source = dataclasses.replace(
-        recorded, paths=tuple(texts) or recorded.paths, options=options or recorded.options
+        recorded,
+        paths=tuple(texts) or recorded.paths,
+        options=(recorded.options or TextOptions()).replaced(options or {}),
     )
     if not texts and source.missing == STANDARD_INPUT:
         raise TextError(f"the text of run {name!r} came from standard input", hint=hint)

@@ -64,6 +64,7 @@ class RunState:
                 characters=len(corpus),
                 commonest=corpus.vocab.characters[int(corpus.counts_V.argmax())],
                 init_from=self.init_from,
+                reading=corpus.header.reading,
             ),
             versions={"torch": str(torch.__version__)},
             interrupted=interrupted,

@@ -110,12 +110,15 @@ def received(inside: Inside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         source: Source,
         settings: dict[str, Any],
         *,
+        options: dict[str, Any],
         preset: str,
         name: str | None,
         dry_run: bool,
     ) -> None:
         model, config = from_preset(preset, settings)
-        found.update(model.to_json(), **config.to_json(), **source.options.to_json())
+        found.update(
+            model.to_json(), **config.to_json(), **TextOptions().replaced(options).to_json()
+        )
         found.update(texts=[*source.paths], init_from=source.init_from, unknown=source.unknown)
         found.update(run=name, dry_run=dry_run, fixed_batch="batch_size" in settings)
         found.update(fixed_embed=is_embed_fixed(preset, settings))
@@ -180,11 +183,11 @@ def test_the_environment_reaches_its_field(
 
 
 def test_options_reach_a_resumed_run(received: Received) -> None:
-    """Resuming hands over the reference, typed settings, and text options where one is typed."""
+    """Resuming hands over the reference, typed settings, and typed text options."""
     plain: dict[str, Any] = {
         "reference": "old",
         "texts": [],
-        "options": None,
+        "options": {},
         "given": {},
         "allow_new_data": False,
     }
@@ -194,7 +197,7 @@ def test_options_reach_a_resumed_run(received: Received) -> None:
     assert typed == {
         **plain,
         "texts": [Path("new.txt")],
-        "options": TextOptions(newlines="keep"),
+        "options": {"newlines": "keep"},
         "allow_new_data": True,
     }
 

@@ -75,7 +75,7 @@ def test_both_engines_agree(cell: Cell, logits: int, monkeypatch: pytest.MonkeyP
 def test_a_text_without_skipped_characters_is_scored() -> None:
     """Skipping gives the losses of the text from which the unknown characters were removed."""
     predictor = NumpyPredictor(model())
-    corpus = in_vocabulary(Corpus.from_text("axbxxc"), Vocab(CHARACTERS), unknown="skip")
+    corpus = in_vocabulary(Corpus.from_text("axbxxc"), Vocab(CHARACTERS), skipped="x")
     assert (
         np.concatenate(list(character_losses(predictor, corpus))) == losses(predictor, "abc")
     ).all()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import ConfigError, FileFormatError, NewerFormatError
 from charrnn_cli.model.checkpoint import header_fields
 from charrnn_cli.settings import about, fields_of
@@ -26,7 +27,7 @@ HEADER = CheckpointHeader(**header_fields(make_checkpoint()))
 RESUME = ResumeHeader(
     **header_fields(make_checkpoint()),
     progress=RunCounters(),
-    source=Source((Path("/a b/é"), Path("-"))),
+    source=Source((Path("/a b/é"), Path("-")), TextOptions()),
     finished=False,
 )
 CORPUS = CorpusHeader(name="a", characters=3, unseen={"x": 2}, skipped=[["f", "empty"]])

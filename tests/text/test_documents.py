@@ -233,7 +233,9 @@ def test_a_given_vocabulary(tmp_path: Path) -> None:
     assert none_left.value.hint == "train a new model on the text"
     with pytest.raises(ConfigError) as combined:
         encoded(tmp_path, one, vocab=vocab, unknown="skip", min_count=2)
-    assert combined.value.message == "--min-count cannot be combined with an existing vocabulary"
+    assert combined.value.message == (
+        "--min-count needs a vocabulary with U+FFFD, the replacement of rare characters"
+    )
     assert combined.value.hint == "leave out --min-count"
 
 

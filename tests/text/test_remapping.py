@@ -50,7 +50,7 @@ def test_unknown_characters_are_skipped(documents: list[str], data: st.DataObjec
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(remapping, "BLOCK", data.draw(st.integers(1, 4)))
         patch.setattr(remapping, "BLOCKS_PER_PIECE", data.draw(st.integers(1, 3)))
-        corpus = in_vocabulary(source, Vocab(CHARACTERS), unknown="skip")
+        corpus = in_vocabulary(source, Vocab(CHARACTERS), skipped="xy")
         start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(expected))] * 2)))
         ids = corpus.read(start, stop).tolist()
     assert corpus.vocab.decode(ids) == expected[start:stop]

@@ -193,10 +193,10 @@ def test_the_reference_of_the_initial_weights_is_recorded_as_it_was_resolved(
     settings = {"max_steps": 1, "batch_size": 2, "seed": 1}
     for number, reference in enumerate(("latest", "best", "tiny", "tiny@latest")):
         job = TrainingJob.new(Source((fox,), init_from=reference), settings, name=f"r{number}")
-        assert job.source == Source((fox,), init_from="tiny@100")
+        assert job.source == Source((fox,), TextOptions(), init_from="tiny@100")
     monkeypatch.chdir(path.parent)
     job = TrainingJob.new(Source((fox,), init_from=f"./{path.name}"), settings)
-    assert job.source == Source((fox,), init_from=str(path))
+    assert job.source == Source((fox,), TextOptions(), init_from=str(path))
     words = ("--max-steps", "1", "--batch-size", "2", "--init-from", "latest", "--run", "command")
     assert charrnn("train", fox, *words).returncode == 0
     shown = charrnn("checkpoints", "show", "command").stdout

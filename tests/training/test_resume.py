@@ -252,12 +252,13 @@ def test_where_the_text_is(corpus: Corpus, tmp_path: Path) -> None:
     assert caught.value.hint == "charrnn train TEXT --resume one"
     other = tmp_path / "other.txt"
     assert resumed_source(point, [other])[0] == Source((other,), latin)
-    assert resumed_source(point, [other], TextOptions())[0] == Source((other,))
+    changed = TextOptions(encoding="latin-1", normalize="nfc")
+    assert resumed_source(point, [other], {"normalize": "nfc"})[0] == Source((other,), changed)
     run_training(corpus, TINY, "two")
     point = open_resume_point("two", Registry())
     with pytest.raises(TextError, match="run 'two' does not record where its text is"):
         resumed_source(point)
-    assert resumed_source(point, [text]) == (Source((text,)), None)
+    assert resumed_source(point, [text]) == (Source((text,), TextOptions()), None)
 
 
 def test_the_recorded_configuration_is_complete(corpus: Corpus) -> None:
@@ -347,7 +348,7 @@ def test_the_vocabulary_of_a_warm_start_is_kept(tmp_path: Path) -> None:
     text.write_text(STORY)
     run = new_run("one")
     for init_from in (None, "base"):
-        source = Source((text,), init_from=init_from)
+        source = Source((text,), TextOptions(), init_from=init_from)
         save_resume(run, replace(resume_state(), source=source))
         point = open_resume_point("one", Registry())
         vocab = point.snapshot.checkpoint.vocab if init_from else None

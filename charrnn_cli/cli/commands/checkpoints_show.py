@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn_cli.cli.options.command_line import source_words, train_command
+from charrnn_cli.cli.options.command_line import reading_words, source_words, train_command
 from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.terminal import console
@@ -18,7 +18,7 @@ from charrnn_cli.cli.terminal.formats import (
     sparkline,
 )
 from charrnn_cli.cli.terminal.table import write_fields
-from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
 from charrnn_cli.events import Evaluated
 from charrnn_cli.settings import fields_of
 from charrnn_cli.storage.atomic import atomic_write
@@ -130,7 +130,7 @@ def _fields(file: Path) -> Fields:
         "reference": Registry().reference_of(file, header.step),
         "val_bpc": None if header.val_loss is None else bits_per_character(header.val_loss),
         "bytes": found.file_bytes,
-        "command": train_command(fields["model"], _recipe(fields), _source(_run_of(file))),
+        "command": train_command(fields["model"], _recipe(fields), _source(_run_of(file), header)),
     }
 
 
@@ -141,21 +141,25 @@ def _recipe(fields: Fields) -> dict[str, Any]:
     return {**ordered, **recorded}
 
 
-def _source(run: Run) -> str:
-    """Return the text's path and options if they are recorded and the text exists, else TEXT."""
-    header = run.resume_header()
-    source = None if header is None else header.source
-    return "TEXT" if source is None or source.missing else source_words(source)
+def _source(run: Run, header: CheckpointHeader) -> str:
+    """Return the text's path, if it is recorded and the text exists, or TEXT, with its options."""
+    resume = run.resume_header()
+    source = None if resume is None else resume.source
+    if source is None or source.missing:
+        return " ".join(["TEXT", *reading_words(header.data.reading)])
+    return source_words(source)
 
 
 def _result_lines(fields: Fields) -> list[Line]:
     model, data = fields["model"], fields["data"]
     sizes = f"embed {model['embed']}, {fields['parameters']:,} parameters"
     characters = f"{data['characters']:,} characters, {model['vocabulary_size']:,} distinct"
+    reading = " ".join(reading_words(TextOptions.from_json(data["reading"])))
     return [
         ("checkpoint", f"{fields['reference']}, {format_size(fields['bytes'])}"),
         ("model", f"{ModelConfig.from_json(model)}, {sizes}"),
         ("data", f"{data['name']}: {characters}"),
+        *([("read with", reading)] if reading else []),
         ("trained", f"{format_count(fields['step'], 'step')}, {fields['epoch']:.2f} epochs"),
         ("train loss", format_loss(fields["train_loss"])),
         ("val loss", _val_loss(fields)),

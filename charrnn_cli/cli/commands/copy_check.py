@@ -12,6 +12,7 @@ from charrnn_cli.config import TextOptions
 from charrnn_cli.model.samples import Sample
 
 if TYPE_CHECKING:
+    from charrnn_cli.model.checkpoint import Checkpoint
     from charrnn_cli.model.memorization import Memorized
 
 MAX_SPAN_SHOWN = 60  # characters
@@ -20,15 +21,18 @@ MAX_SPAN_SHOWN = 60  # characters
 class CopyCheck(WholeSamples):
     """Collect samples, and compare them with a text when all are complete."""
 
-    def __init__(self, text: Path, options: TextOptions) -> None:
-        """Read the text. Raises TextError, InterruptionError."""
+    def __init__(self, text: Path, checkpoint: "Checkpoint", options: TextOptions) -> None:
+        """Read the text as the model of the samples does. Raises TextError, InterruptionError."""
+        from charrnn_cli.model.reading import in_model_vocabulary, replaces_rare
         from charrnn_cli.text.cache import cached_corpus
 
         self._samples: list[Sample] = []
         super().__init__(self._samples.append)
         stop = StopRequest()
         with stop.listening(), bytes_progress("encoding", stop) as progress:
-            self._corpus = cached_corpus(text, options, progress=progress)
+            corpus = cached_corpus(text, options.replaced({"min_count": 1}), progress=progress)
+        is_replaced = replaces_rare(checkpoint)
+        self._corpus = in_model_vocabulary(corpus, checkpoint) if is_replaced else corpus
 
     def show(self) -> None:
         """Print how much of each sample is copied from the text. Raises InterruptionError."""

@@ -1,6 +1,7 @@
 """`charrnn encode`: encode a text as integers and a vocabulary."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,7 +95,7 @@ def encode(
     if decode is not None or not texts:
         raise ConfigError("give either TEXT or --decode FILE", hint="charrnn encode book.txt")
     output = output or Path(f"{text_name(texts[0])}.encoded.safetensors")
-    corpus = _encode(texts, output, context.params)
+    corpus = _encode(texts, output, context)
     for label, line in describe_unusual(corpus):
         console.say(label, line)
     summary = {"output": str(output), **_summary(corpus)}
@@ -112,25 +113,32 @@ def encode(
     console.say("next", f"charrnn train {path_word(str(output))}")
 
 
-def _encode(texts: list[Path], output: Path, params: dict[str, Any]) -> "Corpus":
+def _encode(texts: list[Path], output: Path, context: typer.Context) -> "Corpus":
+    params, given = context.params, text_options.given_options(context)
     unknown = text_options.check_unknown(params["unknown"], text_options.UNKNOWN_ENCODE)
     text_options.check_unknown_applies(unknown, params["vocab"], "--vocab")
-    options = text_options.text_options(params)
     if output == STANDARD_INPUT:
         raise ConfigError(
             "cannot write an encoded file to standard output", hint="specify a file with --output"
         )
     from charrnn_cli.text.encoding import encode_text
 
-    vocab = None if params["vocab"] is None else _load_vocabulary(params["vocab"])
+    vocab, options = None, TextOptions().replaced(given)
+    if params["vocab"] is not None:
+        vocab, options = _load_vocabulary(params["vocab"], given)
     stop = StopRequest()
     with stop.listening(), bytes_progress("encoding", stop) as progress:
         return encode_text(texts, output, options, vocab=vocab, unknown=unknown, progress=progress)
 
 
-def _load_vocabulary(reference: str) -> "Vocab":
-    """Load it from a checkpoint or an encoded file. Raises NotFoundError, FileFormatError."""
+def _load_vocabulary(reference: str, given: Mapping[str, Any]) -> tuple["Vocab", TextOptions]:
+    """Load the vocabulary of a checkpoint or an encoded file, and the options of its text.
+
+    Options given by name replace the recorded ones.
+    Raises NotFoundError, FileFormatError, ConfigError.
+    """
     from charrnn_cli.model.checkpoint import load_checkpoint
+    from charrnn_cli.model.reading import options_for, reading_options
     from charrnn_cli.storage.header import CORPUS_KIND
     from charrnn_cli.text.corpus import Corpus
 
@@ -140,8 +148,10 @@ def _load_vocabulary(reference: str) -> "Vocab":
     except CharrnnError:
         is_corpus = False  # loading it as a checkpoint reports the problem
     if is_corpus:
-        return Corpus.open(path).vocab
-    return load_checkpoint(Registry().resolve(reference)).vocab
+        corpus = Corpus.open(path)
+        return corpus.vocab, options_for(corpus.header.reading, corpus.vocab, given)
+    checkpoint = load_checkpoint(Registry().resolve(reference))
+    return checkpoint.vocab, reading_options(checkpoint, given)
 
 
 def _decode(path: Path, output: Path | None) -> None:
@@ -172,7 +182,7 @@ def _summary(corpus: "Corpus") -> dict[str, Any]:
         "byte_order_mark": facts.byte_order_mark,
         "crlf": facts.crlf,
         "cr": facts.cr,
-        "newlines": facts.newlines,
+        "newlines": facts.reading.newlines,
         "documents": len(corpus.starts),
         "unseen": facts.unseen,
         "windows_per_epoch": (len(corpus) - 1) // NOTEBOOK_WINDOW,

@@ -4,15 +4,13 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from charrnn_cli.cli.options.prime import known_prime
 from charrnn_cli.cli.signals import is_second
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.sample_output import TextStream
-from charrnn_cli.config import Unknown
 from charrnn_cli.errors import UnknownCharacterError
 from charrnn_cli.model.samples import draw_samples
 
@@ -24,11 +22,12 @@ HELP = "Enter: generate; \\n: line break; Ctrl-C: stop generating; Ctrl-D: exit"
 
 
 def converse(
-    writer: "Writer", length: int, stops: list[str], unknown: Unknown, *, color: bool
+    writer: "Writer", fit: Callable[[str], str], length: int, stops: list[str], *, color: bool
 ) -> None:
     """Read lines until the input ends, and generate `length` characters after each.
 
-    The model's state is carried from line to line.
+    `fit` returns a line as the model reads it, or raises UnknownCharacterError. The model's state
+    is carried from line to line.
     """
     by_hand = sys.stdin.isatty() and sys.stdout.isatty()
     if by_hand:
@@ -38,8 +37,7 @@ def converse(
     with _Interrupt() as interrupt:
         for line in _lines(interrupt, by_hand=by_hand):
             try:
-                prime = known_prime(line.replace("\\n", "\n"), writer.vocab, unknown)
-                writer.read(prime, interrupt.check)
+                writer.read(fit(line.replace("\\n", "\n")), interrupt.check)
             except UnknownCharacterError as error:
                 console.print_error(error.message, error.hint)
                 continue

@@ -1,6 +1,7 @@
 """`charrnn sample`: generate text with a trained model."""
 
 import dataclasses
+import functools
 import itertools
 import sys
 import time
@@ -16,11 +17,13 @@ from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import ReferenceArgument
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.options.prime import known_prime, read_prime
+from charrnn_cli.cli.options.sample_conflicts import check_combinations
 from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
+from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.cli.terminal.sample_output import (
     PieceConsumer,
     SampleStatistics,
@@ -33,14 +36,13 @@ from charrnn_cli.cli.terminal.sample_output import (
     to_standard_output,
 )
 from charrnn_cli.config import SampleConfig, TextOptions, Unknown
-from charrnn_cli.errors import ConfigError
 from charrnn_cli.model.samples import Sample, draw_samples
-from charrnn_cli.settings import option_name
 from charrnn_cli.storage.atomic import check_absent
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import STANDARD_INPUT
 
 if TYPE_CHECKING:
+    from charrnn_cli.model.checkpoint import Checkpoint
     from charrnn_cli.model.sampling import Writer
 
 PROGRESS_EVERY = 1_000  # characters
@@ -48,15 +50,6 @@ LONG_PRIME = 20_000  # characters; reading a shorter one takes less than a secon
 
 _DEFAULT = SampleConfig()
 _SETTINGS = tuple(_DEFAULT.to_json())
-_CONFLICTS = (
-    ("--prime", "--prime-file"),
-    ("--json", "--color"),
-    ("--output", "--color"),
-    *(
-        ("--interactive", option_name(name))
-        for name in ("json", "output", "check_copy", "stats", "count")
-    ),
-)
 
 
 def sample(
@@ -125,25 +118,34 @@ def sample(
     """
     config = SampleConfig(**{name: context.params[name] for name in _SETTINGS})
     choice = text_options.check_unknown(unknown, text_options.UNKNOWN_SAMPLE)
-    _check_combinations(context.params)
+    check_combinations(context.params)
     set_blas_threads(rows=count)
-    options = TextOptions(encoding=encoding)
-    given = read_prime(prime, prime_file, options)
+    options = text_options.given_options(context)
     path = Registry().resolve(reference)
     output = None if output == STANDARD_INPUT else output
     if output is not None:
         check_absent(output)
-    copy_check = None if check_copy is None else CopyCheck(check_copy, options)
+    from charrnn_cli.model.checkpoint import load_checkpoint
+    from charrnn_cli.model.reading import reading_options
+
+    checkpoint = load_checkpoint(path)
+    reading = reading_options(checkpoint, options)
+    given = read_prime(prime, prime_file, reading)
+    copy_check = None if check_copy is None else CopyCheck(check_copy, checkpoint, reading)
 
     started = time.monotonic()
-    job = _load(path, config, given, choice, context.params)
+    job = _prepare(checkpoint, path, config, given, choice, context.params)
     if not quiet:
         console.say("sample", job.description)
+        if job.num_replaced:
+            replaced = format_count(job.num_replaced, "rare character")
+            console.say("U+FFFD", f"{replaced} of the prime, as in the training text")
     if interactive:
         from charrnn_cli.cli.commands.interactive import converse
 
         job.writer.read(job.prime)
-        converse(job.writer, config.length, job.stops, choice, color=color)
+        fit = functools.partial(known_prime, checkpoint=checkpoint, unknown=choice)
+        converse(job.writer, fit, config.length, job.stops, color=color)
         return
     statistics = SampleStatistics()
     consumers: list[PieceConsumer] = [statistics]
@@ -158,32 +160,6 @@ def sample(
         copy_check.show()
 
 
-def _check_combinations(params: dict[str, Any]) -> None:
-    """Raise ConfigError for options that conflict."""
-    given = {
-        "--prime": params["prime"] is not None,
-        "--prime-file": params["prime_file"] is not None,
-        "--json": params["as_json"],
-        "--color": params["color"],
-        "--interactive": params["interactive"],
-        "--output": params["output"] is not None,
-        "--check-copy": params["check_copy"] is not None,
-        "--stats": params["stats"],
-        "--count": params["count"] > 1,
-    }
-    for first, second in _CONFLICTS:
-        if given[first] and given[second]:
-            raise ConfigError(
-                f"{first} cannot be combined with {second}", hint=f"leave out {second}"
-            )
-    if "" in (params["stop"] or []):
-        raise ConfigError("--stop must not be empty", hint="leave out --stop")
-    if params["color"] and not sys.stdout.isatty():
-        raise ConfigError(
-            "--color requires a terminal", hint="use --json to get log-probabilities instead"
-        )
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Job:
     """A loaded checkpoint, and the samples to generate with it."""
@@ -196,6 +172,8 @@ class _Job:
     prime: str
     shown_prime: str
     """Written before each sample; may be empty."""
+    num_replaced: int
+    """Characters of the prime that were rare in the training text, and became U+FFFD."""
     stops: list[str]
     count: int
 
@@ -205,19 +183,25 @@ class _Job:
         return f"{self.checkpoint}, {settings}, seed {self.config.seed}"
 
 
-def _load(
-    path: Path, config: SampleConfig, given: str | None, unknown: Unknown, params: dict[str, Any]
+def _prepare(
+    checkpoint: "Checkpoint",
+    path: Path,
+    config: SampleConfig,
+    given: str | None,
+    unknown: Unknown,
+    params: dict[str, Any],
 ) -> _Job:
-    """Load the checkpoint; `given` is the prime that was typed or read, if any."""
-    from charrnn_cli.model.checkpoint import load_checkpoint
+    """Prepare the samples; `given` is the prime that was typed or read, if any."""
+    from charrnn_cli.model.reading import num_replaced
     from charrnn_cli.model.sampling import Writer
     from charrnn_cli.seeds import random_seed
+    from charrnn_cli.text.decoding import read_typed
 
-    checkpoint = load_checkpoint(path)
+    reading = checkpoint.data.reading
     seed = random_seed() if config.seed is None else config.seed
     config = dataclasses.replace(config, seed=seed)
     default = checkpoint.default_prime
-    prime = known_prime(given or default, checkpoint.vocab, unknown) or default
+    prime = known_prime(given or default, checkpoint, unknown) or default
     scored = params["color"] or params["as_json"] or params["stats"]
     return _Job(
         writer=Writer(checkpoint, config, scored=scored),
@@ -225,7 +209,8 @@ def _load(
         config=config,
         prime=prime,
         shown_prime=prime if params["echo"] and given is not None else "",
-        stops=params["stop"] or [],
+        num_replaced=num_replaced(given or "", prime),
+        stops=[read_typed(stop, reading) for stop in params["stop"] or []],
         count=params["count"],
     )
 

@@ -1,9 +1,9 @@
 """`charrnn score`: measure how well models predict a text."""
 
-import array
 import itertools
-import math
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,23 +15,32 @@ from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
-from charrnn_cli.cli.terminal.score_output import HeatMap, show_lines, show_scores
+from charrnn_cli.cli.terminal.formats import format_count
+from charrnn_cli.cli.terminal.score_output import (
+    HeatMap,
+    LineScores,
+    TotalScore,
+    show_lines,
+    show_scores,
+)
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.paths import check_working_directory
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.units import bits_per_character
+from charrnn_cli.storage.source import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from charrnn_cli.model.checkpoint import Checkpoint
     from charrnn_cli.model.scoring import Predictor
     from charrnn_cli.text.corpus import Corpus
 
-MAX_EXPONENT = 700.0  # of math.exp
+_TEXT = TextOptions()
+
 TORCH_FROM = 200_000  # characters; for a shorter text, importing torch takes longer than it saves
 
 
 def score(
+    context: typer.Context,
     names: Annotated[
         list[str],
         typer.Argument(
@@ -43,7 +52,12 @@ def score(
     per_line: Annotated[
         bool, typer.Option("--per-line", help="Score each line of the text.")
     ] = False,
-    encoding: Annotated[str, text_options.encoding_option("TEXT")] = TextOptions().encoding,
+    encoding: text_options.Encoding = _TEXT.encoding,
+    errors: text_options.Errors = _TEXT.errors,
+    newlines: text_options.Newlines = _TEXT.newlines,
+    normalize: text_options.Normalize = _TEXT.normalize,
+    include: text_options.Include = _TEXT.include,
+    separator: text_options.Separator = _TEXT.separator,
     unknown: text_options.ScoreUnknown = "error",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON array with one object per model.")
@@ -51,8 +65,9 @@ def score(
 ) -> None:
     """Measure how well models predict a text, in bits per character.
 
-    Lower is better. The text is scored in chunks of 20,000 characters. Before each chunk, the
-    model starts from the zero state and reads the 1,000 characters that precede the chunk.
+    Lower is better. The text is read as the training text of each model was, except for the options
+    given here. It is scored in chunks of 20,000 characters. Before each chunk, the model starts
+    from the zero state and reads the 1,000 characters that precede the chunk.
 
     Example: charrnn score anna-lstm-2x512 chapter.txt
     """
@@ -61,28 +76,19 @@ def score(
             "at least one model and a text are required", hint="charrnn score latest book.txt"
         )
     choice = text_options.check_unknown(unknown, text_options.UNKNOWN_SCORE)
-    options = TextOptions(encoding=encoding)
+    given = text_options.given_options(context)
     *references, text = names
     paths = [Registry().resolve(reference) for reference in references]
     set_blas_threads()
-    from charrnn_cli.text.cache import cached_corpus
-
     stop = StopRequest()
     with stop.listening():
-        with bytes_progress("encoding", stop) as progress:
-            corpus = cached_corpus(Path(text), options, progress=progress)
+        models = _models(paths, Path(text), given, choice, stop)
         heat_map = console.is_fancy(sys.stdout) and not as_json
         rows = [
             _score_model(
-                path,
-                corpus,
-                choice,
-                stop,
-                per_line=per_line,
-                heat_map=heat_map,
-                is_alone=len(paths) == 1,
+                model, stop, per_line=per_line, heat_map=heat_map, is_alone=len(paths) == 1
             )
-            for path in paths
+            for model in models
         ]
     if as_json:
         console.write_json(rows)
@@ -93,30 +99,105 @@ def score(
         show_scores(rows)
 
 
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """A model, and the text as it reads it."""
+
+    checkpoint: "Checkpoint"
+    name: str
+    """Reference of the checkpoint."""
+    text: "Corpus"
+    """In the ids of the model."""
+    skipped: int
+    """Characters left out, because a model does not know them."""
+    replaced: int
+    """Characters that became U+FFFD."""
+
+
+def _models(
+    paths: list[Path], text: Path, given: Mapping[str, Any], unknown: Unknown, stop: StopRequest
+) -> list[_Model]:
+    """Load the models, and read the text for each as its training text was read.
+
+    With `unknown="skip"`, characters that a model does not know are left out for all of them.
+    Raises UnknownCharacterError, ConfigError.
+    """
+    from charrnn_cli.model.checkpoint import load_checkpoint
+    from charrnn_cli.model.reading import in_model_vocabulary, reading_options, replaces_rare
+    from charrnn_cli.text.encoding import check_options_apply
+
+    check_options_apply([text], given)
+    checkpoints = [load_checkpoint(path) for path in paths]
+    readings = [reading_options(checkpoint, given) for checkpoint in checkpoints]
+    corpora = _corpora(text, readings, stop)
+    models = []
+    for path, checkpoint, corpus in zip(paths, checkpoints, corpora, strict=True):
+        name = Registry().reference_of(path, checkpoint.step)
+        skipped = [
+            character
+            for character in corpus.vocab.characters
+            if unknown == "skip"
+            and not all(character in each.vocab or replaces_rare(each) for each in checkpoints)
+        ]
+        known = in_model_vocabulary(corpus, checkpoint, skipped)
+        lacking = [
+            int(count)
+            for character, count in zip(corpus.vocab.characters, corpus.counts_V, strict=True)
+            if character not in checkpoint.vocab and character not in skipped
+        ]
+        model = _Model(checkpoint, name, known, len(corpus) - len(known), sum(lacking))
+        _report(model, is_alone=len(paths) == 1)
+        models.append(model)
+    return models
+
+
+def _corpora(text: Path, readings: list[TextOptions], stop: StopRequest) -> list["Corpus"]:
+    """Read the text once for each different reading. Raises ConfigError, TextError."""
+    from charrnn_cli.text.cache import cached_corpus
+
+    # A model's own rare characters are replaced, not those of this text.
+    whole = [reading.replaced({"min_count": 1}) for reading in readings]
+    if len(set(whole)) > 1 and text == STANDARD_INPUT:
+        raise ConfigError(
+            "the models read texts differently, and standard input can be read only once",
+            hint="save the text in a file, or score the models one by one",
+        )
+    found = {}
+    with bytes_progress("encoding", stop) as progress:
+        for reading in dict.fromkeys(whole):
+            found[reading] = cached_corpus(text, reading, progress=progress)
+    return [found[reading] for reading in whole]
+
+
+def _report(model: _Model, *, is_alone: bool) -> None:
+    """Report characters that a model does not know. Raises ConfigError if less than 2 are left."""
+    if len(model.text) < 2:
+        found = "only one" if len(model.text) else "none"
+        text = f"this text has {found}" + (f" that {model.name} knows" if model.skipped else "")
+        raise ConfigError(f"scoring needs at least two characters; {text}")
+    if model.skipped:
+        whose = f"{model.name} does not know" if is_alone else "not all models know"
+        console.say("skipped", f"{format_count(model.skipped, 'character')} that {whose}")
+    if model.replaced:
+        replaced = format_count(model.replaced, "rare character")
+        console.say("U+FFFD", f"{replaced}, as in the training text of {model.name}")
+
+
 def _score_model(
-    path: Path,
-    corpus: "Corpus",
-    unknown: Unknown,
-    stop: StopRequest,
-    *,
-    per_line: bool,
-    heat_map: bool,
-    is_alone: bool,
+    model: _Model, stop: StopRequest, *, per_line: bool, heat_map: bool, is_alone: bool
 ) -> dict[str, Any]:
     """Score a text under one model, and show the heat map. Return an object for JSON."""
-    from charrnn_cli.model.checkpoint import load_checkpoint
     from charrnn_cli.model.scoring import character_losses
 
-    checkpoint = load_checkpoint(path)
-    name = Registry().reference_of(path, checkpoint.step)
-    known, skipped = _known_text(corpus, checkpoint, name, unknown)
-    characters = itertools.chain.from_iterable(known.text())
+    text = model.text
+    characters = itertools.chain.from_iterable(text.text())
     first = next(characters)  # has no score
-    total = _Total()
-    lines = _LineScores(first) if per_line else None
+    total = TotalScore()
+    lines = LineScores(first) if per_line else None
     shown = HeatMap(first) if heat_map and not per_line else None
+    predictor = _predictor(model.checkpoint, len(text))
     with bytes_progress("scoring", stop) as progress:
-        for losses_N in character_losses(_predictor(checkpoint, len(known)), known, progress):
+        for losses_N in character_losses(predictor, text, progress):
             losses = losses_N.tolist()
             total.add(losses)
             if lines is not None or shown is not None:
@@ -126,31 +207,15 @@ def _score_model(
                         consumer.add(piece, losses)
     if shown is not None:
         if not is_alone:
-            console.say("score", name)
+            console.say("score", model.name)
         shown.show()
-    row = {"checkpoint": name, **total.to_json(), "skipped": skipped}
+    row = {
+        "checkpoint": model.name,
+        **total.to_json(),
+        "skipped": model.skipped,
+        "replaced": model.replaced,
+    }
     return row if lines is None else {**row, "lines": lines.finish()}
-
-
-def _known_text(
-    corpus: "Corpus", checkpoint: "Checkpoint", name: str, unknown: Unknown
-) -> tuple["Corpus", int]:
-    """Return the text in the model's ids, and the number of characters skipped.
-
-    Raises UnknownCharacterError, ConfigError.
-    """
-    from charrnn_cli.text.remapping import in_vocabulary
-
-    known = in_vocabulary(corpus, checkpoint.vocab, unknown)
-    skipped = len(corpus) - len(known)
-    if len(known) < 2:
-        found = "only one" if len(known) else "none"
-        text = f"this text has {found}" + (f" that {name} knows" if skipped else "")
-        raise ConfigError(f"scoring needs at least two characters; {text}")
-    if skipped:
-        noun = "character" if skipped == 1 else "characters"
-        console.say("skipped", f"{skipped:,} {noun} that {name} does not know")
-    return known, skipped
 
 
 def _predictor(checkpoint: "Checkpoint", characters: int) -> "Predictor":
@@ -164,63 +229,3 @@ def _predictor(checkpoint: "Checkpoint", characters: int) -> "Predictor":
     from charrnn_cli.training.evaluation import TorchPredictor
 
     return TorchPredictor(checkpoint, choose_device("auto"))
-
-
-class _Total:
-    """Number and sum of the losses of a whole text."""
-
-    def __init__(self) -> None:
-        self._characters, self._nats = 0, 0.0
-
-    def add(self, losses: list[float]) -> None:
-        """Add losses in nats."""
-        self._characters += len(losses)
-        self._nats += math.fsum(losses)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the scores as an object for JSON."""
-        nats = self._nats / self._characters
-        return {
-            "characters": self._characters,
-            "loss": nats,
-            "bpc": bits_per_character(nats),
-            "perplexity": math.exp(nats) if nats < MAX_EXPONENT else math.inf,
-        }
-
-
-class _LineScores:
-    """Mean losses of a text's lines; a newline belongs to the line that it ends."""
-
-    def __init__(self, first: str) -> None:
-        """Start with the text's first character, which has no score."""
-        self._lines: list[dict[str, Any]] = []
-        self._pieces = [first]
-        self._losses = array.array("d")
-
-    def add(self, text: str, losses: list[float]) -> None:
-        """Append characters with their losses in nats."""
-        start = 0
-        while start < len(text):
-            if self._pieces[-1:] and self._pieces[-1].endswith("\n"):
-                self._end_line()
-            stop = text.find("\n", start) + 1 or len(text)
-            self._pieces.append(text[start:stop])
-            self._losses.extend(losses[start:stop])
-            start = stop
-
-    def finish(self) -> list[dict[str, Any]]:
-        """End the last line, and return one object per line."""
-        self._end_line()
-        return self._lines
-
-    def _end_line(self) -> None:
-        scored = len(self._losses)
-        self._lines.append(
-            {
-                "line": len(self._lines) + 1,
-                "characters": scored,
-                "bpc": bits_per_character(math.fsum(self._losses) / scored) if scored else None,
-                "text": "".join(self._pieces).removesuffix("\n"),
-            }
-        )
-        self._pieces, self._losses = [], array.array("d")

@@ -13,6 +13,7 @@ from charrnn_cli.cli.options.completion import (
     complete_resumable,
 )
 from charrnn_cli.cli.options.config_file import load_config, to_toml
+from charrnn_cli.cli.options.given import is_chosen, is_in_file, is_typed
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.options.parsers import parse_dropout, parse_duration
 from charrnn_cli.cli.options.setting_options import setting_option
@@ -185,15 +186,14 @@ def train(
     """
     given = _given(context, resuming=resume is not None)
     training = TrainingRun(quiet=quiet, as_json=as_json, tensorboard=tensorboard)
-    options = text_options.text_options(context.params)
+    options = text_options.given_options(context)
     if resume is not None:
         _check_resumed(context)
-        typed = any(_is_typed(context, name) for name in options.to_json())
         training.resume(
             resume,
             given,
             texts=texts or [],
-            options=options if typed else None,
+            options=options,
             allow_new_data=allow_new_data,
         )
         return
@@ -211,10 +211,11 @@ def train(
         automatic = [] if is_embed_fixed(preset, given) else ["embed"]
         if init_from is not None:  # the checkpoint sets the architecture
             automatic = [name for name in fields_of(ModelConfig) if name not in given]
+            automatic += fields_of(TextOptions).keys() - options.keys()
         console.write(to_toml(_resolved(context.params, model, config, automatic)))
         return
-    source = Source(tuple(texts), options, init_from, handling)
-    training.new(source, given, preset=preset, name=run, dry_run=dry_run)
+    source = Source(tuple(texts), None, init_from, handling)
+    training.new(source, given, options=options, preset=preset, name=run, dry_run=dry_run)
 
 
 def _check_resumed(context: typer.Context) -> None:
@@ -222,14 +223,11 @@ def _check_resumed(context: typer.Context) -> None:
 
     A default value in the `--config` file is accepted: `--print-config` writes it.
     """
-    defaults = {parameter.name: parameter.default for parameter in context.command.params}
     for name in _NEW_RUNS_ONLY:
-        if not _is_typed(context, name):
+        if not is_chosen(context, name):
             continue
         option, file = option_name(name), ""
-        if _is_in_file(context, name):
-            if context.params[name] == defaults[name]:
-                continue
+        if is_in_file(context, name):
             option, file = name, f"{context.params['config_file']}: "
         raise ConfigError(
             f"{file}{option} cannot be combined with --resume", hint=f"leave out {option}"
@@ -249,24 +247,14 @@ def _resolved(
     decided["seed"] = random_seed() if config.seed is None else config.seed
     if decided["dropout"] is None:
         decided["dropout"] = "auto"
-    for name in automatic:
-        del decided[name]
     names = ("texts", "preset", *decided, *fields_of(TextOptions), "init_from", "unknown", "run")
-    resolved = {name: decided.get(name, params.get(name)) for name in names if name in params}
+    resolved = {
+        name: decided.get(name, params.get(name))
+        for name in names
+        if name in params and name not in automatic
+    }
     resolved["texts"] = [str(path) for path in params["texts"]]
     return resolved
-
-
-def _is_typed(context: typer.Context, name: str) -> bool:
-    """Whether an option was given on the command line or in the `--config` file."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name in ("COMMANDLINE", "DEFAULT_MAP")
-
-
-def _is_in_file(context: typer.Context, name: str) -> bool:
-    """Whether the value of an option comes from the `--config` file."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "DEFAULT_MAP"
 
 
 def _given(context: typer.Context, *, resuming: bool) -> dict[str, Any]:
@@ -278,7 +266,7 @@ def _given(context: typer.Context, *, resuming: bool) -> dict[str, Any]:
     given = {
         name: value
         for name, value in params.items()
-        if name in _SETTINGS and value is not None and (_is_typed(context, name) or not resuming)
+        if name in _SETTINGS and value is not None and (is_typed(context, name) or not resuming)
     }
     if params["keep_prob"] is not None:
         if "dropout" in given:

@@ -15,13 +15,22 @@ _NOT_TYPED = ("vocabulary_size", *_PRESET_ONLY)
 
 def source_words(source: Source) -> str:
     """Return a text's paths and the options for reading it that differ from the defaults."""
-    default, words = TextOptions().to_json(), [path_word(str(path)) for path in source.paths]
-    for name, value in source.options.to_json().items():
-        words += [option_name(name), shell_word(str(value))] if value != default[name] else []
+    words = [path_word(str(path)) for path in source.paths]
+    words += reading_words(source.options or TextOptions())
     if source.init_from is not None:
         words += [option_name("init_from"), shell_word(source.init_from)]
         words += [option_name("unknown"), source.unknown] if source.unknown != "error" else []
     return " ".join(words)
+
+
+def reading_words(options: TextOptions) -> list[str]:
+    """Return the options for reading a text that differ from the defaults, as words."""
+    default, words = TextOptions().to_json(), []
+    for name, value in options.to_json().items():
+        if value != default[name]:
+            is_flag = isinstance(value, bool)
+            words += [option_name(name)] if is_flag else [option_name(name), shell_word(str(value))]
+    return words
 
 
 def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: str = "TEXT") -> str:

@@ -10,6 +10,7 @@ from charrnn_cli.storage.source import STANDARD_INPUT
 from charrnn_cli.text.similar_characters import closest, closest_text
 
 if TYPE_CHECKING:
+    from charrnn_cli.model.checkpoint import Checkpoint
     from charrnn_cli.text.vocab import Vocab
 
 
@@ -24,14 +25,19 @@ def read_prime(prime: str | None, prime_file: Path | None, options: TextOptions)
     return read_text(prime_file, options)
 
 
-def known_prime(text: str, vocab: "Vocab", unknown: Unknown) -> str:
-    """Replace or skip characters that the model lacks.
+def known_prime(text: str, checkpoint: "Checkpoint", unknown: Unknown) -> str:
+    """Return a prime as the model reads it, with characters that it lacks replaced or left out.
 
     Raises UnknownCharacterError, with a hint that names --unknown.
     """
+    from charrnn_cli.model.reading import as_read
+    from charrnn_cli.text.decoding import read_typed
+
+    vocab, options = checkpoint.vocab, checkpoint.data.reading
     if unknown == "closest":
-        text = closest_text(text, vocab)
-    elif unknown == "skip":
+        text = closest_text(read_typed(text, options), vocab)
+    text = as_read(text, options, vocab)
+    if unknown == "skip":
         text = "".join(character for character in text if character in vocab)
     try:
         vocab.encode(text)

@@ -1,15 +1,16 @@
 """Options for reading texts, shared by the commands that read them."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from charrnn_cli import config
+from charrnn_cli.cli.options.given import is_chosen
 from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import ConfigError
+from charrnn_cli.settings import fields_of
 
 # Choices of --unknown that each command supports.
 UNKNOWN_ENCODE: tuple[config.Unknown, ...] = ("error", "skip")
@@ -54,14 +55,20 @@ SampleUnknown = Annotated[str, unknown_option(UNKNOWN_SAMPLE)]
 ScoreUnknown = Annotated[str, unknown_option(UNKNOWN_SCORE)]
 
 
-def text_options(params: Mapping[str, Any]) -> TextOptions:
-    """Build the options from a command's parameters. Raises ConfigError, TextError.
+def given_options(context: typer.Context) -> dict[str, Any]:
+    """Return the options for reading texts that a user chose, by name.
 
-    In the separator, `\\n` and `\\t` mean a newline and a tab.
+    In the separator, `\\n` and `\\t` mean a newline and a tab. Raises ConfigError, TextError.
     """
-    given = {name: params[name] for name in TextOptions().to_json()}
-    given["separator"] = given["separator"].replace("\\n", "\n").replace("\\t", "\t")
-    return TextOptions.from_json(given)
+    given = {
+        name: context.params[name]
+        for name in fields_of(TextOptions)
+        if name in context.params and is_chosen(context, name)
+    }
+    if "separator" in given:
+        given["separator"] = given["separator"].replace("\\n", "\n").replace("\\t", "\t")
+    TextOptions().replaced(given)  # raises for an invalid value
+    return given
 
 
 def check_unknown(unknown: str, choices: tuple[config.Unknown, ...]) -> config.Unknown:

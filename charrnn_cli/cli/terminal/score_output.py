@@ -1,5 +1,7 @@
-"""Scores of a text: a table of models, a table of lines, or a heat map."""
+"""Scores of a text: totals and lines, as tables or objects, and a heat map."""
 
+import array
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,8 +9,10 @@ from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.terminal.formats import format_number
 from charrnn_cli.cli.terminal.sample_output import shaded
 from charrnn_cli.cli.terminal.table import Column, write_table
+from charrnn_cli.units import bits_per_character
 
 MAX_CHARACTERS = 1_000  # in a heat map
+MAX_EXPONENT = 700.0  # of math.exp
 
 
 class HeatMap:
@@ -27,6 +31,66 @@ class HeatMap:
     def show(self) -> None:
         """Write the map and an empty line."""
         console.write_styled("".join(self._shown) + "\n\n")
+
+
+class TotalScore:
+    """Number and sum of the losses of a whole text."""
+
+    def __init__(self) -> None:
+        self._characters, self._nats = 0, 0.0
+
+    def add(self, losses: list[float]) -> None:
+        """Add losses in nats."""
+        self._characters += len(losses)
+        self._nats += math.fsum(losses)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the scores as an object for JSON."""
+        nats = self._nats / self._characters
+        return {
+            "characters": self._characters,
+            "loss": nats,
+            "bpc": bits_per_character(nats),
+            "perplexity": math.exp(nats) if nats < MAX_EXPONENT else math.inf,
+        }
+
+
+class LineScores:
+    """Mean losses of a text's lines; a newline belongs to the line that it ends."""
+
+    def __init__(self, first: str) -> None:
+        """Start with the text's first character, which has no score."""
+        self._lines: list[dict[str, Any]] = []
+        self._pieces = [first]
+        self._losses = array.array("d")
+
+    def add(self, text: str, losses: list[float]) -> None:
+        """Append characters with their losses in nats."""
+        start = 0
+        while start < len(text):
+            if self._pieces[-1:] and self._pieces[-1].endswith("\n"):
+                self._end_line()
+            stop = text.find("\n", start) + 1 or len(text)
+            self._pieces.append(text[start:stop])
+            self._losses.extend(losses[start:stop])
+            start = stop
+
+    def finish(self) -> list[dict[str, Any]]:
+        """End the last line, and return one object per line."""
+        self._end_line()
+        return self._lines
+
+    def _end_line(self) -> None:
+        scored = len(self._losses)
+        self._lines.append(
+            {
+                "line": len(self._lines) + 1,
+                "characters": scored,
+                "bpc": bits_per_character(math.fsum(self._losses) / scored) if scored else None,
+                "text": "".join(self._pieces).removesuffix("\n"),
+            }
+        )
+        self._pieces, self._losses = [], array.array("d")
 
 
 def show_scores(rows: list[dict[str, Any]]) -> None:

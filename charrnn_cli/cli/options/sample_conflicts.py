@@ -1,0 +1,43 @@
+"""Options of `charrnn sample` that exclude each other."""
+
+import sys
+from typing import Any
+
+from charrnn_cli.errors import ConfigError
+from charrnn_cli.settings import option_name
+
+_CONFLICTS = (
+    ("--prime", "--prime-file"),
+    ("--json", "--color"),
+    ("--output", "--color"),
+    *(
+        ("--interactive", option_name(name))
+        for name in ("json", "output", "check_copy", "stats", "count")
+    ),
+)
+
+
+def check_combinations(params: dict[str, Any]) -> None:
+    """Raise ConfigError for options that conflict."""
+    given = {
+        "--prime": params["prime"] is not None,
+        "--prime-file": params["prime_file"] is not None,
+        "--json": params["as_json"],
+        "--color": params["color"],
+        "--interactive": params["interactive"],
+        "--output": params["output"] is not None,
+        "--check-copy": params["check_copy"] is not None,
+        "--stats": params["stats"],
+        "--count": params["count"] > 1,
+    }
+    for first, second in _CONFLICTS:
+        if given[first] and given[second]:
+            raise ConfigError(
+                f"{first} cannot be combined with {second}", hint=f"leave out {second}"
+            )
+    if "" in (params["stop"] or []):
+        raise ConfigError("--stop must not be empty", hint="leave out --stop")
+    if params["color"] and not sys.stdout.isatty():
+        raise ConfigError(
+            "--color requires a terminal", hint="use --json to get log-probabilities instead"
+        )

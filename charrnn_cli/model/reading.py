@@ -1,0 +1,75 @@
+"""How a model reads texts, primes and stop strings: as its training text was read."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from charrnn_cli.config import TextOptions
+from charrnn_cli.model.checkpoint import Checkpoint
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.decoding import read_typed
+from charrnn_cli.text.remapping import in_vocabulary
+from charrnn_cli.text.symbol_table import REPLACEMENT
+from charrnn_cli.text.vocab import Vocab
+
+_REPLACEMENT = chr(REPLACEMENT)
+
+
+def reading_options(checkpoint: Checkpoint, given: Mapping[str, Any] | None = None) -> TextOptions:
+    """Return the options with which texts are read for a model.
+
+    They are those of its training text, except for the options `given` by name. A recorded encoding
+    applies to files that are not valid UTF-8. Raises ConfigError, TextError.
+    """
+    return options_for(checkpoint.data.reading, checkpoint.vocab, given)
+
+
+def options_for(
+    recorded: TextOptions, vocab: Vocab, given: Mapping[str, Any] | None = None
+) -> TextOptions:
+    """Return the options for texts that get the vocabulary of a text read with `recorded`.
+
+    See `reading_options`.
+    """
+    changes: dict[str, Any] = {}
+    if recorded.encodings[0] != "utf-8":
+        changes["encoding"] = f"utf-8,{recorded.encoding}"
+    if not _replaces_rare(recorded, vocab):
+        changes["min_count"] = 1
+    return recorded.replaced({**changes, **(given or {})})
+
+
+def as_read(text: str, options: TextOptions, vocab: Vocab) -> str:
+    """Return a typed text, such as a prime, as it would be read with these options for a model.
+
+    Line ends and Unicode are normalized, and rare characters become U+FFFD.
+    """
+    read = read_typed(text, options)
+    if not _replaces_rare(options, vocab):
+        return read
+    return "".join(each if each in vocab else _REPLACEMENT for each in read)
+
+
+def in_model_vocabulary(
+    corpus: Corpus, checkpoint: Checkpoint, skipped: Collection[str] = ()
+) -> Corpus:
+    """Return a text in the ids of a model; characters that were rare in its text become U+FFFD.
+
+    The characters of `skipped` are left out. Raises UnknownCharacterError for others that the model
+    lacks.
+    """
+    replacement = _REPLACEMENT if replaces_rare(checkpoint) else None
+    return in_vocabulary(corpus, checkpoint.vocab, skipped=skipped, replacement=replacement)
+
+
+def num_replaced(text: str, read: str) -> int:
+    """Return the number of characters of a typed text that became U+FFFD when it was read."""
+    return read.count(_REPLACEMENT) - text.count(_REPLACEMENT)
+
+
+def replaces_rare(checkpoint: Checkpoint) -> bool:
+    """Return whether a model reads characters that it lacks as U+FFFD."""
+    return _replaces_rare(checkpoint.data.reading, checkpoint.vocab)
+
+
+def _replaces_rare(options: TextOptions, vocab: Vocab) -> bool:
+    return options.min_count > 1 and _REPLACEMENT in vocab
