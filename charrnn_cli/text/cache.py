@@ -42,6 +42,7 @@ def cached_corpus(
     unknown: Unknown = "error",
     progress: ProgressCallback = no_progress,
     accept: Accept = accept_any,
+    prefer_utf8: bool | None = None,
 ) -> Corpus:
     """Open the encoded text from the cache; encode it first if the cache lacks it.
 
@@ -64,13 +65,26 @@ def cached_corpus(
         digests = _digests(found, progress)
         documents = [(each.name, each.optional, digests[each.path]) for each in found.documents]
         wanted = [vocab.characters, unknown] if vocab is not None else None
+        if prefer_utf8 is None:
+            prefer_utf8 = len(found.documents) > 1
         key = hashlib.sha256(
-            json.dumps([documents, found.skipped, found.name, options.to_json(), wanted]).encode()
+            json.dumps(
+                [documents, found.skipped, found.name, options.to_json(), wanted, prefer_utf8]
+            ).encode()
         ).hexdigest()
 
         def encode(output: Path) -> Corpus:
             return encode_documents(
-                found, output, options, vocab, unknown, progress, digests, accept, private=True
+                found,
+                output,
+                options,
+                vocab,
+                unknown,
+                progress,
+                digests,
+                accept,
+                private=True,
+                prefer_utf8=prefer_utf8,
             )
 
         cached = directory / f"{key[:32]}.safetensors"

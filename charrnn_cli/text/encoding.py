@@ -23,10 +23,11 @@ from charrnn_cli.text.corpus import (
     ids_dtype,
     no_progress,
 )
-from charrnn_cli.text.counting import CountedText, count_text
-from charrnn_cli.text.decoding import Piece, open_text, read_pieces
+from charrnn_cli.text.counting import CountedText, count_text, document_options
+from charrnn_cli.text.decoding import open_text, read_pieces
 from charrnn_cli.text.documents import Document, Gathered, gather_documents
 from charrnn_cli.text.facts import TextFacts
+from charrnn_cli.text.line_ends import Piece
 from charrnn_cli.text.symbol_table import SymbolTable, code_points, symbol_table
 from charrnn_cli.text.vocab import Vocab
 
@@ -49,13 +50,15 @@ def encode_text(
     vocab: Vocab | None = None,
     unknown: Unknown = "error",
     progress: ProgressCallback = no_progress,
+    prefer_utf8: bool | None = None,
 ) -> Corpus:
     """Encode files, directories or standard input (`-`) into the new file `output`, and open it.
 
     The files are joined in the order of `paths`. By default, the vocabulary is the sorted
     characters of the text. With `vocab`, `unknown` says how to treat characters that it
     lacks: `error` raises, `skip` leaves them out, and `extend` gives them the next ids. `progress`
-    is called with the bytes done and the total of both passes.
+    is called with the bytes done and the total of both passes. `prefer_utf8` chooses the encoding
+    of each file as `encoding_of` does; by default, this is done if there are several files.
 
     Raises TextError if a named file cannot be read or decoded, or changes while it is read, or if
     there is no text; UnknownCharacterError if `vocab` lacks a character and `unknown` is `error`;
@@ -67,7 +70,9 @@ def encode_text(
     paths = [paths] if isinstance(paths, Path) else paths
     check_not_encoded(paths)
     with gather_documents(paths, options.include, progress) as found:
-        return encode_documents(found, output, options, vocab, unknown, progress)
+        return encode_documents(
+            found, output, options, vocab, unknown, progress, prefer_utf8=prefer_utf8
+        )
 
 
 def is_encoded(path: Path) -> bool:
@@ -101,6 +106,7 @@ def encode_documents(
     accept: Accept = accept_any,
     *,
     private: bool = False,
+    prefer_utf8: bool | None = None,
 ) -> Corpus:
     """Encode gathered documents; see `encode_text`.
 
@@ -109,7 +115,9 @@ def encode_documents(
     document has changed since, and what `accept` raises.
     """
     total = 2 * max(1, num_bytes(found))
-    counted = count_text(found, options, lambda done: progress(done, total))
+    counted = count_text(
+        found, options, lambda done: progress(done, total), prefer_utf8=prefer_utf8
+    )
     if not counted.documents:
         raise TextError(f"{found.title} is empty", hint="use a file that contains text")
     if digests is not None:
@@ -162,7 +170,10 @@ def _header(
         encoding=counted.facts.encoding,
         byte_order_mark=counted.facts.byte_order_mark,
         newlines=options.newlines,
+        files_per_encoding=counted.files_per_encoding,
+        other_files=counted.other_files[:MAX_LISTED],
         crlf=counted.facts.crlf,
+        crcrlf=counted.facts.crcrlf,
         cr=counted.facts.cr,
         separator=options.separator,
         unseen=dict(itertools.islice(table.unseen.items(), MAX_LISTED)),
@@ -218,7 +229,8 @@ class _Encoder:
             if number and self.options.separator:
                 yield False, self._encoded(self.options.separator)
             own, is_start = TextFacts(), True
-            for piece in read_pieces(document.path, self.options, own, document.title):
+            options = document_options(document, self.options)
+            for piece in read_pieces(document.path, options, own, document.title):
                 yield is_start, self._encoded(piece)
                 is_start = False
                 progress(facts.num_bytes + own.num_bytes)
