@@ -15,7 +15,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 Initialization = Literal["orthogonal", "glorot"]
 Newlines = Literal["normalize", "keep"]
 Errors = Literal["strict", "replace", "ignore"]
-Normalize = Literal["none", "nfc", "nfkc"]
+Normalize = Literal["none", "nfc", "nfd", "nfkc"]
 Unknown = Literal["error", "skip", "closest", "extend"]
 """Handling of characters outside a vocabulary; each command offers the choices it supports."""
 

@@ -23,20 +23,28 @@ CharrnnError                  base class                                       e
 """
 
 import signal
+from collections.abc import Sequence
+
+Example = tuple[str, str]
+"""An option that would avoid an error, and a line that shows its effect."""
 
 
 class CharrnnError(Exception):
     """Base class of the exceptions that this package raises on purpose.
 
-    `message` states the problem; `hint` suggests what to do.
+    `message` states the problem; `hint` suggests what to do; `examples` are the options to choose
+    from, if there are several.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, examples: Sequence[Example] = ()
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.examples = tuple(examples)
 
 
 class FileFormatError(CharrnnError):

@@ -13,7 +13,7 @@ ROOT = Path(charrnn_cli.__file__).parent
 RULES: dict[str, tuple[str, str]] = {
     "": ("", ""),
     "storage": ("", "platformdirs"),
-    "text": ("storage", "numpy"),
+    "text": ("storage", "numpy chardet"),
     "model": ("storage text", "numpy"),
     "export": ("storage text model", "numpy matplotlib"),
     "training": ("storage text model", "numpy torch safetensors"),

@@ -6,7 +6,7 @@ from typing import Any
 from charrnn_cli.config import TextOptions
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.decoding import read_typed
+from charrnn_cli.text.decoding import preferring_utf8, read_typed
 from charrnn_cli.text.remapping import in_vocabulary
 from charrnn_cli.text.symbol_table import REPLACEMENT
 from charrnn_cli.text.vocab import Vocab
@@ -30,12 +30,8 @@ def options_for(
 
     See `reading_options`.
     """
-    changes: dict[str, Any] = {}
-    if recorded.encodings[0] != "utf-8":
-        changes["encoding"] = f"utf-8,{recorded.encoding}"
-    if not _replaces_rare(recorded, vocab):
-        changes["min_count"] = 1
-    return recorded.replaced({**changes, **(given or {})})
+    rare = {} if _replaces_rare(recorded, vocab) else {"min_count": 1}
+    return preferring_utf8(recorded).replaced({**rare, **(given or {})})
 
 
 def as_read(text: str, options: TextOptions, vocab: Vocab) -> str:

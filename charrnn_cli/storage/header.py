@@ -181,8 +181,23 @@ class CorpusHeader(Record):
         "utf-8", "encodings of the files, separated by commas", longest=MAX_NAME
     )
     byte_order_mark: bool = setting(False, "whether a file starts with a byte order mark")
+    files_per_encoding: dict[str, int] = field(
+        default_factory=dict,
+        metadata=required(
+            "number of files per encoding; `+ mark` follows one that a byte order mark named",
+            longest=200,
+        ),
+    )
+    other_files: list[list[str]] = field(
+        default_factory=list,
+        metadata=required(
+            "up to 1,000 files in another encoding than the most frequent, as [name, encoding]",
+            longest=1000,
+        ),
+    )
     reading: TextOptions = setting(_DEFAULT_READING, "how the files were read, every option")
     crlf: int = setting(0, "number of \\r\\n that became \\n", low=0, high=MAX_ELEMENTS)
+    crcrlf: int = setting(0, "number of \\r\\r\\n that became \\n", low=0, high=MAX_ELEMENTS)
     cr: int = setting(0, "number of lone \\r that became \\n", low=0, high=MAX_ELEMENTS)
     unseen: dict[str, int] = field(
         default_factory=dict,

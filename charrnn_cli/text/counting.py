@@ -1,7 +1,9 @@
 """The first pass over a text: it finds the readable documents and counts the characters."""
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +11,12 @@ import numpy.typing as npt
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import TextError
 from charrnn_cli.text.corpus import Ids
-from charrnn_cli.text.decoding import read_pieces
+from charrnn_cli.text.decoding import encoding_of, preferring_utf8, read_pieces
 from charrnn_cli.text.documents import Document, Gathered, printable
 from charrnn_cli.text.facts import TextFacts
 from charrnn_cli.text.symbol_table import CODE_POINTS, Counts, code_points
+
+MAX_SUGGESTED = 3  # skipped files whose likely encodings are named; each takes up to a second
 
 
 @dataclass(slots=True)
@@ -25,6 +29,23 @@ class CountedText:
     """Offset of each document's first character in the text."""
     characters: "CharacterCounts" = field(default_factory=lambda: CharacterCounts())
     facts: TextFacts = field(default_factory=TextFacts)
+
+    @property
+    def files_per_encoding(self) -> dict[str, int]:
+        """Number of files per encoding; `+ mark` follows one that a byte order mark named."""
+        return dict(Counter(self._read_as()))
+
+    @property
+    def other_files(self) -> list[list[str]]:
+        """Files that were not read as most others, each as [name, encoding]."""
+        files = self.files_per_encoding
+        usual = max(files, key=lambda read_as: files[read_as], default=None)
+        pairs = zip(self.documents, self._read_as(), strict=True)
+        return [[document.name, read_as] for document, read_as in pairs if read_as != usual]
+
+    def _read_as(self) -> list[str]:
+        pairs = zip(self.facts.encodings, self.facts.marks, strict=True)
+        return [f"{encoding} + mark" if mark else encoding for encoding, mark in pairs]
 
 
 class CharacterCounts:
@@ -55,26 +76,38 @@ class CharacterCounts:
 
 
 def count_text(
-    found: Gathered, options: TextOptions, progress: Callable[[int], None]
+    found: Gathered,
+    options: TextOptions,
+    progress: Callable[[int], None],
 ) -> CountedText:
     """Read every document once; add unreadable optional documents to `found.skipped`.
 
-    `progress` is called with the bytes read so far. Raises TextError.
+    Each of several documents is read as UTF-8 if it is valid UTF-8. `progress` is called with the
+    bytes read so far. Raises TextError.
     """
-    counted = CountedText()
+    counted, suggested = CountedText(), 0
+    if len(found.documents) > 1:
+        options = preferring_utf8(options)
     separator = code_points(options.separator)
     own = CharacterCounts()  # of one document; added only after all of it has been read
     for document in found.documents:
         facts = TextFacts()
         own.clear()
+        examples = not document.optional or suggested < MAX_SUGGESTED
         try:
-            for piece in read_pieces(document.path, options, facts, document.title):
+            check = partial(progress, counted.facts.num_bytes)
+            document = with_encoding(document, options, check)
+            own_options = document_options(document, options)
+            for piece in read_pieces(
+                document.path, own_options, facts, document.title, examples=examples
+            ):
                 own.add_codes(code_points(piece))
                 progress(counted.facts.num_bytes + facts.num_bytes)
         except TextError as error:
             if not document.optional:
                 raise
             found.skipped.append((document.name, _reason(error, document)))
+            suggested += bool(error.examples)
             continue
         if not own.total:
             found.skipped.append((document.name, "is empty"))
@@ -88,12 +121,29 @@ def count_text(
     return counted
 
 
+def with_encoding(
+    document: Document, options: TextOptions, check: Callable[[], None] = lambda: None
+) -> Document:
+    """Decide the document's encoding as `encoding_of` does. `check` is called often."""
+    encoding = encoding_of(document.path, options, document.title, lambda _: check())
+    return replace(document, encoding=encoding)
+
+
+def document_options(document: Document, options: TextOptions) -> TextOptions:
+    """Return the options with the document's own encoding, if that is decided."""
+    return options if document.encoding is None else replace(options, encoding=document.encoding)
+
+
 def _reason(error: TextError, document: Document) -> str:
     """Return an error's message without the document's path, as valid text for a header."""
     path = document.path
     if error.message == f"no file named {path}":
         return "no longer exists"
-    return printable(error.message.removeprefix(f"{path} ").replace(f" {path}:", " it:"))
+    reason = printable(error.message.removeprefix(f"{path} ").replace(f" {path}:", " it:"))
+    options = [option.split() for option, line in error.examples if line.isprintable()]
+    if not options or any(name != "--encoding" for name, _ in options):
+        return reason
+    return f"{reason}; it may need --encoding {' or '.join(value for _, value in options)}"
 
 
 def _bincount_bytes(codes: Ids) -> npt.NDArray[np.int64]:

@@ -2,43 +2,30 @@
 
 import codecs
 import contextlib
+import dataclasses
 import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
-
-import numpy as np
 
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import CharrnnError, TextError
 from charrnn_cli.storage.digest import BackgroundDigest
 from charrnn_cli.storage.opening import CHUNK_BYTES, open_regular
+from charrnn_cli.text.byte_encodings import byte_order_mark, is_ascii_superset
 from charrnn_cli.text.facts import TextFacts
+from charrnn_cli.text.line_ends import Piece, with_plain_line_ends
 from charrnn_cli.text.normal_forms import normalized
 
-# Longer marks first: the mark of UTF-32 starts with the mark of UTF-16.
-BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 _GZIP_MAGIC = b"\x1f\x8b"
-# In these encodings every byte below 128 is an ASCII character, so ASCII needs no decoding.
-_ASCII_SUPERSETS = {"utf-8", "ascii", "iso8859-1", "cp1252"}
-_EAST_ASIAN = ("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr")
-_NUL_SHARE = 0.2  # share of NUL bytes above which data looks like UTF-16
-
-Piece = str | bytes
-"""A piece of decoded text: a str, or bytes that are all ASCII, one per character."""
 
 
 def read_text(path: Path, options: TextOptions) -> str:
     """Read a whole text file. Raises TextError."""
+    options = dataclasses.replace(options, encoding=encoding_of(path, options))
     return _joined(read_pieces(path, options, TextFacts()))
 
 
@@ -48,7 +35,39 @@ def decode_bytes(data: bytes, options: TextOptions, name: str) -> str:
     Error messages call the text `name`. Raises TextError.
     """
     with _translated_errors(name):
-        return _joined(_pieces(name, io.BytesIO(data), options, TextFacts()))
+        file = io.BytesIO(data)
+        options = dataclasses.replace(options, encoding=_first_fitting(file, options.encodings))
+        return _joined(_pieces(name, file, options, TextFacts()))
+
+
+def preferring_utf8(options: TextOptions) -> TextOptions:
+    """Return options with which files that are valid UTF-8 are read as such, the others as before.
+
+    Of several files, some are often UTF-8 and others older. Options that name several encodings
+    stay as they are, and so does an encoding in which ASCII bytes stand for other characters, such
+    as UTF-16.
+    """
+    encoding, *others = options.encodings
+    if others or codecs.lookup(encoding).name == "utf-8" or not is_ascii_superset(encoding):
+        return options
+    return dataclasses.replace(options, encoding=f"utf-8,{encoding}")
+
+
+def encoding_of(
+    path: Path,
+    options: TextOptions,
+    name: str | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> str:
+    """Return the first of several encodings in which a file is valid, or else the last.
+
+    For each encoding, the file is read up to its first invalid byte; `progress` is called with the
+    bytes read so far. Error messages call the file `name`. Raises TextError.
+    """
+    if len(options.encodings) == 1:
+        return options.encodings[0]
+    with open_text(path, name) as raw:
+        return _first_fitting(raw, options.encodings, progress)
 
 
 def read_typed(text: str, options: TextOptions) -> str:
@@ -57,16 +76,22 @@ def read_typed(text: str, options: TextOptions) -> str:
 
 
 def read_pieces(
-    path: Path, options: TextOptions, facts: TextFacts, name: str | None = None
+    path: Path,
+    options: TextOptions,
+    facts: TextFacts,
+    name: str | None = None,
+    *,
+    examples: bool = True,
 ) -> Iterator[Piece]:
     """Yield the text of a file in pieces, and fill in `facts`.
 
     Error messages call the file `name`. Raises TextError, with the offset and the line of a byte
-    that cannot be decoded.
+    that cannot be decoded and, with `examples`, the likeliest readings of that line, which take up
+    to a second.
     """
     name = name or str(path)
     with open_text(path, name) as raw:
-        yield from _pieces(name, raw, options, facts)
+        yield from _pieces(name, raw, options, facts, examples=examples)
 
 
 @contextlib.contextmanager
@@ -120,33 +145,59 @@ def _as_text(piece: Piece) -> str:
     return piece if isinstance(piece, str) else piece.decode("ascii")
 
 
-def _pieces(name: str, raw: BinaryIO, options: TextOptions, facts: TextFacts) -> Iterator[Piece]:
-    return _normalized(_decoded(name, raw, options, facts), options, facts)
+def _first_fitting(
+    raw: BinaryIO, encodings: Sequence[str], progress: Callable[[int], None] = lambda done: None
+) -> str:
+    """Return the encoding of an open file as `encoding_of` does, and return to the file's start."""
+    *others, last = encodings
+    for encoding in others:
+        file, decoder = decompressed(raw), codecs.getincrementaldecoder(encoding)()
+        try:
+            while chunk := file.read(CHUNK_BYTES):
+                decoder.decode(chunk)
+                progress(raw.tell())
+            decoder.decode(b"", final=True)
+        except UnicodeError:
+            continue
+        finally:
+            raw.seek(0)
+        return encoding
+    return last
+
+
+def _pieces(
+    name: str, raw: BinaryIO, options: TextOptions, facts: TextFacts, *, examples: bool = True
+) -> Iterator[Piece]:
+    return _normalized(_decoded(name, raw, options, facts, examples=examples), options, facts)
 
 
 def _normalized(pieces: Iterator[Piece], options: TextOptions, facts: TextFacts) -> Iterator[Piece]:
     if options.newlines == "normalize":
-        pieces = _with_plain_newlines(pieces, facts)
+        pieces = with_plain_line_ends(pieces, facts)
     match options.normalize:
         case "none":
             return pieces
         case "nfc":
             return normalized(map(_as_text, pieces), "NFC")
+        case "nfd":
+            return normalized(map(_as_text, pieces), "NFD")
         case "nfkc":
             return normalized(map(_as_text, pieces), "NFKC")
 
 
-def _decoded(name: str, raw: BinaryIO, options: TextOptions, facts: TextFacts) -> Iterator[Piece]:
+def _decoded(
+    name: str, raw: BinaryIO, options: TextOptions, facts: TextFacts, *, examples: bool
+) -> Iterator[Piece]:
     file = decompressed(raw)
     digest = BackgroundDigest()
     chunk = file.read(CHUNK_BYTES)
-    mark, encoding = _byte_order_mark(chunk, options.encoding)
+    mark, encoding = byte_order_mark(chunk, options.encoding)
     facts.encodings.append(encoding)
-    facts.byte_order_mark = bool(mark)
+    facts.marks.append(bool(mark))
     digest.update(mark)
     offset, chunk = len(mark), chunk[len(mark) :]
     decoder = codecs.getincrementaldecoder(encoding)(options.errors)
-    ascii_superset = codecs.lookup(encoding).name in _ASCII_SUPERSETS
+    ascii_superset = is_ascii_superset(encoding)
     pending = 0  # bytes of an incomplete character that the decoder holds
     while True:
         digest.update(chunk)
@@ -156,13 +207,10 @@ def _decoded(name: str, raw: BinaryIO, options: TextOptions, facts: TextFacts) -
             try:
                 piece = decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
-                raise _undecodable(name, encoding, error, offset - pending, file) from error
+                place = _Place(name, encoding, bool(mark), offset - pending + error.start)
+                raise _undecodable(place, error, file, examples=examples) from error
             except UnicodeError as error:  # UTF-16 or UTF-32 without a byte order mark
-                plain = codecs.lookup(encoding).name  # `utf;16` also names an encoding
-                raise TextError(
-                    f"{name} has no byte order mark, so {encoding} is ambiguous",
-                    hint=f"specify the byte order: --encoding {plain}-le or {plain}-be",
-                ) from error
+                raise _ambiguous(name, encoding, file) from error
             pending = len(decoder.getstate()[0])
         offset += len(chunk)
         facts.num_bytes = raw.tell()
@@ -174,105 +222,48 @@ def _decoded(name: str, raw: BinaryIO, options: TextOptions, facts: TextFacts) -
     facts.digests.append(digest.hexdigest())
 
 
-def _byte_order_mark(start: bytes, encoding: str) -> tuple[bytes, str]:
-    for mark, marked_encoding in BYTE_ORDER_MARKS:
-        if start.startswith(mark):
-            return mark, marked_encoding
-    return b"", encoding
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Place:
+    """A byte that cannot be decoded."""
 
-
-def _with_plain_newlines(pieces: Iterator[Piece], facts: TextFacts) -> Iterator[Piece]:
-    for piece in _with_whole_line_ends(pieces):
-        if isinstance(piece, bytes):
-            yield _plain_bytes(piece, facts)
-        else:
-            yield _plain_characters(piece, facts)
-
-
-def _with_whole_line_ends(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Yield the same text in pieces that never split a `\\r\\n`."""
-    held = b""  # a final "\r", whose "\n" may start the next piece
-    for piece in pieces:
-        whole: Piece
-        if isinstance(piece, bytes):
-            joined = held + piece
-            whole = joined.removesuffix(b"\r")
-            held = joined[len(whole) :]
-        else:
-            text = held.decode("ascii") + piece
-            whole = text.removesuffix("\r")
-            held = text[len(whole) :].encode("ascii")
-        if whole:
-            yield whole
-    if held:
-        yield held
-
-
-def _plain_bytes(piece: bytes, facts: TextFacts) -> bytes:
-    if b"\r" not in piece:
-        return piece
-    codes = np.frombuffer(piece, np.uint8)
-    returns = codes == ord("\r")
-    crlf = int(np.count_nonzero(returns[:-1] & (codes[1:] == ord("\n"))))
-    lone = int(np.count_nonzero(returns)) - crlf
-    facts.crlf += crlf
-    facts.cr += lone
-    if not lone:  # the usual case: four times as fast as replacing
-        return bytes(codes[~returns])
-    return piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-
-
-def _plain_characters(piece: str, facts: TextFacts) -> str:
-    if "\r" not in piece:
-        return piece
-    crlf = piece.count("\r\n")
-    facts.crlf += crlf
-    facts.cr += piece.count("\r") - crlf
-    return piece.replace("\r\n", "\n").replace("\r", "\n")
+    name: str
+    """Of the file."""
+    encoding: str
+    is_marked: bool
+    """Whether a byte order mark chose the encoding."""
+    offset: int
+    """In bytes of the decompressed file."""
 
 
 def _undecodable(
-    name: str, encoding: str, error: UnicodeDecodeError, base: int, file: BinaryIO
+    place: _Place, error: UnicodeDecodeError, file: BinaryIO, *, examples: bool
 ) -> TextError:
-    data = bytes(error.object)
-    found = data[error.start : error.start + 1]
-    offset = base + error.start
+    from charrnn_cli.text.readings import marked_readings, read_excerpt, readings
+
+    found = bytes(error.object)[error.start : error.start + 1]
     what = f"0x{found[0]:02x}" if found else "the end of the file"
-    likely = _likely_encoding(data)
-    where = f"byte {offset:,} (line {_line_at(file, offset):,})"
-    if likely and likely != encoding:
-        hint = f"the text looks like {likely}; try --encoding {likely}"
-    else:
-        hint = "specify the encoding, for example --encoding latin-1 or cp1252"
-    return TextError(f"{name} is not valid {encoding}: {what} at {where}", hint=hint)
-
-
-def _line_at(file: BinaryIO, offset: int) -> int:
-    """Return the line of a byte offset. Only for errors: counting in every chunk costs 10%."""
-    file.seek(0)
-    line = 1
-    while offset > 0 and (chunk := file.read(min(CHUNK_BYTES, offset))):
-        line += chunk.count(b"\n")
-        offset -= len(chunk)
-    return line
-
-
-def _likely_encoding(data: bytes) -> str | None:
-    """Guess UTF-16, or an encoding in which most non-ASCII characters are East Asian; or None."""
-    if data[1::2].count(0) > _NUL_SHARE * len(data):
-        return "utf-16-le"
-    if data[::2].count(0) > _NUL_SHARE * len(data):
-        return "utf-16-be"
-    for encoding in _EAST_ASIAN:
-        try:
-            text = codecs.getincrementaldecoder(encoding)("strict").decode(data)
-        except UnicodeDecodeError:
-            continue
-        foreign = [character for character in text if character > "\x7f"]
-        common = sum(
-            "\u3040" <= character <= "\u9fff" or "\uac00" <= character <= "\ud7a3"
-            for character in foreign
+    excerpt = read_excerpt(file, place.offset)
+    where = f"byte {place.offset:,} (line {excerpt.line:,})"
+    message = f"{place.name} is not valid {place.encoding}: {what} at {where}"
+    if place.is_marked:
+        return TextError(
+            message,
+            hint=f"its byte order mark says {place.encoding}; save it again as UTF-8",
+            examples=marked_readings(excerpt, place.encoding),
         )
-        if common > 0.8 * len(foreign):
-            return encoding
-    return None
+    return TextError(
+        message,
+        hint="add the option that makes this line readable:",
+        examples=readings(file, excerpt, place.encoding) if examples else (),
+    )
+
+
+def _ambiguous(name: str, encoding: str, file: BinaryIO) -> TextError:
+    from charrnn_cli.text.readings import byte_orders
+
+    plain = codecs.lookup(encoding).name  # `utf;16` also names an encoding
+    return TextError(
+        f"{name} has no byte order mark, so {encoding} is ambiguous",
+        hint="add the option that makes this line readable:",
+        examples=byte_orders(file, plain),
+    )

@@ -24,6 +24,8 @@ class Document:
     path: Path
     name: str
     optional: bool = False
+    encoding: str | None = None
+    """Encoding in which it is read unless it has a byte order mark; None until that is decided."""
 
     @property
     def title(self) -> str:

@@ -24,10 +24,11 @@ from charrnn_cli.text.corpus import (
     ids_dtype,
     no_progress,
 )
-from charrnn_cli.text.counting import CountedText, count_text
-from charrnn_cli.text.decoding import Piece, open_text, read_pieces
+from charrnn_cli.text.counting import CountedText, count_text, document_options
+from charrnn_cli.text.decoding import open_text, read_pieces
 from charrnn_cli.text.documents import Document, Gathered, gather_documents
 from charrnn_cli.text.facts import TextFacts
+from charrnn_cli.text.line_ends import Piece
 from charrnn_cli.text.symbol_table import SymbolTable, code_points, symbol_table
 from charrnn_cli.text.vocab import Vocab
 
@@ -56,7 +57,8 @@ def encode_text(
     The files are joined in the order of `paths`. By default, the vocabulary is the sorted
     characters of the text. With `vocab`, `unknown` says how to treat characters that it
     lacks: `error` raises, `skip` leaves them out, and `extend` gives them the next ids. `progress`
-    is called with the bytes done and the total of both passes.
+    is called with the bytes done and the total of both passes. Each of several files is read as
+    UTF-8 if it is valid UTF-8.
 
     Raises TextError if a named file cannot be read or decoded, or changes while it is read, or if
     there is no text; UnknownCharacterError if `vocab` lacks a character and `unknown` is `error`;
@@ -176,7 +178,10 @@ def _header(
         encoding=counted.facts.encoding,
         byte_order_mark=counted.facts.byte_order_mark,
         reading=options,
+        files_per_encoding=counted.files_per_encoding,
+        other_files=counted.other_files[:MAX_LISTED],
         crlf=counted.facts.crlf,
+        crcrlf=counted.facts.crcrlf,
         cr=counted.facts.cr,
         unseen=dict(itertools.islice(table.unseen.items(), MAX_LISTED)),
         num_unseen=len(table.unseen),
@@ -231,7 +236,8 @@ class _Encoder:
             if number and self.options.separator:
                 yield False, self._encoded(self.options.separator)
             own, is_start = TextFacts(), True
-            for piece in read_pieces(document.path, self.options, own, document.title):
+            options = document_options(document, self.options)
+            for piece in read_pieces(document.path, options, own, document.title):
                 yield is_start, self._encoded(piece)
                 is_start = False
                 progress(facts.num_bytes + own.num_bytes)

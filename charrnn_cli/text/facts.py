@@ -11,11 +11,13 @@ class TextFacts:
     num_bytes: int = 0
     """Size of the files, before decompression."""
     encodings: list[str] = field(default_factory=list)
-    """Distinct encodings, in order of first use."""
-    byte_order_mark: bool = False
-    """Whether a file starts with a byte order mark."""
+    """Encoding of each file."""
+    marks: list[bool] = field(default_factory=list)
+    """Whether each file starts with a byte order mark."""
     crlf: int = 0
     """Number of `\\r\\n` (Windows line ends) that became `\\n`."""
+    crcrlf: int = 0
+    """Number of `\\r\\r\\n` (Windows line ends converted twice) that became `\\n`."""
     cr: int = 0
     """Number of lone `\\r` that became `\\n`."""
     digests: list[str] = field(default_factory=list)
@@ -23,8 +25,13 @@ class TextFacts:
 
     @property
     def encoding(self) -> str:
-        """Names of the encodings, separated by commas."""
-        return ", ".join(self.encodings)
+        """Names of the distinct encodings in order of first use, separated by commas."""
+        return ", ".join(dict.fromkeys(self.encodings))
+
+    @property
+    def byte_order_mark(self) -> bool:
+        """Whether a file starts with a byte order mark."""
+        return any(self.marks)
 
     @property
     def sha256(self) -> str:
@@ -38,10 +45,9 @@ class TextFacts:
     def add(self, other: "TextFacts") -> None:
         """Add the facts about one more file."""
         self.num_bytes += other.num_bytes
-        self.encodings += [
-            encoding for encoding in other.encodings if encoding not in self.encodings
-        ]
-        self.byte_order_mark |= other.byte_order_mark
+        self.encodings += other.encodings
+        self.marks += other.marks
         self.crlf += other.crlf
+        self.crcrlf += other.crcrlf
         self.cr += other.cr
         self.digests += other.digests

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_cli.errors import UnknownCharacterError
+from charrnn_cli.text.character_names import named_character
 from charrnn_cli.text.corpus import Corpus, Ids
-from charrnn_cli.text.vocab import Vocab, named_character
+from charrnn_cli.text.vocab import Vocab
 
 # N characters · V vocabulary · B blocks · D documents
 

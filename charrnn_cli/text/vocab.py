@@ -4,11 +4,7 @@ from collections.abc import Iterable
 from typing import Self
 
 from charrnn_cli.errors import FileFormatError, UnknownCharacterError
-
-
-def named_character(character: str) -> str:
-    """Describe a character for messages: `'é' (U+00E9)`."""
-    return f"{character!r} (U+{ord(character):04X})"
+from charrnn_cli.text.character_names import named_character
 
 
 class Vocab:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import TextError
 from charrnn_cli.text import decoding
+from charrnn_cli.text.byte_encodings import BYTE_ORDER_MARKS
 from charrnn_cli.text.decoding import decode_bytes, read_pieces, read_text
 from charrnn_cli.text.facts import TextFacts
 
@@ -39,15 +40,13 @@ def test_any_chunk_size_reads_the_same(
     path = tmp_path / "text"
     path.write_bytes(text.encode(encoding))
     raw = path.read_bytes()
-    assume(not any(raw.startswith(mark) for mark, _ in decoding.BYTE_ORDER_MARKS))
+    assume(not any(raw.startswith(mark) for mark, _ in BYTE_ORDER_MARKS))
     assert read(path, encoding=encoding, newlines="keep")[0] == text
     with path.open(encoding=encoding) as file:
         assert read(path, encoding=encoding)[0] == file.read()
 
 
-@pytest.mark.parametrize(
-    ("mark", "encoding"), decoding.BYTE_ORDER_MARKS, ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("mark", "encoding"), BYTE_ORDER_MARKS, ids=lambda value: str(value))
 def test_a_byte_order_mark_decides(mark: bytes, encoding: str, tmp_path: Path) -> None:
     """A byte order mark overrides --encoding, and is not part of the text."""
     path = tmp_path / "text"

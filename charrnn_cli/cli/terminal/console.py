@@ -11,13 +11,20 @@ import shlex
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from charrnn_cli.cli import process
 from charrnn_cli.cli.terminal.outlet import PATIENCE, Outlet, put
 from charrnn_cli.cli.terminal.safe_text import safe, to_json
-from charrnn_cli.errors import CharrnnError, ConfigError, InterruptionError, StorageError
+from charrnn_cli.errors import (
+    CharrnnError,
+    ConfigError,
+    Example,
+    InterruptionError,
+    StorageError,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -227,11 +234,15 @@ def _continued(command: str, width: int) -> list[str]:
     return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
 
 
-def print_error(message: str, hint: str | None) -> None:
-    """Print an `error:` line and, if there is a hint, a `hint:` line, both of limited length."""
+def print_error(message: str, hint: str | None, examples: Sequence[Example] = ()) -> None:
+    """Print the lines `error:`, `hint:` if there is one, and one per example, of limited length."""
     lines = [("error:", _one_line(message, MAX_ERROR - len("error: ")), "bold red")]
     if hint:
         lines.append(("hint:", _one_line(hint, MAX_ERROR - len("hint: ")), "bold cyan"))
+    width = max((len(option) for option, _ in examples), default=0)
+    for option, line in examples:
+        text = _one_line(f"{option:<{width}}  {line}", MAX_ERROR - len("error: "))
+        lines.append((" " * len("hint:"), text, ""))
     if not is_fancy(sys.stderr):
         write_error("".join(f"{label} {text}\n" for label, text, _ in lines))
         return

@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.storage.source import STANDARD_INPUT
+from charrnn_cli.text.character_names import character_name, is_invisible
 from charrnn_cli.training.advice import advise_on_size
 
 if TYPE_CHECKING:
+    from charrnn_cli.storage.header import CorpusHeader
     from charrnn_cli.text.corpus import Corpus
 
 MAX_SKIPPED_SHOWN = 20  # files
 MAX_SYMBOLS_SHOWN = 200
+MAX_NAMES_SHOWN = 3  # files per encoding
 RAREST_SHOWN = 5  # characters
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", " ": "␣"}
 
 Line = tuple[str, str]
 """A label and its text."""
@@ -28,13 +32,25 @@ def describe_texts(paths: Sequence[Path]) -> str:
 def describe_corpus(corpus: "Corpus") -> list[Line]:
     """Summarize how a text was read."""
     documents = f", {len(corpus.starts):,} documents" if len(corpus.starts) > 1 else ""
-    read = _describe_encoding(corpus.header.encoding, corpus.header.byte_order_mark)
-    read = "" if read == _describe_encoding("utf-8", False) else f", {read}"  # needs no mention
+    read = _describe_encoding(corpus.header)
+    read = "" if read == "read as utf-8" else f", {read}"  # needs no mention
     counts = f"{len(corpus):,} characters, {len(corpus.vocab):,} distinct"
     return [
         ("text", f"{corpus.name}: {counts}{documents}{read}"),
+        *describe_line_ends(corpus.header),
         *describe_unusual(corpus),
     ]
+
+
+def describe_line_ends(facts: "CorpusHeader") -> list[Line]:
+    """List the line ends that were converted, if there were any."""
+    kinds = [("CRLF", facts.crlf), ("CRCRLF", facts.crcrlf), ("CR", facts.cr)]
+    counts = [f"{count:,} {name}" for name, count in kinds if count]
+    if not counts:
+        return []
+    *others, last = counts
+    listed = f"{', '.join(others)} and {last}" if others else last
+    return [("endings", f"{listed} converted to LF")]
 
 
 def describe_unusual(corpus: "Corpus") -> list[Line]:
@@ -58,10 +74,32 @@ def describe_unusual(corpus: "Corpus") -> list[Line]:
     return lines
 
 
-def _describe_encoding(encoding: str, byte_order_mark: bool) -> str:
-    """Name the encoding in which a text was read."""
-    mark = " (from its byte order mark)" if byte_order_mark else ""
-    return f"read as {encoding}{mark}"
+def _describe_encoding(facts: "CorpusHeader") -> str:
+    """Name the encoding in which a text was read, or count the files per encoding."""
+    files = facts.files_per_encoding
+    if sum(files.values()) < 2:  # or the text was encoded before files were counted
+        mark = " (from its byte order mark)" if facts.byte_order_mark else ""
+        return f"read as {facts.encoding}{mark}"
+    if len(files) == 1:
+        return f"read as {_with_mark(*files)}"
+    parts: list[str] = []
+    for read_as, number in sorted(files.items(), key=lambda each: -each[1]):
+        counted = f"{number:,}" if parts else format_count(number, "file")
+        named = _listed([name for name, other in facts.other_files if other == read_as], number)
+        parts.append(f"{counted} as {_with_mark(read_as)}{named}")
+    return ", ".join(parts)
+
+
+def _with_mark(read_as: str) -> str:
+    encoding, _, mark = read_as.partition(" + ")
+    return f"{encoding} from its byte order mark" if mark else encoding
+
+
+def _listed(names: Sequence[str], number: int) -> str:
+    """List the first names of a number of files, of which some or all names may be unknown."""
+    shown = names[:MAX_NAMES_SHOWN]
+    more = f" and {number - len(shown):,} more" if number > len(shown) else ""
+    return f" ({', '.join(shown)}{more})" if shown else ""
 
 
 def summary_lines(corpus: "Corpus", summary: Mapping[str, Any]) -> list[Line]:
@@ -70,17 +108,14 @@ def summary_lines(corpus: "Corpus", summary: Mapping[str, Any]) -> list[Line]:
 
     counts = f"{len(corpus):,} characters, {len(corpus.vocab):,} distinct"
     first_ids = " ".join(str(index) for index in summary["first_ids"])
-    read = _describe_encoding(summary["encoding"], summary["byte_order_mark"])
     lines = [
-        ("text", f"{counts}, {read}"),
+        ("text", f"{counts}, {_describe_encoding(corpus.header)}"),
         ("ids", f"{ids_dtype(len(corpus.vocab)).lower()}, starting with {first_ids}"),
         ("symbols", _symbols(corpus.vocab.characters)),
     ]
     if len(corpus.vocab) > RAREST_SHOWN:
         lines.append(("rarest", _rarest(corpus)))
-    if summary["newlines"] == "normalize" and (summary["crlf"] or summary["cr"]):
-        cr = f" and {summary['cr']:,} CR" if summary["cr"] else ""
-        lines.append(("endings", f"{summary['crlf']:,} CRLF{cr} converted to LF"))
+    lines += describe_line_ends(corpus.header)
     steps = f"{summary['windows_per_epoch']:,} of 100 x 100 characters per epoch"
     lines.append(("steps", f"{steps}, as in --preset notebook"))
     advice = advise_on_size(summary["parameters"], len(corpus))
@@ -96,7 +131,9 @@ def _symbols(characters: str) -> str:
 
 
 def _symbol(character: str) -> str:
-    return {"\n": "\\n", "\t": "\\t", " ": "␣"}.get(character, character)
+    if character in _SHORT:
+        return _SHORT[character]
+    return character_name(character) if is_invisible(character) else character
 
 
 def _rarest(corpus: "Corpus") -> str:
