@@ -216,7 +216,10 @@ class TextOptions(Settings):
     """How files are read as one text."""
 
     encoding: str = setting(
-        "utf-8", "Text encoding; a byte order mark overrides it.", DATA, metavar="NAME"
+        "utf-8",
+        "Text encoding; marked files, and UTF-8 among several files, override it.",
+        DATA,
+        metavar="NAME",
     )
     errors: Errors = setting("strict", "Handling of bytes that cannot be decoded.", DATA)
     newlines: Newlines = setting("normalize", "Convert line endings to \\n, or keep them.", DATA)
