@@ -168,3 +168,29 @@ def test_the_json_of_encodings(inside: Inside, chapters: list[str]) -> None:
     facts = json.loads(out)
     assert facts["files_per_encoding"] == {"utf-8": 2, "cp1252": 1, "utf-16-le + mark": 1}
     assert (facts["crlf"], facts["crcrlf"], facts["cr"]) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("encode", "text", "-o", "x"),
+        ("train", "text", *FAST, "--max-steps", "1"),
+        ("score", "tiny", "text", "--unknown", "skip"),
+        ("sample", "tiny", "-n", "1", "--prime-file", "text", "--unknown", "skip"),
+        ("sample", "tiny", "-n", "1", "--check-copy", "text"),
+    ],
+    ids=lambda command: f"{command[0]} {command[-2]}",
+)
+def test_the_options_of_a_hint_are_the_commands_own(
+    inside: Inside, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Each command shows only options that it has, and succeeds with the first of them."""
+    save(make_checkpoint())
+    (tmp_path / "text").write_bytes("Größe, Maß, Übung: a bad day. ".encode() * 9 + b"\xfcber\n")
+    code, _, err = inside(*command)
+    assert code == 2
+    options = [line.split()[:2] for line in err.splitlines() if line.startswith("      --")]
+    has_errors = command[0] in ("encode", "train")
+    assert (options[0] == ["--errors", "replace"]) is has_errors
+    assert len(options) == (3 if has_errors else 2)
+    assert inside(*command, *options[0])[0] == 0
