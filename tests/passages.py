@@ -309,3 +309,12 @@ def pieces(sizes: tuple[int, ...]) -> list[tuple[str, str, str]]:
                     if not line.isascii() or encoding.startswith("utf-16"):
                         found.append((language, encoding, line))
     return found
+
+
+def is_undecodable(encoding: str, text: str) -> bool:
+    """Return whether a piece is not valid UTF-8, so that it needs a detector."""
+    try:
+        text.encode(encoding).decode()
+    except UnicodeDecodeError:
+        return True
+    return False

@@ -71,6 +71,7 @@ CHECKPOINT_COMMANDS: dict[str, tuple[str, str]] = {
     ),
 }
 HIDDEN = ("ls",)
+GLOBAL_OPTIONS = ("--debug", "--version", "--help", "-h")
 
 
 class LazyCommand(TyperCommand):
@@ -91,8 +92,8 @@ class LazyCommand(TyperCommand):
     def make_context(self, *arguments: Any, **settings: Any) -> Any:
         """Parse the arguments with the loaded command, so that the context runs it."""
         command = self.load()
-        for parameter in command.params:
-            _Typed.options.update(parameter.opts, parameter.secondary_opts)
+        own = (name for each in command.params for name in (*each.opts, *each.secondary_opts))
+        _Typed.options = {*GLOBAL_OPTIONS, *own}
         return command.make_context(*arguments, **settings)
 
 
@@ -150,7 +151,7 @@ class _Typed:
 
     debug = False
     command = ""
-    options: ClassVar[set[str]] = {"--debug", "--version", "--help", "-h"}
+    options: ClassVar[set[str]] = {*GLOBAL_OPTIONS}
 
 
 def _show_version(asked: bool) -> None:

@@ -11,7 +11,9 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# Here a mark or a backslash in ASCII bytes can stand for something else.
+# All ASCII characters, and sequences that switch ISO-2022 encodings to other alphabets.
+_ASCII = bytes(range(128)) + b"\x1b$B$$\x1b(B\x1b$)C\n\x0e!!\x0f"
+# Here a mark, or a backslash with ASCII letters, stands for something else.
 _NOT_PLAIN = {"utf-8-sig", "unicode-escape", "raw-unicode-escape"}
 
 
@@ -29,10 +31,9 @@ def is_ascii_superset(encoding: str) -> bool:
 
     UTF-16, UTF-32, UTF-7, ISO-2022, HZ and EBCDIC are not such encodings.
     """
-    if codecs.lookup(encoding).name.replace("_", "-") in _NOT_PLAIN:
+    if codecs.lookup(encoding).name in _NOT_PLAIN:
         return False
-    ascii_bytes = bytes(range(128))
     try:
-        return ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
+        return _ASCII.decode(encoding) == _ASCII.decode("ascii")
     except UnicodeError:
         return False

@@ -67,7 +67,7 @@ def named_character(character: str) -> str:
 
     A text of several characters that belong together is described in the same way.
     """
-    shown = repr(character)
-    if len(character) == 1 and character not in "\n\r\t " and is_invisible(character):
-        shown = character_name(character)
+    has_name = len(character) == 1 and character not in "\n\r\t " and is_invisible(character)
+    name = character_name(character) if has_name else ""
+    shown = name if name and not name.startswith("<U+") else repr(character)
     return f"{shown} ({code_point_names(character)})"

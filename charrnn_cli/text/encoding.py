@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from charrnn_cli.config import TextOptions, Unknown
-from charrnn_cli.errors import CharrnnError, ConfigError, TextError
+from charrnn_cli.errors import CharrnnError, ConfigError, TextError, UnknownCharacterError
 from charrnn_cli.settings import option_name
 from charrnn_cli.shell import path_word
 from charrnn_cli.storage.atomic import check_absent
@@ -28,6 +28,7 @@ from charrnn_cli.text.counting import CountedText, count_text, document_options
 from charrnn_cli.text.decoding import open_text, read_pieces
 from charrnn_cli.text.documents import Document, Gathered, gather_documents
 from charrnn_cli.text.facts import TextFacts
+from charrnn_cli.text.joining_form import joining_hint
 from charrnn_cli.text.line_ends import Piece
 from charrnn_cli.text.symbol_table import SymbolTable, code_points, symbol_table
 from charrnn_cli.text.vocab import Vocab
@@ -130,7 +131,13 @@ def encode_documents(
         raise TextError(f"{found.title} is empty", hint="use a file that contains text")
     if digests is not None:
         _check_unchanged(found, [digests[each.path] for each in counted.documents], counted.facts)
-    table = symbol_table(counted.characters.counts, options, vocab, unknown)
+    try:
+        table = symbol_table(counted.characters.counts, options, vocab, unknown)
+    except UnknownCharacterError as error:
+        hint = vocab and joining_hint(
+            found, counted, options, vocab, lambda done: progress(done, total)
+        )
+        raise UnknownCharacterError(error.message, hint=hint or error.hint) from None
     encoder = _Encoder(counted.documents, options, table)
     starts, characters = counted.starts, counted.characters.total
     if table.skipped is not None:  # the remaining lengths are known only after another pass

@@ -196,5 +196,5 @@ def _cropped(data: bytes, place: int, encoding: str) -> str:
     left = max(first, len(before) - _SHOWN_BEFORE)
     right = min(last, left + MAX_SHOWN)
     left = max(first, min(left, right - MAX_SHOWN))
-    shown = text[left:right].removeprefix("\ufeff").strip()
+    shown = text[left:right].removeprefix("\ufeff").strip(" \t\r")
     return f"{'…' if left > first else ''}{shown}{'' if right == last and is_whole else '…'}"

@@ -44,6 +44,37 @@ def closest_text(text: str, known: Container[str]) -> str:
     )
 
 
+def replacements(text: str, known: Container[str]) -> Iterator[tuple[str, str]]:
+    """Yield the parts of a text with unknown characters that have a similar known text, and that.
+
+    A part is a character or, where normalization makes the difference, a character with its marks.
+    """
+    for part in _with_marks(text):
+        if all(character in known for character in part):
+            continue
+        for form in (normalize(part, "NFC"), normalize(part, "NFD")):
+            if all(character in known for character in form):
+                yield part, form
+                break
+        else:
+            for character in part:
+                like = None if character in known else closest(character, known)
+                if like is not None:
+                    yield character, like
+
+
+def _with_marks(text: str) -> Iterator[str]:
+    """Split a text before each character that is not a combining mark."""
+    part = ""
+    for character in text:
+        if part and not unicodedata.combining(character):
+            yield part
+            part = ""
+        part += character
+    if part:
+        yield part
+
+
 def _candidates(character: str) -> Iterator[str]:
     for group in _ALIKE:
         if character in group:

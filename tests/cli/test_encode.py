@@ -47,11 +47,11 @@ def test_a_byte_order_mark_is_reported(charrnn: Charrnn, tmp_path: Path) -> None
 
 
 def test_control_characters_are_shown_not_sent(charrnn: Charrnn, tmp_path: Path) -> None:
-    """Control characters of a text appear as escapes in the summary."""
+    """Control characters of a text appear by name in the summary."""
     (tmp_path / "book.txt").write_bytes(b"a\x1b[31mb\x07\xc2\x9bc" * 10)
     result = charrnn("encode", "book.txt")
     assert result.returncode == 0
-    assert "\\x1b" in result.stdout
+    assert "\nsymbols <BEL> <ESC> 1 3 [ a b c m <U+009B>\n" in result.stdout
     assert not set(result.stdout + result.stderr) & {"\x1b", "\x07", "\x9b"}
 
 

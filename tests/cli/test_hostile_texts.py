@@ -22,15 +22,38 @@ CUT_GZIP = (
     "Compressed file ended before the end-of-stream marker was reached\n"
     "hint: download or compress the file again"
 )
+ALL_BYTES = (
+    "…hijklmnopqrstuvwxyz{|}~"
+    + "".join(f"\\x{code:02x}" for code in range(0x7F, 0xA0))
+    + "\xa0¡¢£…"
+)
 HELP = "hint: run `charrnn encode --help` for usage"
 
 
-def invalid(encoding: str, where: str, likely: str | None = None) -> str:
-    """The error for a byte that cannot be decoded."""
-    hint = "specify the encoding, for example --encoding latin-1 or cp1252"
-    if likely:
-        hint = f"the text looks like {likely}; try --encoding {likely}"
-    return f"text is not valid {encoding}: {where}\nhint: {hint}"
+def invalid(encoding: str, where: str, *readings: tuple[str, str]) -> str:
+    """The error for a byte that cannot be decoded; `readings` are options and what they show."""
+    return f"text is not valid {encoding}: {where}\n{shown(*readings)}"
+
+
+def damaged(encoding: str, where: str, reading: str) -> str:
+    """The error for a byte that cannot be decoded in a file with a byte order mark."""
+    return (
+        f"text is not valid {encoding}: {where}\n"
+        f"hint: its byte order mark says {encoding}; save it again as UTF-8\n"
+        f"      --errors replace  {reading}"
+    )
+
+
+def shown(*readings: tuple[str, str]) -> str:
+    """The hint that shows a line in several readings, without its last line end."""
+    width = max(len(option) for option, _ in readings)
+    lines = [f"      {option:<{width}}  {line}" for option, line in readings]
+    return "\n".join(["hint: add the option that makes this line readable:", *lines])
+
+
+def options_in(err: str) -> list[list[str]]:
+    """The options that an error shows with a reading each."""
+    return [line.split()[:2] for line in err.splitlines() if line.startswith("      --")]
 
 
 def no_encoding(name: str) -> str:
@@ -56,7 +79,12 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
     ("every ASCII character", bytes(range(128)), "--newlines keep", (128, 128)),
     ("escape sequences", b"\x1b[31mred\x1b[0m\x1b]52;c;AAAA\x07", "", (24, 16)),
     ("every byte as latin-1", bytes(range(256)), "--encoding latin-1 --newlines keep", (256, 256)),
-    ("every byte as UTF-8", bytes(range(256)), "", invalid("utf-8", "0x80 at byte 128 (line 2)")),
+    (
+        "every byte as UTF-8",
+        bytes(range(256)),
+        "",
+        invalid("utf-8", "0x80 at byte 128 (line 2)", ("--encoding latin-1", ALL_BYTES)),
+    ),
     ("UTF-8 mark alone", codecs.BOM_UTF8, "", EMPTY),
     ("UTF-8 mark", codecs.BOM_UTF8 + "é".encode(), "", (1, 1)),
     ("two UTF-8 marks", codecs.BOM_UTF8 * 2 + b"a", "", (2, 2)),
@@ -69,48 +97,86 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
         "UTF-16 cut in a unit",
         "aé".encode("utf-16") + b"a",
         "",
-        invalid("utf-16-le", "0x61 at byte 6 (line 1)"),
+        damaged("utf-16-le", "0x61 at byte 6 (line 1)", "aé�"),
     ),
     (
         "UTF-16 lone surrogate",
         codecs.BOM_UTF16_LE + b"\x00\xd8a\x00",
         "",
-        invalid("utf-16-le", "0x00 at byte 2 (line 1)"),
+        damaged("utf-16-le", "0x00 at byte 2 (line 1)", "�a"),
     ),
     (
         "UTF-32 surrogate",
         codecs.BOM_UTF32_LE + b"\x00\xd8\x00\x00",
         "",
-        invalid("utf-32-le", "0x00 at byte 4 (line 1)", "utf-16-le"),
+        damaged("utf-32-le", "0x00 at byte 4 (line 1)", "�"),
     ),
     (
         "UTF-32 beyond Unicode",
         codecs.BOM_UTF32_LE + b"\xff\xff\xff\x7f",
         "",
-        invalid("utf-32-le", "0xff at byte 4 (line 1)"),
+        damaged("utf-32-le", "0xff at byte 4 (line 1)", "�"),
     ),
     (
         "UTF-16 without a mark",
         "hello wörld".encode("utf-16-le"),
         "",
-        invalid("utf-8", "0xf6 at byte 14 (line 1)", "utf-16-le"),
+        invalid("utf-8", "0xf6 at byte 14 (line 1)", ("--encoding utf-16-le", "hello wörld")),
     ),
     ("UTF-16 without a mark, named", "hello".encode("utf-16-le"), "--encoding utf-16-le", (5, 4)),
     (
         "UTF-8 surrogate",
         b"\xed\xa0\x80",
         "",
-        invalid("utf-8", "0xed at byte 0 (line 1)", "gb18030"),
+        invalid(
+            "utf-8",
+            "0xed at byte 0 (line 1)",
+            ("--encoding cp866", "эаА"),
+            ("--encoding cp1252", "í\xa0€"),
+        ),
     ),
-    ("UTF-8 overlong", b"a\xc0\xafb", "", invalid("utf-8", "0xc0 at byte 1 (line 1)", "euc_jp")),
-    ("UTF-8 beyond Unicode", b"\xf4\x90\x80\x80", "", invalid("utf-8", "0xf4 at byte 0 (line 1)")),
+    (
+        "UTF-8 overlong",
+        b"a\xc0\xafb",
+        "",
+        invalid(
+            "utf-8",
+            "0xc0 at byte 1 (line 1)",
+            ("--encoding cp949", "a유b"),
+            ("--encoding big5", "a嶸b"),
+            ("--encoding euc_jp", "a政b"),
+        ),
+    ),
+    (
+        "UTF-8 beyond Unicode",
+        b"\xf4\x90\x80\x80",
+        "",
+        invalid(
+            "utf-8",
+            "0xf4 at byte 0 (line 1)",
+            ("--encoding cp866", "ЇРАА"),
+            ("--encoding mac-cyrillic", "фРАА"),
+            ("--encoding mac-roman", "ÙêÄÄ"),
+        ),
+    ),
     (
         "UTF-8 cut",
         "a漢".encode()[:-1],
         "",
-        invalid("utf-8", "0xe6 at byte 1 (line 1)", "shift_jis"),
+        invalid(
+            "utf-8",
+            "0xe6 at byte 1 (line 1)",
+            ("--errors replace", "a�"),
+            ("--encoding iso8859-2", "aćź"),
+            ("--encoding gb18030", "a婕"),
+        ),
     ),
-    ("UTF-8 continuation alone", b"\x80", "", invalid("utf-8", "0x80 at byte 0 (line 1)")),
+    (
+        "UTF-8 continuation alone",
+        b"\x80",
+        "",
+        invalid("utf-8", "0x80 at byte 0 (line 1)", ("--encoding cp1252", "€")),
+    ),
     ("last code point", "\U0010ffff".encode(), "", (1, 1)),
     ("noncharacters", "\ufffe\uffff".encode(), "", (2, 2)),
     ("private use", "\ue000\U000f0000".encode(), "", (2, 2)),
@@ -125,7 +191,13 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
         "shift_jis",
         "吾輩は猫である".encode("shift_jis"),
         "",
-        invalid("utf-8", "0x8c at byte 0 (line 1)", "shift_jis"),
+        invalid(
+            "utf-8",
+            "0x8c at byte 0 (line 1)",
+            ("--encoding shift_jis", "吾輩は猫である"),
+            ("--encoding cp852", "îßöyé═öLé┼éáéÚ"),
+            ("--encoding cp437", "îßöyé═öLé┼éáéΘ"),
+        ),
     ),
     ("shift_jis, named", "吾輩は猫".encode("shift_jis"), "--encoding shift_jis", (4, 4)),
     ("gb18030, named", "红楼梦".encode("gb18030"), "--encoding gb18030", (3, 3)),
@@ -151,7 +223,7 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
         "impossible form",
         b"abc",
         "--normalize nfz",
-        f"normalize must be one of none, nfc, nfkc; got 'nfz'\n{HELP}",
+        f"normalize must be one of none, nfc, nfd, nfkc; got 'nfz'\n{HELP}",
     ),
     (
         "impossible errors",
@@ -165,7 +237,7 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
         "--encoding utf-16",
         (
             "text has no byte order mark, so utf-16 is ambiguous\n"
-            "hint: specify the byte order: --encoding utf-16-le or utf-16-be"
+            + shown(("--encoding utf-16-le", "ab"), ("--encoding utf-16-be", "愀戀"))
         ),
     ),
     ("a codec of host names", b"abc", "--encoding idna", no_encoding("idna")),
@@ -175,7 +247,80 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
         "--encoding unicode_escape",
         "the text contains an unpaired surrogate, U+D800\nhint: check --encoding",
     ),
-    ("a pickle", b"\x80\x04cos\nsystem\n.", "", invalid("utf-8", "0x80 at byte 0 (line 1)")),
+    (
+        "a pickle",
+        b"\x80\x04cos\nsystem\n.",
+        "",
+        invalid("utf-8", "0x80 at byte 0 (line 1)", ("--encoding cp1252", "€\\x04cos")),
+    ),
+    (
+        "an apostrophe of cp1252",
+        b"It\x92s fine and we don\x92t mind.\n",
+        "",
+        invalid(
+            "utf-8",
+            "0x92 at byte 2 (line 1)",
+            ("--encoding cp1252", "It’s fine and we don’t mind."),
+            ("--encoding mac-latin2", "Itís fine and we donít mind."),
+            ("--encoding cp852", "Itĺs fine and we donĺt mind."),
+        ),
+    ),
+    (
+        "a long line",
+        b"x" * 10_000 + b" caf\xe9 cr\xe8me " + b"y" * 10_000,
+        "",
+        invalid(
+            "utf-8",
+            "0xe9 at byte 10,004 (line 1)",
+            ("--encoding cp1252", f"…{20 * 'x'} café crème {28 * 'y'}…"),
+            ("--encoding mac-roman", f"…{20 * 'x'} cafÈ crËme {28 * 'y'}…"),
+            ("--encoding cp437", f"…{20 * 'x'} cafΘ crΦme {28 * 'y'}…"),
+        ),
+    ),
+    (
+        "readings that differ in a later line",
+        b"caf\xe9\n\n\xa1Hola, se\xf1or! \xbfQu\xe9 tal?\n",
+        "",
+        invalid(
+            "utf-8",
+            "0xe9 at byte 3 (line 1)",
+            ("--encoding cp1252", "¡Hola, señor! ¿Qué tal?"),
+            ("--encoding iso8859-2", "ĄHola, seńor! żQué tal?"),
+            ("--encoding cp1250", "ˇHola, seńor! żQué tal?"),
+        ),
+    ),
+    (
+        "UTF-8 with one damaged byte",
+        "Straße, Größe, Übung ".encode() + b"\xff" + " schön\n".encode(),
+        "",
+        invalid(
+            "utf-8",
+            "0xff at byte 25 (line 1)",
+            ("--errors replace", "Straße, Größe, Übung � schön"),
+            ("--encoding mac-roman", "Stra√üe, Gr√∂√üe, √úbung ˇ sch√∂n"),
+            ("--encoding cp437", "Stra├ƒe, Gr├╢├ƒe, ├£bung \xa0 sch├╢n"),
+        ),
+    ),
+    (
+        "cp1252 read as shift_jis",
+        b"Gr\xfc\xdfe aus M\xfcnchen\n",
+        "--encoding shift_jis",
+        invalid(
+            "shift_jis",
+            "0xfc at byte 2 (line 1)",
+            ("--encoding cp1252", "Grüße aus München"),
+            ("--encoding cp850", "Gr³▀e aus M³nchen"),
+            ("--encoding mac-latin2", "GrŁŖe aus MŁnchen"),
+        ),
+    ),
+    (
+        "UTF-8 read as cp1254",
+        "„Ы“ и „ѝ“\n".encode(),
+        "--encoding cp1254",
+        invalid("cp1254", "0x9e at byte 2 (line 1)", ("--encoding utf-8", "„Ы“ и „ѝ“")),
+    ),
+    ("Windows line ends converted twice", b"a\r\r\nb\r\r\n", "", (4, 3)),
+    ("decomposed letters", "ệ\n".encode(), "--normalize nfd", (4, 4)),
 ]
 
 
@@ -191,6 +336,9 @@ def test_hostile_contents(
     if isinstance(expected, str):
         assert (code, out, err) == (2, "", f"error: {expected}\n")
         assert sorted(path.name for path in tmp_path.iterdir()) == ["text"]
+        assert err.count("\n") <= 6
+        for option in options_in(err):
+            assert inside("encode", "text", "-o", option[1], *options.split(), *option)[0] == 0
     else:
         assert not code, err
         facts = json.loads(out)
@@ -294,7 +442,12 @@ def test_errors_in_standard_input(charrnn: Charrnn, tmp_path: Path) -> None:
     assert (broken.returncode, broken.stdout) == (2, "")
     assert broken.stderr == (
         "error: standard input is not valid utf-8: 0xff at byte 2 (line 1)\n"
-        "hint: specify the encoding, for example --encoding latin-1 or cp1252\n"
+        + shown(
+            ("--encoding cp1252", "abÿ"),
+            ("--encoding cp1257", "ab˙"),
+            ("--encoding cp437", "ab\xa0"),
+        )
+        + "\n"
     )
     error = "error: " + CUT_GZIP.replace("text", "standard input", 1) + "\n"
     damaged = pipe("printf abc | gzip | head -c 15 | charrnn encode -", tmp_path)

@@ -169,7 +169,7 @@ def test_bytes_that_cannot_be_decoded(tmp_path: Path, errors: str, expected: str
     assert "".join(encoded(tmp_path, path, errors=errors).text()) == expected
 
 
-FORMS: dict[str, Form] = {"nfc": "NFC", "nfkc": "NFKC"}
+FORMS: dict[str, Form] = {"nfc": "NFC", "nfd": "NFD", "nfkc": "NFKC"}
 # Also characters of combining class 0 that compose with the one before: Hangul, Bengali, and a
 # half-width voiced mark.
 COMPOSED = "ae\u0301\u0308漢\ufb01\uff21\u1100\u1161\u11a8かﾊﾞ\u3099\u09c7\u09be\n"

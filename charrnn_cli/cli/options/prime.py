@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import UnknownCharacterError
 from charrnn_cli.storage.source import STANDARD_INPUT
-from charrnn_cli.text.similar_characters import closest, closest_text
+from charrnn_cli.text.character_names import named_character
+from charrnn_cli.text.normal_forms import normalize
+from charrnn_cli.text.similar_characters import closest_text, replacements
 
 if TYPE_CHECKING:
     from charrnn_cli.model.checkpoint import Checkpoint
@@ -47,9 +49,17 @@ def known_prime(text: str, checkpoint: "Checkpoint", unknown: Unknown) -> str:
 
 
 def _hint(text: str, vocab: "Vocab") -> str:
-    unknown = [character for character in dict.fromkeys(text) if character not in vocab]
-    likes = [(character, closest(character, vocab)) for character in unknown]
-    known = [f"{character!r} becomes {like!r}" for character, like in likes if like is not None][:3]
-    if known:
-        return f"with --unknown closest, {', '.join(known)}"
-    return f"use only its {len(vocab)} characters, or leave others out with --unknown skip"
+    if any(character not in vocab for character in closest_text(text, vocab)):
+        return f"use only its {len(vocab)} characters, or leave others out with --unknown skip"
+    replaced = list(dict.fromkeys(replacements(text, vocab)))[:3]
+    shown = [
+        f"{_shown(old, same=same)} becomes {_shown(new, same=same)}"
+        for old, new in replaced
+        for same in [normalize(old, "NFC") == normalize(new, "NFC")]
+    ]
+    return f"with --unknown closest, {', '.join(shown)}"
+
+
+def _shown(text: str, *, same: bool) -> str:
+    """Quote a text; code points distinguish it from one that looks the same."""
+    return named_character(text) if same else repr(text)
