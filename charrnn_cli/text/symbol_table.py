@@ -84,8 +84,7 @@ def _table_of_vocabulary(
             if unseen:
                 raise UnknownCharacterError(
                     f"the vocabulary lacks {described_characters(unseen)}",
-                    hint="skip them with --unknown skip; in training, add them with "
-                    "--unknown extend",
+                    hint="leave them out with --unknown skip",
                 )
         case "skip":
             if not unseen.keys().isdisjoint(separator):

@@ -15,7 +15,7 @@ from charrnn_cli.cli.commands.copy_check import CopyCheck
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import ReferenceArgument
 from charrnn_cli.cli.options.help_style import with_default
-from charrnn_cli.cli.options.prime import known_prime, read_prime
+from charrnn_cli.cli.options.prime import known_prime, known_stops, read_prime
 from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
@@ -225,7 +225,7 @@ def _load(
         config=config,
         prime=prime,
         shown_prime=prime if params["echo"] and given is not None else "",
-        stops=params["stop"] or [],
+        stops=known_stops(params["stop"] or [], checkpoint.vocab, unknown),
         count=params["count"],
     )
 
