@@ -1,6 +1,10 @@
 """The known names that a misspelt one resembles."""
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
+
+from charrnn_cli.shell import path_word
 
 
 def near_names(typed: str, known: Iterable[str], number: int = 3) -> list[str]:
@@ -19,6 +23,18 @@ def near_names(typed: str, known: Iterable[str], number: int = 3) -> list[str]:
         alike = [name for name in begun if name[:1] == wanted[:1]]
         begun = alike or begun
     return [plain[name] for name in begun]
+
+
+def near_files_hint(path: Path) -> str:
+    """Return the hint for a file that is missing: files of a similar name beside it, if any."""
+    try:
+        known = [
+            name for name in os.listdir(path.parent) if name[:1].lower() == path.name[:1].lower()
+        ]
+    except OSError:
+        known = []
+    near = [path_word(str(path.with_name(name))) for name in near_names(path.name, known)]
+    return f"did you mean {' or '.join(near)}?" if near else "check the spelling"
 
 
 def _plain(name: str) -> str:

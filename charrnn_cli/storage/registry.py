@@ -24,7 +24,7 @@ from charrnn_cli.storage.lock import LOCK_NAME, HeldRun, create_locked, hold_loc
 from charrnn_cli.storage.near_names import near_names
 from charrnn_cli.storage.paths import HOME_HINT, make_directory, runs_directory
 from charrnn_cli.storage.references import is_digits, is_path, names_step
-from charrnn_cli.storage.run_names import MAX_LENGTH, slug
+from charrnn_cli.storage.run_names import MAX_LENGTH, check_new_run_name, slug
 from charrnn_cli.storage.runs import (
     CheckpointEntry,
     Run,
@@ -84,7 +84,7 @@ class Registry:
 
     def check_free(self, name: str) -> None:
         """Raise ConfigError if the name is invalid or a run of this name exists."""
-        run = Run(check_run_name(name), self.root / name)
+        run = Run(check_new_run_name(name), self.root / name)
         if os.path.lexists(run.path) and (not run.is_remains() or run.is_training()):
             raise self._taken(run)
 
@@ -95,7 +95,7 @@ class Registry:
         What runs and imports left that were killed before their first save is removed.
         Raises ConfigError if the name is taken or invalid, StorageError.
         """
-        path = self.root / check_run_name(name)
+        path = self.root / check_new_run_name(name)
         make_directory(self.root)
         self._sweep_remains()
         with contextlib.ExitStack() as stack:
@@ -218,7 +218,7 @@ class Registry:
         if reference in (None, "best", "latest"):
             return _choose(self.newest(), reference or "")
         name, _, which = reference.partition("@")
-        if not name:  # as of an unset shell variable
+        if name in ("", "best", "latest"):  # empty as of an unset shell variable
             raise ConfigError(
                 f"the reference {reference!r} names no run",
                 hint="use RUN, RUN@best, RUN@latest, RUN@STEP, best or latest",

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.runs import is_run_name
 
 MAX_LENGTH = 56  # of the 64 characters of a run name; leaves room for a number
@@ -24,6 +25,15 @@ def slug(text: str) -> str:
     """Turn a text into a valid run name."""
     name = _stem(text, MAX_LENGTH)
     return name if is_run_name(name) else f"run-{name}".rstrip("._-")
+
+
+def check_new_run_name(name: str) -> str:
+    """Return the name of a new run. Raises ConfigError with a similar name if it is not valid."""
+    if not is_run_name(name):
+        raise ConfigError(
+            f"{name!r} is not a valid run name", hint=f"use, for example, --run {slug(name)}"
+        )
+    return name
 
 
 def run_name(text: str, model: str) -> str:

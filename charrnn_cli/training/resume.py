@@ -69,6 +69,11 @@ def open_resume_point(reference: str, registry: Registry) -> ResumePoint:
     """
     name, _, step = reference.partition("@")
     is_latest = name == "latest" and not step
+    if name in ("best", "latest") and not is_latest:
+        raise ConfigError(
+            f"--resume takes RUN or latest, not {reference!r}",
+            hint="charrnn train --resume latest",
+        )
     run = registry.newest(resumable=True) if is_latest else registry.run(name)
     if step and step != "latest" and not is_digits(step):
         raise ConfigError(

@@ -195,6 +195,8 @@ def nothing(inside: Inside) -> None:
 WRONG: list[tuple[Callable[[Inside], None], str, str]] = [
     (nothing, "train --resume short@best", "charrnn train --resume short"),
     (nothing, "train --resume short@1", "charrnn train --resume short"),
+    (nothing, "train --resume best", "charrnn train --resume latest"),
+    (nothing, "train --resume latest@1", "charrnn train --resume latest"),
     (imported, "train --resume gift", "charrnn train TEXT --init-from gift@2"),
     (
         nothing,

@@ -1,8 +1,10 @@
 """The known names that a misspelt one resembles."""
 
+from pathlib import Path
+
 import pytest
 
-from charrnn_cli.storage.near_names import near_names
+from charrnn_cli.storage.near_names import near_files_hint, near_names
 
 OPTIONS = [
     *("--val-fraction", "--val-split", "--ema", "--lr", "--layers", "--clip"),
@@ -34,3 +36,17 @@ def test_a_common_beginning_is_narrowed_down() -> None:
     known = ["seed", "seek", "see-also-other-names", "size"]
     assert near_names("see", known, 2) == ["seek", "seed"]
     assert near_names("s", known) == []
+
+
+def test_files_of_a_similar_name(tmp_path: Path) -> None:
+    """A missing file is answered with files beside it that begin with the same letter."""
+    for name in ("anna.txt", "my story.txt", "latin.txt"):
+        (tmp_path / name).touch()
+    for typed, hint in (
+        ("anna", f"did you mean {tmp_path}/anna.txt?"),
+        ("Anna.txt", f"did you mean {tmp_path}/anna.txt?"),
+        ("my_story.txt", f"did you mean '{tmp_path}/my story.txt'?"),
+        ("missing.txt", "check the spelling"),
+        ("nowhere/anna.txt", "check the spelling"),
+    ):
+        assert near_files_hint(tmp_path / typed) == hint

@@ -86,6 +86,7 @@ def test_a_path_is_a_reference(tmp_path: Path) -> None:
 
 
 STEPS = "use one of its steps: 100, 200, 300"
+REFERENCES = "use RUN, RUN@best, RUN@latest, RUN@STEP, best or latest"
 FORMS = "use tiny@best, tiny@latest or tiny@STEP"
 NAMES = (
     "use at most 64 of the characters a-z 0-9 . _ - and start with a letter or digit; "
@@ -110,7 +111,8 @@ NAMES = (
         ("TINY", "'TINY' is not a valid run name", NAMES),
         ("a b", "'a b' is not a valid run name", NAMES),
         ("..", "'..' is not a valid run name", NAMES),
-        ("best@1", "'best' is not a valid run name", NAMES),
+        ("best@1", "the reference 'best@1' names no run", REFERENCES),
+        ("latest@best", "the reference 'latest@best' names no run", REFERENCES),
     ],
 )
 def test_wrong_references(reference: str, message: str, hint: str) -> None:

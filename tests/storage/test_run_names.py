@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_cli.storage.run_names import MAX_LENGTH, run_name, slug
+from charrnn_cli.errors import ConfigError
+from charrnn_cli.storage.run_names import MAX_LENGTH, check_new_run_name, run_name, slug
 from charrnn_cli.storage.runs import check_run_name
 
 
@@ -40,3 +41,15 @@ def test_any_text_gives_a_valid_name(text: str, model: str) -> None:
 def test_letters_without_marks(text: str, name: str) -> None:
     """Latin letters lose their marks, other scripts become `text`, and long names are cut."""
     assert run_name(text, "gru-2x8") == name
+
+
+@pytest.mark.parametrize(
+    ("name", "valid"), [("My Book", "my-book"), ("../up", "up"), ("best", "run-best"), ("", "run")]
+)
+def test_an_invalid_name_is_answered_with_a_valid_one(name: str, valid: str) -> None:
+    """The name that the hint proposes for a new run is valid."""
+    with pytest.raises(ConfigError) as caught:
+        check_new_run_name(name)
+    assert caught.value.message == f"{name!r} is not a valid run name"
+    assert caught.value.hint == f"use, for example, --run {valid}"
+    assert check_new_run_name(valid) == valid

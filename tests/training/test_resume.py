@@ -176,6 +176,11 @@ def test_a_run_does_not_resume_from_its_best_checkpoint() -> None:
             open_resume_point(reference, Registry())
         assert caught.value.message == f"--resume takes RUN or latest, not {reference!r}"
         assert caught.value.hint == "charrnn train --resume one"
+    for reference in ("best", "latest@100", "latest@best"):
+        with pytest.raises(ConfigError) as caught:
+            open_resume_point(reference, Registry())
+        assert caught.value.message == f"--resume takes RUN or latest, not {reference!r}"
+        assert caught.value.hint == "charrnn train --resume latest"
 
 
 def test_a_damaged_resume_file_gives_way_to_the_previous_one() -> None:
