@@ -98,7 +98,11 @@ class TrainConfig(Settings):
     epochs: int | None = setting(10, "Number of passes over the text.", OPTIMIZATION, low=1)
     max_steps: int | None = setting(None, "Stop after this many steps.", OPTIMIZATION, low=1)
     max_time: float | None = setting(
-        None, "Time limit, saving included: 90s, 20m or 1h30m.", OPTIMIZATION, low=1, metavar="TIME"
+        None,
+        "Time limit, saving included: 90s, 20m, 1h30m or 1d.",
+        OPTIMIZATION,
+        low=1,
+        metavar="TIME",
     )
     lr: float = setting(
         3e-3, "Peak learning rate.", OPTIMIZATION, label="learning rate", above=0, high=100

@@ -6,12 +6,13 @@ import traceback
 from typing import Annotated, Any, ClassVar
 
 import typer
-from typer._click.exceptions import ClickException, NoArgsIsHelpError, NoSuchOption
+from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from typer.core import TyperCommand, TyperGroup
 
 from charrnn_cli.cli.options.empty_values import check_empty_values
 from charrnn_cli.cli.options.help_style import help_style
 from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.usage_errors import described_usage_error, unknown_command
 from charrnn_cli.errors import CharrnnError, InterruptionError, UsageError
 from charrnn_cli.version import __version__
 
@@ -122,13 +123,31 @@ class _Group(TyperGroup):
             for name, (place, line) in self.table.items()
         }
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the command that was typed. Raises ConfigError if there is none."""
+        if args and not ctx.resilient_parsing and args[0] not in self.commands:
+            raise unknown_command(args[0], self.meant(), ctx.command_path)
+        return super().resolve_command(ctx, args)
 
-class _Program(_Group):
-    table = COMMANDS
+    def meant(self) -> dict[str, str]:
+        """Return the words that a misspelt command may stand for, and the commands they name."""
+        raise NotImplementedError
 
 
 class _Checkpoints(_Group):
     table = CHECKPOINT_COMMANDS
+
+    def meant(self) -> dict[str, str]:
+        return {name: f"charrnn checkpoints {name}" for name in self.table if name not in HIDDEN}
+
+
+class _Program(_Group):
+    table = COMMANDS
+
+    def meant(self) -> dict[str, str]:
+        of_group = {name: f"charrnn checkpoints {name}" for name in CHECKPOINT_COMMANDS}
+        of_group["ls"] = of_group["list"]
+        return {**of_group, **{name: f"charrnn {name}" for name in self.table}}
 
 
 app = typer.Typer(
@@ -190,7 +209,9 @@ def main() -> None:
         console.write_error(error.format_message() + "\n")
     except ClickException as error:
         code = error.exit_code
-        _print_usage_error(error, typed.command)
+        message, hint = described_usage_error(error, typed.command)
+        if message:
+            console.print_error(message, hint)
     except (typer.Abort, KeyboardInterrupt):
         code = 130
     except Exception as error:
@@ -249,18 +270,3 @@ def _print_error(error: CharrnnError, command: str) -> None:
         case _:
             examples = [each for each in error.examples if each[0].split()[0] in _Typed.options]
             console.print_error(error.message, error.hint, examples)
-
-
-def _print_usage_error(error: ClickException, typed: str) -> None:
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else f"charrnn {typed}".strip()
-    message, _, meant = error.format_message().partition(". Did you mean ")
-    hint = f"did you mean {meant}" if meant else f"run `{command} --help` for usage"
-    if isinstance(error, NoSuchOption):
-        message = error.message
-        if error.option_name in ("--debug", "--version"):
-            hint = f"put it before the command: charrnn {error.option_name} {typed}"
-        elif error.possibilities:
-            hint = f"did you mean {' or '.join(sorted(error.possibilities))}?"
-    if message:
-        console.print_error(message[0].lower() + message[1:].rstrip("."), hint)

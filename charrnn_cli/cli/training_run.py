@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn_cli.cli.options.command_line import source_words, train_command
 from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console, safe_text
@@ -22,6 +21,7 @@ from charrnn_cli.storage.paths import check_writable, free_bytes, runs_directory
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 from charrnn_cli.training.advice import advise_on_losses
+from charrnn_cli.training.command_line import source_words, train_command
 from charrnn_cli.training.tensorboard import check_tensorboard, log_to_tensorboard
 
 if TYPE_CHECKING:

@@ -19,21 +19,21 @@ from charrnn_cli.errors import (
     RunBusyError,
     StorageError,
 )
+from charrnn_cli.shell import path_word
 from charrnn_cli.storage.lock import LOCK_NAME, HeldRun, create_locked, hold_lock
+from charrnn_cli.storage.near_names import near_names
 from charrnn_cli.storage.paths import HOME_HINT, make_directory, runs_directory
 from charrnn_cli.storage.references import is_digits, is_path, names_step
+from charrnn_cli.storage.run_names import MAX_LENGTH, check_new_run_name, slug
 from charrnn_cli.storage.runs import (
-    REMAINS,
     CheckpointEntry,
     Run,
     best,
     check_run_name,
     is_run_name,
     latest,
-    slug,
     step_header,
 )
-from charrnn_cli.storage.temporary import is_temporary
 
 _TRAIN_HINT = "train a model with `charrnn train TEXT` or `charrnn demo`"
 _LINK_HINT = "use the path of its target, or replace the link with its target"
@@ -74,18 +74,18 @@ class Registry:
         if stat.S_ISLNK(mode):
             raise NotFoundError(f"{run.path} is a link, and is not followed", hint=_LINK_HINT)
         if not stat.S_ISDIR(mode):
-            import difflib  # not needed unless a name is wrong
-
             names = [known.name for known in self.runs()]
-            near = difflib.get_close_matches(name, names, n=1)
+            near = near_names(name, names, 1)
             hint = f"did you mean {near[0]!r}?" if near else _LIST_HINT if names else _TRAIN_HINT
+            if os.path.isfile(name):  # a text in the place of a model
+                hint = f"train a model on this file first: charrnn train {path_word(name)}"
             raise NotFoundError(f"no run named {name!r} in {self.root}", hint=hint)
         return run
 
     def check_free(self, name: str) -> None:
         """Raise ConfigError if the name is invalid or a run of this name exists."""
-        run = Run(check_run_name(name), self.root / name)
-        if os.path.lexists(run.path) and (not self._is_remains(run) or run.is_training()):
+        run = Run(check_new_run_name(name), self.root / name)
+        if os.path.lexists(run.path) and (not run.is_remains() or run.is_training()):
             raise self._taken(run)
 
     @contextlib.contextmanager
@@ -95,7 +95,7 @@ class Registry:
         What runs and imports left that were killed before their first save is removed.
         Raises ConfigError if the name is taken or invalid, StorageError.
         """
-        path = self.root / check_run_name(name)
+        path = self.root / check_new_run_name(name)
         make_directory(self.root)
         self._sweep_remains()
         with contextlib.ExitStack() as stack:
@@ -129,7 +129,7 @@ class Registry:
         """Return a name that is not taken: see `create_like`."""
         stem = slug(name)
         while True:
-            candidate = stem if number == 1 else f"{stem[:56]}-{number}"
+            candidate = stem if number == 1 else f"{stem[:MAX_LENGTH]}-{number}"
             if not os.path.lexists(self.root / candidate):
                 return candidate
             number += 1
@@ -138,13 +138,13 @@ class Registry:
     def _reused(self, run: Run) -> Iterator[HeldRun]:
         """Hold the lock of what a run left that never saved, and remove the rest."""
         with contextlib.ExitStack() as stack:
-            if not self._is_remains(run):
+            if not run.is_remains():
                 raise self._taken(run)
             try:
                 held = stack.enter_context(hold_lock(run.path))
             except (RunBusyError, NotFoundError) as error:
                 raise self._taken(run) from error
-            if not self._is_remains(run):  # another process has just saved
+            if not run.is_remains():  # another process has just saved
                 raise self._taken(run)
             run.remove(run.metrics_path)
             run.sweep()
@@ -155,24 +155,15 @@ class Registry:
         for run in self.runs():
             with contextlib.suppress(CharrnnError):
                 is_ours = os.path.lexists(run.path / LOCK_NAME)
-                if is_ours and self._is_remains(run) and not run.is_training():
+                if is_ours and run.is_remains() and not run.is_training():
                     with self._reused(run) as held:
                         Run(run.name, run.path, held).discard_if_empty()
-
-    def _is_remains(self, run: Run) -> bool:
-        """Return whether a directory holds only what a run leaves that never saved."""
-        try:
-            names = set(run.directory.names())
-        except OSError:
-            return False
-        unfinished = {name for name in names if is_temporary(name)}
-        return not os.path.islink(run.path) and names - unfinished <= REMAINS
 
     def _unreadable(self, error: OSError) -> StorageError:
         return StorageError(f"cannot read {self.root}: {error.strerror}", hint=HOME_HINT)
 
     def _taken(self, run: Run) -> ConfigError:
-        hint = "choose another name"
+        hint = f"use --run {self.free_name(run.name)}"
         with contextlib.suppress(StorageError):
             if not os.path.islink(run.path) and run.has_resume_file():
                 hint += f", or continue this run with `charrnn train --resume {run.name}`"
@@ -183,16 +174,24 @@ class Registry:
 
         Raises NotFoundError, StorageError.
         """
+        runs = self._with_files(resumable=resumable)
+        updated, newest = max(runs, key=lambda item: item[0], default=(0.0, None))
+        if newest is None or updated == 0.0:
+            missing = "runs to resume" if resumable else "checkpoints"
+            hint = _TRAIN_HINT
+            if self._with_files(resumable=not resumable):
+                hint = f"charrnn train {'TEXT --init-from' if resumable else '--resume'} latest"
+            raise NotFoundError(f"no {missing} in {self.root}", hint=hint)
+        return newest
+
+    def _with_files(self, *, resumable: bool) -> list[tuple[float, Run]]:
+        """Return the runs with a checkpoint, or with a resume file; each after its last update."""
         runs = []
         for run in self.runs():
             with contextlib.suppress(StorageError):  # a run of another user
                 if run.has_resume_file() if resumable else run.has_checkpoint():
                     runs.append((run.updated(), run))
-        updated, newest = max(runs, key=lambda item: item[0], default=(0.0, None))
-        if newest is None or updated == 0.0:
-            missing = "runs to resume" if resumable else "checkpoints"
-            raise NotFoundError(f"no {missing} in {self.root}", hint=_TRAIN_HINT)
-        return newest
+        return runs
 
     def resolve(self, reference: str | None = None) -> Path:
         """Return the path of the checkpoint that a reference names.
@@ -219,7 +218,7 @@ class Registry:
         if reference in (None, "best", "latest"):
             return _choose(self.newest(), reference or "")
         name, _, which = reference.partition("@")
-        if not name:  # as of an unset shell variable
+        if name in ("", "best", "latest"):  # empty as of an unset shell variable
             raise ConfigError(
                 f"the reference {reference!r} names no run",
                 hint="use RUN, RUN@best, RUN@latest, RUN@STEP, best or latest",
@@ -276,6 +275,6 @@ def _choose(run: Run, which: str) -> CheckpointEntry:
         missing = f"checkpoint at step {which}" if is_digits(which) else "readable checkpoint"
         raise NotFoundError(
             f"run {run.name!r} has no {missing}",
-            hint=f"use one of its steps: {steps}" if steps else _LIST_HINT,
+            hint=f"use one of its steps: {steps}" if steps else run.next_command(),
         )
     return entry

@@ -9,7 +9,6 @@
 import contextlib
 import os
 import re
-import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from charrnn_cli.errors import (
 from charrnn_cli.storage.directory import Directory
 from charrnn_cli.storage.header import CheckpointHeader, ResumeHeader, typed_header
 from charrnn_cli.storage.lock import LOCK_NAME, HeldRun, check_unlocked
-from charrnn_cli.storage.temporary import sweep_temporaries
+from charrnn_cli.storage.temporary import is_temporary, sweep_temporaries
 from charrnn_cli.storage.tensorfile import read_header
 
 SUFFIX = ".safetensors"
@@ -132,6 +131,25 @@ class Run:
         except RunBusyError:
             return True
         return False
+
+    def is_remains(self) -> bool:
+        """Return whether the directory holds only what a run leaves that never saved."""
+        try:
+            names = set(self.directory.names())
+        except OSError:
+            return False
+        unfinished = {name for name in names if is_temporary(name)}
+        return not os.path.islink(self.path) and names - unfinished <= REMAINS
+
+    def next_command(self) -> str:
+        """Return the command that leads on from a run without a readable checkpoint."""
+        if self.has_checkpoint() or self.is_training():
+            return f"charrnn checkpoints list --run {self.name}"
+        if self.has_resume_file():
+            return f"charrnn train --resume {self.name}"
+        if self.is_remains():
+            return f"charrnn train TEXT --run {self.name}"
+        return "charrnn checkpoints list"
 
     def is_finished(self, latest: CheckpointEntry | None) -> bool:
         """Return whether training reached its planned end, given the run's latest checkpoint."""
@@ -243,15 +261,6 @@ def prunable(entries: list[CheckpointEntry], keep: int) -> list[CheckpointEntry]
 def is_own_name(name: str) -> bool:
     """Return whether a file in a run's directory has the name of one that training writes."""
     return name in _OWN_NAMES or bool(_STEP_FILE.fullmatch(name))
-
-
-def slug(text: str) -> str:
-    """Turn a text into a valid run name."""
-    plain = (
-        unicodedata.normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()
-    )  # é becomes e
-    name = re.sub(r"[^a-z0-9._-]+", "-", plain).strip("._-")[:60].rstrip("._-")
-    return name if is_run_name(name) else f"run-{name}".rstrip("._-")
 
 
 def check_run_name(name: str) -> str:

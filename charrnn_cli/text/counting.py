@@ -124,7 +124,12 @@ def count_text(
 def with_encoding(
     document: Document, options: TextOptions, check: Callable[[], None] = lambda: None
 ) -> Document:
-    """Decide the document's encoding as `encoding_of` does. `check` is called often."""
+    """Decide the document's encoding, if that is open, as `encoding_of` does.
+
+    `check` is called often.
+    """
+    if document.encoding is not None:
+        return document
     encoding = encoding_of(document.path, options, document.title, lambda _: check())
     return replace(document, encoding=encoding)
 

@@ -14,6 +14,7 @@ from typing import BinaryIO, cast
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import CharrnnError, TextError
 from charrnn_cli.storage.digest import BackgroundDigest
+from charrnn_cli.storage.near_names import near_files_hint
 from charrnn_cli.storage.opening import CHUNK_BYTES, open_regular
 from charrnn_cli.text.byte_encodings import byte_order_mark, is_ascii_superset
 from charrnn_cli.text.facts import TextFacts
@@ -104,7 +105,7 @@ def open_text(path: Path, name: str | None = None) -> Iterator[BinaryIO]:
     if os.path.isdir(path):
         raise TextError(f"{name} is a directory, not a text file", hint="use a file inside it")
     if not os.path.lexists(path):
-        raise TextError(f"no file named {name}", hint="check the spelling")
+        raise TextError(f"no file named {name}", hint=near_files_hint(path))
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(open_regular(path, follow=True))

@@ -33,9 +33,7 @@ def joining_hint(
         return None
     for form in _FORMS:
         again = Gathered(found.name, counted.documents)
-        counts = count_text(
-            again, replace(options, normalize=form), progress, prefer_utf8=False
-        ).characters.counts
+        counts = count_text(again, replace(options, normalize=form), progress).characters.counts
         if all(chr(code) in vocab for code in np.flatnonzero(counts).tolist()):
             pair = next(_joined(unseen, present, vocab, form), None)
             becomes = "" if pair is None else f", so that {look_alikes(*pair)}"

@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_cli.errors import UnknownCharacterError
-from charrnn_cli.text.character_names import named_character
 from charrnn_cli.text.corpus import Corpus, Ids
-from charrnn_cli.text.vocab import Vocab
+from charrnn_cli.text.vocab import Vocab, named_characters
 
 # N characters · V vocabulary · B blocks · D documents
 
@@ -69,10 +68,9 @@ def in_vocabulary(
 
 
 def _unknown_error(name: str, characters: list[str]) -> UnknownCharacterError:
-    named = ", ".join(named_character(character) for character in characters[:5])
-    more = f" and {len(characters) - 5:,} more" if len(characters) > 5 else ""
+    named = named_characters(characters)
     return UnknownCharacterError(
-        f"the text {name!r} has characters that the model's vocabulary lacks: {named}{more}",
+        f"the text {name!r} has characters that the model's vocabulary lacks: {named}",
         hint="skip them with --unknown skip, or use a model trained on a text that has them",
     )
 

@@ -83,8 +83,7 @@ def _table_of_vocabulary(
             if len(others):
                 raise UnknownCharacterError(
                     f"the vocabulary lacks {described_characters(_named_counts(others, counts))}",
-                    hint="skip them with --unknown skip; in training, add them with "
-                    "--unknown extend",
+                    hint="leave them out with --unknown skip",
                 )
         case "skip":
             if np.isin(code_points(options.separator), others).any():

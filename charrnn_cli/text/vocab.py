@@ -1,10 +1,17 @@
 """The characters of a text or a model, and their ids."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 from charrnn_cli.errors import FileFormatError, UnknownCharacterError
 from charrnn_cli.text.character_names import named_character
+
+
+def named_characters(characters: Sequence[str], number: int = 5) -> str:
+    """Name the first of several characters: `'é' (U+00E9), 'ß' (U+00DF) and 3 more`."""
+    named = ", ".join(map(named_character, characters[:number]))
+    more = f" and {len(characters) - number:,} more" if len(characters) > number else ""
+    return f"{named}{more}"
 
 
 class Vocab:

@@ -36,7 +36,7 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda:0")
     if name not in devices:
         raise DeviceError(
-            f"no device {name!r} on this machine", hint=f"use {', '.join(devices)} or auto"
+            f"no device {name!r} on this machine", hint=f"use --device {', '.join(devices)} or auto"
         )
     return torch.device(name)
 

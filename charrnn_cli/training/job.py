@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
-from charrnn_cli.cores import available_cores
-from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError, UsageError
+from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
-from charrnn_cli.model.reading import as_read, reading_options
+from charrnn_cli.model.reading import reading_options
 from charrnn_cli.model.warm_start import check_architecture, grown_model
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.paths import check_working_directory
 from charrnn_cli.storage.references import is_path
 from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.run_names import run_name
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensorfile import MAX_HEADER_BYTES
@@ -27,11 +27,13 @@ from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
 from charrnn_cli.text.encoding import Accept, accept_any, check_options_apply
 from charrnn_cli.text.splits import Split, split_corpus
 from charrnn_cli.text.vocab import Vocab
+from charrnn_cli.training.checks import check_documents, check_machine, check_prime, new_hint
 from charrnn_cli.training.presets import from_preset
 from charrnn_cli.training.recipe import automatic_embed, is_embed_fixed
 from charrnn_cli.training.resume import (
     ResumePoint,
     check_text,
+    hint_for_new_run,
     open_resume_point,
     resumed_config,
     resumed_source,
@@ -113,7 +115,7 @@ class TrainingJob:
         check_working_directory()
         settings, registry = settings or {}, registry or Registry()
         model, config = from_preset(preset, settings)
-        _check_threads(settings)
+        check_machine(config, settings)
         if name is not None:
             registry.check_free(name)
         source = Source((text,)) if isinstance(text, Path) else text
@@ -125,14 +127,15 @@ class TrainingJob:
             source = _with_options(source, initial, options or {})
         if initial is not None:
             check_architecture(initial, settings)
-        corpus = _read(source, None if initial is None else initial.vocab, progress)
+        corpus = _read_new(source, config, initial, progress)
+        check_documents(settings, corpus)
         if initial is not None:
             model = grown_model(initial, corpus.vocab)
         else:
             is_fixed = is_embed_fixed(preset, settings)
             embed = model.embed if is_fixed else automatic_embed(len(corpus.vocab))
             model = dataclasses.replace(model, vocabulary_size=len(corpus.vocab), embed=embed)
-        _check_prime(config, corpus.header.reading, corpus.vocab)
+        check_prime(config, corpus.header.reading, corpus.vocab, is_model=False)
         whole = Split(((0, len(corpus)),), ())
         fitting_batch_size(corpus, whole, config)  # raises for a text too short to split
         split = split_corpus(corpus, config)
@@ -141,7 +144,7 @@ class TrainingJob:
             config = dataclasses.replace(config, batch_size=fitting)
         default_name = None
         if name is None:
-            default_name = f"{corpus.name}-{model.cell}-{model.layers}x{model.size}"
+            default_name = run_name(corpus.name, f"{model.cell}-{model.layers}x{model.size}")
             name = registry.free_name(default_name)
         return cls(
             run=Run(name, registry.root / name),
@@ -177,19 +180,26 @@ class TrainingJob:
         check_working_directory()
         point = open_resume_point(run, registry or Registry()) if isinstance(run, str) else run
         config = resumed_config(point, settings or {})
-        _check_threads(settings or {})
+        check_machine(config, settings or {})
         checkpoint = point.snapshot.checkpoint
-        _check_prime(config, checkpoint.data.reading, checkpoint.vocab)
+        check_prime(config, checkpoint.data.reading, checkpoint.vocab, is_model=True)
         source: Source | Corpus
-        vocab, accept = None, functools.partial(check_text, point, allow_new_data=allow_new_data)
+        vocab, settings = None, settings or {}
+        paths = () if isinstance(texts, Corpus) else texts
+        accept = functools.partial(
+            check_text, point, allow_new_data=allow_new_data, settings=settings, texts=paths
+        )
         if isinstance(texts, Corpus):
             source = texts
         else:
             source, vocab = resumed_source(point, texts, options)
             _check_options_apply(source, options or {})
-        with _new_hint(UnknownCharacterError, "start a new run: charrnn train TEXT"):
+        with new_hint(
+            UnknownCharacterError,
+            lambda: hint_for_new_run(point, settings, paths, extend=True),
+        ):
             corpus = _read(source, vocab, progress, accept)
-        with _new_hint(TextError, "use a longer text"):
+        with new_hint(TextError, lambda: "use a longer text"):
             split = split_corpus(corpus, config)
             make_windows(corpus, split, config, seed=0)  # raises for a text too short for the batch
         return cls(
@@ -242,30 +252,20 @@ def _with_options(source: Source, initial: Checkpoint | None, given: Mapping[str
     return dataclasses.replace(source, options=(options or TextOptions()).replaced(given))
 
 
-def _check_threads(settings: Mapping[str, Any]) -> None:
-    """Raise ConfigError for a chosen number of threads above the number of cores."""
-    threads, cores = settings.get("threads"), available_cores()
-    if threads is not None and threads > cores:
-        raise ConfigError(
-            f"threads must be at most {cores}, the number of CPU cores; got {threads}",
-            hint=f"use --threads {cores}, or leave it out",
-        )
-
-
-def _check_prime(config: TrainConfig, options: TextOptions, vocab: Vocab) -> None:
-    """Check that the vocabulary has all characters of the prime. Raises UnknownCharacterError."""
-    hint = "in --sample-prime, use only characters that occur in the text"
-    with _new_hint(UnknownCharacterError, hint):
-        vocab.encode(as_read(config.sample_prime or "", options, vocab))
-
-
-@contextlib.contextmanager
-def _new_hint(kind: type[UsageError], hint: str) -> Iterator[None]:
-    """Give an error of this kind in this block a hint that fits the command."""
-    try:
-        yield
-    except kind as error:
-        raise kind(error.message, hint=hint) from None
+def _read_new(
+    source: Source | Corpus,
+    config: TrainConfig,
+    initial: Checkpoint | None,
+    progress: ProgressCallback,
+) -> Corpus:
+    """Read the text of a new run, in the vocabulary of its initial checkpoint, if any."""
+    if initial is None:
+        return _read(source, None, progress)
+    if isinstance(source, Corpus) or source.unknown != "extend":
+        check_prime(config, initial.data.reading, initial.vocab, is_model=True)
+    hint = "add them with --unknown extend, or leave them out with --unknown skip"
+    with new_hint(UnknownCharacterError, lambda: hint):
+        return _read(source, initial.vocab, progress)
 
 
 def _read(

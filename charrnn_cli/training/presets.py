@@ -1,12 +1,12 @@
 """Presets: named sets of settings."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from charrnn_cli.config import ModelConfig, TrainConfig
 from charrnn_cli.errors import ConfigError
-from charrnn_cli.settings import fields_of
+from charrnn_cli.settings import fields_of, option_name
+from charrnn_cli.storage.near_names import near_names
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -39,7 +39,7 @@ def from_preset(
     A limit on steps or time replaces the preset's number of epochs unless `epochs` is given too.
     """
     if preset not in PRESETS:
-        near = "".join(f"did you mean {name}? " for name in get_close_matches(preset, PRESETS, 1))
+        near = "".join(f"did you mean {name}? " for name in near_names(preset, PRESETS, 1))
         hint = f"{near}the presets are {' and '.join(PRESETS)}"
         raise ConfigError(f"no preset {preset!r}", hint=hint)
     merged = {**PRESETS[preset], **settings}
@@ -57,4 +57,20 @@ def from_preset(
         problems.append(error.message)
     if problems:
         raise ConfigError("; ".join(problems))
+    if train.val_fraction == 0 and (useless := needs_validation(settings)):
+        is_typed = "val_fraction" in settings
+        cause = "--val-fraction is 0" if is_typed else f"--preset {preset} sets --val-fraction 0"
+        raise ConfigError(
+            f"{useless} requires a validation text, but {cause}",
+            hint=f"use --val-fraction {TrainConfig().val_fraction}, or leave out {useless}",
+        )
     return model, train
+
+
+def needs_validation(settings: Mapping[str, Any]) -> str | None:
+    """Return the option of a setting that has no effect without a validation text, if any."""
+    without = {"patience": None, "eval_every": 0, "val_split": TrainConfig().val_split}
+    for name, value in without.items():
+        if settings.get(name) not in (None, value):
+            return option_name(name)
+    return None

@@ -22,12 +22,13 @@ from charrnn_cli.settings import option_name, trained_with
 from charrnn_cli.storage.lock import check_unlocked
 from charrnn_cli.storage.references import is_digits, names_step
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import Run, latest
+from charrnn_cli.storage.runs import SUFFIX, Run, latest
 from charrnn_cli.storage.source import STANDARD_INPUT, Source
-from charrnn_cli.text.vocab import Vocab
+from charrnn_cli.text.vocab import Vocab, named_characters
+from charrnn_cli.training.follow_up import LIMITS, command_for_new_run
+from charrnn_cli.training.presets import needs_validation
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume
 
-LIMITS = ("epochs", "max_steps", "max_time")
 DISPLAY = ("log_every", "sample_every", "sample_prime")
 CHANGEABLE = {
     *LIMITS,
@@ -68,6 +69,11 @@ def open_resume_point(reference: str, registry: Registry) -> ResumePoint:
     """
     name, _, step = reference.partition("@")
     is_latest = name == "latest" and not step
+    if name in ("best", "latest") and not is_latest:
+        raise ConfigError(
+            f"--resume takes RUN or latest, not {reference!r}",
+            hint="charrnn train --resume latest",
+        )
     run = registry.newest(resumable=True) if is_latest else registry.run(name)
     if step and step != "latest" and not is_digits(step):
         raise ConfigError(
@@ -120,8 +126,10 @@ def _previous_snapshot(run: Run, error: CharrnnError) -> TrainingSnapshot:
 def _new_run_hint(run: Run) -> str:
     """Return the command that starts a new run from this run's latest checkpoint, if any."""
     newest = latest(run.checkpoints())
-    option = f"--run {run.name}" if newest is None else f"--init-from {run.reference(newest.step)}"
-    return f"charrnn train TEXT {option}"
+    if newest is not None:
+        return f"charrnn train TEXT --init-from {run.reference(newest.step)}"
+    is_taken = any(path.suffix == SUFFIX for path in run.files())
+    return "charrnn train TEXT" if is_taken else f"charrnn train TEXT --run {run.name}"
 
 
 def resumed_config(point: ResumePoint, settings: Mapping[str, Any]) -> TrainConfig:
@@ -141,9 +149,17 @@ def resumed_config(point: ResumePoint, settings: Mapping[str, Any]) -> TrainConf
         if name not in CHANGEABLE and not is_automatic and known[name] != value:
             raise MismatchError(
                 f"run {point.run.name!r} {trained_with(name, known[name], value)}",
-                hint=f"leave out {option_name(name)}, or train a new run with it",
+                hint=f"leave out {option_name(name)}, or train a new run with it: "
+                f"{command_for_new_run(point.run, point.snapshot, settings)}",
             )
     changes = {name: value for name, value in settings.items() if name in CHANGEABLE}
+    if recorded.val_fraction == 0 and (useless := needs_validation(changes)):
+        validated = {**settings, "val_fraction": TrainConfig().val_fraction}
+        raise MismatchError(
+            f"{useless} requires a validation text, which run {point.run.name!r} does not have",
+            hint=f"leave out {useless}, or train a new run with it: "
+            f"{command_for_new_run(point.run, point.snapshot, validated)}",
+        )
     if any(name in changes for name in LIMITS):
         changes = {**dict.fromkeys(LIMITS), **changes}
     return dataclasses.replace(recorded, **changes)
@@ -205,10 +221,19 @@ def resumed_source(
     return source, point.snapshot.checkpoint.vocab if source.init_from else None
 
 
-def check_text(point: ResumePoint, sha256: str, vocab: Vocab, *, allow_new_data: bool) -> None:
+def check_text(
+    point: ResumePoint,
+    sha256: str,
+    vocab: Vocab,
+    *,
+    allow_new_data: bool,
+    settings: Mapping[str, Any] | None = None,
+    texts: Sequence[Path] = (),
+) -> None:
     """Check that a text is the run's or, with `allow_new_data`, has the run's vocabulary.
 
-    `sha256` is the digest of the encoded text. Raises MismatchError.
+    `sha256` is the digest of the encoded text. Raises MismatchError, whose hint is a command with
+    `settings` and `texts`, as they were given.
     """
     checkpoint = point.snapshot.checkpoint
     if sha256 == checkpoint.data.sha256:
@@ -216,8 +241,25 @@ def check_text(point: ResumePoint, sha256: str, vocab: Vocab, *, allow_new_data:
     same_vocabulary = vocab == checkpoint.vocab
     if same_vocabulary and allow_new_data:
         return
-    which = "a different text" if same_vocabulary else "a text with different characters"
-    raise MismatchError(
-        f"run {point.run.name!r} was trained on {checkpoint.data.name!r}; this is {which}",
-        hint="add --allow-new-data" if same_vocabulary else "start a new run: charrnn train TEXT",
+    trained = f"run {point.run.name!r} was trained on {checkpoint.data.name!r}"
+    if same_vocabulary:
+        raise MismatchError(f"{trained}; this is a different text", hint="add --allow-new-data")
+    new = [character for character in vocab.characters if character not in checkpoint.vocab]
+    missing = [character for character in checkpoint.vocab.characters if character not in vocab]
+    difference = (
+        f"has new characters: {named_characters(new)}"
+        if new
+        else f"lacks characters: {named_characters(missing)}"
     )
+    raise MismatchError(
+        f"{trained}; this text {difference}",
+        hint=hint_for_new_run(point, settings or {}, texts, extend=bool(new)),
+    )
+
+
+def hint_for_new_run(
+    point: ResumePoint, settings: Mapping[str, Any], texts: Sequence[Path], *, extend: bool
+) -> str:
+    """Return the hint for a text that needs a new run."""
+    command = command_for_new_run(point.run, point.snapshot, settings, texts=texts, extend=extend)
+    return f"continue in a new run: {command}"

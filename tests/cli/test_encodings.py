@@ -48,9 +48,8 @@ def test_a_single_file_is_read_as_typed(inside: Inside, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes("é".encode())
     inside("encode", "a", "-o", "x", "--encoding", "cp1252")
     assert "".join(Corpus.open(tmp_path / "x").text()) == "Ã©"
-    options = TextOptions(encoding="cp1252")
-    for prefer_utf8, expected in ((True, "é"), (False, "Ã©"), (True, "é")):
-        corpus = cached_corpus(tmp_path / "a", options, prefer_utf8=prefer_utf8)
+    for encoding, expected in (("utf-8,cp1252", "é"), ("cp1252", "Ã©"), ("utf-8,cp1252", "é")):
+        corpus = cached_corpus(tmp_path / "a", TextOptions(encoding=encoding))
         assert "".join(corpus.text()) == expected
 
 

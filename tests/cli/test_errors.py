@@ -47,6 +47,14 @@ WRONG = [
     ("train story.txt --dropout 0.1 --keep-prob 0.9", "keep-prob"),
     ("train story.txt --max-time soon", "soon"),
     ("train story.txt --max-time 0s", "max time"),
+    ("train story.txt --max-time 1:30", "1:30"),
+    ("train story.txt --max-time 1h30", "1h30"),
+    ("train story.txt --max-time 1e400", "max time"),
+    ("train story.txt --clip inf", "clip must be a finite number"),
+    ("train story.txt --patience 3 --val-fraction 0", "--patience"),
+    ("train story.txt --eval-every 5 --preset notebook", "--eval-every"),
+    ("train story.txt --val-split spread --val-fraction 0", "--val-split"),
+    ("train story.txt --shuffle-documents", "--shuffle-documents"),
     ("train story.txt --lr nan", "learning rate"),
     ("train story.txt --epochs 0", "epochs"),
     ("train story.txt --preset deflaut", "deflaut"),
@@ -72,6 +80,7 @@ WRONG = [
     ("train --resume tiny", "tiny"),
     ("train --resume tiny --run other", "--run"),
     ("train story.txt --lairs 2", "--lairs"),
+    ("train story.txt --val 2", "--val"),
     ("encode missing.txt", "missing.txt"),
     ("encode folder", "folder"),
     ("encode empty.txt", "empty.txt"),
@@ -87,6 +96,9 @@ WRONG = [
     ("sample tiny@x", "x"),
     ("sample missing.safetensors", "missing.safetensors"),
     ("sample --prime Ω", "U+03A9"),
+    ("sample --stop Ω", "U+03A9"),
+    ("sample --stop É", "U+00C9"),
+    ("sample story.txt", "story.txt"),
     ("sample -n -1", "length"),
     ("sample -n many", "many"),
     ("sample --temperature -1", "temperature"),
@@ -180,6 +192,7 @@ WRONG = [
     ("checkpoints list ti --run tiny", "PREFIX"),
     ("checkpoints lst", "lst"),
     ("smaple", "smaple"),
+    ("list", "list"),
     ("--colour", "--colour"),
 ]
 REFUSED_FILES = ("encode --decode story.txt", "encode story.txt -o story.txt")
@@ -202,7 +215,7 @@ def test_wrong_command_lines(
     if "--device" in arguments:  # the error lists the machine's devices
         monkeypatch.setattr("charrnn_cli.training.device.available_devices", lambda: ["cpu"])
     if "--threads" in arguments:  # the error has the machine's number of cores
-        monkeypatch.setattr("charrnn_cli.training.job.available_cores", lambda: 8)
+        monkeypatch.setattr("charrnn_cli.training.checks.available_cores", lambda: 8)
     code, out, err = inside(*arguments.split())
     shown = re.sub(MEASURED, r"\1 SECONDS", err.replace(str(tmp_path), "DIRECTORY"))
     if os.environ.get("WRITE_ERRORS"):  # read the difference before you commit it

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.config import ModelConfig
-from tests.helpers import TIMEOUT, Charrnn, make_checkpoint, save
+from tests.helpers import TIMEOUT, Charrnn, Inside, make_checkpoint, save
 from tests.terminal import Terminal
 
 pytestmark = pytest.mark.usefixtures("tiny_run")
@@ -117,7 +117,7 @@ def test_several_samples(charrnn: Charrnn) -> None:
 def test_json_is_enough_to_draw_again(charrnn: Charrnn) -> None:
     """The object of a sample has its text, log-probabilities, and all settings to draw it again."""
     result = charrnn(
-        "sample", "-n", "50", "--json", "--temperature", "0.5", "--prime", "ab", "--stop", "zzz"
+        "sample", "-n", "50", "--json", "--temperature", "0.5", "--prime", "ab", "--stop", "hahaha"
     )
     row = json.loads(result.stdout)
     assert len(row["text"]) == len(row["log_probabilities"]) == 50
@@ -134,7 +134,7 @@ def test_json_is_enough_to_draw_again(charrnn: Charrnn) -> None:
         "top_k": 5,
         "top_p": 1.0,
         "min_p": 0.0,
-        "stop": ["zzz"],
+        "stop": ["hahaha"],
     }
     again = charrnn(
         "sample",
@@ -159,6 +159,46 @@ def test_stop_strings_end_the_text(charrnn: Charrnn) -> None:
     ended = charrnn(*base, "--stop", stops[0], "--stop", stops[1]).stdout
     assert ended == plain[: min(plain.index(stop) for stop in stops)]
     assert json.loads(charrnn(*base, "--stop", stops[0], "--json").stdout)["stopped"]
+
+
+def test_a_stop_string_that_cannot_occur(inside: Inside) -> None:
+    """Unknown characters of a stop string are named, and --unknown closest replaces them."""
+    base = ("sample", "-n", "100", "--seed", "1", "--no-echo", "-q", "--stop")
+    assert inside(*base, "aΩ", "--unknown", "skip") == (
+        2,
+        "",
+        (
+            "error: the stop string 'aΩ' can never occur: the vocabulary lacks 'Ω' (U+03A9)\n"
+            "hint: leave out --stop 'aΩ'\n"
+        ),
+    )
+    assert inside(*base, "É") == (
+        2,
+        "",
+        (
+            "error: the stop string 'É' can never occur: the vocabulary lacks 'É' (U+00C9)\n"
+            "hint: with --unknown closest, 'É' becomes 'e'\n"
+        ),
+    )
+    replaced = inside(*base, "É", "--unknown", "closest")
+    assert replaced[0] == 0
+    assert replaced == inside(*base, "e")
+
+
+def test_a_hint_for_characters_without_a_likeness(inside: Inside) -> None:
+    """--unknown closest is proposed only where it replaces all unknown characters."""
+    assert inside("sample", "--prime", "ÉΩ") == (
+        2,
+        "",
+        (
+            "error: the vocabulary lacks 'É' (U+00C9) at position 1, 'Ω' (U+03A9) at position 2\n"
+            "hint: use only its 10 characters, or leave others out with --unknown skip\n"
+        ),
+    )
+    err = inside("sample", "--prime", "e\u0301")[2]
+    assert err.endswith(
+        "hint: use only its 10 characters, or leave others out with --unknown skip\n"
+    )
 
 
 @pytest.mark.parametrize("source", ["prime.txt", "-"])
@@ -279,7 +319,7 @@ NOT_TOGETHER = "error: {} cannot be combined with {}\n"
         ("--interactive -o x", NOT_TOGETHER.format("--interactive", "--output")),
         ("--interactive --stats", NOT_TOGETHER.format("--interactive", "--stats")),
         ("--interactive --check-copy x", NOT_TOGETHER.format("--interactive", "--check-copy")),
-        ("--count 0", "error: invalid value for '--count': 0 is not in the range x>=1\n"),
+        ("--count 0", "error: invalid value for '--count': 0 is below 1\n"),
         ("--temperature nan", "error: temperature must be a finite number; got nan\n"),
         ("-n -1", "error: length must be at least 0; got -1\n"),
     ],

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_cli.cli.options.command_line import source_words, train_command
 from charrnn_cli.config import TextOptions
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
+from charrnn_cli.training.command_line import source_words, train_command
 from tests.helpers import FAST, Charrnn, Inside, forge, make_checkpoint, save
 from tests.test_shell import read_by_bash
 

@@ -167,7 +167,7 @@ def test_an_unknown_character_in_the_prime_is_an_error_before_training(
     assert result.returncode == 2
     assert error_of(result.stderr) == (
         "error: the vocabulary lacks 'Ω' (U+03A9) at position 1\n"
-        "hint: in --sample-prime, use only characters that occur in the text\n"
+        "hint: in --sample-prime, use only characters of the text\n"
     )
     assert Registry().runs() == []
 

@@ -75,14 +75,31 @@ def test_a_quiet_resume_of_a_finished_run_prints_its_reference(charrnn: Charrnn)
     assert (result.returncode, result.stdout, result.stderr) == (0, "short@4\n", "")
 
 
-def test_a_resumed_run_keeps_what_it_is(inside: Inside) -> None:
+def test_a_resumed_run_keeps_what_it_is(inside: Inside, story: Path) -> None:
     """An option that contradicts what the run was trained with is an error that names both."""
-    for option, value, error in (
-        ("--size", "32", "run 'short' was trained with --size 16, not 32"),
-        ("--cell", "gru", "run 'short' was trained with --cell lstm, not gru"),
-        ("--lr", "0.5", "run 'short' was trained with --lr 0.003, not 0.5"),
+    recipe = "--batch-size 4 --seq-len 16 --max-steps 4"
+    for option, value, error, command in (
+        (
+            "--size",
+            "32",
+            "run 'short' was trained with --size 16, not 32",
+            f"--layers 1 --size 32 --embed 8 {recipe} --dropout 0",
+        ),
+        (
+            "--cell",
+            "gru",
+            "run 'short' was trained with --cell lstm, not gru",
+            f"--cell gru --layers 1 --size 16 --embed 8 {recipe} --dropout 0",
+        ),
+        (
+            "--lr",
+            "0.5",
+            "run 'short' was trained with --lr 0.003, not 0.5",
+            f"--init-from short@latest {recipe} --lr 0.5 --dropout 0",
+        ),
     ):
-        hint = f"leave out {option}, or train a new run with it"
+        new = f"charrnn train {story} {command}"
+        hint = f"leave out {option}, or train a new run with it: {new}"
         expected = (2, "", f"error: {error}\nhint: {hint}\n")
         assert inside("train", "--resume", "short", option, value) == expected
     assert inside("train", "--resume", "short", "--run", "other") == (
@@ -148,8 +165,10 @@ def test_another_text_is_refused(charrnn: Charrnn, story: Path, tmp_path: Path) 
     assert (refused.returncode, error_of(refused.stderr)) == (
         2,
         (
-            "error: run 'short' was trained on 'same'; this is a text with different characters\n"
-            "hint: start a new run: charrnn train TEXT\n"
+            "error: run 'short' was trained on 'same'; this text has new characters: "
+            "'Ä' (U+00C4), 'Ö' (U+00D6), 'Ü' (U+00DC)\n"
+            f"hint: continue in a new run: charrnn train {other} --init-from short@latest "
+            "--unknown extend --batch-size 4 --seq-len 16 --max-steps 9 --dropout 0\n"
         ),
     )
 

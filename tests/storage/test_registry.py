@@ -22,7 +22,8 @@ from charrnn_cli.storage.directory import Directory
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.references import names_checkpoint
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import Run, best, check_run_name, latest, prunable, slug
+from charrnn_cli.storage.run_names import slug
+from charrnn_cli.storage.runs import Run, best, check_run_name, latest, prunable
 from charrnn_cli.training.snapshot import save_resume
 from tests.helpers import forge, make_checkpoint, new_run, resume_state, save
 
@@ -85,6 +86,7 @@ def test_a_path_is_a_reference(tmp_path: Path) -> None:
 
 
 STEPS = "use one of its steps: 100, 200, 300"
+REFERENCES = "use RUN, RUN@best, RUN@latest, RUN@STEP, best or latest"
 FORMS = "use tiny@best, tiny@latest or tiny@STEP"
 NAMES = (
     "use at most 64 of the characters a-z 0-9 . _ - and start with a letter or digit; "
@@ -109,7 +111,8 @@ NAMES = (
         ("TINY", "'TINY' is not a valid run name", NAMES),
         ("a b", "'a b' is not a valid run name", NAMES),
         ("..", "'..' is not a valid run name", NAMES),
-        ("best@1", "'best' is not a valid run name", NAMES),
+        ("best@1", "the reference 'best@1' names no run", REFERENCES),
+        ("latest@best", "the reference 'latest@best' names no run", REFERENCES),
     ],
 )
 def test_wrong_references(reference: str, message: str, hint: str) -> None:
@@ -138,12 +141,12 @@ def test_a_run_without_readable_checkpoints(home: Path) -> None:
         with pytest.raises(NotFoundError) as caught:
             Registry().resolve(reference)
         assert caught.value.message == "run 'tiny' has no readable checkpoint"
-        assert caught.value.hint == "run `charrnn checkpoints list` to see all runs"
+        assert caught.value.hint == "charrnn checkpoints list --run tiny"
     new_run("empty")
     with pytest.raises(NotFoundError) as caught:
         Registry().resolve("empty")
     assert caught.value.message == "run 'empty' has no readable checkpoint"
-    assert caught.value.hint == "run `charrnn checkpoints list` to see all runs"
+    assert caught.value.hint == "charrnn train TEXT --run empty"
 
 
 def test_a_damaged_checkpoint_is_not_suggested(tiny_run: Run) -> None:
@@ -241,14 +244,14 @@ def test_a_taken_name_is_counted_up(home: Path) -> None:
         names = [stack.enter_context(registry.create_like("Anna Karenina!")).name for _ in range(3)]
         assert names == ["anna-karenina", "anna-karenina-2", "anna-karenina-3"]
         long = [stack.enter_context(registry.create_like("x" * 80)).name for _ in range(2)]
-        assert long == ["x" * 60, "x" * 56 + "-2"]
+        assert long == ["x" * 56, "x" * 56 + "-2"]
         other = stack.enter_context(registry.create_like("Ánna Kärenina", number=2))
         assert other.name == "anna-karenina-4"
         for attempt in (Registry.check_free, enter):
             with pytest.raises(ConfigError) as caught:
                 attempt(registry, names[0])
             assert caught.value.message == "run 'anna-karenina' already exists"
-            assert caught.value.hint == "choose another name"
+            assert caught.value.hint == "use --run anna-karenina-5"
     assert registry.runs() == []  # nothing was saved
     assert list(registry.root.iterdir()) == []
 
@@ -312,7 +315,7 @@ def test_a_run_that_can_be_resumed_is_not_replaced(home: Path) -> None:
         enter(Registry(), "old")
     assert caught.value.message == "run 'old' already exists"
     assert caught.value.hint == (
-        "choose another name, or continue this run with `charrnn train --resume old`"
+        "use --run old-2, or continue this run with `charrnn train --resume old`"
     )
 
 

@@ -286,18 +286,18 @@ def test_files_that_cannot_be_deleted(
         with pytest.raises(StorageError, match="cannot delete"):
             run.remove(run.metrics_path)
     (run.path / ".lock").touch()
-    is_remains = Registry._is_remains
+    is_remains = Run.is_remains
     answers = iter([True])
 
-    def saved_meanwhile(registry: Registry, run: Run) -> bool:
+    def saved_meanwhile(run: Run) -> bool:
         if next(answers, False):
-            found = is_remains(registry, run)
+            found = is_remains(run)
             save(make_checkpoint(run="one"))
             return found
-        return is_remains(registry, run)
+        return is_remains(run)
 
     monkeypatch.setattr(Registry, "_sweep_remains", lambda _: None)
-    monkeypatch.setattr(Registry, "_is_remains", saved_meanwhile)
+    monkeypatch.setattr(Run, "is_remains", saved_meanwhile)
     with (
         pytest.raises(ConfigError, match="already exists"),
         contextlib.ExitStack() as stack,

@@ -131,7 +131,9 @@ def test_what_a_calibration_says(corpus: Corpus, monkeypatch: pytest.MonkeyPatch
     assert (found.device, found.precision, found.threads) == ("cpu", "fp32", 1)
     assert found.seconds_per_step == pytest.approx(0.5)
     assert found.evaluation_seconds == pytest.approx(0.01 * job.split.val_characters * 1.25)
-    blind = calibrate(tiny_job(corpus, replace(TINY, val_fraction=0.0), "blind"), never_stop)
+    blind = calibrate(
+        tiny_job(corpus, replace(TINY, val_fraction=0.0, eval_every=None), "blind"), never_stop
+    )
     assert blind.evaluation_seconds == 0.0
 
 

@@ -20,7 +20,7 @@ def test_the_cpu_is_always_there() -> None:
     with pytest.raises(DeviceError) as caught:
         choose_device("toaster")
     assert caught.value.message == "no device 'toaster' on this machine"
-    assert caught.value.hint == f"use {', '.join(available_devices())} or auto"
+    assert caught.value.hint == f"use --device {', '.join(available_devices())} or auto"
 
 
 def test_precision() -> None:

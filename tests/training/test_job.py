@@ -139,9 +139,12 @@ def test_the_prime_of_samples_is_checked_before_training(fox: Path) -> None:
         TrainingJob.new(fox, {**SETTINGS, **changed})
     with pytest.raises(UnknownCharacterError) as resumed:
         TrainingJob.resumed("old", changed)
-    for caught in (new, resumed):
+    for caught, known in (
+        (new, "characters of the text"),
+        (resumed, f"the {len(set(fox.read_text()))} characters of the model"),
+    ):
         assert caught.value.message == "the vocabulary lacks 'ß' (U+00DF) at position 1"
-        assert caught.value.hint == "in --sample-prime, use only characters that occur in the text"
+        assert caught.value.hint == f"in --sample-prime, use only {known}"
 
 
 def test_unknown_characters_of_a_resumed_run_have_a_hint_that_can_be_followed(fox: Path) -> None:
@@ -154,7 +157,10 @@ def test_unknown_characters_of_a_resumed_run_have_a_hint_that_can_be_followed(fo
     with pytest.raises(UnknownCharacterError) as caught:
         TrainingJob.resumed("old", {"max_steps": 2}, texts=[other], allow_new_data=True)
     assert caught.value.message == "the vocabulary lacks 1 character: ',' (U+002C) 40x"
-    assert caught.value.hint == "start a new run: charrnn train TEXT"
+    assert caught.value.hint == (
+        f"continue in a new run: charrnn train {other} --init-from old@latest --unknown extend "
+        "--batch-size 2 --max-steps 2 --dropout 0"
+    )
 
 
 def test_a_short_text_of_a_resumed_run_has_a_hint_that_can_be_followed(fox: Path) -> None:

@@ -244,7 +244,7 @@ def test_patience_ends_early(corpus: Corpus) -> None:
 
 def test_saving_without_validation(corpus: Corpus) -> None:
     """Without validation, step files have no val loss, and come as asked and at the end."""
-    run_training(corpus, replace(TINY, val_fraction=0.0, save_every=12))
+    run_training(corpus, replace(TINY, val_fraction=0.0, eval_every=None, save_every=12))
     entries = Registry().run("run").checkpoints()
     assert [(entry.step, entry.val_loss) for entry in entries] == [
         (12, None),

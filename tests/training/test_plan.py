@@ -96,7 +96,6 @@ def test_seeds_that_nobody_chose_differ(corpus: Corpus) -> None:
         (replace(OPEN, max_steps=1000, eval_every=7), 10.0, 7),
         (replace(OPEN, max_steps=1000, eval_every=0), 0.5, 1000),  # only at the end
         (replace(OPEN, max_steps=1000, val_fraction=0.0), 0.5, 0),
-        (replace(OPEN, max_steps=1000, val_fraction=0.0, eval_every=7), 0.5, 0),
     ],
 )
 def test_how_often_a_run_is_evaluated(
@@ -115,7 +114,7 @@ def test_how_often_a_run_is_evaluated(
         ({"ema": 0.9}, 4 + 8),
         ({"keep": 2}, 2 + 6),
         ({"save_every": 5}, 10 + 6),
-        ({"val_fraction": 0.0}, 1 + 6),
+        ({"val_fraction": 0.0, "eval_every": None}, 1 + 6),
     ],
     ids=str,
 )

@@ -82,7 +82,11 @@ def test_only_limits_and_the_machine_may_change(corpus: Corpus) -> None:
     with pytest.raises(MismatchError) as caught:
         resumed_config(point, {"dropout": 0.5})
     assert caught.value.message == "run 'one' was trained with --dropout 0.25, not 0.5"
-    assert caught.value.hint == "leave out --dropout, or train a new run with it"
+    assert caught.value.hint == (
+        "leave out --dropout, or train a new run with it: "
+        "charrnn train TEXT --init-from one@latest --batch-size 4 --seq-len 16 --max-steps 30 "
+        "--dropout 0.5"
+    )
     assert resumed_config(point, {"dropout": None}).dropout == 0.25  # as auto chose it
     with pytest.raises(MismatchError, match="layers 2, not 3"):
         resumed_config(point, {"layers": 3})
@@ -135,8 +139,11 @@ def test_the_text_must_be_the_runs(corpus: Corpus) -> None:
     check_text(point, longer.sha256, longer.vocab, allow_new_data=True)
     with pytest.raises(MismatchError) as caught:
         check_text(point, other.sha256, other.vocab, allow_new_data=True)
-    message = "run 'one' was trained on 'story'; this is a text with different characters"
-    hint = "start a new run: charrnn train TEXT"
+    message = "run 'one' was trained on 'story'; this text has new characters: 'X' (U+0058)"
+    hint = (
+        "continue in a new run: charrnn train TEXT --init-from one@latest --unknown extend "
+        "--batch-size 4 --seq-len 16 --max-steps 30 --dropout 0.25"
+    )
     assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
@@ -169,6 +176,11 @@ def test_a_run_does_not_resume_from_its_best_checkpoint() -> None:
             open_resume_point(reference, Registry())
         assert caught.value.message == f"--resume takes RUN or latest, not {reference!r}"
         assert caught.value.hint == "charrnn train --resume one"
+    for reference in ("best", "latest@100", "latest@best"):
+        with pytest.raises(ConfigError) as caught:
+            open_resume_point(reference, Registry())
+        assert caught.value.message == f"--resume takes RUN or latest, not {reference!r}"
+        assert caught.value.hint == "charrnn train --resume latest"
 
 
 def test_a_damaged_resume_file_gives_way_to_the_previous_one() -> None:

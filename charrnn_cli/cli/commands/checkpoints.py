@@ -84,8 +84,10 @@ def list_checkpoints(
         console.say("", f"no run in {registry.root} starts with {prefix!r}")
         console.say("next", "charrnn checkpoints list")
     elif run is not None:
-        console.say("", f"run {run!r} has no checkpoints")
-        console.say("next", "charrnn checkpoints list")
+        found = registry.run(run)
+        state = " is being trained and" if found.is_training() else ""
+        console.say("", f"run {run!r}{state} has no checkpoint yet")
+        console.say("next", found.next_command())
     else:
         console.say("", f"no checkpoints in {registry.root}")
         console.say("next", "train a model with `charrnn train TEXT` or `charrnn demo`")

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn_cli.cli.options.command_line import reading_words, source_words, train_command
 from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.terminal import console
@@ -27,6 +26,7 @@ from charrnn_cli.storage.metrics_log import Metrics, event_to_json, read_metrics
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.tensorfile import FORMAT, read_header
+from charrnn_cli.training.command_line import reading_words, source_words, train_command
 from charrnn_cli.units import bits_per_character
 
 LABEL_WIDTH = 12

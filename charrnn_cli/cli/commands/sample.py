@@ -16,7 +16,7 @@ from charrnn_cli.cli.commands.copy_check import CopyCheck
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import ReferenceArgument
 from charrnn_cli.cli.options.help_style import with_default
-from charrnn_cli.cli.options.prime import known_prime, read_prime
+from charrnn_cli.cli.options.prime import known_prime, known_stops, read_prime
 from charrnn_cli.cli.options.sample_conflicts import check_combinations
 from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.cli.process import set_blas_threads
@@ -195,9 +195,7 @@ def _prepare(
     from charrnn_cli.model.reading import num_replaced
     from charrnn_cli.model.sampling import Writer
     from charrnn_cli.seeds import random_seed
-    from charrnn_cli.text.decoding import read_typed
 
-    reading = checkpoint.data.reading
     seed = random_seed() if config.seed is None else config.seed
     config = dataclasses.replace(config, seed=seed)
     default = checkpoint.default_prime
@@ -210,7 +208,7 @@ def _prepare(
         prime=prime,
         shown_prime=prime if params["echo"] and given is not None else "",
         num_replaced=num_replaced(given or "", prime),
-        stops=[read_typed(stop, reading) for stop in params["stop"] or []],
+        stops=known_stops(params["stop"] or [], checkpoint, unknown),
         count=params["count"],
     )
 

@@ -30,7 +30,7 @@ from charrnn_cli.config import (
 )
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.settings import fields_of, option_name
-from charrnn_cli.storage.runs import check_run_name
+from charrnn_cli.storage.run_names import check_new_run_name
 from charrnn_cli.storage.source import Source
 from charrnn_cli.training.presets import PRESETS, from_preset
 from charrnn_cli.training.recipe import is_embed_fixed
@@ -206,7 +206,7 @@ def train(
     text_options.check_unknown_applies(unknown, init_from, "--init-from")
     model, config = from_preset(preset, given)
     if run is not None:
-        check_run_name(run)
+        check_new_run_name(run)
     if print_config:
         automatic = [] if is_embed_fixed(preset, given) else ["embed"]
         if init_from is not None:  # the checkpoint sets the architecture

@@ -1,6 +1,5 @@
 """The TOML file of settings that `train --config` reads and `train --print-config` writes."""
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import typer
 
 from charrnn_cli.cli.options.empty_values import MAY_BE_EMPTY
 from charrnn_cli.errors import ConfigError, FileFormatError, NotFoundError, StorageError
+from charrnn_cli.storage.near_names import near_names
 from charrnn_cli.storage.opening import read_small
 
 MAX_BYTES = 1 << 20  # of a configuration file
@@ -49,9 +49,9 @@ def load_config(context: typer.Context, path: Path | None) -> Path | None:
     for key, value in _read(path).items():
         name = key.replace("-", "_")
         if name not in parameters:
-            nearest = difflib.get_close_matches(name, parameters, n=1)
+            near = near_names(name, parameters)
             hint = "run `charrnn train --help` to see the options"
-            hint = f"did you mean {nearest[0]}?" if nearest else hint
+            hint = f"did you mean {' or '.join(near)}?" if near else hint
             raise ConfigError(f"{path}: unknown key {key!r}", hint=hint)
         if name in settings:
             raise ConfigError(f"{path}: {name} is set twice", hint="leave out one of the lines")

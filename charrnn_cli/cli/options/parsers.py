@@ -4,18 +4,37 @@ import re
 
 from charrnn_cli.errors import ConfigError
 
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+"""Seconds per unit of a duration, the largest unit first."""
+_PARTS = re.compile("".join(rf"(?:(\d+(?:\.\d+)?){unit} *)?" for unit in UNITS))
+_CLOCK = re.compile(r"(\d+):([0-5]?\d):([0-5]?\d(?:\.\d+)?)")
+_UNCLEAR = re.compile(r"(\d+):([0-5]?\d)")
+_FORMS_HINT = "use a form such as 90s, 20m, 1h30m, 1d12h or 1:30:00"
 
 
 def parse_duration(text: str | float) -> float:
-    """Convert `90`, `90s`, `20m` or `1h30m` to seconds. Raises ConfigError."""
-    match = _DURATION.fullmatch(str(text).strip().lower())  # a TOML file may contain a number
-    if not match or not any(match.groups()):
-        raise ConfigError(
-            f"{text!r} is not a duration", hint="use a form such as 90s, 20m or 1h30m"
+    """Convert `90`, `90s`, `20m`, `1h30m`, `1d12h` or `1:30:00` to seconds. Raises ConfigError."""
+    typed = str(text).strip().lower()  # a TOML file may contain a number
+    try:
+        return float(typed)
+    except ValueError:
+        pass
+    if clock := _CLOCK.fullmatch(typed):
+        return sum(
+            float(part) * UNITS[unit] for part, unit in zip(clock.groups(), "hms", strict=True)
         )
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return 3600 * hours + 60 * minutes + seconds
+    if unclear := _UNCLEAR.fullmatch(typed):
+        first, second = unclear.groups()
+        raise ConfigError(
+            f"{text!r} may mean hours and minutes, or minutes and seconds",
+            hint=f"use {first}h{second}m or {first}m{second}s",
+        )
+    parts = _PARTS.fullmatch(typed)
+    if not parts or not any(parts.groups()):
+        raise ConfigError(f"{text!r} is not a duration", hint=_FORMS_HINT)
+    return sum(
+        float(part or 0) * UNITS[unit] for part, unit in zip(parts.groups(), UNITS, strict=True)
+    )
 
 
 def parse_dropout(text: str | float) -> float | str:

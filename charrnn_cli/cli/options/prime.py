@@ -1,4 +1,4 @@
-"""The prime of a sample: read from an option, a file or standard input, and fitted to a model."""
+"""The prime and stop strings of a sample: read, and fitted to the characters of a model."""
 
 import sys
 from pathlib import Path
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import UnknownCharacterError
+from charrnn_cli.shell import shell_word
 from charrnn_cli.storage.source import STANDARD_INPUT
 from charrnn_cli.text.character_names import named_character
 from charrnn_cli.text.normal_forms import normalize
 from charrnn_cli.text.similar_characters import closest_text, replacements
+from charrnn_cli.text.vocab import named_characters
 
 if TYPE_CHECKING:
     from charrnn_cli.model.checkpoint import Checkpoint
@@ -48,9 +50,39 @@ def known_prime(text: str, checkpoint: "Checkpoint", unknown: Unknown) -> str:
     return text
 
 
+def known_stops(stops: list[str], checkpoint: "Checkpoint", unknown: Unknown) -> list[str]:
+    """Return the stop strings as the model reads them.
+
+    With `closest`, characters that it lacks are replaced.
+    Raises UnknownCharacterError for one that can never occur.
+    """
+    from charrnn_cli.text.decoding import read_typed
+
+    vocab = checkpoint.vocab
+    stops = [read_typed(stop, checkpoint.data.reading) for stop in stops]
+    if unknown == "closest":
+        stops = [closest_text(stop, vocab) for stop in stops]
+    for stop in stops:
+        missing = [character for character in dict.fromkeys(stop) if character not in vocab]
+        if missing:
+            hint = _closest_hint(stop, vocab) or f"leave out --stop {shell_word(stop)}"
+            raise UnknownCharacterError(
+                f"the stop string {stop!r} can never occur: "
+                f"the vocabulary lacks {named_characters(missing)}",
+                hint=hint,
+            )
+    return stops
+
+
 def _hint(text: str, vocab: "Vocab") -> str:
+    others = f"use only its {len(vocab)} characters, or leave others out with --unknown skip"
+    return _closest_hint(text, vocab) or others
+
+
+def _closest_hint(text: str, vocab: "Vocab") -> str | None:
+    """Say what --unknown closest does with a text; None unless it replaces all that is unknown."""
     if any(character not in vocab for character in closest_text(text, vocab)):
-        return f"use only its {len(vocab)} characters, or leave others out with --unknown skip"
+        return None
     replaced = list(dict.fromkeys(replacements(text, vocab)))[:3]
     shown = [
         f"{_shown(old, same=same)} becomes {_shown(new, same=same)}"
