@@ -227,9 +227,19 @@ class TextOptions(Settings):
     min_count: int = setting(
         1, "Replace characters that occur fewer than N times with U+FFFD.", DATA, low=1, metavar="N"
     )
-    include: str = setting(
-        "*", "Pattern for the names of files to read in directories.", DATA, metavar="GLOB"
+    include: str | None = setting(
+        None,
+        "Files to read in directories: patterns like '*.md,!b.md'.",
+        DATA,
+        metavar="GLOBS",
+        longest=4096,
+        shown="text files",
     )
+    keep_duplicates: bool = setting(False, "Read files of equal content more than once.", DATA)
+    force_text: bool = setting(False, "Read files that do not look like texts.", DATA)
+
+    def _problems(self) -> list[str | None]:
+        return [None if self.include is None else _pattern_problem(self.include)]
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
@@ -243,3 +253,8 @@ class TextOptions(Settings):
                 f"unknown encoding {self.encoding!r}",
                 hint="use, for example, utf-8, latin-1, cp1252, shift_jis or gb18030",
             ) from error
+
+
+def _pattern_problem(include: str) -> str | None:
+    names = [pattern.strip().removeprefix("!") for pattern in include.split(",")]
+    return None if all(names) else f"include must be patterns with commas between; got {include!r}"

@@ -12,6 +12,7 @@ from charrnn_cli.text.corpus import Ids
 from charrnn_cli.text.decoding import read_pieces
 from charrnn_cli.text.documents import Document, Gathered, printable
 from charrnn_cli.text.facts import TextFacts
+from charrnn_cli.text.file_kinds import NotTextError, check_controls, num_counted_controls
 from charrnn_cli.text.symbol_table import CODE_POINTS, Counts, code_points
 
 
@@ -61,7 +62,7 @@ def count_text(
 
     `progress` is called with the bytes read so far. Raises TextError.
     """
-    counted = CountedText()
+    counted, earlier = CountedText(), dict[str, Document]()  # by the digest of its bytes
     separator = code_points(options.separator)
     own = CharacterCounts()  # of one document; added only after all of it has been read
     for document in found.documents:
@@ -71,6 +72,9 @@ def count_text(
             for piece in read_pieces(document.path, options, facts, document.title):
                 own.add_codes(code_points(piece))
                 progress(counted.facts.num_bytes + facts.num_bytes)
+            if not options.force_text:
+                controls = num_counted_controls(own.counts)
+                check_controls(document.title, controls, own.total)
         except TextError as error:
             if not document.optional:
                 raise
@@ -78,6 +82,10 @@ def count_text(
             continue
         if not own.total:
             found.skipped.append((document.name, "is empty"))
+            continue
+        same = earlier.setdefault(facts.digests[0], document)
+        if same is not document and not options.keep_duplicates:
+            found.skipped.append((document.name, _copy_of(same, document)))
             continue
         if counted.documents:
             counted.characters.add_codes(separator)
@@ -91,9 +99,18 @@ def count_text(
 def _reason(error: TextError, document: Document) -> str:
     """Return an error's message without the document's path, as valid text for a header."""
     path = document.path
+    if isinstance(error, NotTextError):
+        return printable(f"{error.message.removeprefix(f'{path} ')}; {error.hint}")
     if error.message == f"no file named {path}":
         return "no longer exists"
     return printable(error.message.removeprefix(f"{path} ").replace(f" {path}:", " it:"))
+
+
+def _copy_of(same: Document, document: Document) -> str:
+    if same.path == document.path:
+        return "is named twice"
+    is_clear = same.name != document.name
+    return f"is a copy of {same.name if is_clear else 'an earlier file of the same name'}"
 
 
 def _bincount_bytes(codes: Ids) -> npt.NDArray[np.int64]:

@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import io
 import os
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +18,13 @@ from charrnn_cli.errors import CharrnnError, TextError
 from charrnn_cli.storage.digest import BackgroundDigest
 from charrnn_cli.storage.opening import CHUNK_BYTES, open_regular
 from charrnn_cli.text.facts import TextFacts
+from charrnn_cli.text.file_kinds import (
+    check_controls,
+    check_is_text,
+    check_not_binary,
+    is_web_page,
+    num_controls,
+)
 from charrnn_cli.text.normal_forms import normalized
 
 # Longer marks first: the mark of UTF-32 starts with the mark of UTF-16.
@@ -39,7 +47,7 @@ Piece = str | bytes
 
 def read_text(path: Path, options: TextOptions) -> str:
     """Read a whole text file. Raises TextError."""
-    return _joined(read_pieces(path, options, TextFacts()))
+    return _whole(str(path), read_pieces(path, options, TextFacts()), options)
 
 
 def decode_bytes(data: bytes, options: TextOptions, name: str) -> str:
@@ -48,7 +56,7 @@ def decode_bytes(data: bytes, options: TextOptions, name: str) -> str:
     Error messages call the text `name`. Raises TextError.
     """
     with _translated_errors(name):
-        return _joined(_pieces(name, io.BytesIO(data), options, TextFacts()))
+        return _whole(name, _pieces(name, io.BytesIO(data), options, TextFacts()), options)
 
 
 def read_pieces(
@@ -73,6 +81,11 @@ def open_text(path: Path, name: str | None = None) -> Iterator[BinaryIO]:
     name = name or str(path)
     if os.path.isdir(path):
         raise TextError(f"{name} is a directory, not a text file", hint="use a file inside it")
+    if re.match(r"(?i)(https?|ftps?):/", str(path)) and not os.path.lexists(path):
+        raise TextError(
+            f"{name} is a web address, not a file",
+            hint="download the file first, then use its name",
+        )
     if not os.path.lexists(path):
         raise TextError(f"no file named {name}", hint="check the spelling")
     with contextlib.ExitStack() as stack:
@@ -107,8 +120,11 @@ def decompressed(raw: BinaryIO) -> BinaryIO:
     return cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if start == _GZIP_MAGIC else raw
 
 
-def _joined(pieces: Iterator[Piece]) -> str:
-    return "".join(map(_as_text, pieces))
+def _whole(name: str, pieces: Iterator[Piece], options: TextOptions) -> str:
+    text = "".join(map(_as_text, pieces))
+    if not options.force_text:
+        check_controls(name, num_controls(text), len(text))
+    return text
 
 
 def _as_text(piece: Piece) -> str:
@@ -135,6 +151,9 @@ def _decoded(name: str, raw: BinaryIO, options: TextOptions, facts: TextFacts) -
     mark, encoding = _byte_order_mark(chunk, options.encoding)
     facts.encodings.append(encoding)
     facts.byte_order_mark = bool(mark)
+    facts.is_web_page = is_web_page(name, chunk)
+    if not mark and not options.force_text:
+        check_is_text(name, chunk, encoding)
     digest.update(mark)
     offset, chunk = len(mark), chunk[len(mark) :]
     decoder = codecs.getincrementaldecoder(encoding)(options.errors)
@@ -148,6 +167,8 @@ def _decoded(name: str, raw: BinaryIO, options: TextOptions, facts: TextFacts) -
             try:
                 piece = decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
+                if ascii_superset and not mark and not options.force_text:
+                    check_not_binary(name, chunk)
                 raise _undecodable(name, encoding, error, offset - pending, file) from error
             except UnicodeError as error:  # UTF-16 or UTF-32 without a byte order mark
                 plain = codecs.lookup(encoding).name  # `utf;16` also names an encoding

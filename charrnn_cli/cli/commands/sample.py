@@ -101,6 +101,9 @@ def sample(
     encoding: Annotated[
         str, text_options.encoding_option("--prime-file and --check-copy")
     ] = TextOptions().encoding,
+    force_text: Annotated[
+        bool, text_options.force_text_option("--prime-file and --check-copy")
+    ] = False,
     check_copy: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Report how much of each sample is copied from FILE."),
@@ -127,7 +130,7 @@ def sample(
     choice = text_options.check_unknown(unknown, text_options.UNKNOWN_SAMPLE)
     _check_combinations(context.params)
     set_blas_threads(rows=count)
-    options = TextOptions(encoding=encoding)
+    options = TextOptions(encoding=encoding, force_text=force_text)
     given = read_prime(prime, prime_file, options)
     path = Registry().resolve(reference)
     output = None if output == STANDARD_INPUT else output

@@ -44,6 +44,7 @@ def score(
         bool, typer.Option("--per-line", help="Score each line of the text.")
     ] = False,
     encoding: Annotated[str, text_options.encoding_option("TEXT")] = TextOptions().encoding,
+    force_text: Annotated[bool, text_options.force_text_option("TEXT")] = False,
     unknown: text_options.ScoreUnknown = "error",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON array with one object per model.")
@@ -61,7 +62,7 @@ def score(
             "at least one model and a text are required", hint="charrnn score latest book.txt"
         )
     choice = text_options.check_unknown(unknown, text_options.UNKNOWN_SCORE)
-    options = TextOptions(encoding=encoding)
+    options = TextOptions(encoding=encoding, force_text=force_text)
     *references, text = names
     paths = [Registry().resolve(reference) for reference in references]
     set_blas_threads()

@@ -6,7 +6,7 @@ from typing import Any
 from charrnn_cli.config import TextOptions
 from charrnn_cli.settings import option_name
 from charrnn_cli.shell import path_word, shell_word
-from charrnn_cli.storage.source import Source
+from charrnn_cli.storage.source import Source, is_read_once
 from charrnn_cli.training.presets import PRESETS, from_preset
 
 _PRESET_ONLY = ("initialization", "beta1", "beta2")  # settings without an option
@@ -15,9 +15,11 @@ _NOT_TYPED = ("vocabulary_size", *_PRESET_ONLY)
 
 def source_words(source: Source) -> str:
     """Return a text's paths and the options for reading it that differ from the defaults."""
-    default, words = TextOptions().to_json(), [path_word(str(path)) for path in source.paths]
+    default = TextOptions().to_json()
+    words = ["TEXT" if is_read_once(path) else path_word(str(path)) for path in source.paths]
     for name, value in source.options.to_json().items():
-        words += [option_name(name), shell_word(str(value))] if value != default[name] else []
+        if value != default[name]:
+            words += [option_name(name), *([] if value is True else [shell_word(str(value))])]
     if source.init_from is not None:
         words += [option_name("init_from"), shell_word(source.init_from)]
         words += [option_name("unknown"), source.unknown] if source.unknown != "error" else []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import UnknownCharacterError
-from charrnn_cli.storage.source import STANDARD_INPUT
+from charrnn_cli.storage.source import STANDARD_INPUT, is_pipe
 from charrnn_cli.text.similar_characters import closest, closest_text
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ def read_prime(prime: str | None, prime_file: Path | None, options: TextOptions)
 
     if prime_file == STANDARD_INPUT:
         return decode_bytes(sys.stdin.buffer.read(), options, "standard input")
+    if is_pipe(prime_file):
+        from charrnn_cli.text.standard_input import read_pipe
+
+        return decode_bytes(read_pipe(prime_file), options, str(prime_file))
     return read_text(prime_file, options)
 
 
