@@ -73,8 +73,9 @@ def count_suffixes(names: Iterable[str]) -> dict[str, int]:
 
 
 def described_suffixes(counts: dict[str, int]) -> str:
-    """Return counts of suffixes in words: `12 .txt, 3 without a suffix`."""
-    return ", ".join(f"{count:,} {suffix}" for suffix, count in counts.items())
+    """Return counts of suffixes in words, the most frequent first: `12 .txt, 3 .md`."""
+    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    return ", ".join(f"{count:,} {suffix}" for suffix, count in ordered)
 
 
 def held_out_names(names: Sequence[str]) -> list[str]:
