@@ -85,7 +85,7 @@ def count_text(
             continue
         same = earlier.setdefault(facts.digests[0], document)
         if same is not document and not options.keep_duplicates:
-            found.skipped.append((document.name, _copy_of(same, document)))
+            found.skipped.append((document.name, _copy_of(same.name, document.name)))
             continue
         if counted.documents:
             counted.characters.add_codes(separator)
@@ -106,11 +106,8 @@ def _reason(error: TextError, document: Document) -> str:
     return printable(error.message.removeprefix(f"{path} ").replace(f" {path}:", " it:"))
 
 
-def _copy_of(same: Document, document: Document) -> str:
-    if same.path == document.path:
-        return "is named twice"
-    is_clear = same.name != document.name
-    return f"is a copy of {same.name if is_clear else 'an earlier file of the same name'}"
+def _copy_of(earlier: str, name: str) -> str:
+    return "was read already" if name == earlier else f"is a copy of {earlier}"
 
 
 def _bincount_bytes(codes: Ids) -> npt.NDArray[np.int64]:
