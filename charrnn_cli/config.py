@@ -240,13 +240,19 @@ class TextOptions(Settings):
     min_count: int = setting(
         1, "Replace characters that occur fewer than N times with U+FFFD.", DATA, low=1, metavar="N"
     )
-    include: str = setting(
-        "*",
-        "Pattern for the names of files to read in directories.",
+    include: str | None = setting(
+        None,
+        "Files to read in directories: patterns like '*.md,!b.md'.",
         DATA,
-        metavar="GLOB",
-        longest=MAX_OPTION,
+        metavar="GLOBS",
+        longest=4096,
+        shown="text files",
     )
+    keep_duplicates: bool = setting(False, "Read files of equal content more than once.", DATA)
+    force_text: bool = setting(False, "Read files that do not look like texts.", DATA)
+
+    def _problems(self) -> list[str | None]:
+        return [None if self.include is None else _pattern_problem(self.include)]
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
@@ -266,3 +272,8 @@ class TextOptions(Settings):
     def encodings(self) -> tuple[str, ...]:
         """The encodings to try: a file is read in the first that fits it, else in the last."""
         return tuple(name.strip() for name in self.encoding.split(","))
+
+
+def _pattern_problem(include: str) -> str | None:
+    names = [pattern.strip().removeprefix("!") for pattern in include.split(",")]
+    return None if all(names) else f"include must be patterns with commas between; got {include!r}"

@@ -11,9 +11,15 @@ from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
-from charrnn_cli.cli.terminal.corpus_output import describe_corpus, describe_texts
+from charrnn_cli.cli.terminal.corpus_output import describe_corpus, describe_texts, list_files
 from charrnn_cli.cli.terminal.formats import format_size
-from charrnn_cli.cli.terminal.run_facts import end_facts, job_facts, plan_facts, thread_facts
+from charrnn_cli.cli.terminal.run_facts import (
+    end_facts,
+    job_facts,
+    overlap_facts,
+    plan_facts,
+    thread_facts,
+)
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
 from charrnn_cli.events import CheckpointRemoved, TrainEvent, TrainingFinished, TrainingStarted
 from charrnn_cli.storage.metrics_log import event_to_json
@@ -81,7 +87,12 @@ class TrainingRun:
                 job = TrainingJob.new(
                     source, settings, options=options, preset=preset, name=name, progress=progress
                 )
-            self._say_all([*describe_corpus(job.corpus), *job_facts(job)])
+            self._say_all(describe_corpus(job.corpus))
+            if dry_run:
+                self._say_all(list_files(job.corpus))
+            self._say_all(job_facts(job))
+            if not self.quiet:
+                self._say_all(overlap_facts(job))
             self._dry_run(job) if dry_run else self._train(job)
         return job.run.name
 

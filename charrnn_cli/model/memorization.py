@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.model.window_hashes import FILTER_SIZE, Hashes, filter_key, window_hashes
 from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.window_hashes import FILTER_SIZE, Hashes, filter_key, window_hashes
 
 # N characters of text · S characters of sample
 

@@ -6,7 +6,8 @@ from typing import Any
 from charrnn_cli.config import TextOptions
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.decoding import preferring_utf8, read_typed
+from charrnn_cli.text.decoding import read_typed
+from charrnn_cli.text.encoding_choice import preferring_utf8
 from charrnn_cli.text.remapping import in_vocabulary
 from charrnn_cli.text.symbol_table import REPLACEMENT
 from charrnn_cli.text.vocab import Vocab

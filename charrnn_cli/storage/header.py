@@ -215,6 +215,24 @@ class CorpusHeader(Record):
         ),
     )
     num_skipped: int = setting(0, "number of files that were left out", low=0, high=MAX_ELEMENTS)
+    include: str | None = setting(None, "the option --include", longest=MAX_NAME)
+    files: dict[str, int] = field(
+        default_factory=dict,
+        metadata=required("number of files read in directories, by suffix", longest=1000),
+    )
+    left_out: dict[str, int] = field(
+        default_factory=dict,
+        metadata=required("number of files not chosen in directories, by suffix", longest=1000),
+    )
+    names: list[str] = field(
+        default_factory=list,
+        metadata=required("names of up to 20 files read in directories", longest=1000),
+    )
+    held_out: list[str] = field(
+        default_factory=list,
+        metadata=required("names of validation and test files among those read", longest=1000),
+    )
+    web_page: bool = setting(False, "whether the text is a single short file that begins as HTML")
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:

@@ -61,6 +61,26 @@ def read_small(path: Path, max_bytes: int, *, follow: bool = False) -> bytes:
 
 
 @contextlib.contextmanager
+def open_pipe(path: Path, descriptor: int | None) -> Iterator[int]:
+    """Open a pipe for reading without waiting for its writer, and yield a descriptor.
+
+    With `descriptor`, the pipe is one that is open already: a socket cannot be opened again.
+    Raises StorageError.
+    """
+    try:
+        if descriptor is not None:
+            opened = os.dup(descriptor)
+        else:
+            opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        raise StorageError(f"cannot open {path}: {error.strerror}") from error
+    try:
+        yield opened
+    finally:
+        os.close(opened)
+
+
+@contextlib.contextmanager
 def open_to_append(path: Path, *, directory: Directory | None = None) -> Iterator[int]:
     """Open a regular file for reading and appending, and create it if it is absent.
 

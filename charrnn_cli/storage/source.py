@@ -1,6 +1,7 @@
 """The source of a run's text: its files, reading options and vocabulary."""
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,28 @@ from charrnn_cli.errors import ConfigError, TextError
 from charrnn_cli.storage.paths import path_from_uri, path_to_uri
 
 STANDARD_INPUT = Path("-")
+_DESCRIPTORS = {Path("/dev/fd"), Path("/proc/self/fd")}  # where shells show their `<(...)`
+# What was done before there was a choice.
+_BEFORE = {"keep_duplicates": True, "force_text": True}
+
+
+def is_descriptor(path: Path) -> bool:
+    """Return whether a path names an open file of this process, as the shell's `<(...)` does."""
+    return path.parent in _DESCRIPTORS or path == Path("/dev/stdin")
+
+
+def is_pipe(path: Path) -> bool:
+    """Return whether a path is a pipe or an open socket, which can be read only once."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or (stat.S_ISSOCK(mode) and is_descriptor(path))
+
+
+def is_read_once(path: Path) -> bool:
+    """Return whether a text came from a pipe, so that its path is of no use to a later process."""
+    return is_descriptor(path) or is_pipe(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +81,19 @@ class Source:
             paths = tuple(
                 STANDARD_INPUT if text == "-" else path_from_uri(str(text)) for text in texts
             )
-            return cls(paths, TextOptions.from_json(raw["options"]), init_from, unknown)
+            options = TextOptions.from_json({**_BEFORE, **raw["options"]})
+            return cls(paths, options, init_from, unknown)
         except (ValueError, TextError) as error:
             raise ConfigError(f"the source is invalid: {error}") from error
 
     @property
     def missing(self) -> Path | None:
-        """The first path that cannot be read again: a deleted file, or standard input."""
+        """The first path that cannot be read again: a deleted file, a pipe, or standard input."""
         return next(
-            (path for path in self.paths if path == STANDARD_INPUT or not os.path.exists(path)),
+            (
+                path
+                for path in self.paths
+                if path == STANDARD_INPUT or is_read_once(path) or not os.path.exists(path)
+            ),
             None,
         )

@@ -19,7 +19,6 @@ from charrnn_cli.storage.paths import (
 )
 from charrnn_cli.storage.temporary import sweep_temporaries, temporary_name
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
-from charrnn_cli.text.decoding import decompressed, open_text
 from charrnn_cli.text.documents import Gathered, gather_documents
 from charrnn_cli.text.encoding import (
     Accept,
@@ -29,6 +28,8 @@ from charrnn_cli.text.encoding import (
     is_encoded,
     num_bytes,
 )
+from charrnn_cli.text.selection import count_suffixes
+from charrnn_cli.text.text_files import decompressed, open_text
 from charrnn_cli.text.vocab import Vocab
 
 _CACHED = re.compile(r"[0-9a-f]{32}\.(safetensors|baselines\.json)")
@@ -64,8 +65,9 @@ def cached_corpus(
         digests = _digests(found, progress)
         documents = [(each.name, each.optional, digests[each.path]) for each in found.documents]
         wanted = [vocab.characters, unknown] if vocab is not None else None
+        others = [found.skipped, count_suffixes(found.left_out)]  # are in the header
         key = hashlib.sha256(
-            json.dumps([documents, found.skipped, found.name, options.to_json(), wanted]).encode()
+            json.dumps([documents, others, found.name, options.to_json(), wanted]).encode()
         ).hexdigest()
 
         def encode(output: Path) -> Corpus:

@@ -11,9 +11,11 @@ import numpy.typing as npt
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import TextError
 from charrnn_cli.text.corpus import Ids
-from charrnn_cli.text.decoding import encoding_of, preferring_utf8, read_pieces
+from charrnn_cli.text.decoding import read_pieces
 from charrnn_cli.text.documents import Document, Gathered, printable
+from charrnn_cli.text.encoding_choice import encoding_of, preferring_utf8
 from charrnn_cli.text.facts import TextFacts
+from charrnn_cli.text.file_kinds import NotTextError, check_controls, num_counted_controls
 from charrnn_cli.text.symbol_table import CODE_POINTS, Counts, code_points
 
 MAX_SUGGESTED = 3  # skipped files whose likely encodings are named; each takes up to a second
@@ -88,6 +90,7 @@ def count_text(
     counted, suggested = CountedText(), 0
     if len(found.documents) > 1:
         options = preferring_utf8(options)
+    earlier = dict[str, Document]()  # by the digest of its bytes
     separator = code_points(options.separator)
     own = CharacterCounts()  # of one document; added only after all of it has been read
     for document in found.documents:
@@ -103,6 +106,9 @@ def count_text(
             ):
                 own.add_codes(code_points(piece))
                 progress(counted.facts.num_bytes + facts.num_bytes)
+            if not options.force_text:
+                controls = num_counted_controls(own.counts)
+                check_controls(document.title, controls, own.total)
         except TextError as error:
             if not document.optional:
                 raise
@@ -111,6 +117,10 @@ def count_text(
             continue
         if not own.total:
             found.skipped.append((document.name, "is empty"))
+            continue
+        same = earlier.setdefault(facts.digests[0], document)
+        if same is not document and not options.keep_duplicates:
+            found.skipped.append((document.name, _copy_of(same.name, document.name)))
             continue
         if counted.documents:
             counted.characters.add_codes(separator)
@@ -142,6 +152,8 @@ def document_options(document: Document, options: TextOptions) -> TextOptions:
 def _reason(error: TextError, document: Document) -> str:
     """Return an error's message without the document's path, as valid text for a header."""
     path = document.path
+    if isinstance(error, NotTextError):
+        return printable(f"{error.message.removeprefix(f'{path} ')}; {error.hint}")
     if error.message == f"no file named {path}":
         return "no longer exists"
     reason = printable(error.message.removeprefix(f"{path} ").replace(f" {path}:", " it:"))
@@ -149,6 +161,10 @@ def _reason(error: TextError, document: Document) -> str:
     if not options or any(name != "--encoding" for name, _ in options):
         return reason
     return f"{reason}; it may need --encoding {' or '.join(value for _, value in options)}"
+
+
+def _copy_of(earlier: str, name: str) -> str:
+    return "was read already" if name == earlier else f"is a copy of {earlier}"
 
 
 def _bincount_bytes(codes: Ids) -> npt.NDArray[np.int64]:

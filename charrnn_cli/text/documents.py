@@ -1,17 +1,16 @@
 """The files of a text: named files, files in directories, and standard input."""
 
 import contextlib
-import fnmatch
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from charrnn_cli.errors import TextError
-from charrnn_cli.storage.source import STANDARD_INPUT
-from charrnn_cli.text.standard_input import standard_input_copy
-
-_FROM_STANDARD_INPUT = "standard input"
+from charrnn_cli.shell import shell_word
+from charrnn_cli.storage.source import STANDARD_INPUT, is_descriptor, is_pipe
+from charrnn_cli.text.selection import count_suffixes, described_suffixes, select
+from charrnn_cli.text.standard_input import pipe_copy, pipe_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +25,13 @@ class Document:
     optional: bool = False
     encoding: str | None = None
     """Encoding in which it is read unless it has a byte order mark; None until that is decided."""
+    source: str = ""
+    """Standard input or the pipe that the file is a copy of; empty for any other file."""
 
     @property
     def title(self) -> str:
         """Name for messages."""
-        return self.name if self.name == _FROM_STANDARD_INPUT else str(self.path)
+        return self.source or str(self.path)
 
 
 @dataclass(slots=True)
@@ -42,6 +43,8 @@ class Gathered:
     documents: list[Document]
     skipped: list[tuple[str, str]] = field(default_factory=list)
     """Skipped files in directories, each with a reason; reading the documents may add more."""
+    left_out: list[str] = field(default_factory=list)
+    """Names of files in directories that were not chosen."""
 
     @property
     def title(self) -> str:
@@ -51,39 +54,51 @@ class Gathered:
 
 @contextlib.contextmanager
 def gather_documents(
-    paths: Sequence[Path], include: str, waiting: Callable[[int, int], None]
+    paths: Sequence[Path], include: str | None, waiting: Callable[[int, int], None]
 ) -> Iterator[Gathered]:
-    """Yield the documents of named files, directories and standard input (`-`).
+    """Yield the documents of named files, directories, pipes and standard input (`-`).
 
-    A directory contributes its regular files, sorted by path, whose name or relative path matches
-    the glob `include`. Hidden files are left out, and links to directories are not followed.
-    Standard input is copied to a file for the duration of the `with` block. During the copy,
-    `waiting` is called often, and an exception that it raises ends the wait.
+    A directory contributes those of its regular files, sorted by path, that `select` chooses.
+    Hidden files are left out, and links to directories are not followed. Standard input and pipes
+    are copied to files for the duration of the `with` block. During the copy, `waiting` is called
+    often, and an exception that it raises ends the wait.
     Raises TextError, StorageError.
     """
     with contextlib.ExitStack() as stack:
         found = Gathered(text_name(paths[0]), [])
         for path in paths:
-            if path == STANDARD_INPUT:
-                spooled = stack.enter_context(standard_input_copy(waiting))
-                found.documents.append(Document(spooled, _FROM_STANDARD_INPUT))
+            if path == STANDARD_INPUT or is_pipe(path):
+                copy, title = stack.enter_context(pipe_copy(path, waiting)), pipe_title(path)
+                has_name = path != STANDARD_INPUT and not is_descriptor(path)
+                name = printable(path.name if has_name else title)
+                found.documents.append(Document(copy, name, source=title))
             elif os.path.isdir(path):
                 before = len(found.documents)
                 _walk(path, include, found)
                 if len(found.documents) == before:
-                    raise TextError(
-                        f"no file in {path} matches {include!r}",
-                        hint="choose files with --include, for example --include '*.txt'",
-                    )
+                    raise _nothing_chosen(path, include, found)
             else:
                 found.documents.append(Document(path, printable(path.name)))
         yield found
+
+
+def _nothing_chosen(path: Path, include: str | None, found: Gathered) -> TextError:
+    which = "is a text" if include is None else f"matches {include!r}"
+    counts = count_suffixes(found.left_out)
+    pattern = next((f"*{suffix}" for suffix in counts if suffix.startswith(".")), "*.txt")
+    left_out = f"; it has {described_suffixes(counts)}" if counts else ""
+    return TextError(
+        f"no file in {path} {which}{left_out}",
+        hint=f"choose files with --include, for example --include {shell_word(pattern)}",
+    )
 
 
 def text_name(path: Path) -> str:
     """Name a text after its directory, or after its file up to the first dot."""
     if path == STANDARD_INPUT:
         return "stdin"
+    if is_descriptor(path):
+        return "pipe"
     try:
         name = path.name or path.resolve().name
     except OSError:  # a working directory that was removed
@@ -97,10 +112,29 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _walk(root: Path, include: str, found: Gathered) -> None:
+def _walk(root: Path, include: str | None, found: Gathered) -> None:
+    """Add the chosen files of a directory to `found`, and name the others there."""
+    entries = sorted(_entries(root, found), key=lambda entry: entry[0])
+    names = [PurePath(path).relative_to(root) for path, _ in entries]
+    for (path, problem), relative, chosen in zip(
+        entries, names, select(names, include), strict=True
+    ):
+        name = printable(str(relative))
+        if not chosen:
+            found.left_out.append(name)
+        elif problem:
+            found.skipped.append((name, problem))
+        else:
+            found.documents.append(Document(path, name, optional=True))
+
+
+def _entries(root: Path, found: Gathered) -> Iterator[tuple[Path, str]]:
+    """Yield the files below a directory, each with the reason why it cannot be read, or empty.
+
+    A directory that cannot be read is added to `found.skipped`.
+    """
     # Not recursive: directories can be nested deeper than Python's recursion limit.
     waiting = [root]
-    files: list[Path] = []
     while waiting:
         directory = waiting.pop()
         try:
@@ -115,18 +149,11 @@ def _walk(root: Path, include: str, found: Gathered) -> None:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(Path(entry.path))
-            elif _matches(PurePath(entry.path).relative_to(root), include):
-                name = printable(str(Path(entry.path).relative_to(root)))
-                try:
-                    if entry.is_file():
-                        files.append(Path(entry.path))
-                    elif not entry.is_dir():  # a link to a directory is skipped silently
-                        found.skipped.append((name, "is not a regular file"))
-                except OSError as error:  # a circular link, or no permission
-                    found.skipped.append((name, f"cannot be read: {error.strerror}"))
-    names = ((path, printable(str(path.relative_to(root)))) for path in sorted(files))
-    found.documents += [Document(path, name, optional=True) for path, name in names]
-
-
-def _matches(path: PurePath, include: str) -> bool:
-    return fnmatch.fnmatch(path.name, include) or fnmatch.fnmatch(path.as_posix(), include)
+                continue
+            try:
+                if entry.is_file():
+                    yield Path(entry.path), ""
+                elif not entry.is_dir():  # a link to a directory is skipped silently
+                    yield Path(entry.path), "is not a regular file"
+            except OSError as error:  # a circular link, or no permission
+                yield Path(entry.path), f"cannot be read: {error.strerror}"

@@ -25,12 +25,15 @@ from charrnn_cli.text.corpus import (
     no_progress,
 )
 from charrnn_cli.text.counting import CountedText, count_text, document_options
-from charrnn_cli.text.decoding import open_text, read_pieces
+from charrnn_cli.text.decoding import read_pieces
 from charrnn_cli.text.documents import Document, Gathered, gather_documents
 from charrnn_cli.text.facts import TextFacts
+from charrnn_cli.text.file_kinds import SHORT_PAGE
 from charrnn_cli.text.joining_form import joining_hint
 from charrnn_cli.text.line_ends import Piece
+from charrnn_cli.text.selection import count_suffixes, held_out_names
 from charrnn_cli.text.symbol_table import SymbolTable, code_points, symbol_table
+from charrnn_cli.text.text_files import open_text
 from charrnn_cli.text.vocab import Vocab
 
 Accept = Callable[[str, Vocab], None]
@@ -38,6 +41,7 @@ Accept = Callable[[str, Vocab], None]
 that it raises leaves no file."""
 
 MAX_LISTED = 1_000  # unseen characters and skipped files in a header, which has room for 40,000
+MAX_NAMES = 20  # of files that were read
 
 
 def accept_any(sha256: str, vocab: Vocab) -> None:
@@ -76,11 +80,13 @@ def encode_text(
 
 def is_encoded(path: Path) -> bool:
     """Return whether a file is a charrnn file, not a text."""
+    if not os.path.isfile(path):  # a pipe can be opened only once
+        return False
     try:
         read_header(path, follow=True)
     except CharrnnError:
         # By its name a damaged charrnn file; opening it reports the damage.
-        return path.suffix == ".safetensors" and os.path.isfile(path)
+        return path.suffix == ".safetensors"
     return True
 
 
@@ -128,7 +134,7 @@ def encode_documents(
     total = 2 * max(1, num_bytes(found))
     counted = count_text(found, options, lambda done: progress(done, total))
     if not counted.documents:
-        raise TextError(f"{found.title} is empty", hint="use a file that contains text")
+        raise _nothing_read(found)
     if digests is not None:
         _check_unchanged(found, [digests[each.path] for each in counted.documents], counted.facts)
     try:
@@ -168,6 +174,17 @@ def encode_documents(
     return Corpus.open(output, verify=False)
 
 
+def _nothing_read(found: Gathered) -> TextError:
+    reasons = [f"{name} {reason}" for name, reason in found.skipped if reason != "is empty"]
+    if not reasons:
+        return TextError(f"{found.title} is empty", hint="use a file that contains text")
+    more = f"; {len(reasons) - 1:,} more like it" if len(reasons) > 1 else ""
+    return TextError(
+        f"no file of the text {found.name!r} can be read: {reasons[0]}{more}",
+        hint="use files of plain text (UTF-8)",
+    )
+
+
 def _header(
     found: Gathered,
     counted: CountedText,
@@ -176,6 +193,8 @@ def _header(
     num_documents: int,
     characters: int,
 ) -> CorpusHeader:
+    names = [document.name for document in counted.documents if document.optional]
+    is_short = len(counted.documents) == 1 and counted.facts.num_bytes < SHORT_PAGE
     return CorpusHeader(
         name=found.name,
         characters=characters,
@@ -194,6 +213,12 @@ def _header(
         num_unseen=len(table.unseen),
         skipped=[list(each) for each in found.skipped[:MAX_LISTED]],
         num_skipped=len(found.skipped),
+        include=options.include,
+        files=count_suffixes(names),
+        left_out=count_suffixes(found.left_out),
+        names=names[:MAX_NAMES],
+        held_out=held_out_names(names)[:MAX_NAMES],
+        web_page=counted.facts.is_web_page and is_short,
     )
 
 

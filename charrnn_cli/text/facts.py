@@ -20,6 +20,8 @@ class TextFacts:
     """Number of `\\r\\r\\n` (Windows line ends converted twice) that became `\\n`."""
     cr: int = 0
     """Number of lone `\\r` that became `\\n`."""
+    is_web_page: bool = False
+    """Whether a file begins as a web page does, but is not named like one."""
     digests: list[str] = field(default_factory=list)
     """SHA-256 of each file's decompressed bytes, in hexadecimal."""
 
@@ -50,4 +52,5 @@ class TextFacts:
         self.crlf += other.crlf
         self.crcrlf += other.crcrlf
         self.cr += other.cr
+        self.is_web_page |= other.is_web_page
         self.digests += other.digests

@@ -9,6 +9,7 @@ from charrnn_cli.config import GATES, ModelConfig
 UNDERFIT_RATIO = 0.1
 OVERFIT_RATIO = 10
 NOISY_VALIDATION = 20_000  # characters
+COPIED_VALIDATION = 0.1  # fraction; novels have 0, and texts with a license in each file a little
 GAP_SMALL, GAP_LARGE = 0.05, 0.25  # nats between train and val loss
 
 DROPOUT_STEP, MAX_DROPOUT = 0.2, 0.7
@@ -50,6 +51,14 @@ def advise_on_validation(val_characters: int) -> Advice | None:
         figure = f"the validation text has only {val_characters:,} characters"
         return Advice(f"{figure}: loss differences of a few hundredths are noise")
     return None
+
+
+def warn_of_overlap(fraction: float) -> Advice | None:
+    """Warn if a fraction of the validation text stands in the training text word for word."""
+    if fraction < COPIED_VALIDATION:
+        return None
+    figure = f"about {fraction:.0%} of the validation text also stands in the training text"
+    return Advice(f"{figure}: val loss will be too low; remove the copies from the text")
 
 
 def advise_on_vocabulary(model: ModelConfig, counts: Sequence[int]) -> Advice | None:

@@ -6,7 +6,7 @@ from typing import Any
 from charrnn_cli.config import TextOptions
 from charrnn_cli.settings import option_name
 from charrnn_cli.shell import path_word, shell_word
-from charrnn_cli.storage.source import Source
+from charrnn_cli.storage.source import Source, is_read_once
 from charrnn_cli.training.presets import PRESETS, from_preset
 
 _PRESET_ONLY = ("initialization", "beta1", "beta2")  # settings without an option
@@ -15,7 +15,7 @@ _NOT_TYPED = ("vocabulary_size", *_PRESET_ONLY)
 
 def source_words(source: Source) -> str:
     """Return a text's paths and the options for reading it that differ from the defaults."""
-    words = [path_word(str(path)) for path in source.paths]
+    words = ["TEXT" if is_read_once(path) else path_word(str(path)) for path in source.paths]
     words += reading_words(source.options or TextOptions())
     if source.init_from is not None:
         words += [option_name("init_from"), shell_word(source.init_from)]

@@ -23,7 +23,7 @@ from charrnn_cli.storage.lock import check_unlocked
 from charrnn_cli.storage.references import is_digits, names_step
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import SUFFIX, Run, latest
-from charrnn_cli.storage.source import STANDARD_INPUT, Source
+from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_read_once
 from charrnn_cli.text.vocab import Vocab, named_characters
 from charrnn_cli.training.follow_up import LIMITS, command_for_new_run
 from charrnn_cli.training.presets import needs_validation
@@ -214,10 +214,13 @@ def resumed_source(
         paths=tuple(texts) or recorded.paths,
         options=(recorded.options or TextOptions()).replaced(options or {}),
     )
-    if not texts and source.missing == STANDARD_INPUT:
+    missing = None if texts else source.missing
+    if missing == STANDARD_INPUT:
         raise TextError(f"the text of run {name!r} came from standard input", hint=hint)
-    if not texts and source.missing is not None:
-        raise TextError(f"the text of run {name!r} no longer exists: {source.missing}", hint=hint)
+    if missing is not None and is_read_once(missing):
+        raise TextError(f"the text of run {name!r} came from a pipe", hint=hint)
+    if missing is not None:
+        raise TextError(f"the text of run {name!r} no longer exists: {missing}", hint=hint)
     return source, point.snapshot.checkpoint.vocab if source.init_from else None
 
 

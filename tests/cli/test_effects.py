@@ -33,6 +33,8 @@ EFFECTS = [
     ("encode ligature.txt --json", "--normalize nfkc", '"vocabulary": " abfin"'),
     ("encode text.txt --json", "--min-count 25", r'"vocabulary": "\n abcde' + '\ufffd"'),
     ("encode folder --json", "--include *.md", '"vocabulary": "abc"'),
+    ("encode text.txt gaffe.txt --json", "--keep-duplicates", '"documents": 2'),
+    ("encode odd.txt --json", "--force-text", '"characters": 36'),
     ("encode folder --json", "--separator |", '"vocabulary": "abcd|"'),
     ("encode text.txt --json", "--vocab tiny", r'"vocabulary": "\n abcdefgh"'),
     ("encode ligature.txt --json --vocab tiny", "--unknown skip", '"characters": 60'),
@@ -52,6 +54,7 @@ EFFECTS = [
     (f"{SAMPLE} --prime gagfed", "--no-echo", "!gagfed"),
     (f"{SAMPLE} --prime b~d --json", "--unknown skip", '"prime": "bd"'),
     (f"{SAMPLE} --prime-file accent.txt --unknown skip --json", "--encoding latin-1", '"bd"'),
+    (f"{SAMPLE} --prime-file odd.txt --unknown skip", "--force-text", "badbadbad"),
     (SAMPLE, "--color", "exit 2"),  # refused in a pipe; the colors have a test on a terminal
     (f"{SAMPLE} --prime gagfed", "--interactive", "!gagfed"),  # shows answers alone
     (SAMPLE, "--check-copy gaffe.txt", "gaffe"),
@@ -68,6 +71,7 @@ EFFECTS = [
     ("score tiny folder", "--include *.md", "tiny@200\t26\t"),
     ("score tiny folder", "--separator e", "tiny@200\t54\t"),
     ("score tiny accent.txt --encoding latin-1", "--unknown skip", "tiny@200\t1\t"),
+    ("score tiny odd.txt --unknown skip", "--force-text", "9 characters that tiny@200"),
     ("doctor", "--json", '"packages": {'),
     ("checkpoints list", "--run tiny", "tiny@100"),
     ("checkpoints list -q --sort name", "--sort size", "tiny\nother\n"),
@@ -115,6 +119,7 @@ def prepare(directory: Path) -> None:
         "prime.txt": b"gagfed",
         "accent.txt": b"b\xe9d",
         "wide.txt": "ａｂ".encode(),
+        "odd.txt": b"\x01bad" * 9,
         "folder/a.md": b"abc" * 9,
         "folder/b.txt": b"bad" * 9,
     }

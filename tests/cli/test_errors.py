@@ -36,7 +36,7 @@ WRONG = [
     ("train empty.txt", "empty.txt"),
     ("train two.txt", "2"),
     ("train latin.txt", "byte 2"),
-    ("train binary.bin", "byte 128"),
+    ("train binary.bin", "240 of its first 2,560 bytes"),
     ("train", "a text is required"),
     ("train story.txt --layers 0", "layers"),
     ("train story.txt --layers two", "two"),
@@ -225,7 +225,7 @@ def test_wrong_command_lines(
     assert out == ""
     assert code == (1 if arguments in REFUSED_FILES else 2)
     lines = err.splitlines()
-    assert len(lines) <= 8
+    assert len(lines) <= 9
     examples = [line for line in lines if line.startswith("      --")]
     error, hint = lines[: len(lines) - len(examples)][-2:]
     assert len(examples) <= 3

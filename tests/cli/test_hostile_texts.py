@@ -56,6 +56,14 @@ def options_in(err: str) -> list[list[str]]:
     return [line.split()[:2] for line in err.splitlines() if line.startswith("      --")]
 
 
+def controls(number: int, characters: int) -> str:
+    """The error for too many control characters."""
+    return (
+        f"text has {number} NUL or control characters among {characters}, "
+        "so it is probably not a text\nhint: use a text file, or read it anyway with --force-text"
+    )
+
+
 def no_encoding(name: str) -> str:
     """The error for an unknown encoding."""
     hint = "use, for example, utf-8, latin-1, cp1252, shift_jis or gb18030"
@@ -74,15 +82,26 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
     ("carriage returns kept", b"\r\n" * 10, "--newlines keep", (20, 2)),
     ("line feed before carriage return", b"\n\r" * 10, "", (11, 1)),
     ("mixed line ends", b"a\r\nb\rc\n", "", (6, 4)),
-    ("NUL bytes", b"\0" * 100, "", (100, 1)),
+    ("NUL bytes", b"\0" * 100, "", controls(100, 100)),
+    ("NUL bytes, forced", b"\0" * 100, "--force-text", (100, 1)),
+    ("few NUL bytes", b"\0" * 4, "", (4, 1)),
     ("NUL inside", b"a\0b", "", (3, 3)),
-    ("every ASCII character", bytes(range(128)), "--newlines keep", (128, 128)),
+    ("every ASCII character", bytes(range(128)), "--newlines keep --force-text", (128, 128)),
     ("escape sequences", b"\x1b[31mred\x1b[0m\x1b]52;c;AAAA\x07", "", (24, 16)),
-    ("every byte as latin-1", bytes(range(256)), "--encoding latin-1 --newlines keep", (256, 256)),
+    ("every byte as latin-1", bytes(range(256)), "--encoding latin-1", controls(24, 256)),
     (
         "every byte as UTF-8",
         bytes(range(256)),
         "",
+        (
+            "text is not a text: 24 of its first 256 bytes are NUL or control characters\n"
+            "hint: use a text file"
+        ),
+    ),
+    (
+        "every byte as UTF-8, forced",
+        bytes(range(256)),
+        "--force-text",
         invalid("utf-8", "0x80 at byte 128 (line 2)", ("--encoding latin-1", ALL_BYTES)),
     ),
     ("UTF-8 mark alone", codecs.BOM_UTF8, "", EMPTY),
@@ -121,7 +140,7 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
         "UTF-16 without a mark",
         "hello wörld".encode("utf-16-le"),
         "",
-        invalid("utf-8", "0xf6 at byte 14 (line 1)", ("--encoding utf-16-le", "hello wörld")),
+        "text looks like UTF-16 without a byte order mark\nhint: read it with --encoding utf-16-le",
     ),
     ("UTF-16 without a mark, named", "hello".encode("utf-16-le"), "--encoding utf-16-le", (5, 4)),
     (
@@ -251,7 +270,7 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
         "a pickle",
         b"\x80\x04cos\nsystem\n.",
         "",
-        invalid("utf-8", "0x80 at byte 0 (line 1)", ("--encoding cp1252", "€\\x04cos")),
+        "text is a Python pickle, not a text\nhint: write its text to a file first",
     ),
     (
         "an apostrophe of cp1252",
@@ -363,10 +382,9 @@ READABLE = "hint: use a readable text file"
 INCLUDE = "hint: choose files with --include, for example --include '*.txt'"
 SPELLING = "hint: check the spelling"
 SPECIAL: dict[str, tuple[Callable[[Path], str], str]] = {
-    "FIFO": (special(os.mkfifo), f"special is not a regular file\n{READABLE}"),
     "endless device": (lambda _: "/dev/zero", f"/dev/zero is not a regular file\n{READABLE}"),
     "null device": (lambda _: "/dev/null", f"/dev/null is not a regular file\n{READABLE}"),
-    "empty directory": (special(os.mkdir), f"no file in special matches '*'\n{INCLUDE}"),
+    "empty directory": (special(os.mkdir), f"no file in special is a text\n{INCLUDE}"),
     "link to itself": (
         special(lambda path: path.symlink_to(path)),
         f"cannot open special: Too many levels of symbolic links\n{READABLE}",
@@ -429,7 +447,8 @@ def test_standard_input_is_encoded(charrnn: Charrnn, tmp_path: Path) -> None:
     """A text from standard input is encoded like a file, also if it is larger than a chunk."""
     result = charrnn("encode", "-", "--json", stdin="héllo\n")
     assert (result.returncode, json.loads(result.stdout)["characters"]) == (0, 6)
-    zeros = pipe("head -c 3000000 /dev/zero | charrnn encode - --json -o zeros", tmp_path)
+    command = "head -c 3000000 /dev/zero | charrnn encode - --json --force-text -o zeros"
+    zeros = pipe(command, tmp_path)
     assert (zeros.returncode, json.loads(zeros.stdout)["characters"]) == (0, 3_000_000)
 
 
@@ -509,14 +528,14 @@ def test_documents_of_one_character(charrnn: Charrnn, tmp_path: Path) -> None:
     (tmp_path / "ones").mkdir()
     for number in range(30):
         (tmp_path / "ones" / str(number)).write_text("a")
-    result = charrnn("train", "ones")
+    result = charrnn("train", "ones", "--keep-duplicates")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.endswith(
         "error: validation needs at least 2 characters that do not start a document; "
         "the held-out fraction (0.1) has 0\n"
         "hint: train without validation: --val-fraction 0\n"
     )
-    result = charrnn("train", "ones", "--val-fraction", "0")
+    result = charrnn("train", "ones", "--keep-duplicates", "--val-fraction", "0")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.endswith(
         "error: every document is a single character, so there is nothing to predict\n"

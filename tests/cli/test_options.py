@@ -79,6 +79,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "--newlines keep": {"newlines": "keep"},
     "--normalize nfc": {"normalize": "nfc"},
     "--include *.md": {"include": "*.md"},
+    "--keep-duplicates": {"keep_duplicates": True},
+    "--force-text": {"force_text": True},
     r"--separator \n|\t": {"separator": "\n|\t"},
     "--min-count 2": {"min_count": 2},
     "--shuffle-documents": {"shuffle_documents": True},

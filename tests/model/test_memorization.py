@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from charrnn_cli.model import memorization
 from charrnn_cli.model.memorization import find_memorized
-from charrnn_cli.model.window_hashes import window_hashes
 from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.window_hashes import window_hashes
 
 AB = st.text("ab", min_size=1, max_size=40)
 

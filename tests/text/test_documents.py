@@ -53,7 +53,9 @@ def test_files_follow_each_other(
             with pytest.raises(TextError, match="empty"):
                 encoded(tmp_path, *paths)
             return
-        corpus = encoded(tmp_path, *paths, separator=separator, newlines="keep")
+        corpus = encoded(
+            tmp_path, *paths, separator=separator, newlines="keep", keep_duplicates=True
+        )
     assert "".join(corpus.text()) == separator.join(kept)
     starts = [len(separator.join([*kept[:number], ""])) for number in range(len(kept))]
     assert list(corpus.starts) == starts
@@ -64,7 +66,7 @@ def test_files_follow_each_other(
 
 
 def test_a_directory(tmp_path: Path) -> None:
-    """A directory gives its visible files sorted by path; files that cannot be read are skipped."""
+    """A directory gives its visible texts sorted by path; bad files and copies are skipped."""
     root = tmp_path / "books"
     for name in ("b.txt", "a/2.txt", "a/10.txt", ".git/x", "c.md", ".hidden"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -77,22 +79,27 @@ def test_a_directory(tmp_path: Path) -> None:
     (root / "loop").symlink_to(root)
     (root / "linked.txt").symlink_to(root / "b.txt")
     corpus = encoded(tmp_path, root)
-    assert "".join(corpus.text()) == "<a/10.txt><a/2.txt><b.txt><c.md><b.txt><zipped>"
-    assert len(corpus.starts) == 6
+    assert "".join(corpus.text()) == "<a/10.txt><a/2.txt><b.txt><c.md><zipped>"
+    assert len(corpus.starts) == 5
     assert corpus.name == "books"
     assert sorted(name for name, _ in corpus.header.skipped) == [
         "bad.txt",
         "dangling",
         "empty.txt",
         "fifo",
+        "linked.txt",
     ]
+    assert ["linked.txt", "is a copy of b.txt"] in corpus.header.skipped
     assert int(corpus.counts_V.sum()) == len(corpus)
-    only = encoded(tmp_path, root, include="*.txt")
+    only = encoded(tmp_path, root, include="*.txt", keep_duplicates=True)
     assert "".join(only.text()) == "<a/10.txt><a/2.txt><b.txt><b.txt>"
     assert "".join(encoded(tmp_path, root, include="a/*").text()) == "<a/10.txt><a/2.txt>"
     with pytest.raises(TextError) as caught:
         encoded(tmp_path, root, include="*.pdf")
-    assert caught.value.message == f"no file in {root} matches '*.pdf'"
+    assert (
+        caught.value.message
+        == f"no file in {root} matches '*.pdf'; it has 7 .txt, 2 without a suffix, 1 .md"
+    )
     assert caught.value.hint == "choose files with --include, for example --include '*.txt'"
 
 
@@ -274,24 +281,27 @@ def test_a_last_piece_without_known_characters(tmp_path: Path) -> None:
     one, two = tmp_path / "1", tmp_path / "2"
     one.write_bytes(b"cab\r")
     two.write_text("漢字")
-    assert "".join(encoded(tmp_path, one, vocab=Vocab("abc"), unknown="skip").text()) == "cab"
-    assert (
-        "".join(encoded(tmp_path, one, two, one, two, vocab=Vocab("abc"), unknown="skip").text())
-        == "cabcab"
-    )
+    vocab = Vocab("abc")
+    assert "".join(encoded(tmp_path, one, vocab=vocab, unknown="skip").text()) == "cab"
+    paths = (one, two, one, two)
+    kept = encoded(tmp_path, *paths, vocab=vocab, unknown="skip", keep_duplicates=True)
+    assert "".join(kept.text()) == "cabcab"
 
 
 def test_a_separator_is_never_left_out(tmp_path: Path) -> None:
     """A separator is kept however rare it is; a vocabulary that lacks it is an error."""
-    path = tmp_path / "text"
+    path, other = tmp_path / "text", tmp_path / "other"
     path.write_text("aaaa")
-    assert "".join(encoded(tmp_path, path, path, separator="|", min_count=3).text()) == "aaaa|aaaa"
+    other.write_text("aaaaa")
+    assert "".join(encoded(tmp_path, path, other, separator="|", min_count=3).text()) == (
+        "aaaa|aaaaa"
+    )
     with pytest.raises(UnknownCharacterError) as caught:
-        encoded(tmp_path, path, path, separator="|", vocab=Vocab("a"), unknown="skip")
+        encoded(tmp_path, path, other, separator="|", vocab=Vocab("a"), unknown="skip")
     assert caught.value.message == "the vocabulary lacks the separator '|'"
     assert caught.value.hint == "use another --separator, or none"
     with pytest.raises(TextError, match=r"^the text contains an unpaired surrogate, U\+DCFF$"):
-        encoded(tmp_path, path, path, separator="\udcff")
+        encoded(tmp_path, path, other, separator="\udcff")
 
 
 def test_odd_names_in_a_directory(tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ def encode(
     newlines: text_options.Newlines = _DEFAULT.newlines,
     normalize: text_options.Normalize = _DEFAULT.normalize,
     include: text_options.Include = _DEFAULT.include,
+    keep_duplicates: text_options.KeepDuplicates = _DEFAULT.keep_duplicates,
+    force_text: text_options.ForceText = _DEFAULT.force_text,
     separator: text_options.Separator = _DEFAULT.separator,
     min_count: text_options.MinCount = _DEFAULT.min_count,
     vocab: Annotated[
@@ -186,6 +188,8 @@ def _summary(corpus: "Corpus") -> dict[str, Any]:
         "cr": facts.cr,
         "newlines": facts.reading.newlines,
         "documents": len(corpus.starts),
+        "files": facts.files,
+        "left_out": facts.left_out,
         "unseen": facts.unseen,
         "windows_per_epoch": (len(corpus) - 1) // NOTEBOOK_WINDOW,
         "first_ids": corpus.read(0, min(FIRST_IDS, len(corpus))).tolist(),

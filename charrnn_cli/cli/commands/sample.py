@@ -94,6 +94,9 @@ def sample(
     encoding: Annotated[
         str, text_options.encoding_option("--prime-file and --check-copy")
     ] = TextOptions().encoding,
+    force_text: Annotated[
+        bool, text_options.force_text_option("--prime-file and --check-copy")
+    ] = False,
     check_copy: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Report how much of each sample is copied from FILE."),

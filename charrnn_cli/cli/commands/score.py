@@ -58,6 +58,8 @@ def score(
     normalize: text_options.Normalize = _TEXT.normalize,
     include: text_options.Include = _TEXT.include,
     separator: text_options.Separator = _TEXT.separator,
+    keep_duplicates: text_options.KeepDuplicates = False,
+    force_text: text_options.ForceText = False,
     unknown: text_options.ScoreUnknown = "error",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON array with one object per model.")

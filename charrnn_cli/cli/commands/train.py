@@ -160,6 +160,8 @@ def train(
     newlines: text_options.Newlines = _TEXT.newlines,
     normalize: text_options.Normalize = _TEXT.normalize,
     include: text_options.Include = _TEXT.include,
+    keep_duplicates: text_options.KeepDuplicates = _TEXT.keep_duplicates,
+    force_text: text_options.ForceText = _TEXT.force_text,
     separator: text_options.Separator = _TEXT.separator,
     min_count: text_options.MinCount = _TEXT.min_count,
     unknown: text_options.TrainUnknown = "error",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import UnknownCharacterError
 from charrnn_cli.shell import shell_word
-from charrnn_cli.storage.source import STANDARD_INPUT
+from charrnn_cli.storage.source import STANDARD_INPUT, is_pipe
 from charrnn_cli.text.character_names import named_character
 from charrnn_cli.text.normal_forms import normalize
 from charrnn_cli.text.similar_characters import closest_text, replacements
@@ -26,6 +26,10 @@ def read_prime(prime: str | None, prime_file: Path | None, options: TextOptions)
 
     if prime_file == STANDARD_INPUT:
         return decode_bytes(sys.stdin.buffer.read(), options, "standard input")
+    if is_pipe(prime_file):
+        from charrnn_cli.text.standard_input import read_pipe
+
+        return decode_bytes(read_pipe(prime_file), options, str(prime_file))
     return read_text(prime_file, options)
 
 

@@ -25,6 +25,12 @@ def encoding_option(files: str) -> Any:
     return setting_option(TextOptions, "encoding", help=text, rich_help_panel=None)
 
 
+def force_text_option(files: str) -> Any:
+    """Declare the option --force-text; its help names `files`, the files that the command reads."""
+    text = f"Read {files} even if they do not look like texts."
+    return setting_option(TextOptions, "force_text", help=text, rich_help_panel=None)
+
+
 def unknown_option(choices: tuple[config.Unknown, ...], **settings: Any) -> Any:
     """Declare the option --unknown with these choices."""
     text = "Handling of characters outside the vocabulary."
@@ -46,7 +52,9 @@ Encoding = Annotated[str, setting_option(TextOptions, "encoding")]
 Errors = Annotated[str, setting_option(TextOptions, "errors")]
 Newlines = Annotated[str, setting_option(TextOptions, "newlines")]
 Normalize = Annotated[str, setting_option(TextOptions, "normalize")]
-Include = Annotated[str, setting_option(TextOptions, "include")]
+Include = Annotated[str | None, setting_option(TextOptions, "include")]
+KeepDuplicates = Annotated[bool, setting_option(TextOptions, "keep_duplicates")]
+ForceText = Annotated[bool, setting_option(TextOptions, "force_text")]
 Separator = Annotated[str, setting_option(TextOptions, "separator")]
 MinCount = Annotated[int, setting_option(TextOptions, "min_count")]
 EncodeUnknown = Annotated[str, unknown_option(UNKNOWN_ENCODE, rich_help_panel=config.DATA)]

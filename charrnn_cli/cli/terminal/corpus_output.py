@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charrnn_cli.cli.terminal.formats import format_count
+from charrnn_cli.shell import shell_word
 from charrnn_cli.storage.source import STANDARD_INPUT
 from charrnn_cli.text.character_names import character_name, is_invisible
 from charrnn_cli.training.advice import advise_on_size
@@ -37,6 +38,7 @@ def describe_corpus(corpus: "Corpus") -> list[Line]:
     counts = f"{len(corpus):,} characters, {len(corpus.vocab):,} distinct"
     return [
         ("text", f"{corpus.name}: {counts}{documents}{read}"),
+        *describe_files(corpus),
         *describe_line_ends(corpus.header),
         *describe_unusual(corpus),
     ]
@@ -53,6 +55,26 @@ def describe_line_ends(facts: "CorpusHeader") -> list[Line]:
     return [("endings", f"{listed} converted to LF")]
 
 
+def describe_files(corpus: "Corpus") -> list[Line]:
+    """Count the files of directories by suffix: those that were read, and those that were not."""
+    facts = corpus.header
+    if not facts.files and not facts.left_out:
+        return []
+    from charrnn_cli.text.selection import described_suffixes
+
+    left_out = f"; left out {described_suffixes(facts.left_out)}" if facts.left_out else ""
+    return [("files", described_suffixes(facts.files) + left_out)]
+
+
+def list_files(corpus: "Corpus") -> list[Line]:
+    """List the first files of directories that were read."""
+    facts = corpus.header
+    more = sum(facts.files.values()) - len(facts.names)
+    return [("file", name) for name in facts.names] + (
+        [("file", f"and {more:,} more")] if more > 0 else []
+    )
+
+
 def describe_unusual(corpus: "Corpus") -> list[Line]:
     """List replaced characters, characters outside a given vocabulary, and skipped files."""
     facts, lines = corpus.header, []
@@ -66,6 +88,15 @@ def describe_unusual(corpus: "Corpus") -> list[Line]:
 
         described = described_characters(facts.unseen, facts.num_unseen)
         lines.append(("unseen", f"the vocabulary lacked {described}"))
+    if facts.held_out:
+        from charrnn_cli.text.selection import excluding
+
+        option = f"--include {shell_word(excluding(facts.held_out, facts.include))}"
+        which, pronoun = " and ".join(facts.held_out), "it" if len(facts.held_out) == 1 else "them"
+        lines.append(("advice", f"the text includes {which}; leave {pronoun} out with {option}"))
+    if facts.web_page:
+        page = "the text looks like a web page; if you want only its text, "
+        lines.append(("warning", f"{page}save it as plain text (UTF-8) in your browser"))
     shown = facts.skipped[:MAX_SKIPPED_SHOWN]
     lines += [("skipped", ": ".join(name_and_reason)) for name_and_reason in shown]
     more = facts.num_skipped - MAX_SKIPPED_SHOWN
@@ -110,6 +141,8 @@ def summary_lines(corpus: "Corpus", summary: Mapping[str, Any]) -> list[Line]:
     first_ids = " ".join(str(index) for index in summary["first_ids"])
     lines = [
         ("text", f"{counts}, {_describe_encoding(corpus.header)}"),
+        *describe_files(corpus),
+        *list_files(corpus),
         ("ids", f"{ids_dtype(len(corpus.vocab)).lower()}, starting with {first_ids}"),
         ("symbols", _symbols(corpus.vocab.characters)),
     ]

@@ -4,13 +4,26 @@ from typing import TYPE_CHECKING
 
 from charrnn_cli.cli.terminal.formats import format_count, format_duration, format_size
 from charrnn_cli.events import TrainingFinished, TrainingStarted
-from charrnn_cli.training.advice import advise_on_size, advise_on_validation, advise_on_vocabulary
+from charrnn_cli.training.advice import (
+    advise_on_size,
+    advise_on_validation,
+    advise_on_vocabulary,
+    warn_of_overlap,
+)
 from charrnn_cli.units import bits_per_character
 
 if TYPE_CHECKING:
     from charrnn_cli.training.job import TrainingJob
 
 Facts = list[tuple[str, str]]
+
+
+def overlap_facts(job: "TrainingJob") -> Facts:
+    """Warn of a validation text that also stands in the training text; takes up to a second."""
+    from charrnn_cli.text.overlap import validation_overlap
+
+    warning = warn_of_overlap(validation_overlap(job.corpus, job.split)) if job.split.val else None
+    return [] if warning is None else [("warning", warning.message)]
 
 
 def job_facts(job: "TrainingJob") -> Facts:

@@ -1,0 +1,62 @@
+"""Choosing one of several encodings for a file: the first in which it is valid."""
+
+import codecs
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from charrnn_cli.config import TextOptions
+from charrnn_cli.storage.opening import CHUNK_BYTES
+from charrnn_cli.text.byte_encodings import is_ascii_superset
+from charrnn_cli.text.text_files import decompressed, open_text
+
+
+def preferring_utf8(options: TextOptions) -> TextOptions:
+    """Return options with which files that are valid UTF-8 are read as such, the others as before.
+
+    Of several files, some are often UTF-8 and others older. Options that name several encodings
+    stay as they are, and so does an encoding in which ASCII bytes stand for other characters, such
+    as UTF-16.
+    """
+    encoding, *others = options.encodings
+    if others or codecs.lookup(encoding).name == "utf-8" or not is_ascii_superset(encoding):
+        return options
+    return dataclasses.replace(options, encoding=f"utf-8,{encoding}")
+
+
+def encoding_of(
+    path: Path,
+    options: TextOptions,
+    name: str | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> str:
+    """Return the first of several encodings in which a file is valid, or else the last.
+
+    For each encoding, the file is read up to its first invalid byte; `progress` is called with the
+    bytes read so far. Error messages call the file `name`. Raises TextError.
+    """
+    if len(options.encodings) == 1:
+        return options.encodings[0]
+    with open_text(path, name) as raw:
+        return first_fitting(raw, options.encodings, progress)
+
+
+def first_fitting(
+    raw: BinaryIO, encodings: Sequence[str], progress: Callable[[int], None] = lambda done: None
+) -> str:
+    """Return the encoding of an open file as `encoding_of` does, and return to the file's start."""
+    *others, last = encodings
+    for encoding in others:
+        file, decoder = decompressed(raw), codecs.getincrementaldecoder(encoding)()
+        try:
+            while chunk := file.read(CHUNK_BYTES):
+                decoder.decode(chunk)
+                progress(raw.tell())
+            decoder.decode(b"", final=True)
+        except UnicodeError:
+            continue
+        finally:
+            raw.seek(0)
+        return encoding
+    return last
