@@ -12,7 +12,7 @@ import pytest
 from typer.main import get_command
 
 from charrnn_cli.cli.main import app
-from tests.helpers import TIMEOUT, Charrnn, Inside
+from tests.helpers import TIMEOUT, Inside
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text("utf-8")
@@ -134,12 +134,12 @@ def command_words() -> Iterator[tuple[str, ...]]:
             ]
 
 
-def test_the_output_of_train_is_shown_as_it_is(texts: Path, charrnn: Charrnn) -> None:
+def test_the_output_of_train_is_shown_as_it_is(texts: Path, inside: Inside) -> None:
     """README.md shows the output of `charrnn train`, except for numbers, setup and advice."""
     block = re.search(r"^```console\n(.*?)^```", TEXT, re.S | re.M)
     assert block is not None
     command, *shown = block[1].splitlines()
-    result = charrnn(*shortened(shlex.split(command.removeprefix("$ ")))[1:])
+    result = inside(*shortened(shlex.split(command.removeprefix("$ ")))[1:])
     printed = {without_numbers(line) for line in result.stderr.splitlines()}
     varying = ("advice ", "setup ", "try ")  # with the model, the machine and the losses
     for line in shown:
