@@ -2,8 +2,9 @@
 
 import os
 
-# A second thread does not speed up tiny models, and on a busy machine it makes them slow.
-os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+# A second thread does not speed up tiny models, and on a busy machine it makes them slow. Where a
+# test asks for two, they wait for each other as they do in the program.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", GOMP_SPINCOUNT="10000")
 
 import io
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from charrnn_cli.cores import available_cores
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.text.corpus import Corpus
@@ -21,6 +23,11 @@ from tests.helpers import STORY, TIMEOUT, Charrnn, Inside, Outcome, make_checkpo
 
 settings.register_profile("shared", deadline=None)  # a machine may be busy with other work
 settings.load_profile("shared")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one worker more than there are cores, since many tests wait for disks and signals."""
+    return available_cores() + 1
 
 
 @pytest.fixture(autouse=True)

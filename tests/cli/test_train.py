@@ -3,13 +3,11 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.tensorfile import read_header
-from tests.helpers import FAST, TIMEOUT, Charrnn, Inside, error_of
+from tests.helpers import FAST, Charrnn, Inside, error_of
 
 SMALL = ("--layers", "1", "--size", "8", "--max-steps", "6", "--seed", "1")
 
@@ -78,20 +76,17 @@ def test_a_dry_run_leaves_nothing(inside: Inside, story: Path, home: Path) -> No
     assert Registry().runs() == []
 
 
-def test_any_file_name(home: Path, tmp_path: Path) -> None:
+def test_any_file_name(inside: Inside, tmp_path: Path) -> None:
     """A text whose directory and name are not UTF-8 can be trained on and resumed."""
     directory = os.fsencode(tmp_path) + b"/caf\xe9"
     os.mkdir(directory)
     Path(os.fsdecode(directory + b"/na\xefve.txt")).write_text("the cat sat. " * 300)
-    command = [sys.executable.encode(), b"-m", b"charrnn_cli", b"train"]
-    options = [*(option.encode() for option in FAST), b"--max-steps", b"4", b"--run", b"one"]
+    text = os.fsdecode(directory + b"/na\xefve.txt")
     for arguments in (
-        [directory + b"/na\xefve.txt", *options],
-        [b"--resume", b"one", b"--max-steps", b"8"],
+        (text, *FAST, "--max-steps", "4", "--run", "one"),
+        ("--resume", "one", "--max-steps", "8"),
     ):
-        result = subprocess.run(
-            [*command, *arguments], capture_output=True, timeout=TIMEOUT, check=False
-        )
+        result = inside("train", *arguments)
         assert result.returncode == 0, result.stderr
     assert Registry().run("one").checkpoints()[-1].step == 8
 
