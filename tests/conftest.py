@@ -2,9 +2,11 @@
 
 import os
 
-# A second thread does not speed up tiny models, and on a busy machine it makes them slow.
-os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+# A second thread does not speed up tiny models, and on a busy machine it makes them slow. Where a
+# test asks for two, they wait for each other as they do in the program.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", GOMP_SPINCOUNT="10000")
 
+import io
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,13 +15,19 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from charrnn_cli.cores import available_cores
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.text.corpus import Corpus
-from tests.helpers import STORY, TIMEOUT, Charrnn, Inside, make_checkpoint, save
+from tests.helpers import STORY, TIMEOUT, Charrnn, Inside, Outcome, make_checkpoint, save
 
 settings.register_profile("shared", deadline=None)  # a machine may be busy with other work
 settings.load_profile("shared")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one worker more than there are cores, since many tests wait for disks and signals."""
+    return available_cores() + 1
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +56,7 @@ def corpus() -> Corpus:
 
 @pytest.fixture
 def charrnn(tmp_path: Path) -> Charrnn:
-    """Run the program as a user does; the result has exit code, stdout and stderr."""
+    """Run the program as a user does, in a process of its own."""
 
     def run(
         *arguments: str | Path, env: Mapping[str, str] | None = None, stdin: str = ""
@@ -71,17 +79,24 @@ def charrnn(tmp_path: Path) -> Charrnn:
 def inside(
     monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path
 ) -> Inside:
-    """Run the program in this process, which is faster; return exit code, stdout and stderr."""
+    """Run the program in this process, without the seconds that a process takes to import torch."""
     from charrnn_cli.cli.main import main
 
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["charrnn", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
+    def run(
+        *arguments: str | Path, env: Mapping[str, str] | None = None, stdin: str = ""
+    ) -> Outcome:
+        typed = io.BytesIO(stdin.encode("utf-8"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["charrnn", *map(str, arguments)])
+            patch.setattr(sys, "stdin", io.TextIOWrapper(typed, "utf-8", "surrogateescape"))
+            for name, value in (env or {}).items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as end:
+                main()
         out, err = (stream.decode() for stream in capsysbinary.readouterr())
-        return int(end.value.code or 0), out, err
+        return Outcome(int(end.value.code or 0), out, err)
 
     return run
 

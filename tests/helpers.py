@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -62,8 +62,17 @@ SIGNALS = [
 ]
 """Signals that stop the program after it has saved."""
 
+
+class Outcome(NamedTuple):
+    """The exit code of the program, and all that it wrote."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 Charrnn = Callable[..., subprocess.CompletedProcess[str]]
-Inside = Callable[..., tuple[int, str, str]]
+Inside = Callable[..., Outcome]
 Event = TypeVar("Event")
 
 

@@ -40,14 +40,14 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 def wait_until_full(process: "subprocess.Popen[bytes]", reader: int) -> None:
-    """Wait until the pipe is about full, and takes nothing more for half a second."""
+    """Wait until the pipe is about full, and takes nothing more for 0.3 seconds."""
     deadline = time.monotonic() + TIMEOUT
     before = -1
     while before < PIPE_BYTES // 2 or before != in_pipe(reader):
         before = in_pipe(reader)
         assert process.poll() is None
         assert time.monotonic() < deadline
-        time.sleep(0.5)
+        time.sleep(0.02 if before < PIPE_BYTES // 2 else 0.3)
 
 
 def in_pipe(reader: int) -> int:

@@ -6,27 +6,27 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.storage.runs import Run
-from tests.helpers import Charrnn, make_checkpoint, new_run, save
+from tests.helpers import Inside, make_checkpoint, new_run, save
 from tests.terminal import Terminal, on_screen
 
 
-def test_an_empty_home_suggests_what_to_do(charrnn: Charrnn, home: Path) -> None:
+def test_an_empty_home_suggests_what_to_do(inside: Inside, home: Path) -> None:
     """Without any run, the list is empty and a hint names the commands that train one."""
-    result = charrnn("checkpoints", "list")
+    result = inside("checkpoints", "list")
     assert (result.returncode, result.stdout) == (0, "")
     assert result.stderr == (
         f"no checkpoints in {home / 'runs'}\n"
         "next    train a model with `charrnn train TEXT` or `charrnn demo`\n"
     )
-    assert charrnn("checkpoints", "list", "--json").stdout == "[]\n"
-    assert charrnn("checkpoints", "list", "-q").stdout == ""
+    assert inside("checkpoints", "list", "--json").stdout == "[]\n"
+    assert inside("checkpoints", "list", "-q").stdout == ""
 
 
 @pytest.mark.usefixtures("tiny_run")
-def test_a_run_without_checkpoints(charrnn: Charrnn) -> None:
+def test_a_run_without_checkpoints(inside: Inside) -> None:
     """With --run, a run that has no checkpoints is named, although other runs have some."""
     new_run("empty")
-    result = charrnn("checkpoints", "list", "--run", "empty")
+    result = inside("checkpoints", "list", "--run", "empty")
     assert (result.returncode, result.stdout, result.stderr) == (
         0,
         "",
@@ -35,14 +35,14 @@ def test_a_run_without_checkpoints(charrnn: Charrnn) -> None:
 
 
 @pytest.mark.usefixtures("tiny_run")
-def test_runs_are_listed_one_per_row(charrnn: Charrnn) -> None:
+def test_runs_are_listed_one_per_row(inside: Inside) -> None:
     """A pipe gets a header and whole tab-separated rows; JSON has the documented names."""
-    header, row = charrnn("checkpoints", "list").stdout.splitlines()
+    header, row = inside("checkpoints", "list").stdout.splitlines()
     assert header == "run\tmodel\tparameters\tstep\tval\tbpc\tsize\tupdated\tstatus"
     cells = row.split("\t")
     assert cells[:6] == ["tiny", "lstm 1x4", "224", "300", "1.000", "1.443"]
     assert cells[8] == "interrupted"
-    (fields,) = json.loads(charrnn("checkpoints", "ls", "--json").stdout)
+    (fields,) = json.loads(inside("checkpoints", "ls", "--json").stdout)
     assert fields.pop("bytes") > 0
     assert fields.pop("updated") > 0
     assert fields == {
@@ -59,13 +59,13 @@ def test_runs_are_listed_one_per_row(charrnn: Charrnn) -> None:
         "damaged": 0,
         "status": "interrupted",
     }
-    assert charrnn("checkpoints", "list", "-q").stdout == "tiny\n"
+    assert inside("checkpoints", "list", "-q").stdout == "tiny\n"
 
 
 @pytest.mark.usefixtures("tiny_run")
-def test_checkpoints_of_a_run_are_listed_one_per_row(charrnn: Charrnn) -> None:
+def test_checkpoints_of_a_run_are_listed_one_per_row(inside: Inside) -> None:
     """With --run, rows are checkpoints in step order, with the best and the latest marked."""
-    rows = json.loads(charrnn("checkpoints", "list", "--run", "tiny", "--json").stdout)
+    rows = json.loads(inside("checkpoints", "list", "--run", "tiny", "--json").stdout)
     assert [(row["step"], row["val_loss"], row["best"], row["latest"]) for row in rows] == [
         (100, 2.0, False, False),
         (200, 1.0, True, False),
@@ -75,22 +75,22 @@ def test_checkpoints_of_a_run_are_listed_one_per_row(charrnn: Charrnn) -> None:
         *("run", "reference", "checkpoint", "step", "epoch", "train_loss", "val_loss", "val_bpc"),
         *("best", "latest", "bytes", "updated", "problem"),
     }
-    references = charrnn("checkpoints", "list", "--run", "tiny", "-q").stdout
+    references = inside("checkpoints", "list", "--run", "tiny", "-q").stdout
     assert references == "tiny@100\ntiny@200\ntiny@300\n"
-    table = charrnn("checkpoints", "list", "--run", "tiny").stdout.splitlines()
+    table = inside("checkpoints", "list", "--run", "tiny").stdout.splitlines()
     assert table[0] == "checkpoint\tepoch\ttrain\tval\tbpc\tsize\tupdated\t"
     assert table[2].startswith("tiny@200\t4.00\t1.250\t1.000\t1.443\t")
     assert [line.rpartition("\t")[2] for line in table[1:]] == ["", "best", "latest"]
 
 
 @pytest.mark.usefixtures("tiny_run")
-def test_rows_are_sorted_and_limited(charrnn: Charrnn) -> None:
+def test_rows_are_sorted_and_limited(inside: Inside) -> None:
     """--sort orders the rows, --limit keeps the first ones, and a prefix selects runs by name."""
     save(make_checkpoint(run="other", val_loss=0.5))
     save(make_checkpoint(run="zero", val_loss=None))
 
     def names(*options: str) -> list[str]:
-        return charrnn("checkpoints", "list", "-q", *options).stdout.split()
+        return inside("checkpoints", "list", "-q", *options).stdout.split()
 
     assert names("--sort", "name") == ["other", "tiny", "zero"]
     assert names("--sort", "val") == ["other", "tiny", "zero"]
@@ -102,21 +102,21 @@ def test_rows_are_sorted_and_limited(charrnn: Charrnn) -> None:
 
 
 @pytest.mark.usefixtures("tiny_run")
-def test_what_cannot_be_listed_is_explained(charrnn: Charrnn, home: Path) -> None:
+def test_what_cannot_be_listed_is_explained(inside: Inside, home: Path) -> None:
     """An unknown order is an error; a prefix that no run has is not."""
-    result = charrnn("checkpoints", "list", "--sort", "beauty")
+    result = inside("checkpoints", "list", "--sort", "beauty")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
         "error: cannot sort by 'beauty'\nhint: use one of updated, val, size, name\n"
     )
-    result = charrnn("checkpoints", "list", "zz")
+    result = inside("checkpoints", "list", "zz")
     assert (result.returncode, result.stdout) == (0, "")
     assert result.stderr == (
         f"no run in {home / 'runs'} starts with 'zz'\nnext    charrnn checkpoints list\n"
     )
 
 
-def test_a_damaged_file_is_a_row(charrnn: Charrnn, tiny_run: Run) -> None:
+def test_a_damaged_file_is_a_row(inside: Inside, tiny_run: Run) -> None:
     """A damaged header is listed with its problem, and neither its loss nor its step counts."""
     best = tiny_run.step_path(200)
     raw = best.read_bytes()
@@ -124,16 +124,16 @@ def test_a_damaged_file_is_a_row(charrnn: Charrnn, tiny_run: Run) -> None:
     best.write_bytes(raw.replace(b'val_loss\\":1.0', b'val_loss\\":0.0'))
     tiny_run.step_path(400).write_bytes(raw[:100])
     tiny_run.step_path(500).write_bytes(b"\x1b[31mhello")
-    result = charrnn("checkpoints", "list", "--run", "tiny", "--json")
+    result = inside("checkpoints", "list", "--run", "tiny", "--json")
     assert result.returncode == 0
     rows = {row["step"]: row for row in json.loads(result.stdout)}
     assert rows[200]["val_loss"] is None
     assert [step for step, row in rows.items() if row["problem"]] == [200, 400, 500]
     assert [step for step, row in rows.items() if row["best"]] == [300]
-    (run,) = json.loads(charrnn("checkpoints", "list", "--json").stdout)
+    (run,) = json.loads(inside("checkpoints", "list", "--json").stdout)
     assert (run["damaged"], run["best"]) == (3, 300)
-    assert charrnn("checkpoints", "list").stdout.endswith("\tinterrupted, 3 damaged\n")
-    table = charrnn("checkpoints", "list", "--run", "tiny").stdout
+    assert inside("checkpoints", "list").stdout.endswith("\tinterrupted, 3 damaged\n")
+    table = inside("checkpoints", "list", "--run", "tiny").stdout
     assert table.count("\tdamaged: ") == 3
 
 
@@ -156,7 +156,7 @@ def test_a_narrow_terminal_leaves_columns_out(columns: int, missing: int) -> Non
     assert " ".join(rest).split() == note.split()
 
 
-def test_path_prints_the_file_of_a_reference(charrnn: Charrnn, tiny_run: Run) -> None:
+def test_path_prints_the_file_of_a_reference(inside: Inside, tiny_run: Run) -> None:
     """Without a reference, it is the newest run's best checkpoint."""
-    assert charrnn("checkpoints", "path").stdout == f"{tiny_run.step_path(200)}\n"
-    assert charrnn("checkpoints", "path", "tiny@latest").stdout == f"{tiny_run.step_path(300)}\n"
+    assert inside("checkpoints", "path").stdout == f"{tiny_run.step_path(200)}\n"
+    assert inside("checkpoints", "path", "tiny@latest").stdout == f"{tiny_run.step_path(300)}\n"

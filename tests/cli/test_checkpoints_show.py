@@ -13,16 +13,16 @@ from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.metrics_log import event_to_json
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
-from tests.helpers import Charrnn, forge, make_checkpoint, save
+from tests.helpers import Inside, forge, make_checkpoint, save
 from tests.terminal import Terminal, on_screen
 
 
-def test_the_command_shown_trains_the_same_weights(charrnn: Charrnn, story: Path) -> None:
+def test_the_command_shown_trains_the_same_weights(inside: Inside, story: Path) -> None:
     """The command that `show` prints trains a second run whose weights equal the first run's."""
     options = "--layers 1 --size 16 --embed 8 --batch-size 4 --seq-len 16 --seed 3 --max-steps 30"
     options += " --eval-every 10 --keep-prob 0.75 --run one"
-    charrnn("train", story, *options.split())
-    lines = charrnn("checkpoints", "show", "one").stdout.splitlines()
+    inside("train", story, *options.split())
+    lines = inside("checkpoints", "show", "one").stdout.splitlines()
     shown = {line[:12].rstrip(): line[12:] for line in lines}
     assert list(shown) == [
         *("checkpoint", "model", "data", "trained", "train loss", "val loss"),
@@ -33,55 +33,55 @@ def test_the_command_shown_trains_the_same_weights(charrnn: Charrnn, story: Path
     assert shown["data"].startswith("story: 4,160 characters, ")
     assert ", seed 3, " in shown["settings"]
     assert "torch 2." in shown["versions"]
-    facts = json.loads(charrnn("checkpoints", "show", "one@30", "--json").stdout)
+    facts = json.loads(inside("checkpoints", "show", "one@30", "--json").stdout)
     assert facts["val_bpc"] == pytest.approx(facts["val_loss"] / 0.6931, rel=1e-3)
     assert [row["step"] for row in facts["evaluations"]] == [10, 20, 30]
     assert facts["command"] == shown["command"]
     program, *arguments = facts["command"].split()
     assert program == "charrnn"
-    assert charrnn(*arguments, "--run", "two").returncode == 0
+    assert inside(*arguments, "--run", "two").returncode == 0
     one, two = load_checkpoint("one@30"), load_checkpoint("two@30")
     assert all((one.weights[name] == two.weights[name]).all() for name in one.weights)
 
 
 def test_the_command_uses_the_preset_that_needs_the_fewest_options(
-    charrnn: Charrnn, story: Path
+    inside: Inside, story: Path
 ) -> None:
     """A run trained with the notebook preset is shown with that preset."""
     options = "--preset notebook --size 8 --batch-size 2 --max-steps 1 --seed 1"
-    charrnn("train", story, *options.split())
-    command = json.loads(charrnn("checkpoints", "show", "--json").stdout)["command"]
+    inside("train", story, *options.split())
+    command = json.loads(inside("checkpoints", "show", "--json").stdout)["command"]
     assert command.startswith(f"charrnn train {story} --preset notebook")
     assert "--lr" not in command
 
 
-def test_settings_of_another_version(charrnn: Charrnn) -> None:
+def test_settings_of_another_version(inside: Inside) -> None:
     """A recorded setting that this version lacks is shown, and left out of the command."""
     checkpoint = make_checkpoint()
     path = save(replace(checkpoint, train={**checkpoint.train, "old_setting": 3}))
-    result = charrnn("checkpoints", "show")
+    result = inside("checkpoints", "show")
     assert (result.returncode, result.stderr) == (0, "")
     assert "\nsettings    max steps 1000, seed 1, old setting 3\n" in result.stdout
-    facts = json.loads(charrnn("checkpoints", "show", "--json").stdout)
+    facts = json.loads(inside("checkpoints", "show", "--json").stdout)
     assert facts["train"]["old_setting"] == 3
     options = "--layers 1 --size 4 --embed 3 --max-steps 1000 --seed 1"
     assert facts["command"] == f"charrnn train TEXT {options}"
     forge(path, model={**checkpoint.model.to_json(), "heads": 2})
-    result = charrnn("checkpoints", "show", "tiny@100")
+    result = inside("checkpoints", "show", "tiny@100")
     assert result.returncode == 1
     assert "its model has the setting 'heads'" in result.stderr
 
 
-def test_a_checkpoint_without_validation(charrnn: Charrnn) -> None:
+def test_a_checkpoint_without_validation(inside: Inside) -> None:
     """Without a validation loss, `show` says so, and JSON has null."""
     save(make_checkpoint(val_loss=None))
-    assert "val loss    not evaluated\n" in charrnn("checkpoints", "show").stdout
-    facts = json.loads(charrnn("checkpoints", "show", "--json").stdout)
+    assert "val loss    not evaluated\n" in inside("checkpoints", "show").stdout
+    facts = json.loads(inside("checkpoints", "show", "--json").stdout)
     assert (facts["val_loss"], facts["val_bpc"]) == (None, None)
 
 
 @pytest.mark.usefixtures("tiny_run")
-def test_a_folded_command_can_be_copied(charrnn: Charrnn) -> None:
+def test_a_folded_command_can_be_copied(inside: Inside) -> None:
     """A command that is shown on several lines is a single command to the shell."""
     with Terminal("checkpoints", "show", "tiny", columns=50) as terminal:
         assert terminal.wait() == 0
@@ -95,18 +95,16 @@ def test_a_folded_command_can_be_copied(charrnn: Charrnn) -> None:
     )
     assert words.stdout.split()[:2] == ["charrnn", "train"]
     assert words.stdout.split() == shlex.split(
-        json.loads(charrnn("checkpoints", "show", "tiny", "--json").stdout)["command"]
+        json.loads(inside("checkpoints", "show", "tiny", "--json").stdout)["command"]
     )
 
 
-def test_several_runs_are_shown_and_plotted(
-    charrnn: Charrnn, tiny_run: Run, tmp_path: Path
-) -> None:
+def test_several_runs_are_shown_and_plotted(inside: Inside, tiny_run: Run, tmp_path: Path) -> None:
     """Several references give several blocks, a JSON list, and one picture with all losses."""
     record_losses(tiny_run)
     save(make_checkpoint(run="two"))
     record_losses(Registry().run("two"))
-    result = charrnn("checkpoints", "show", "tiny", "two", "--plot", "losses.svg")
+    result = inside("checkpoints", "show", "tiny", "two", "--plot", "losses.svg")
     assert (result.returncode, result.stderr) == (0, "wrote   losses.svg\n")
     first, second = result.stdout.split("\n\n")
     assert first.startswith("checkpoint  tiny@200, ")
@@ -114,7 +112,7 @@ def test_several_runs_are_shown_and_plotted(
     picture = (tmp_path / "losses.svg").read_text()
     assert "tiny val" in picture
     assert "two val" in picture
-    objects = json.loads(charrnn("checkpoints", "show", "tiny", "two", "--json").stdout)
+    objects = json.loads(inside("checkpoints", "show", "tiny", "two", "--json").stdout)
     assert [facts["reference"] for facts in objects] == ["tiny@200", "two@100"]
 
 
@@ -124,13 +122,13 @@ def test_several_runs_are_shown_and_plotted(
     ids=["taken", "format", "no losses"],
 )
 def test_a_plot_that_cannot_be_drawn(
-    charrnn: Charrnn, tiny_run: Run, tmp_path: Path, reference: str, target: str, code: int
+    inside: Inside, tiny_run: Run, tmp_path: Path, reference: str, target: str, code: int
 ) -> None:
     """A plot overwrites no file, has a known format, and needs recorded losses."""
     record_losses(tiny_run)
     save(make_checkpoint(run="bare"))
     (tmp_path / "taken.svg").write_text("mine")
-    result = charrnn("checkpoints", "show", reference, "--plot", target)
+    result = inside("checkpoints", "show", reference, "--plot", target)
     assert (result.returncode, result.stdout) == (code, "")
     assert result.stderr.startswith("error: ")
     assert [path.name for path in tmp_path.glob("*.*")] == ["taken.svg"]

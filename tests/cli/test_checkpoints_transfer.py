@@ -8,7 +8,7 @@ import pytest
 
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
-from tests.helpers import TIMEOUT, Charrnn
+from tests.helpers import TIMEOUT, Inside
 
 
 def flip_last_bit(path: Path) -> bytes:
@@ -19,10 +19,10 @@ def flip_last_bit(path: Path) -> bytes:
 
 
 def test_an_exported_file_can_be_sampled_and_imported(
-    charrnn: Charrnn, tiny_run: Run, tmp_path: Path
+    inside: Inside, tiny_run: Run, tmp_path: Path
 ) -> None:
     """An export equals the checkpoint byte for byte, can be sampled, and can be imported."""
-    result = charrnn("checkpoints", "export", "tiny", "-o", "model.safetensors")
+    result = inside("checkpoints", "export", "tiny", "-o", "model.safetensors")
     exported = tmp_path / "model.safetensors"
     raw = tiny_run.step_path(200).read_bytes()
     assert exported.read_bytes() == raw
@@ -31,24 +31,24 @@ def test_an_exported_file_can_be_sampled_and_imported(
         f"wrote   model.safetensors, {len(raw) / 1000:.1f} kB\n"
         "next    charrnn sample model.safetensors\n"
     )
-    assert charrnn("sample", "model.safetensors", "-n", "5").returncode == 0
-    result = charrnn("checkpoints", "import", "model.safetensors", "--run", "gift")
+    assert inside("sample", "model.safetensors", "-n", "5").returncode == 0
+    result = inside("checkpoints", "import", "model.safetensors", "--run", "gift")
     assert (result.returncode, result.stdout) == (0, "")
     assert result.stderr == "wrote   gift@200\nnext    charrnn sample gift\n"
     assert Registry().run("gift").step_path(200).read_bytes() == raw
-    result = charrnn("checkpoints", "import", "model.safetensors")
+    result = inside("checkpoints", "import", "model.safetensors")
     assert result.stderr == "wrote   tiny-2@200\nnext    charrnn sample tiny-2\n"
     assert Registry().run("tiny-2").step_path(200).read_bytes() == raw
 
 
-def test_nothing_is_overwritten(charrnn: Charrnn, tiny_run: Run, tmp_path: Path) -> None:
+def test_nothing_is_overwritten(inside: Inside, tiny_run: Run, tmp_path: Path) -> None:
     """An existing file is not exported over, and an existing run is not imported into."""
     (tmp_path / "taken.safetensors").write_text("mine")
-    result = charrnn("checkpoints", "export", "tiny", "-o", "taken.safetensors")
+    result = inside("checkpoints", "export", "tiny", "-o", "taken.safetensors")
     assert (result.returncode, result.stdout) == (1, "")
     assert "taken.safetensors" in result.stderr
     assert (tmp_path / "taken.safetensors").read_text() == "mine"
-    result = charrnn("checkpoints", "import", tiny_run.step_path(200), "--run", "tiny")
+    result = inside("checkpoints", "import", tiny_run.step_path(200), "--run", "tiny")
     assert (result.returncode, result.stdout) == (2, "")
     assert "'tiny'" in result.stderr
     assert [run.name for run in Registry().runs()] == ["tiny"]
@@ -64,13 +64,13 @@ def test_export_and_import_through_a_pipe(tiny_run: Run) -> None:
 
 
 def test_damaged_files_are_neither_exported_nor_imported(
-    charrnn: Charrnn, tiny_run: Run, tmp_path: Path
+    inside: Inside, tiny_run: Run, tmp_path: Path
 ) -> None:
     """A damaged file is refused, and neither a file nor a run is left behind."""
     damaged = tiny_run.step_path(200)
     (tmp_path / "bad.safetensors").write_bytes(flip_last_bit(damaged))
-    exported = charrnn("checkpoints", "export", "tiny@200", "-o", "out.safetensors")
-    imported = charrnn("checkpoints", "import", "bad.safetensors", "--run", "gift")
+    exported = inside("checkpoints", "export", "tiny@200", "-o", "out.safetensors")
+    imported = inside("checkpoints", "import", "bad.safetensors", "--run", "gift")
     for result, path in ((exported, str(damaged)), (imported, "bad.safetensors")):
         assert (result.returncode, result.stdout) == (1, "")
         assert result.stderr.startswith(f"error: {path} is damaged: ")
@@ -79,18 +79,18 @@ def test_damaged_files_are_neither_exported_nor_imported(
     assert [run.name for run in Registry().runs()] == ["tiny"]
 
 
-def test_verify_checks_every_file(charrnn: Charrnn, tiny_run: Run) -> None:
+def test_verify_checks_every_file(inside: Inside, tiny_run: Run) -> None:
     """By default all files of all runs are checked, and each is printed on its own line."""
-    result = charrnn("checkpoints", "verify")
+    result = inside("checkpoints", "verify")
     paths = [tiny_run.step_path(step) for step in (100, 200, 300)]
     assert result.stdout == "".join(f"ok\t{path}\n" for path in paths)
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_verify_names_the_damaged_file(charrnn: Charrnn, tiny_run: Run) -> None:
+def test_verify_names_the_damaged_file(inside: Inside, tiny_run: Run) -> None:
     """A damaged file is named with its problem, and the exit code is 1."""
     flip_last_bit(tiny_run.step_path(200))
-    result = charrnn("checkpoints", "verify", "tiny")
+    result = inside("checkpoints", "verify", "tiny")
     first, second, third = result.stdout.splitlines()
     assert first == f"ok\t{tiny_run.step_path(100)}"
     assert second.startswith(f"DAMAGED\t{tiny_run.step_path(200)} is damaged: ")
@@ -101,21 +101,21 @@ def test_verify_names_the_damaged_file(charrnn: Charrnn, tiny_run: Run) -> None:
         "hint: delete a damaged checkpoint with `charrnn checkpoints rm RUN@STEP`;"
         " `charrnn train --resume RUN` replaces a damaged resume file, or says what to do\n"
     )
-    assert charrnn("checkpoints", "verify", "tiny@100").returncode == 0
+    assert inside("checkpoints", "verify", "tiny@100").returncode == 0
 
 
 @pytest.mark.usefixtures("tiny_run")
-def test_verify_reports_an_unknown_run(charrnn: Charrnn) -> None:
+def test_verify_reports_an_unknown_run(inside: Inside) -> None:
     """A name that is not a run is an error before any file is checked."""
-    result = charrnn("checkpoints", "verify", "tiny", "nowhere")
+    result = inside("checkpoints", "verify", "tiny", "nowhere")
     assert (result.returncode, result.stdout) == (2, "")
     assert "'nowhere'" in result.stderr
 
 
-def test_verify_finds_a_step_file_with_the_name_of_another(charrnn: Charrnn, tiny_run: Run) -> None:
+def test_verify_finds_a_step_file_with_the_name_of_another(inside: Inside, tiny_run: Run) -> None:
     """What `list` calls damaged because of its name, `verify` and `sample` do not accept either."""
     tiny_run.step_path(300).rename(tiny_run.step_path(999))
-    result = charrnn("checkpoints", "verify", "tiny")
+    result = inside("checkpoints", "verify", "tiny")
     assert result.returncode == 1
     assert f"DAMAGED\t{tiny_run.step_path(999)} has the header of step 300" in result.stdout
-    assert charrnn("sample", "tiny@999", "-n", "1").returncode == 1
+    assert inside("sample", "tiny@999", "-n", "1").returncode == 1

@@ -4,12 +4,12 @@ import json
 import re
 from importlib import resources
 
-from tests.helpers import Charrnn
+from tests.helpers import Inside
 
 
-def test_doctor(charrnn: Charrnn) -> None:
+def test_doctor(inside: Inside) -> None:
     """The report has devices and directories, and all checks pass."""
-    result = charrnn("doctor", "--json")
+    result = inside("doctor", "--json")
     assert result.returncode == 0
     report = json.loads(result.stdout)
     assert report["devices"][-1] == "cpu"
@@ -17,7 +17,7 @@ def test_doctor(charrnn: Charrnn) -> None:
     assert report["directories"]["runs"]["writable"]
     assert report["checks"]["file"] is True
     assert all(report["checks"][f"engines_{cell}"] < 1e-4 for cell in ("lstm", "gru", "rnn"))
-    checks = re.findall(r"^check +(\w+ ?\w*): (\w+)", charrnn("doctor").stdout, re.MULTILINE)
+    checks = re.findall(r"^check +(\w+ ?\w*): (\w+)", inside("doctor").stdout, re.MULTILINE)
     expected = ["engines lstm", "engines gru", "engines rnn", "file"]
     assert checks == [(name, "ok") for name in expected]
 

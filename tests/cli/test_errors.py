@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import Charrnn, Inside
+from tests.helpers import Inside
 
 BAD_TEXTS = {
     "empty.txt": b"",
@@ -236,7 +236,7 @@ def test_wrong_command_lines(
 
 
 @pytest.mark.usefixtures("texts")
-def test_a_wrong_run_leaves_nothing_behind(charrnn: Charrnn, home: Path) -> None:
+def test_a_wrong_run_leaves_nothing_behind(inside: Inside, home: Path) -> None:
     """A refused run leaves neither an empty run nor a partial corpus."""
     for arguments in (
         "two.txt",
@@ -244,44 +244,44 @@ def test_a_wrong_run_leaves_nothing_behind(charrnn: Charrnn, home: Path) -> None
         "story.txt --device toaster",
         "latin.txt",
     ):
-        assert charrnn("train", *arguments.split()).returncode == 2
+        assert inside("train", *arguments.split()).returncode == 2
     assert not list((home / "runs").glob("*")) if (home / "runs").exists() else True
     assert all(path.suffix in (".safetensors", ".json") for path in (home / "corpora").iterdir())
 
 
-def test_control_characters_in_names_are_escaped(charrnn: Charrnn) -> None:
+def test_control_characters_in_names_are_escaped(inside: Inside) -> None:
     """Control characters in a name are shown as escapes, and brackets are not markup."""
     for name in ("\x1b[31mred.txt", "[red]x[/red].txt", "a\u202eb.txt", "[/x]"):
-        result = charrnn("train", name)
+        result = inside("train", name)
         assert result.returncode == 2
         assert not set(result.stderr) & {"\x1b", "\u202e"}
         assert "Traceback" not in result.stderr
-    assert "[red]x[/red].txt" in charrnn("train", "[red]x[/red].txt").stderr
+    assert "[red]x[/red].txt" in inside("train", "[red]x[/red].txt").stderr
 
 
-def test_debug_shows_the_traceback(charrnn: Charrnn) -> None:
+def test_debug_shows_the_traceback(inside: Inside) -> None:
     """--debug adds a traceback to the error; after the command it is refused with a hint."""
-    result = charrnn("--debug", "sample", "nowhere")
+    result = inside("--debug", "sample", "nowhere")
     assert "Traceback" in result.stderr
     assert "error: no run named 'nowhere'" in result.stderr
     assert result.returncode == 2
-    assert "charrnn --debug sample" in charrnn("sample", "--debug", "nowhere").stderr
+    assert "charrnn --debug sample" in inside("sample", "--debug", "nowhere").stderr
 
 
 @pytest.mark.parametrize("group", [(), ("checkpoints",)])
-def test_help_where_no_command_is_typed(charrnn: Charrnn, group: tuple[str, ...]) -> None:
+def test_help_where_no_command_is_typed(inside: Inside, group: tuple[str, ...]) -> None:
     """Without a command, the help goes to stderr, in plain lines in a pipe."""
-    result = charrnn(*group)
+    result = inside(*group)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("Usage: charrnn")
     assert "\nCommands:\n" in result.stderr
 
 
-def test_version(charrnn: Charrnn) -> None:
+def test_version(inside: Inside) -> None:
     """--version prints the program and its version."""
     from charrnn_cli.version import __version__
 
-    assert charrnn("--version").stdout == f"charrnn {__version__}\n"
+    assert inside("--version").stdout == f"charrnn {__version__}\n"
 
 
 def test_the_unexpected_is_a_line_and_a_file(

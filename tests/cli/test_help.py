@@ -163,15 +163,20 @@ SHOWING = [
 def test_plain_where_nobody_looks(tmp_path: Path, environment: dict[str, str]) -> None:
     """Piped output has no escapes or cut lines at any width; only help obeys FORCE_COLOR."""
     (tmp_path / "text.txt").write_text("head bad cab\nface\n")
-    script = "\n".join(
-        f"rm -f *.safetensors; echo '=== {line}'; {sys.executable} -m charrnn_cli {line} 2>&1"
-        for line in SHOWING
+    script = (
+        "import pathlib, shlex, sys\nfrom charrnn_cli.cli.main import main\n"
+        "for line in sys.argv[1:]:\n"
+        "    for path in pathlib.Path().glob('*.safetensors'):\n        path.unlink()\n"
+        "    print('===', line, flush=True)\n"
+        "    sys.argv = ['charrnn', *shlex.split(line)]\n"
+        "    try:\n        main()\n    except SystemExit:\n        sys.stdout.flush()\n"
     )
     result = subprocess.run(
-        ["bash", "-c", script],
+        [sys.executable, "-c", script, *SHOWING],
         cwd=tmp_path,
         env={**os.environ, **environment},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         timeout=TIMEOUT,
         check=False,

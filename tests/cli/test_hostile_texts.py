@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import TIMEOUT, Charrnn, Inside
+from tests.helpers import TIMEOUT, Inside
 
 EMPTY = "text is empty\nhint: use a file that contains text"
 CUT_GZIP = (
@@ -443,18 +443,18 @@ def pipe(command: str, directory: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_standard_input_is_encoded(charrnn: Charrnn, tmp_path: Path) -> None:
+def test_standard_input_is_encoded(inside: Inside, tmp_path: Path) -> None:
     """A text from standard input is encoded like a file, also if it is larger than a chunk."""
-    result = charrnn("encode", "-", "--json", stdin="héllo\n")
+    result = inside("encode", "-", "--json", stdin="héllo\n")
     assert (result.returncode, json.loads(result.stdout)["characters"]) == (0, 6)
     command = "head -c 3000000 /dev/zero | charrnn encode - --json --force-text -o zeros"
     zeros = pipe(command, tmp_path)
     assert (zeros.returncode, json.loads(zeros.stdout)["characters"]) == (0, 3_000_000)
 
 
-def test_errors_in_standard_input(charrnn: Charrnn, tmp_path: Path) -> None:
+def test_errors_in_standard_input(inside: Inside, tmp_path: Path) -> None:
     """Errors in a text from standard input call it standard input."""
-    empty = charrnn("encode", "-", "-o", "x.safetensors")
+    empty = inside("encode", "-", "-o", "x.safetensors")
     assert (empty.returncode, empty.stdout) == (2, "")
     assert empty.stderr == "error: standard input is empty\nhint: use a file that contains text\n"
     broken = pipe("printf 'ab\\xff' | charrnn encode -", tmp_path)
@@ -495,27 +495,27 @@ def test_waiting_for_standard_input_can_be_interrupted(home: Path, tmp_path: Pat
     assert list(home.glob("corpora/*")) == list(home.glob("corpora/.*")) == []
 
 
-def test_an_encoded_file_is_not_a_text(charrnn: Charrnn, tmp_path: Path) -> None:
+def test_an_encoded_file_is_not_a_text(inside: Inside, tmp_path: Path) -> None:
     """An encoded file is refused among texts, and decodes to its text."""
     (tmp_path / "a.txt").write_text("abc" * 100)
-    assert charrnn("encode", "a.txt", "-o", "a.safetensors").returncode == 0
+    assert inside("encode", "a.txt", "-o", "a.safetensors").returncode == 0
     for arguments in (
         ["encode", "a.safetensors", "-o", "b.safetensors"],
         ["train", "a.txt", "a.safetensors"],
     ):
-        result = charrnn(*arguments)
+        result = inside(*arguments)
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr.removeprefix("charrnn reading a.txt and 1 more\n") == (
             "error: a.safetensors is already encoded\n"
             "hint: decode it first with `charrnn encode --decode a.safetensors`\n"
         )
-    back = charrnn("encode", "--decode", "a.safetensors", "-o", "-")
+    back = inside("encode", "--decode", "a.safetensors", "-o", "-")
     assert (back.stdout, back.returncode) == ("abc" * 100, 0)
 
 
-def test_an_encoded_file_is_not_printed(charrnn: Charrnn, story: Path) -> None:
+def test_an_encoded_file_is_not_printed(inside: Inside, story: Path) -> None:
     """An encoded file cannot be written to standard output."""
-    result = charrnn("encode", story, "-o", "-")
+    result = inside("encode", story, "-o", "-")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
         "error: cannot write an encoded file to standard output\n"
@@ -523,19 +523,19 @@ def test_an_encoded_file_is_not_printed(charrnn: Charrnn, story: Path) -> None:
     )
 
 
-def test_documents_of_one_character(charrnn: Charrnn, tmp_path: Path) -> None:
+def test_documents_of_one_character(inside: Inside, tmp_path: Path) -> None:
     """Training on documents of one character each is refused, since nothing can be predicted."""
     (tmp_path / "ones").mkdir()
     for number in range(30):
         (tmp_path / "ones" / str(number)).write_text("a")
-    result = charrnn("train", "ones", "--keep-duplicates")
+    result = inside("train", "ones", "--keep-duplicates")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.endswith(
         "error: validation needs at least 2 characters that do not start a document; "
         "the held-out fraction (0.1) has 0\n"
         "hint: train without validation: --val-fraction 0\n"
     )
-    result = charrnn("train", "ones", "--keep-duplicates", "--val-fraction", "0")
+    result = inside("train", "ones", "--keep-duplicates", "--val-fraction", "0")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.endswith(
         "error: every document is a single character, so there is nothing to predict\n"

@@ -11,7 +11,7 @@ from charrnn_cli.config import TextOptions
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 from charrnn_cli.training.command_line import source_words, train_command
-from tests.helpers import FAST, Charrnn, Inside, forge, make_checkpoint, save
+from tests.helpers import FAST, Inside, forge, make_checkpoint, save
 from tests.test_shell import read_by_bash
 
 HOSTILE = "cpu; touch PWNED"
@@ -53,12 +53,12 @@ def test_the_command_of_a_strangers_checkpoint(inside: Inside, tmp_path: Path) -
     assert not (tmp_path / "PWNED").exists()
 
 
-def test_a_prime_of_several_words(charrnn: Charrnn, story: Path) -> None:
+def test_a_prime_of_several_words(inside: Inside, story: Path) -> None:
     """The command that repeats a run keeps a prime of several words together."""
     prime = "the cat sat"
     typed = ("--sample-prime", prime, "--max-steps", "2", "-q")
-    assert charrnn("train", story, *FAST, *typed).returncode == 0
-    words = shlex.split(json.loads(charrnn("checkpoints", "show", "--json").stdout)["command"])
+    assert inside("train", story, *FAST, *typed).returncode == 0
+    words = shlex.split(json.loads(inside("checkpoints", "show", "--json").stdout)["command"])
     assert words[words.index("--sample-prime") + 1] == prime
 
 

@@ -14,7 +14,7 @@ import pytest
 from charrnn_cli.cli.terminal.safe_text import to_json
 from charrnn_cli.events import Evaluated
 from charrnn_cli.storage.metrics_log import event_to_json
-from tests.helpers import TIMEOUT, Charrnn, Inside, make_checkpoint, save
+from tests.helpers import TIMEOUT, Inside, make_checkpoint, save
 from tests.terminal import Terminal, on_screen
 
 HOSTILE = "a\x1b]0;x\x07b\x7fc\x85d\u202ee\u2028f"
@@ -40,7 +40,7 @@ def test_decoded_text(inside: Inside, tmp_path: Path) -> None:
     assert inside("encode", "--decode", "x.safetensors")[1] == f"{HOSTILE}\ttab\n"
 
 
-def test_paths(charrnn: Charrnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths(inside: Inside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path is escaped on a terminal; a pipe gets its bytes, which need not be UTF-8."""
     home = tmp_path / f"{HOSTILE}\udcff"
     monkeypatch.setenv("CHARRNN_HOME", str(home))
@@ -48,7 +48,7 @@ def test_paths(charrnn: Charrnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert f"{VISIBLE}\\udcff/runs" in screen("checkpoints", "path")[1]
     found = subprocess.check_output([*PROGRAM, "checkpoints", "path"], timeout=TIMEOUT)
     assert found == os.fsencode(home / "runs/tiny/step-0000000100.safetensors") + b"\n"
-    assert charrnn("checkpoints", "show").returncode == 0
+    assert inside("checkpoints", "show").returncode == 0
 
 
 def test_binary_data(tmp_path: Path) -> None:

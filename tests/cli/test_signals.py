@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,11 +53,22 @@ def start_until(
     return process
 
 
-@pytest.fixture
-def large(tmp_path: Path) -> Path:
-    path = tmp_path / "large.txt"
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Write a text of 200 MB, once for all tests."""
+    path = tmp_path_factory.mktemp("shared") / "large.txt"
     path.write_bytes("Ein längerer Text, der einige Zeit zum Lesen braucht.\n".encode() * 4_000_000)
-    return path
+    yield path
+    path.unlink()
+
+
+@pytest.fixture
+def large(shared: Path, tmp_path: Path) -> Iterator[Path]:
+    """Link the large text into the directory of a test."""
+    path = tmp_path / "large.txt"
+    path.hardlink_to(shared)
+    yield path
+    path.unlink()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])

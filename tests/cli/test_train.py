@@ -3,13 +3,11 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.tensorfile import read_header
-from tests.helpers import FAST, TIMEOUT, Charrnn, error_of
+from tests.helpers import FAST, Charrnn, Inside, error_of
 
 SMALL = ("--layers", "1", "--size", "8", "--max-steps", "6", "--seed", "1")
 
@@ -36,16 +34,16 @@ def test_a_first_run(charrnn: Charrnn, story: Path, home: Path) -> None:
     assert charrnn("sample", "-n", "50", "--prime", "the ").stdout.startswith("the ")
 
 
-def test_a_second_run_gets_a_name_of_its_own(charrnn: Charrnn, story: Path) -> None:
+def test_a_second_run_gets_a_name_of_its_own(inside: Inside, story: Path) -> None:
     """A taken name gets the next free number, and --quiet prints the reference alone."""
     for expected in ("story-lstm-1x16", "story-lstm-1x16-2"):
-        result = charrnn("train", story, *FAST, "--max-steps", "2", "-q")
+        result = inside("train", story, *FAST, "--max-steps", "2", "-q")
         assert (result.stdout, result.stderr) == (f"{expected}@2\n", "")
 
 
-def test_json_lines(charrnn: Charrnn, story: Path) -> None:
+def test_json_lines(inside: Inside, story: Path) -> None:
     """With --json, each line of stdout is one event with the documented fields."""
-    result = charrnn("train", story, *FAST, "--max-steps", "20", "--eval-every", "10", "--json")
+    result = inside("train", story, *FAST, "--max-steps", "20", "--eval-every", "10", "--json")
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert (rows[0]["event"], rows[-1]["event"]) == ("TrainingStarted", "TrainingFinished")
     evaluated = next(row for row in rows if row["event"] == "Evaluated")
@@ -54,11 +52,11 @@ def test_json_lines(charrnn: Charrnn, story: Path) -> None:
     assert result.stderr == ""
 
 
-def test_a_short_text_shrinks_the_batch(charrnn: Charrnn, story: Path) -> None:
+def test_a_short_text_shrinks_the_batch(inside: Inside, story: Path) -> None:
     """A short text shrinks the default batch, but a batch size that was typed is an error."""
     options = ("train", story, "--seq-len", "256", *SMALL)
-    assert "batch   14 rows instead of 32, because the text is short\n" in charrnn(*options).stderr
-    result = charrnn(*options, "--batch-size", "32")
+    assert "batch   14 rows instead of 32, because the text is short\n" in inside(*options).stderr
+    result = inside(*options, "--batch-size", "32")
     assert result.returncode == 2
     assert error_of(result.stderr) == (
         "error: --batch-size 32 x --seq-len 256 needs 8,193 characters of training text; "
@@ -67,38 +65,33 @@ def test_a_short_text_shrinks_the_batch(charrnn: Charrnn, story: Path) -> None:
     )
 
 
-def test_a_dry_run_leaves_nothing(charrnn: Charrnn, story: Path, home: Path) -> None:
+def test_a_dry_run_leaves_nothing(inside: Inside, story: Path, home: Path) -> None:
     """A dry run shows the plan with time, memory and disk space, and creates no run."""
-    result = charrnn("train", story, *FAST, "--epochs", "3", "--dry-run")
+    result = inside("train", story, *FAST, "--epochs", "3", "--dry-run")
     assert result.returncode == 0
     for expected in ("174 steps of 4 x 16", " s per step\n", "memory  ", "disk    up to "):
         assert expected in result.stderr
-    facts = json.loads(
-        charrnn("train", story, *FAST, "--epochs", "3", "--dry-run", "--json").stdout
-    )
+    facts = json.loads(inside("train", story, *FAST, "--epochs", "3", "--dry-run", "--json").stdout)
     assert (facts["total_steps"], facts["parameters"]) == (174, 2039)
     assert Registry().runs() == []
 
 
-def test_any_file_name(home: Path, tmp_path: Path) -> None:
+def test_any_file_name(inside: Inside, tmp_path: Path) -> None:
     """A text whose directory and name are not UTF-8 can be trained on and resumed."""
     directory = os.fsencode(tmp_path) + b"/caf\xe9"
     os.mkdir(directory)
     Path(os.fsdecode(directory + b"/na\xefve.txt")).write_text("the cat sat. " * 300)
-    command = [sys.executable.encode(), b"-m", b"charrnn_cli", b"train"]
-    options = [*(option.encode() for option in FAST), b"--max-steps", b"4", b"--run", b"one"]
+    text = os.fsdecode(directory + b"/na\xefve.txt")
     for arguments in (
-        [directory + b"/na\xefve.txt", *options],
-        [b"--resume", b"one", b"--max-steps", b"8"],
+        (text, *FAST, "--max-steps", "4", "--run", "one"),
+        ("--resume", "one", "--max-steps", "8"),
     ):
-        result = subprocess.run(
-            [*command, *arguments], capture_output=True, timeout=TIMEOUT, check=False
-        )
+        result = inside("train", *arguments)
         assert result.returncode == 0, result.stderr
     assert Registry().run("one").checkpoints()[-1].step == 8
 
 
-def test_documents(charrnn: Charrnn, tmp_path: Path) -> None:
+def test_documents(inside: Inside, tmp_path: Path) -> None:
     """A folder's files are its documents; shuffling them is part of the recipe of the run."""
     (tmp_path / "books").mkdir()
     for number in range(6):
@@ -106,41 +99,41 @@ def test_documents(charrnn: Charrnn, tmp_path: Path) -> None:
         (tmp_path / "books" / f"{number}.txt").write_text(text)
     (tmp_path / "books" / "empty.txt").touch()
     base = ["train", "books", *SMALL, "--batch-size", "4", "--seq-len", "16", "--max-steps", "30"]
-    result = charrnn(*base, "--run", "in-order")
+    result = inside(*base, "--run", "in-order")
     assert result.returncode == 0
     assert "6 documents" in result.stderr
     assert "skipped empty.txt: is empty\n" in result.stderr
-    shuffled = charrnn(*base, "--shuffle-documents", "--run", "shuffled", "-q")
+    shuffled = inside(*base, "--shuffle-documents", "--run", "shuffled", "-q")
     assert shuffled.returncode == 0
     digests = {
         read_header(Registry().resolve(f"{name}@30")).tensors_sha256
         for name in ("in-order", "shuffled")
     }
     assert len(digests) == 2
-    assert charrnn("train", "--resume", "shuffled", "--max-steps", "34", "-q").returncode == 0
+    assert inside("train", "--resume", "shuffled", "--max-steps", "34", "-q").returncode == 0
 
 
-def test_a_run_begins_with_another(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+def test_a_run_begins_with_another(inside: Inside, story: Path, tmp_path: Path) -> None:
     """A run with --init-from takes weights and vocabulary, grows it on request, and resumes."""
-    charrnn("train", story, *SMALL, "-q", "--run", "first")
+    inside("train", story, *SMALL, "-q", "--run", "first")
     (tmp_path / "other.txt").write_text(story.read_text().replace("cat", "ÇAT"))
     later = ["train", "other.txt", "--init-from", "first", "--max-steps", "6", "--seed", "1"]
-    grown = charrnn(*later, "--unknown", "extend", "--run", "grown")
+    grown = inside(*later, "--unknown", "extend", "--run", "grown")
     assert grown.returncode == 0
     assert "step 0/6" in grown.stderr
-    assert charrnn(*later, "--unknown", "skip", "--run", "skipped", "-q").returncode == 0
+    assert inside(*later, "--unknown", "skip", "--run", "skipped", "-q").returncode == 0
     sizes = [
         read_header(Registry().resolve(name)).metadata["model"]["vocabulary_size"]
         for name in ("grown", "skipped")
     ]
     assert sizes[0] == sizes[1] + 3
     for name in ("grown", "skipped"):
-        assert charrnn("train", "--resume", name, "--max-steps", "8", "-q").returncode == 0
+        assert inside("train", "--resume", name, "--max-steps", "8", "-q").returncode == 0
 
 
-def test_initial_weights_that_do_not_fit(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+def test_initial_weights_that_do_not_fit(inside: Inside, story: Path, tmp_path: Path) -> None:
     """Unknown characters, another architecture and --unknown without --init-from are errors."""
-    charrnn("train", story, *SMALL, "-q", "--run", "first")
+    inside("train", story, *SMALL, "-q", "--run", "first")
     (tmp_path / "other.txt").write_text(story.read_text().replace("cat", "ÇAT"))
     later = ("train", "other.txt", "--init-from", "first")
     for arguments, error in (
@@ -168,6 +161,6 @@ def test_initial_weights_that_do_not_fit(charrnn: Charrnn, story: Path, tmp_path
             ),
         ),
     ):
-        result = charrnn(*arguments)
+        result = inside(*arguments)
         assert (result.returncode, error_of(result.stderr)) == (2, error)
     assert [run.name for run in Registry().runs()] == ["first"]

@@ -11,64 +11,64 @@ import pytest
 
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.tensorfile import read_header
-from tests.helpers import FAST, Charrnn, Inside, error_of, make_checkpoint, save
+from tests.helpers import FAST, Inside, error_of, make_checkpoint, save
 
 SMALL = ("--layers", "1", "--size", "8", "--max-steps", "6", "--seed", "1")
 
 
-def test_the_notebook_preset_plans_as_the_notebook_did(charrnn: Charrnn, tmp_path: Path) -> None:
+def test_the_notebook_preset_plans_as_the_notebook_did(inside: Inside, tmp_path: Path) -> None:
     """The preset has the notebook's 3,366,483 parameters for 83 symbols, its batch and dropout."""
     alphabet = "".join(chr(33 + index) for index in range(83))
     (tmp_path / "book.txt").write_text((alphabet * 600)[:40_001], "utf-8")
-    result = charrnn("train", "book.txt", "--preset", "notebook", "--max-steps", "1")
+    result = inside("train", "book.txt", "--preset", "notebook", "--max-steps", "1")
     assert "lstm 2x512, one-hot, 3,366,483 parameters" in result.stderr
     assert "1 step of 100 x 100 characters" in result.stderr
     assert "dropout 0.5" in result.stderr
 
 
-def test_the_command_to_try_can_be_typed(charrnn: Charrnn, story: Path) -> None:
+def test_the_command_to_try_can_be_typed(inside: Inside, story: Path) -> None:
     """The suggested command repeats what was typed, with one change, and is valid."""
     typed = ("--max-steps", "30", "--dropout", "0.1", "--newlines", "keep")
-    result = charrnn("train", story, *FAST, *typed, "--sample-prime", "the ")
+    result = inside("train", story, *FAST, *typed, "--sample-prime", "the ")
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("try ")]
     program, *words = shlex.split(line)[1:]
     assert (program, words[0]) == ("charrnn", "train")
     assert {"--newlines", "--max-steps", "--size", "--batch-size"} <= set(words)
     assert words[words.index("--sample-prime") + 1] == "the "
     assert "--seed" not in words
-    assert charrnn(*words, "--dry-run").returncode == 0
+    assert inside(*words, "--dry-run").returncode == 0
 
 
 def test_a_file_of_settings_trains_the_same_model(
-    charrnn: Charrnn, story: Path, tmp_path: Path
+    inside: Inside, story: Path, tmp_path: Path
 ) -> None:
     """The output of --print-config, given to --config, trains the same weights."""
     options = [str(story), "--layers", "1", "--size", "8", "--max-steps", "6", "--dropout", "0.25"]
-    printed = charrnn("train", *options, "--print-config").stdout
+    printed = inside("train", *options, "--print-config").stdout
     (tmp_path / "run.toml").write_text(printed)
-    assert charrnn("train", "--config", "run.toml", "--print-config").stdout == printed
+    assert inside("train", "--config", "run.toml", "--print-config").stdout == printed
     seed = re.search(r"seed = (\d+)", printed)
     assert seed is not None
-    assert charrnn("train", "--config", "run.toml", "--run", "one", "-q").stdout == "one@6\n"
-    assert charrnn("train", *options, "--seed", seed[1], "--run", "two", "-q").stdout == "two@6\n"
+    assert inside("train", "--config", "run.toml", "--run", "one", "-q").stdout == "one@6\n"
+    assert inside("train", *options, "--seed", seed[1], "--run", "two", "-q").stdout == "two@6\n"
     digests = {
         read_header(Registry().resolve(f"{name}@6")).tensors_sha256 for name in ("one", "two")
     }
     assert len(digests) == 1
 
 
-def test_a_file_of_settings_for_a_warm_start(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+def test_a_file_of_settings_for_a_warm_start(inside: Inside, story: Path, tmp_path: Path) -> None:
     """With --init-from, --print-config leaves the architecture to the checkpoint."""
     save(make_checkpoint(characters="".join(sorted(set(story.read_text("utf-8"))))))
     small = ("--preset", "notebook", "--batch-size", "4", "--seq-len", "16", "--max-steps", "1")
     options = ("--init-from", "tiny", "--size", "4", *small)
-    printed = charrnn("train", story, *options, "--print-config").stdout
+    printed = inside("train", story, *options, "--print-config").stdout
     (tmp_path / "run.toml").write_text(printed)
     settings = tomllib.loads(printed)
     assert settings["init_from"] == "tiny"
     assert settings["size"] == 4
     assert settings.keys().isdisjoint({"cell", "layers", "embed"})
-    assert charrnn("train", "--config", "run.toml", "--run", "warm", "-q").stdout == "warm@1\n"
+    assert inside("train", "--config", "run.toml", "--run", "warm", "-q").stdout == "warm@1\n"
 
 
 def test_an_option_beats_the_file_of_settings(inside: Inside, story: Path, tmp_path: Path) -> None:
@@ -146,24 +146,24 @@ def test_a_keep_prob_that_is_no_probability(inside: Inside, story: Path, value: 
     )
 
 
-def test_samples_while_training(charrnn: Charrnn, story: Path) -> None:
+def test_samples_while_training(inside: Inside, story: Path) -> None:
     """Samples continue the prime at the interval that was typed."""
     small = ("train", story, *SMALL, "--sample-prime", "the ")
-    result = charrnn(*small, "--sample-every", "3", "--json")
+    result = inside(*small, "--sample-every", "3", "--json")
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     sampled = [row for row in rows if row["event"] == "Sampled"]
     assert [(row["step"], row["prime"], len(row["text"])) for row in sampled] == [
         (3, "the ", 200),
         (6, "the ", 200),
     ]
-    assert "\nsample  the " in charrnn(*small, "--sample-every", "6").stderr
+    assert "\nsample  the " in inside(*small, "--sample-every", "6").stderr
 
 
 def test_an_unknown_character_in_the_prime_is_an_error_before_training(
-    charrnn: Charrnn, story: Path
+    inside: Inside, story: Path
 ) -> None:
     """A prime with an unknown character is an error before the first step, and leaves no run."""
-    result = charrnn("train", story, *SMALL, "--sample-every", "3", "--sample-prime", "Ω")
+    result = inside("train", story, *SMALL, "--sample-every", "3", "--sample-prime", "Ω")
     assert result.returncode == 2
     assert error_of(result.stderr) == (
         "error: the vocabulary lacks 'Ω' (U+03A9) at position 1\n"
@@ -172,9 +172,9 @@ def test_an_unknown_character_in_the_prime_is_an_error_before_training(
     assert Registry().runs() == []
 
 
-def test_tensorboard(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+def test_tensorboard(inside: Inside, story: Path, tmp_path: Path) -> None:
     """TensorBoard files go to a directory of the run's name; without the extra, it is an error."""
-    result = charrnn("train", story, *SMALL, "--run", "x", "--tensorboard", "board")
+    result = inside("train", story, *SMALL, "--run", "x", "--tensorboard", "board")
     if importlib.util.find_spec("tensorboard") is None:
         assert (result.returncode, result.stderr) == (
             2,
@@ -185,12 +185,12 @@ def test_tensorboard(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
         assert list((tmp_path / "board" / "x").glob("events.out.tfevents.*"))
 
 
-def test_the_environment_speaks_for_new_runs_alone(charrnn: Charrnn, story: Path) -> None:
+def test_the_environment_speaks_for_new_runs_alone(inside: Inside, story: Path) -> None:
     """CHARRNN_SEED and CHARRNN_DEVICE set a new run's values, and never change a resumed run's."""
     env = {"CHARRNN_SEED": "7", "CHARRNN_DEVICE": "cpu"}
-    first = charrnn("train", story, *FAST[:-2], "--max-steps", "4", "--run", "one", env=env)
+    first = inside("train", story, *FAST[:-2], "--max-steps", "4", "--run", "one", env=env)
     assert "seed 7\n" in first.stderr
     env = {"CHARRNN_SEED": "9", "CHARRNN_DEVICE": "toaster"}
-    result = charrnn("train", "--resume", "one", "--max-steps", "8", env=env)
+    result = inside("train", "--resume", "one", "--max-steps", "8", env=env)
     assert result.returncode == 0
     assert "seed 7\n" in result.stderr

@@ -9,18 +9,18 @@ from charrnn_cli.cores import available_cores
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.training.snapshot import load_resume, save_resume
-from tests.helpers import FAST, Charrnn, Inside, error_of, new_run, resume_state
+from tests.helpers import FAST, Inside, error_of, new_run, resume_state
 
 
 @pytest.fixture(autouse=True)
-def short_run(charrnn: Charrnn, story: Path) -> None:
+def short_run(inside: Inside, story: Path) -> None:
     """Train the run `short` for 4 steps."""
-    assert charrnn("train", story, *FAST, "--max-steps", "4", "--run", "short").returncode == 0
+    assert inside("train", story, *FAST, "--max-steps", "4", "--run", "short").returncode == 0
 
 
-def test_a_finished_run_has_nothing_to_resume(charrnn: Charrnn) -> None:
+def test_a_finished_run_has_nothing_to_resume(inside: Inside) -> None:
     """Resuming a finished run does nothing and shows the command that continues it."""
-    result = charrnn("train", "--resume", "latest")
+    result = inside("train", "--resume", "latest")
     assert (result.returncode, result.stdout, result.stderr) == (
         0,
         "",
@@ -29,8 +29,8 @@ def test_a_finished_run_has_nothing_to_resume(charrnn: Charrnn) -> None:
             "next    charrnn train --resume short --max-steps 8\n"
         ),
     )
-    assert charrnn("train", "--resume", "short", "--max-steps", "8").returncode == 0
-    behind = charrnn("train", "--resume", "short", "--max-steps", "6")
+    assert inside("train", "--resume", "short", "--max-steps", "8").returncode == 0
+    behind = inside("train", "--resume", "short", "--max-steps", "6")
     assert (behind.returncode, behind.stderr) == (
         0,
         (
@@ -41,12 +41,12 @@ def test_a_finished_run_has_nothing_to_resume(charrnn: Charrnn) -> None:
     assert [entry.step for entry in Registry().run("short").checkpoints()] == [4, 8]
 
 
-def test_a_run_that_patience_ended_continues_with_more(charrnn: Charrnn, story: Path) -> None:
+def test_a_run_that_patience_ended_continues_with_more(inside: Inside, story: Path) -> None:
     """The command that is shown for a run that patience ended trains it further."""
     options = ("--max-steps", "30", "--eval-every", "2", "--patience", "1", "--lr", "1e-30")
-    assert charrnn("train", story, *FAST, *options, "--run", "pat").returncode == 0
+    assert inside("train", story, *FAST, *options, "--run", "pat").returncode == 0
     resume = ("train", "--resume", "pat")
-    for complete in (charrnn(*resume), charrnn(*resume, "--patience", "1")):
+    for complete in (inside(*resume), inside(*resume, "--patience", "1")):
         assert (complete.returncode, complete.stderr) == (
             0,
             (
@@ -54,24 +54,24 @@ def test_a_run_that_patience_ended_continues_with_more(charrnn: Charrnn, story: 
                 "next    charrnn train --resume pat --patience 2\n"
             ),
         )
-    assert charrnn(*resume, "--patience", "2").returncode == 0
+    assert inside(*resume, "--patience", "2").returncode == 0
     assert [entry.step for entry in Registry().run("pat").checkpoints()] == [2, 4, 6]
 
 
-def test_a_run_that_time_ended_is_not_planned_shorter(charrnn: Charrnn) -> None:
+def test_a_run_that_time_ended_is_not_planned_shorter(inside: Inside) -> None:
     """The limit that is suggested for a run that ended early is at least the planned one."""
     run = new_run("early")
     save_resume(run, resume_state(100, finished=True))
-    result = charrnn("train", "--resume", "early")
+    result = inside("train", "--resume", "early")
     assert result.stderr == (
         "done    run early is complete at step 100\n"
         "next    charrnn train --resume early --max-steps 1000\n"
     )
 
 
-def test_a_quiet_resume_of_a_finished_run_prints_its_reference(charrnn: Charrnn) -> None:
+def test_a_quiet_resume_of_a_finished_run_prints_its_reference(inside: Inside) -> None:
     """With --quiet, resuming a finished run prints its reference alone."""
-    result = charrnn("train", "--resume", "short", "-q")
+    result = inside("train", "--resume", "short", "-q")
     assert (result.returncode, result.stdout, result.stderr) == (0, "short@4\n", "")
 
 
@@ -109,25 +109,25 @@ def test_a_resumed_run_keeps_what_it_is(inside: Inside, story: Path) -> None:
     )
 
 
-def test_dropout_is_the_same_in_all_its_forms(charrnn: Charrnn, story: Path) -> None:
+def test_dropout_is_the_same_in_all_its_forms(inside: Inside, story: Path) -> None:
     """A run that was trained with --keep-prob resumes with the equal --dropout, and with auto."""
     options = ("--max-steps", "2", "--keep-prob", "0.7", "--run", "kept")
-    assert charrnn("train", story, *FAST, *options).returncode == 0
+    assert inside("train", story, *FAST, *options).returncode == 0
     for step, dropout in (("3", "0.3"), ("4", "auto")):
         resume = ("train", "--resume", "kept", "--max-steps", step, "--dropout", dropout)
-        assert charrnn(*resume).returncode == 0
+        assert inside(*resume).returncode == 0
     assert load_checkpoint("kept@4").train["dropout"] == 0.3
 
 
 def test_a_printed_file_of_settings_resumes_its_run(
-    charrnn: Charrnn, story: Path, tmp_path: Path
+    inside: Inside, story: Path, tmp_path: Path
 ) -> None:
     """The output of --print-config resumes the run that it trained, with a new limit."""
     options = (story, *FAST, "--max-steps", "2", "--print-config")
-    (tmp_path / "run.toml").write_text(charrnn("train", *options).stdout)
-    assert charrnn("train", "--config", "run.toml", "--run", "filed").returncode == 0
+    (tmp_path / "run.toml").write_text(inside("train", *options).stdout)
+    assert inside("train", "--config", "run.toml", "--run", "filed").returncode == 0
     resume = ("--resume", "filed", "--max-steps", "3")
-    result = charrnn("train", "--config", "run.toml", *resume, "-q")
+    result = inside("train", "--config", "run.toml", *resume, "-q")
     assert (result.returncode, result.stdout, result.stderr) == (0, "filed@3\n", "")
 
 
@@ -146,13 +146,13 @@ def test_a_file_of_settings_for_a_new_run_does_not_resume(inside: Inside, tmp_pa
     )
 
 
-def test_another_text_is_refused(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+def test_another_text_is_refused(inside: Inside, story: Path, tmp_path: Path) -> None:
     """Another text needs --allow-new-data, and its characters must be the model's."""
     same, other = tmp_path / "same.txt", tmp_path / "other.txt"
     same.write_text(story.read_text("utf-8") * 2, "utf-8")
     other.write_text(story.read_text("utf-8") + "ÄÖÜ", "utf-8")
     resume = ("train", "--resume", "short", "--max-steps")
-    refused = charrnn(*resume, "6", same)
+    refused = inside(*resume, "6", same)
     assert (refused.returncode, error_of(refused.stderr)) == (
         2,
         (
@@ -160,8 +160,8 @@ def test_another_text_is_refused(charrnn: Charrnn, story: Path, tmp_path: Path) 
             "hint: add --allow-new-data\n"
         ),
     )
-    assert charrnn(*resume, "6", same, "--allow-new-data").returncode == 0
-    refused = charrnn(*resume, "9", other, "--allow-new-data")
+    assert inside(*resume, "6", same, "--allow-new-data").returncode == 0
+    refused = inside(*resume, "9", other, "--allow-new-data")
     assert (refused.returncode, error_of(refused.stderr)) == (
         2,
         (
@@ -173,10 +173,10 @@ def test_another_text_is_refused(charrnn: Charrnn, story: Path, tmp_path: Path) 
     )
 
 
-def test_a_text_that_is_gone_is_asked_for(charrnn: Charrnn, story: Path, tmp_path: Path) -> None:
+def test_a_text_that_is_gone_is_asked_for(inside: Inside, story: Path, tmp_path: Path) -> None:
     """When the text was moved, resuming is an error whose hint says how to name it."""
     moved = story.rename(tmp_path / "moved.txt")
-    result = charrnn("train", "--resume", "short", "--max-steps", "6")
+    result = inside("train", "--resume", "short", "--max-steps", "6")
     assert (result.returncode, result.stdout, result.stderr) == (
         2,
         "",
@@ -185,17 +185,17 @@ def test_a_text_that_is_gone_is_asked_for(charrnn: Charrnn, story: Path, tmp_pat
             "hint: charrnn train TEXT --resume short\n"
         ),
     )
-    assert charrnn("train", moved, "--resume", "short", "--max-steps", "6").returncode == 0
+    assert inside("train", moved, "--resume", "short", "--max-steps", "6").returncode == 0
 
 
-def test_threads_stay_within_the_cores(charrnn: Charrnn) -> None:
+def test_threads_stay_within_the_cores(inside: Inside) -> None:
     """A run of a larger machine resumes with the cores of this one, which is said and recorded."""
     run = Registry().run("short")
     snapshot = load_resume(run.resume_path)
     checkpoint = snapshot.checkpoint
     large = replace(checkpoint, train={**checkpoint.train, "threads": 5000})
     save_resume(run, replace(snapshot, checkpoint=large))
-    result = charrnn("train", "--resume", "short", "--max-steps", "6")
+    result = inside("train", "--resume", "short", "--max-steps", "6")
     cores = available_cores()
     used = "1 thread" if cores == 1 else f"{cores} threads"
     assert (
@@ -203,7 +203,7 @@ def test_threads_stay_within_the_cores(charrnn: Charrnn) -> None:
         "results may differ in rounding\n"
     ) in result.stderr
     assert load_resume(run.resume_path).checkpoint.train["threads"] == cores
-    refused = charrnn("train", "--resume", "short", "--max-steps", "8", "--threads", "5000")
+    refused = inside("train", "--resume", "short", "--max-steps", "8", "--threads", "5000")
     assert refused.returncode == 2
     assert error_of(refused.stderr) == (
         f"error: threads must be at most {cores}, the number of CPU cores; got 5000\n"

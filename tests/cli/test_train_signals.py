@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.storage.registry import Registry
-from tests.helpers import FAST, TIMEOUT, Charrnn
+from tests.helpers import FAST, TIMEOUT, Inside
 from tests.terminal import Terminal
 
 # The program with a disk that stops answering: no write to a run's files reaches it until a file
@@ -57,7 +57,7 @@ def wait_for(process: "subprocess.Popen[str]", beginning: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_saves_and_leaves(charrnn: Charrnn, story: Path, number: signal.Signals) -> None:
+def test_a_signal_saves_and_leaves(inside: Inside, story: Path, number: signal.Signals) -> None:
     """A signal saves the run and ends it with its exit code, and the run resumes at that step."""
     process = start(story)
     process.send_signal(number)
@@ -69,8 +69,8 @@ def test_a_signal_saves_and_leaves(charrnn: Charrnn, story: Path, number: signal
     assert found, errors
     step = int(found[1])
     assert errors.endswith("next    charrnn train --resume long\n")
-    assert charrnn("sample", f"long@{step}", "-n", "5").returncode == 0
-    resumed = charrnn("train", "--resume", "long", "--max-steps", str(step + 5))
+    assert inside("sample", f"long@{step}", "-n", "5").returncode == 0
+    resumed = inside("train", "--resume", "long", "--max-steps", str(step + 5))
     assert resumed.returncode == 0
     assert f"from step {step:,}\n" in resumed.stderr
     assert [entry.step for entry in Registry().run("long").checkpoints()] == [step + 5]

@@ -20,7 +20,16 @@ from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run, prunable
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
-from tests.helpers import FAST, Charrnn, error_of, make_checkpoint, new_run, resume_state, save
+from tests.helpers import (
+    FAST,
+    Charrnn,
+    Inside,
+    error_of,
+    make_checkpoint,
+    new_run,
+    resume_state,
+    save,
+)
 
 WRITES = 300
 KEEP = 8
@@ -137,9 +146,11 @@ def test_readers_notice_a_file_that_is_written_in_place(
     assert "AssertionError" in capfd.readouterr().err
 
 
-def test_the_second_trainer_is_refused(charrnn: Charrnn, story: Path, home: Path) -> None:
+def test_the_second_trainer_is_refused(
+    charrnn: Charrnn, inside: Inside, story: Path, home: Path
+) -> None:
     """A run that is being trained can be listed and sampled, but not trained or deleted."""
-    assert charrnn("train", story, *FAST, "--max-steps", "3", "--run", "one").returncode == 0
+    assert inside("train", story, *FAST, "--max-steps", "3", "--run", "one").returncode == 0
     run = Registry().run("one")
     busy = (
         f"error: run 'one' is in use by pid {os.getpid()} on host {os.uname().nodename}\n"
@@ -157,8 +168,8 @@ def test_the_second_trainer_is_refused(charrnn: Charrnn, story: Path, home: Path
             assert (result.returncode, result.stdout) == (1, "")
             assert error_of(result.stderr) == busy
         assert "\ttraining" in charrnn("checkpoints", "list").stdout
-        assert charrnn("sample", "one", "-n", "3").returncode == 0
-    assert charrnn(*resume).returncode == 0
+        assert inside("sample", "one", "-n", "3").returncode == 0
+    assert inside(*resume).returncode == 0
 
 
 def test_a_second_trainer_is_refused_before_torch_is_imported(tiny_run: Run) -> None:

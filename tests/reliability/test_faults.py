@@ -18,7 +18,7 @@ from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.snapshot import load_resume
-from tests.helpers import FAST, TIMEOUT, Charrnn, error_of, forge, small_disk
+from tests.helpers import FAST, TIMEOUT, Inside, error_of, forge, small_disk
 
 PROGRAM = (sys.executable, "-m", "charrnn_cli")
 FILE_SIZE_LIMIT = 20_000  # bytes; step files fit, resume files do not
@@ -132,7 +132,7 @@ def test_standard_input_and_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_an_impossible_home_fails_before_the_first_step(
-    charrnn: Charrnn, story: Path, tmp_path: Path
+    inside: Inside, story: Path, tmp_path: Path
 ) -> None:
     """A home that cannot be created is an error that names it and the way to choose another."""
     a_file = tmp_path / "file"
@@ -143,7 +143,7 @@ def test_an_impossible_home_fails_before_the_first_step(
         ("/dev/null/x", "Not a directory"),
     ):
         for arguments in (("train", story, *FAST, "--max-steps", "3"), ("demo",)):
-            result = charrnn(*arguments, env={"CHARRNN_HOME": home})
+            result = inside(*arguments, env={"CHARRNN_HOME": home})
             assert (result.returncode, result.stdout) == (1, "")
             assert error_of(result.stderr) == (
                 f"error: cannot write to {home}/runs: {reason}\n"
@@ -152,10 +152,10 @@ def test_an_impossible_home_fails_before_the_first_step(
             assert "step" not in result.stderr
 
 
-def test_no_home_at_all(charrnn: Charrnn) -> None:
+def test_no_home_at_all(inside: Inside) -> None:
     """A user without a home directory gets an empty list, and nothing is created."""
     env = {"CHARRNN_HOME": "", "HOME": "/nonexistent", "XDG_DATA_HOME": "", "XDG_CACHE_HOME": ""}
-    result = charrnn("checkpoints", "list", env=env)
+    result = inside("checkpoints", "list", env=env)
     assert (result.returncode, result.stdout, result.stderr) == (
         0,
         "",
@@ -174,7 +174,7 @@ def snapshot(directory: Path) -> list[tuple[str, int, int]]:
     )
 
 
-def test_readers_write_nothing(charrnn: Charrnn, tiny_run: Run, home: Path) -> None:
+def test_readers_write_nothing(inside: Inside, tiny_run: Run, home: Path) -> None:
     """Listing, showing, sampling and verifying change no file and no directory."""
     before = snapshot(home)
     for command in (
@@ -185,7 +185,7 @@ def test_readers_write_nothing(charrnn: Charrnn, tiny_run: Run, home: Path) -> N
         "checkpoints verify",
         "sample",
     ):
-        assert charrnn(*command.split()).returncode == 0
+        assert inside(*command.split()).returncode == 0
     assert snapshot(home) == before
     (tiny_run.path / ".lock").touch()
     assert snapshot(home) != before
@@ -218,9 +218,7 @@ def test_a_read_only_registry(tiny_run: Run, home: Path, story: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["fifo", "directory", "device", "terminal", "socket", "link"])
-def test_files_of_the_wrong_kind(
-    charrnn: Charrnn, tiny_run: Run, tmp_path: Path, kind: str
-) -> None:
+def test_files_of_the_wrong_kind(inside: Inside, tiny_run: Run, tmp_path: Path, kind: str) -> None:
     """Anything that is not a regular file is refused as a checkpoint, without waiting for it."""
     path, problem, hint, code = tmp_path / f"{kind}.safetensors", "is not a regular file", "", 1
     with contextlib.ExitStack() as cleanup:
@@ -245,10 +243,10 @@ def test_files_of_the_wrong_kind(
         elif kind == "link":
             message, hint, code = f"no file named {path}", "hint: check the spelling\n", 2
         for command in (["sample"], ["checkpoints", "show"]):
-            result = charrnn(*command, path)
+            result = inside(*command, path)
             assert (result.returncode, result.stdout) == (code, "")
             assert result.stderr == f"error: {message}\n{hint}"
-        result = charrnn("checkpoints", "verify", path)
+        result = inside("checkpoints", "verify", path)
         assert result.returncode == code
         if kind == "link":
             assert (result.stdout, result.stderr) == ("", f"error: {message}\n{hint}")
@@ -261,7 +259,7 @@ def test_files_of_the_wrong_kind(
             )
 
 
-def test_planted_files_in_a_run(charrnn: Charrnn, tiny_run: Run, tmp_path: Path) -> None:
+def test_planted_files_in_a_run(inside: Inside, tiny_run: Run, tmp_path: Path) -> None:
     """A FIFO in a run is listed as damaged, and removing a link leaves the file it points to."""
     os.mkfifo(tiny_run.step_path(400))
     target = tmp_path / "target.safetensors"
@@ -269,7 +267,7 @@ def test_planted_files_in_a_run(charrnn: Charrnn, tiny_run: Run, tmp_path: Path)
     tiny_run.step_path(300).symlink_to(target)
     rows = {
         row["step"]: row
-        for row in json.loads(charrnn("checkpoints", "list", "--run", "tiny", "--json").stdout)
+        for row in json.loads(inside("checkpoints", "list", "--run", "tiny", "--json").stdout)
     }
     assert {step: row["problem"] is None for step, row in rows.items()} == {
         100: True,
@@ -279,17 +277,17 @@ def test_planted_files_in_a_run(charrnn: Charrnn, tiny_run: Run, tmp_path: Path)
     }
     assert rows[300]["problem"] == "a link, and is not followed"
     assert "not a regular file" in rows[400]["problem"]
-    assert charrnn("checkpoints", "rm", "tiny@300", "--yes").returncode == 0
+    assert inside("checkpoints", "rm", "tiny@300", "--yes").returncode == 0
     assert target.exists()
-    assert charrnn("checkpoints", "rm", "tiny", "--yes").returncode == 0
+    assert inside("checkpoints", "rm", "tiny", "--yes").returncode == 0
     assert Registry().runs() == []
 
 
 def test_a_planted_temporary_link_is_not_followed(
-    story: Path, home: Path, charrnn: Charrnn, tmp_path: Path
+    story: Path, home: Path, inside: Inside, tmp_path: Path
 ) -> None:
     """A trainer removes orphaned temporary files, never what their links point to."""
-    charrnn("train", story, *FAST, "--max-steps", "3", "--run", "one")
+    inside("train", story, *FAST, "--max-steps", "3", "--run", "one")
     run, victim = Registry().run("one"), tmp_path / "victim"
     victim.write_text("precious")
     planted = run.path / ".step-0000000005.safetensors.123-0123abcd.tmp"
@@ -297,9 +295,9 @@ def test_a_planted_temporary_link_is_not_followed(
     orphan = run.path / ".resume.safetensors.99-ffffffff.tmp"
     orphan.write_bytes(b"half")
     (run.path / "mine.txt").write_text("mine")
-    assert charrnn("checkpoints", "list").returncode == 0
+    assert inside("checkpoints", "list").returncode == 0
     assert orphan.exists()
-    assert charrnn("train", "--resume", "one", "--max-steps", "5").returncode == 0
+    assert inside("train", "--resume", "one", "--max-steps", "5").returncode == 0
     assert not orphan.exists()
     assert planted.is_symlink()
     assert victim.read_text() == "precious"
@@ -307,16 +305,16 @@ def test_a_planted_temporary_link_is_not_followed(
 
 
 def test_a_damaged_resume_file_gives_way_to_the_one_before(
-    charrnn: Charrnn, story: Path, home: Path
+    inside: Inside, story: Path, home: Path
 ) -> None:
     """A damaged resume file is replaced by the one before; if both are damaged, it is an error."""
-    charrnn("train", story, *FAST, "--max-steps", "20", "--eval-every", "10", "--run", "one")
+    inside("train", story, *FAST, "--max-steps", "20", "--eval-every", "10", "--run", "one")
     run = Registry().run("one")
     before = load_resume(run.previous_resume_path).checkpoint.step
     raw = bytearray(run.resume_path.read_bytes())
     raw[-5] ^= 8
     run.resume_path.write_bytes(raw)
-    result = charrnn("train", "--resume", "one")
+    result = inside("train", "--resume", "one")
     assert result.returncode == 0
     assert re.search(
         rf"warning .*is damaged.*resuming from the previous state, at step {before}", result.stderr
@@ -325,7 +323,7 @@ def test_a_damaged_resume_file_gives_way_to_the_one_before(
     assert load_resume(run.resume_path).checkpoint.step == 20
     for path in (run.resume_path, run.previous_resume_path):
         path.write_bytes(path.read_bytes()[:-1])
-    result = charrnn("train", "--resume", "one")
+    result = inside("train", "--resume", "one")
     assert (result.returncode, result.stdout, result.stderr) == (
         1,
         "",
@@ -337,9 +335,9 @@ def test_a_damaged_resume_file_gives_way_to_the_one_before(
 
 
 @pytest.mark.parametrize("kind", ["newer", "foreign", "unreadable"])
-def test_only_damage_is_replaced(charrnn: Charrnn, story: Path, home: Path, kind: str) -> None:
+def test_only_damage_is_replaced(inside: Inside, story: Path, home: Path, kind: str) -> None:
     """A resume file that is not proven to be damaged stops the run, and both files stay."""
-    charrnn("train", story, *FAST, "--max-steps", "20", "--eval-every", "10", "--run", "one")
+    inside("train", story, *FAST, "--max-steps", "20", "--eval-every", "10", "--run", "one")
     run = Registry().run("one")
     match kind:
         case "newer":
@@ -353,7 +351,7 @@ def test_only_damage_is_replaced(charrnn: Charrnn, story: Path, home: Path, kind
             run.resume_path.symlink_to("resume.safetensors")  # ELOOP, as an example of any error
             problem, hint = "is a link", "move it away"
     before = [path.read_bytes() for path in sorted(run.path.glob("*previous*"))]
-    result = charrnn("train", "--resume", "one", "--max-steps", "30")
+    result = inside("train", "--resume", "one", "--max-steps", "30")
     assert result.returncode == 1
     assert problem in result.stderr
     assert hint in result.stderr
@@ -361,15 +359,15 @@ def test_only_damage_is_replaced(charrnn: Charrnn, story: Path, home: Path, kind
     assert [entry.step for entry in run.checkpoints()] == [10, 20]
 
 
-def test_a_damaged_step_file_is_made_whole_again(charrnn: Charrnn, story: Path, home: Path) -> None:
+def test_a_damaged_step_file_is_made_whole_again(inside: Inside, story: Path, home: Path) -> None:
     """A damaged step file is written again when the run reaches its step again."""
-    charrnn("train", story, *FAST, "--max-steps", "20", "--eval-every", "10", "--run", "one")
+    inside("train", story, *FAST, "--max-steps", "20", "--eval-every", "10", "--run", "one")
     run = Registry().run("one")
     whole = run.step_path(20).read_bytes()
     run.step_path(20).write_bytes(whole[:-100])
     os.replace(run.previous_resume_path, run.resume_path)
     assert load_resume(run.resume_path).checkpoint.step == 10
-    assert charrnn("train", "--resume", "one").returncode == 0
+    assert inside("train", "--resume", "one").returncode == 0
     assert run.step_path(20).read_bytes() == whole
 
 
@@ -416,9 +414,9 @@ def test_a_limit_on_the_size_of_files(
     assert list(tmp_path.glob(".*.tmp")) == []
 
 
-def test_files_of_the_system(charrnn: Charrnn, tiny_run: Run, tmp_path: Path) -> None:
+def test_files_of_the_system(inside: Inside, tiny_run: Run, tmp_path: Path) -> None:
     """A file that cannot be read like others is one line."""
     for arguments in (("encode", "/proc/self/maps", "-o", "z"), ("sample", "/proc/self/maps")):
-        result = charrnn(*arguments)
+        result = inside(*arguments)
         assert "internal" not in result.stderr
         assert result.returncode in (0, 1, 2)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import FAST, STORY, TIMEOUT, error_of
+from tests.helpers import FAST, STORY, TIMEOUT, Inside, error_of
 
 IS_ROOT = os.geteuid() == 0
 CAPABILITIES = "dac_read_search"
@@ -317,9 +317,9 @@ def test_a_full_cache(own: Path, tmp_path: Path, words: str) -> None:
         assert run("encode --decode new.st", tmp_path).stdout == text
 
 
-def test_a_dry_run_leaves_no_run(home: Path, tmp_path: Path, story: Path) -> None:
+def test_a_dry_run_leaves_no_run(home: Path, inside: Inside, story: Path) -> None:
     """`train --dry-run` leaves the encoded text in the cache, and nothing else."""
-    assert run(["train", "story.txt", "--dry-run", *FAST], tmp_path).returncode == 0
+    assert inside("train", "story.txt", "--dry-run", *FAST).returncode == 0
     assert [path.name for path in home.iterdir()] == ["corpora"]
     assert [path.suffix for path in (home / "corpora").iterdir()] == [".safetensors"]
 
@@ -401,9 +401,9 @@ def test_a_run_of_another_user(own: Path, tmp_path: Path) -> None:
         f"checkpoints rm {LONG} -y",
     ],
 )
-def test_names_that_are_too_long(own: Path, tmp_path: Path, words: str) -> None:
+def test_names_that_are_too_long(own: Path, inside: Inside, words: str) -> None:
     """A name of 300 characters is one line, and a hint."""
-    result = run(words, tmp_path)
+    result = inside(*words.split())
     lines = error_of(result.stderr).splitlines()
     assert result.returncode in (1, 2)
     assert len(lines) <= 2
@@ -442,22 +442,24 @@ def test_what_others_can_read(trained: Path, own: Path, tmp_path: Path) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in named} == {0o644}
 
 
-def test_open_directories_stay_open(home: Path, tmp_path: Path, story: Path) -> None:
+def test_open_directories_stay_open(home: Path, inside: Inside, story: Path) -> None:
     """Directories that exist keep their permissions."""
     (home / "corpora").mkdir(parents=True)
     for path in (home, home / "corpora"):
         os.chmod(path, 0o755)
-    assert run(["train", "story.txt", "--dry-run", *FAST], tmp_path).returncode == 0
+    assert inside("train", "story.txt", "--dry-run", *FAST).returncode == 0
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (home, home / "corpora")]
     assert modes == [0o755, 0o755]
 
 
 @pytest.mark.parametrize("text", [STORY + "a diary", STORY + "Ein Tagebuch"])
-def test_another_text_does_not_enter_the_cache(own: Path, tmp_path: Path, text: str) -> None:
+def test_another_text_does_not_enter_the_cache(
+    own: Path, inside: Inside, tmp_path: Path, text: str
+) -> None:
     """A text that a run cannot be resumed with is not kept in the cache."""
     (tmp_path / "diary.txt").write_text(text)
     before = contents(own)
-    result = run("train diary.txt --resume tiny --max-steps 9", tmp_path)
+    result = inside("train", "diary.txt", "--resume", "tiny", "--max-steps", "9")
     assert result.returncode == 2
     assert "this is a" in error_of(result.stderr)
     assert contents(own) == before

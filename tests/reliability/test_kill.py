@@ -35,8 +35,8 @@ def killed_child(work: Callable[[], None], seconds: float) -> None:
     os.waitpid(child, 0)
 
 
-def test_the_writer(home: Path) -> None:
-    """After each of 300 kills of a writer, all files are whole and all reported steps are there."""
+def kill_a_writer(home: Path, trials: int) -> None:
+    """Kill a writer again and again; each time, files are whole and reported steps are there."""
     run = new_run("tiny")
     report = home / "reported"
     choose = random.Random(1)
@@ -54,11 +54,14 @@ def test_the_writer(home: Path) -> None:
             report.write_text(str(step))
 
     kills = reported = last = 0
-    while kills < 300 or last < 100:
+    longest = 0.02  # seconds
+    while kills < trials or last < trials // 3:
         kills += 1
-        killed_child(write_forever, choose.uniform(0.001, 0.02))
+        killed_child(write_forever, choose.uniform(0.001, longest))
         entries = run.checkpoints()
         assert all(entry.header is not None for entry in entries)
+        # On a busy machine, a process of that age may not have begun.
+        longest = 0.02 if len(entries) > last else 1.1 * longest
         last = len(entries)
         for entry in entries[-2:]:
             load_checkpoint(entry.path)
@@ -68,7 +71,18 @@ def test_the_writer(home: Path) -> None:
         if reported:
             assert load_resume(run.resume_path).checkpoint.step >= reported
         run.sweep()
-    assert reported > 50
+    assert reported > trials // 6
+
+
+def test_the_writer(home: Path) -> None:
+    """After each of 100 kills of a writer, all files are whole and all reported steps are there."""
+    kill_a_writer(home, 100)
+
+
+@pytest.mark.slow
+def test_the_writer_300_times(home: Path) -> None:
+    """After each of 300 kills of a writer, all files are whole and all reported steps are there."""
+    kill_a_writer(home, 300)
 
 
 def test_the_test_can_fail(tmp_path: Path) -> None:
@@ -154,8 +168,8 @@ def kill_trials(story: Path, trials: int, seed: int) -> None:
 
 
 def test_training(story: Path, home: Path) -> None:
-    """After each of 10 kills, a training that saves every step resumes where it was."""
-    kill_trials(story, 10, seed=1)
+    """After each of 5 kills, a training that saves every step resumes where it was."""
+    kill_trials(story, 5, seed=1)
 
 
 @pytest.mark.slow
@@ -192,8 +206,8 @@ def chaos(story: Path, options: tuple[str, ...], steps: int, interruptions: int,
 
 
 def test_chaos(story: Path, home: Path) -> None:
-    """A run that 5 signals interrupt ends with the same files as an undisturbed run."""
-    chaos(story, (), steps=2500, interruptions=5, seed=1)
+    """A run that 4 signals interrupt ends with the same files as an undisturbed run."""
+    chaos(story, (), steps=700, interruptions=4, seed=1)
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ import pytest
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.training.snapshot import load_resume
-from tests.helpers import FAST, TIMEOUT, Charrnn, error_of, make_checkpoint, save
+from tests.helpers import FAST, TIMEOUT, Charrnn, Inside, error_of, make_checkpoint, save
 from tests.reliability.test_kill import Training
 
 PROGRAM = [sys.executable, "-m", "charrnn_cli"]
@@ -153,7 +153,7 @@ def test_200_killed_copies(charrnn: Charrnn, story: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("how", ["moved", "deleted", "replaced"])
 def test_a_run_that_goes_away_while_it_trains(
-    charrnn: Charrnn, story: Path, home: Path, tmp_path: Path, how: str
+    inside: Inside, story: Path, home: Path, tmp_path: Path, how: str
 ) -> None:
     """A run whose directory goes away is saved as a new run, with exit code 1."""
     options = (*FAST, "--max-steps", "1000000", "--save-every", "50", "--eval-every", "0")
@@ -167,7 +167,7 @@ def test_a_run_that_goes_away_while_it_trains(
         os.rename(run, tmp_path / "moved")
     before: dict[Path, bytes] = {}
     if how == "replaced":
-        charrnn("train", story, *FAST, "--max-steps", "40", "--eval-every", "20", "--run", "x")
+        inside("train", story, *FAST, "--max-steps", "40", "--eval-every", "20", "--run", "x")
         before = {path: path.read_bytes() for path in run.glob("*.safetensors")}
         assert len(before) == 4
     assert training.end() == 1
@@ -180,5 +180,5 @@ def test_a_run_that_goes_away_while_it_trains(
     )
     step = load_resume(rescued.resume_path).checkpoint.step
     assert step >= 200
-    assert charrnn("train", "--resume", "x-2", "--max-steps", str(step + 5)).returncode == 0
+    assert inside("train", "--resume", "x-2", "--max-steps", str(step + 5)).returncode == 0
     assert {path: path.read_bytes() for path in before} == before

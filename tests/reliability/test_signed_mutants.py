@@ -7,8 +7,6 @@ import hashlib
 import json
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,12 +101,10 @@ def change(choose: random.Random, value: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def story_run(story: Path) -> Run:
+def story_run(inside: Inside, story: Path) -> Run:
     """A run with checkpoints and both resume files."""
-    command = [sys.executable, "-m", "charrnn_cli", "train", str(story), *FAST, "--run", "real"]
-    subprocess.run(
-        [*command, "--max-steps", "4", "--eval-every", "2"], check=True, capture_output=True
-    )
+    options = (*FAST, "--run", "real", "--max-steps", "4", "--eval-every", "2")
+    assert inside("train", story, *options).returncode == 0
     return Registry().run("real")
 
 

@@ -17,7 +17,7 @@ from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
-from tests.helpers import STORY, TIMEOUT, Charrnn, make_checkpoint, save
+from tests.helpers import STORY, TIMEOUT, Inside, make_checkpoint, save
 
 SETTINGS: dict[str, Any] = {
     "layers": 1,
@@ -51,9 +51,9 @@ def assert_equal_files(one: str, other: str) -> None:
         assert headers[0] == headers[1]
 
 
-def test_a_short_text(fox: Path, charrnn: Charrnn) -> None:
+def test_a_short_text(fox: Path, inside: Inside) -> None:
     """Python and the command shrink the batch for a short text, and write equal step files."""
-    result = charrnn("train", fox, "--run", "command", *OPTIONS)
+    result = inside("train", fox, "--run", "command", *OPTIONS)
     assert result.returncode == 0, result.stderr
     assert "because the text is short" in result.stderr
     list(train(TrainingJob.new(fox, SETTINGS, name="python")))
@@ -62,13 +62,13 @@ def test_a_short_text(fox: Path, charrnn: Charrnn) -> None:
     assert recorded < 32
 
 
-def test_a_warm_start(fox: Path, charrnn: Charrnn, tmp_path: Path) -> None:
+def test_a_warm_start(fox: Path, inside: Inside, tmp_path: Path) -> None:
     """With `init_from` and a grown vocabulary, Python and the command write equal step files."""
     list(train(TrainingJob.new(fox, SETTINGS, name="base")))
     text = tmp_path / "vixen.txt"
     text.write_text("THE QUICK RED VIXEN " * 40, "utf-8")
     options = [*OPTIONS, "--init-from", "base", "--unknown", "extend"]
-    result = charrnn("train", text, "--run", "command", *options)
+    result = inside("train", text, "--run", "command", *options)
     assert result.returncode == 0, result.stderr
     source = Source((text,), init_from="base", unknown="extend")
     list(train(TrainingJob.new(source, SETTINGS, name="python")))
@@ -78,11 +78,11 @@ def test_a_warm_start(fox: Path, charrnn: Charrnn, tmp_path: Path) -> None:
     )
 
 
-def test_a_resume(fox: Path, charrnn: Charrnn) -> None:
+def test_a_resume(fox: Path, inside: Inside) -> None:
     """Resumed by Python or by the command, a run gets equal step files."""
     for name in ("command", "python"):
         list(train(TrainingJob.new(fox, SETTINGS, name=name)))
-    result = charrnn("train", "--resume", "command", "--max-steps", "9")
+    result = inside("train", "--resume", "command", "--max-steps", "9")
     assert result.returncode == 0, result.stderr
     list(train(TrainingJob.resumed("python", {"max_steps": 9})))
     assert_equal_files("command", "python")
@@ -192,7 +192,7 @@ def test_the_architecture_comes_with_the_initial_weights(fox: Path) -> None:
 
 
 def test_the_reference_of_the_initial_weights_is_recorded_as_it_was_resolved(
-    fox: Path, charrnn: Charrnn, monkeypatch: pytest.MonkeyPatch
+    fox: Path, inside: Inside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Later runs do not change what the recorded reference names; a path becomes absolute."""
     path = save(make_checkpoint(characters="".join(sorted(set(fox.read_text())))))
@@ -204,12 +204,12 @@ def test_the_reference_of_the_initial_weights_is_recorded_as_it_was_resolved(
     job = TrainingJob.new(Source((fox,), init_from=f"./{path.name}"), settings)
     assert job.source == Source((fox,), TextOptions(), init_from=str(path))
     words = ("--max-steps", "1", "--batch-size", "2", "--init-from", "latest", "--run", "command")
-    assert charrnn("train", fox, *words).returncode == 0
-    shown = charrnn("checkpoints", "show", "command").stdout
+    assert inside("train", fox, *words).returncode == 0
+    shown = inside("checkpoints", "show", "command").stdout
     assert f"\ncommand     charrnn train {fox} --init-from tiny@100 " in shown
 
 
-def test_a_prepared_job_does_not_load_torch(fox: Path, charrnn: Charrnn) -> None:
+def test_a_prepared_job_does_not_load_torch(fox: Path) -> None:
     """Errors of preparation come before torch is imported."""
     import subprocess
     import sys
