@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
+from charrnn_cli.cli.terminal.corpus_output import describe_skipped
 from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.cli.terminal.sample_output import WholeSamples
 from charrnn_cli.config import TextOptions
@@ -29,6 +30,8 @@ class CopyCheck(WholeSamples):
         stop = StopRequest()
         with stop.listening(), bytes_progress("encoding", stop) as progress:
             self._corpus = cached_corpus(text, options, progress=progress)
+        for label, line in describe_skipped(self._corpus):
+            console.say(label, line)
 
     def show(self) -> None:
         """Print how much of each sample is copied from the text. Raises InterruptionError."""

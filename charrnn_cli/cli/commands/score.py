@@ -15,6 +15,7 @@ from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
+from charrnn_cli.cli.terminal.corpus_output import describe_skipped
 from charrnn_cli.cli.terminal.score_output import HeatMap, show_lines, show_scores
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import ConfigError
@@ -72,6 +73,8 @@ def score(
     with stop.listening():
         with bytes_progress("encoding", stop) as progress:
             corpus = cached_corpus(Path(text), options, progress=progress)
+        for label, line in describe_skipped(corpus):
+            console.say(label, line)
         heat_map = console.is_fancy(sys.stdout) and not as_json
         rows = [
             _score_model(
