@@ -17,7 +17,7 @@ CONTROLS = tuple(code for code in (*range(0x20), 0x7F) if code not in _IN_TEXTS)
 MAX_CONTROLS = 4  # in a text of any length: a short text may have a stray one
 MAX_CONTROL_SHARE = 0.001
 BINARY_SHARE = 0.01  # of NUL and control bytes in a file that cannot be decoded
-FEW_BYTES = 4096  # in which UTF-16 without a mark is recognized
+FEW_BYTES = 4096  # in which a web page and UTF-16 without a mark are recognized
 MAX_ENTRIES = 200  # of a zip file to look at
 SHORT_PAGE = 200_000  # bytes; people who train on HTML have more
 
@@ -25,6 +25,7 @@ _CONTROL_BYTES = bytes(CONTROLS)
 _WORD_PROCESSOR = "save it as plain text (UTF-8) in your word processor"
 _UNPACK = "unpack it, and use the text files inside"
 _OTHER = "use a text file"
+_AMONG_OTHERS = "; among other files, save it as UTF-8 first"
 _CONVERT = "convert it to plain text (UTF-8)"
 
 # Each pattern matches at the start of a file. Together with letters only, it has a byte that texts
@@ -77,8 +78,9 @@ _KINDS = [
 ]
 _DECOMPRESSION = re.compile(r"(\S+ -\w+) (\.\w+)")
 
+# Possessive and atomic groups, so that no file makes it slow.
 _HTML = re.compile(
-    rb"\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html)[\s>]",
+    rb"\s*+(?><\?xml[^>]{0,200}>\s*+)?(?><!--.{0,1000}?-->\s*+)*+<(?:!doctype\s+html|html)[\s>]",
     re.DOTALL | re.IGNORECASE,
 )
 _MARKUP_SUFFIXES = (".html", ".htm", ".xhtml", ".shtml", ".xml", ".svg")
@@ -103,7 +105,7 @@ def check_is_text(name: str, start: bytes, encoding: str) -> None:
         if unmarked is not None:
             raise NotTextError(
                 f"{name} looks like {unmarked[:6].upper()} without a byte order mark",
-                hint=f"read it with --encoding {unmarked}",
+                hint=f"read it with --encoding {unmarked}{_AMONG_OTHERS}",
             )
 
 
@@ -140,7 +142,7 @@ def num_counted_controls(counts: npt.NDArray[np.unsignedinteger[Any]]) -> int:
 
 def is_web_page(name: str, start: bytes) -> bool:
     """Return whether a file begins as a web page does, but is not named like one."""
-    return not name.lower().endswith(_MARKUP_SUFFIXES) and bool(_HTML.match(start))
+    return not name.lower().endswith(_MARKUP_SUFFIXES) and bool(_HTML.match(start[:FEW_BYTES]))
 
 
 def _not_text(name: str, what: str, remedy: str) -> NotTextError:

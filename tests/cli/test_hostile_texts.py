@@ -27,6 +27,7 @@ ALL_BYTES = (
     + "".join(f"\\x{code:02x}" for code in range(0x7F, 0xA0))
     + "\xa0¡¢£…"
 )
+UNMARKED = "read it with --encoding utf-16-le; among other files, save it as UTF-8 first"
 HELP = "hint: run `charrnn encode --help` for usage"
 
 
@@ -140,7 +141,7 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
         "UTF-16 without a mark",
         "hello wörld".encode("utf-16-le"),
         "",
-        "text looks like UTF-16 without a byte order mark\nhint: read it with --encoding utf-16-le",
+        f"text looks like UTF-16 without a byte order mark\nhint: {UNMARKED}",
     ),
     ("UTF-16 without a mark, named", "hello".encode("utf-16-le"), "--encoding utf-16-le", (5, 4)),
     (

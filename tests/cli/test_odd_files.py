@@ -27,6 +27,7 @@ WORD = "save it as plain text (UTF-8) in your word processor"
 UNPACK = "unpack it, and use the text files inside"
 WRITE = "write its text to a file first"
 OTHER = "use a text file"
+READ = "read it with --encoding {}; among other files, save it as UTF-8 first"
 CONVERT = "convert it to plain text (UTF-8)"
 
 
@@ -175,13 +176,13 @@ NO_TEXTS: list[tuple[str, bytes, str, str]] = [
     ("pointer.txt", LFS, "is a Git LFS pointer, not a text",
      "download the file that it stands for with Git LFS"),
     ("plain.txt", STORY.encode("utf-16-le"), "looks like UTF-16 without a byte order mark",
-     "read it with --encoding utf-16-le"),
+     READ.format("utf-16-le")),
     ("plain.txt", STORY.encode("utf-16-be"), "looks like UTF-16 without a byte order mark",
-     "read it with --encoding utf-16-be"),
+     READ.format("utf-16-be")),
     ("plain.txt", ("红楼梦。\n" * 99).encode("utf-16-le"),
-     "looks like UTF-16 without a byte order mark", "read it with --encoding utf-16-le"),
+     "looks like UTF-16 without a byte order mark", READ.format("utf-16-le")),
     ("plain.txt", STORY.encode("utf-32-be"), "looks like UTF-32 without a byte order mark",
-     "read it with --encoding utf-32-be"),
+     READ.format("utf-32-be")),
     ("log", b"\1" * 6 + b"x" * 5992, *controls(6, 5998)),
     ("noise", bytes(range(256)) * 9, BINARY, OTHER),
 ]  # fmt: skip
@@ -298,7 +299,8 @@ def test_the_command_that_decompresses(
 def test_the_encoding_in_the_hint(inside: Inside, tmp_path: Path, encoding: str) -> None:
     """The option in the hint reads the whole text."""
     (tmp_path / "plain.txt").write_bytes(STORY.encode(encoding))
-    option = inside("encode", "plain.txt")[2].splitlines()[-1].removeprefix("hint: read it with ")
+    hint = inside("encode", "plain.txt")[2].splitlines()[-1]
+    option = hint.removeprefix("hint: read it with ").partition(";")[0]
     code, out, _ = inside("encode", "plain.txt", "--json", *option.split())
     assert (code, json.loads(out)["characters"]) == (0, len(STORY))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
+from charrnn_cli.cli.terminal.corpus_output import describe_skipped
 from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.cli.terminal.sample_output import WholeSamples
 from charrnn_cli.config import TextOptions
@@ -31,6 +32,8 @@ class CopyCheck(WholeSamples):
         stop = StopRequest()
         with stop.listening(), bytes_progress("encoding", stop) as progress:
             corpus = cached_corpus(text, options.replaced({"min_count": 1}), progress=progress)
+        for label, line in describe_skipped(corpus):
+            console.say(label, line)
         is_replaced = replaces_rare(checkpoint)
         self._corpus = in_model_vocabulary(corpus, checkpoint) if is_replaced else corpus
 

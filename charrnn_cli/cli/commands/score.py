@@ -15,6 +15,7 @@ from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
+from charrnn_cli.cli.terminal.corpus_output import describe_skipped
 from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.cli.terminal.score_output import (
     HeatMap,
@@ -168,6 +169,9 @@ def _corpora(text: Path, readings: list[TextOptions], stop: StopRequest) -> list
     with bytes_progress("encoding", stop) as progress:
         for reading in dict.fromkeys(whole):
             found[reading] = cached_corpus(text, reading, progress=progress)
+    lines = itertools.chain.from_iterable(map(describe_skipped, found.values()))
+    for label, line in dict.fromkeys(lines):
+        console.say(label, line)
     return [found[reading] for reading in whole]
 
 

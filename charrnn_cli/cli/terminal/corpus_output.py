@@ -97,12 +97,16 @@ def describe_unusual(corpus: "Corpus") -> list[Line]:
     if facts.web_page:
         page = "the text looks like a web page; if you want only its text, "
         lines.append(("warning", f"{page}save it as plain text (UTF-8) in your browser"))
+    return lines + describe_skipped(corpus)
+
+
+def describe_skipped(corpus: "Corpus") -> list[Line]:
+    """List the files that were skipped, with their reasons."""
+    facts = corpus.header
     shown = facts.skipped[:MAX_SKIPPED_SHOWN]
-    lines += [("skipped", ": ".join(name_and_reason)) for name_and_reason in shown]
+    lines = [("skipped", ": ".join(name_and_reason)) for name_and_reason in shown]
     more = facts.num_skipped - MAX_SKIPPED_SHOWN
-    if more > 0:
-        lines.append(("skipped", f"and {more:,} more"))
-    return lines
+    return lines + ([("skipped", f"and {more:,} more")] if more > 0 else [])
 
 
 def _describe_encoding(facts: "CorpusHeader") -> str:
