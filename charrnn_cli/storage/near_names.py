@@ -31,7 +31,7 @@ def near_files_hint(path: Path) -> str:
         known = [
             name for name in os.listdir(path.parent) if name[:1].lower() == path.name[:1].lower()
         ]
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in the name
         known = []
     near = [path_word(str(path.with_name(name))) for name in near_names(path.name, known)]
     return f"did you mean {' or '.join(near)}?" if near else "check the spelling"

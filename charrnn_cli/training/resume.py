@@ -249,11 +249,10 @@ def check_text(
         raise MismatchError(f"{trained}; this is a different text", hint="add --allow-new-data")
     new = [character for character in vocab.characters if character not in checkpoint.vocab]
     missing = [character for character in checkpoint.vocab.characters if character not in vocab]
-    difference = (
-        f"has new characters: {named_characters(new)}"
-        if new
-        else f"lacks characters: {named_characters(missing)}"
-    )
+    difference = "has its characters in another order"  # as an encoded file may
+    if new or missing:
+        what = "has new characters" if new else "lacks characters"
+        difference = f"{what}: {named_characters(new or missing)}"
     raise MismatchError(
         f"{trained}; this text {difference}",
         hint=hint_for_new_run(point, settings or {}, texts, extend=bool(new)),

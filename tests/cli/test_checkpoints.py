@@ -30,7 +30,7 @@ def test_a_run_without_checkpoints(inside: Inside) -> None:
     assert (result.returncode, result.stdout, result.stderr) == (
         0,
         "",
-        "run 'empty' has no checkpoints\nnext    charrnn checkpoints list\n",
+        "run 'empty' has no checkpoint yet\nnext    charrnn train TEXT --run empty\n",
     )
 
 

@@ -21,6 +21,7 @@ from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
 from charrnn_cli.training.resume import (
@@ -145,6 +146,8 @@ def test_the_text_must_be_the_runs(corpus: Corpus) -> None:
         "--batch-size 4 --seq-len 16 --max-steps 30 --dropout 0.25"
     )
     assert (caught.value.message, caught.value.hint) == (message, hint)
+    with pytest.raises(MismatchError, match="this text has its characters in another order"):
+        check_text(point, "", Vocab(same.vocab.characters[::-1]), allow_new_data=True)
 
 
 def test_what_can_be_resumed() -> None:
