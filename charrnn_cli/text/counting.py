@@ -12,7 +12,7 @@ from charrnn_cli.text.corpus import Ids
 from charrnn_cli.text.decoding import read_pieces
 from charrnn_cli.text.documents import Document, Gathered, printable
 from charrnn_cli.text.facts import TextFacts
-from charrnn_cli.text.file_kinds import NotTextError, check_controls, num_counted_controls
+from charrnn_cli.text.file_kinds import OTHER, NotTextError, check_controls, num_counted_controls
 from charrnn_cli.text.symbol_table import CODE_POINTS, Counts, code_points
 
 
@@ -100,7 +100,8 @@ def _reason(error: TextError, document: Document) -> str:
     """Return an error's message without the document's path, as valid text for a header."""
     path = document.path
     if isinstance(error, NotTextError):
-        return printable(f"{error.message.removeprefix(f'{path} ')}; {error.hint}")
+        remedy = "" if error.hint == OTHER else f"; {error.hint}"
+        return printable(error.message.removeprefix(f"{path} ") + remedy)
     if error.message == f"no file named {path}":
         return "no longer exists"
     return printable(error.message.removeprefix(f"{path} ").replace(f" {path}:", " it:"))
