@@ -15,7 +15,7 @@ from charrnn_cli.text.decoding import read_pieces
 from charrnn_cli.text.documents import Document, Gathered, printable
 from charrnn_cli.text.encoding_choice import encoding_of, preferring_utf8
 from charrnn_cli.text.facts import TextFacts
-from charrnn_cli.text.file_kinds import NotTextError, check_controls, num_counted_controls
+from charrnn_cli.text.file_kinds import OTHER, NotTextError, check_controls, num_counted_controls
 from charrnn_cli.text.symbol_table import CODE_POINTS, Counts, code_points
 
 MAX_SUGGESTED = 3  # skipped files whose likely encodings are named; each takes up to a second
@@ -153,7 +153,8 @@ def _reason(error: TextError, document: Document) -> str:
     """Return an error's message without the document's path, as valid text for a header."""
     path = document.path
     if isinstance(error, NotTextError):
-        return printable(f"{error.message.removeprefix(f'{path} ')}; {error.hint}")
+        remedy = "" if error.hint == OTHER else f"; {error.hint}"
+        return printable(error.message.removeprefix(f"{path} ") + remedy)
     if error.message == f"no file named {path}":
         return "no longer exists"
     reason = printable(error.message.removeprefix(f"{path} ").replace(f" {path}:", " it:"))

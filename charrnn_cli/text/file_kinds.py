@@ -24,7 +24,7 @@ SHORT_PAGE = 200_000  # bytes; people who train on HTML have more
 _CONTROL_BYTES = bytes(CONTROLS)
 _WORD_PROCESSOR = "save it as plain text (UTF-8) in your word processor"
 _UNPACK = "unpack it, and use the text files inside"
-_OTHER = "use a text file"
+OTHER = "use a text file"
 _AMONG_OTHERS = "; among other files, save it as UTF-8 first"
 _CONVERT = "convert it to plain text (UTF-8)"
 
@@ -38,17 +38,17 @@ _KINDS = [
         (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document", _WORD_PROCESSOR),
         (rb".{60}BOOKMOBI", "a Kindle e-book", f"{_CONVERT} with an e-book program"),
         (rb"AT&TFORM.{4}DJV", "a DjVu document", f"{_CONVERT}, for example with djvutxt"),
-        (rb"\x89PNG\r\n\x1a\n", "a PNG image", _OTHER),
-        (rb"\xff\xd8\xff", "a JPEG image", _OTHER),
-        (rb"GIF8[79]a.{6}\0", "a GIF image", _OTHER),
-        (rb"RIFF.{4}WEBP", "a WebP image", _OTHER),
-        (rb"II\*\0|MM\0\*", "a TIFF image", _OTHER),
-        (rb"BM.{4}\0{4}", "a BMP image", _OTHER),
-        (rb"8BPS\0|\0\0\x01\0[\x01-\x20]\0", "an image", _OTHER),
-        (rb"\0\0.{2}ftyp(?:heic|heix|mif1|avif)", "an image", _OTHER),
-        (rb"\0\0.{2}ftyp|RIFF.{4}AVI |\x1aE\xdf\xa3", "a video", _OTHER),
-        (rb"RIFF.{4}WAVE|fLaC\0|OggS\0|ID3[\x02-\x04]\0", "an audio file", _OTHER),
-        (rb"\xff[\xf2\xf3\xfa\xfb](?=.{0,512}\0)", "an audio file", _OTHER),
+        (rb"\x89PNG\r\n\x1a\n", "a PNG image", OTHER),
+        (rb"\xff\xd8\xff", "a JPEG image", OTHER),
+        (rb"GIF8[79]a.{6}\0", "a GIF image", OTHER),
+        (rb"RIFF.{4}WEBP", "a WebP image", OTHER),
+        (rb"II\*\0|MM\0\*", "a TIFF image", OTHER),
+        (rb"BM.{4}\0{4}", "a BMP image", OTHER),
+        (rb"8BPS\0|\0\0\x01\0[\x01-\x20]\0", "an image", OTHER),
+        (rb"\0\0.{2}ftyp(?:heic|heix|mif1|avif)", "an image", OTHER),
+        (rb"\0\0.{2}ftyp|RIFF.{4}AVI |\x1aE\xdf\xa3", "a video", OTHER),
+        (rb"RIFF.{4}WAVE|fLaC\0|OggS\0|ID3[\x02-\x04]\0", "an audio file", OTHER),
+        (rb"\xff[\xf2\xf3\xfa\xfb](?=.{0,512}\0)", "an audio file", OTHER),
         (rb"MThd\0\0\0\x06", "a MIDI file", "convert it to ABC notation, which is text"),
         (rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)", "compressed with bzip2", "bzip2 -dk .bz2"),
         (rb"\xfd7zXZ\0", "compressed with xz", "xz -dk .xz"),
@@ -64,11 +64,11 @@ _KINDS = [
         (rb"\x89HDF\r\n\x1a\n", "an HDF5 file", "write its text to a file first"),
         (rb"PAR1[\0-\x1f\x80-\xff]", "a Parquet table", "write its text to a file first"),
         (rb"ARROW1\0\0", "an Arrow table", "write its text to a file first"),
-        (rb"GGUF[\x01-\x0f]\0{3}", "a GGUF model", _OTHER),
-        (rb".{4}\0{4}\{\"", "a safetensors file", _OTHER),
-        (rb"\x7fELF|MZ[^\n]{0,60}\0", "a program", _OTHER),
-        (rb"\xcf\xfa\xed\xfe|\xfe\xed\xfa\xcf|\xca\xfe\xba\xbe|\0asm", "a program", _OTHER),
-        (rb"\0\x01\0\0\0|OTTO\0|wOF[F2]\0\x01", "a font", _OTHER),
+        (rb"GGUF[\x01-\x0f]\0{3}", "a GGUF model", OTHER),
+        (rb".{4}\0{4}\{\"", "a safetensors file", OTHER),
+        (rb"\x7fELF|MZ[^\n]{0,60}\0", "a program", OTHER),
+        (rb"\xcf\xfa\xed\xfe|\xfe\xed\xfa\xcf|\xca\xfe\xba\xbe|\0asm", "a program", OTHER),
+        (rb"\0\x01\0\0\0|OTTO\0|wOF[F2]\0\x01", "a font", OTHER),
         (
             rb"version https://git-lfs\.github\.com/spec/",
             "a Git LFS pointer",
@@ -126,7 +126,7 @@ def check_not_binary(name: str, piece: bytes) -> None:
         raise NotTextError(
             f"{name} is not a text: {controls:,} of its first {len(piece):,} bytes are NUL or "
             "control characters",
-            hint=_OTHER,
+            hint=OTHER,
         )
 
 
@@ -192,7 +192,7 @@ def _zip_kind(start: bytes) -> tuple[str, str]:
     if has(b"Index/Document.iwa"):
         return "a Pages document", _WORD_PROCESSOR
     if any(name.split(b"/")[-1] == b"data.pkl" for name in names):
-        return "a PyTorch file", _OTHER
+        return "a PyTorch file", OTHER
     if names and all(name.endswith(b".npy") for name in names):
         return "an archive of NumPy arrays", "write its text to a file first"
     return "a zip archive", _UNPACK

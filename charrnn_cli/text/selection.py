@@ -26,7 +26,7 @@ _DOCUMENT_SUFFIXES = """
 _TEXT = frozenset(_TEXT_SUFFIXES.split())
 _SOURCE = frozenset(_SOURCE_SUFFIXES.split())
 _DOCUMENTS = frozenset(_DOCUMENT_SUFFIXES.split())
-_SUFFIX = re.compile(r"\.(?=\w*[A-Za-z])[\w+-]{1,10}")
+_SUFFIX = re.compile(r"\.(?=\w*[A-Za-z])[\w+-]{1,12}")
 _HELD_OUT = re.compile(r"(?:valid|val|validation|test|dev|eval)(\.\w+)*", re.IGNORECASE)
 _MAX_SUFFIXES = 50  # in a header
 WITHOUT_SUFFIX, OTHER_SUFFIXES = "without a suffix", "others"

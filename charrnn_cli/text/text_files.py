@@ -26,8 +26,9 @@ def open_text(path: Path, name: str | None = None) -> Iterator[BinaryIO]:
     if os.path.isdir(path):
         raise TextError(f"{name} is a directory, not a text file", hint="use a file inside it")
     if re.match(r"(?i)(https?|ftps?):/", str(path)) and not os.path.lexists(path):
+        address = re.sub(r"^(\w+):/+", r"\1://", name)  # a path has only one of the slashes
         raise TextError(
-            f"{name} is a web address, not a file",
+            f"{address} is a web address, not a file",
             hint="download the file first, then use its name",
         )
     if not os.path.lexists(path):

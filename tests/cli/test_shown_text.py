@@ -90,9 +90,10 @@ def test_json(inside: Inside, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(HOSTILE * 20, "utf-8")
     save(make_checkpoint(characters="".join(sorted(set(HOSTILE)))))
     sampled = ("sample", "tiny", "--prime", HOSTILE, "-n", "0", "--json")
-    scored = ("score", "tiny", "text.txt", "--per-line", "--json")
+    scored = ("score", "tiny", "text.txt", "--per-line", "--json", "--force-text")
+    encoded = ("encode", "text.txt", "--json", "--force-text")
     texts: list[tuple[tuple[str, ...], tuple[Any, ...], str]] = [
-        (("encode", "text.txt", "--json"), ("vocabulary",), "".join(sorted(set(HOSTILE)))),
+        (encoded, ("vocabulary",), "".join(sorted(set(HOSTILE)))),
         (sampled, ("prime",), HOSTILE),
         (scored, (0, "lines", 0, "text"), HOSTILE * 20),
     ]

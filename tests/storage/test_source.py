@@ -1,5 +1,6 @@
 """Where a run's text is, as its resume file records it."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import ConfigError
-from charrnn_cli.storage.source import STANDARD_INPUT, Source
+from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_pipe
 
 OPTIONS = TextOptions(encoding="latin-1").to_json()
 
@@ -52,3 +53,24 @@ def test_a_text_that_cannot_be_read_again(tmp_path: Path) -> None:
     assert Source((here,)).missing is None
     assert Source((here, gone)).missing == gone
     assert Source((STANDARD_INPUT,)).missing == STANDARD_INPUT
+
+
+def test_a_pipe_cannot_be_read_again(tmp_path: Path) -> None:
+    """A named pipe is missing, and so is an open file by its number; other files are no pipes."""
+    pipe, here = tmp_path / "pipe", tmp_path / "here"
+    os.mkfifo(pipe)
+    here.touch()
+    for path in (pipe, Path("/dev/fd/63"), Path("/proc/self/fd/0"), Path("/dev/stdin")):
+        assert Source((here, path)).missing == path
+    assert [is_pipe(path) for path in (pipe, here, tmp_path, Path("/dev/null"), Path("\0"))] == [
+        *(True, False, False, False, False)
+    ]
+
+
+def test_options_that_an_older_record_lacks() -> None:
+    """A record from before the files were looked at is read as it was then."""
+    older = {name: OPTIONS[name] for name in ("encoding", "include")}
+    options = Source.from_json({"texts": ["-"], "options": {**older, "include": "*"}}).options
+    assert (options.keep_duplicates, options.force_text) == (True, True)
+    options = Source.from_json({"texts": ["-"], "options": OPTIONS}).options
+    assert (options.keep_duplicates, options.force_text) == (False, False)
