@@ -206,7 +206,7 @@ def test_relative_homes(tmp_path: Path) -> None:
             None,
             "error: the working directory no longer exists\nhint: change to another directory\n",
         ),
-        ("encode .", None, "error: no file in . matches '*'\n"),
+        ("encode .", None, "error: no file in . is a text\n"),
     ],
 )
 def test_a_removed_working_directory(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn_cli.config import Cell, TrainConfig
+from charrnn_cli.config import Cell, TextOptions, TrainConfig
 from charrnn_cli.errors import ConfigError, DivergedError, RunBusyError, TextError
 from charrnn_cli.events import (
     CheckpointSaved,
@@ -24,6 +24,7 @@ from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
+from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.splits import matching_rows, split_corpus, symbol_frequencies
@@ -130,8 +131,9 @@ def test_tiny_documents_and_much_validation(tmp_path: Path) -> None:
     """Documents too short to match the validation rows are trained on and evaluated."""
     for number in range(30):
         (tmp_path / f"{number}.txt").write_text("abcdefghij")
+    source = Source((tmp_path,), TextOptions(keep_duplicates=True))
     settings = {"size": 4, "seq_len": 4, "max_steps": 2, "val_fraction": 0.9, "seed": 1}
-    (finished,) = of_type(list(train(TrainingJob.new(tmp_path, settings))), TrainingFinished)
+    (finished,) = of_type(list(train(TrainingJob.new(source, settings))), TrainingFinished)
     assert finished.train_loss is not None
     assert finished.val_loss is not None
 
