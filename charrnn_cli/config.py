@@ -222,7 +222,7 @@ class TextOptions(Settings):
 
     encoding: str = setting(
         "utf-8",
-        "Text encoding, or several to try in order; a byte order mark overrides it.",
+        "Text encodings to try in order; a byte order mark overrides.",
         DATA,
         metavar="NAME",
         longest=MAX_OPTION,

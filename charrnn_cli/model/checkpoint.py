@@ -26,8 +26,9 @@ from charrnn_cli.errors import (
     NotFoundError,
 )
 from charrnn_cli.storage.directory import Directory
-from charrnn_cli.storage.header import CHECKPOINT_KIND, CheckpointHeader, DataFacts, typed_header
+from charrnn_cli.storage.header import CHECKPOINT_KIND, CheckpointHeader, DataFacts
 from charrnn_cli.storage.opening import open_regular
+from charrnn_cli.storage.record import typed_header
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.tensor_writer import write_tensors
 from charrnn_cli.storage.tensorfile import (

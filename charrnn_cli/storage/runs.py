@@ -20,8 +20,9 @@ from charrnn_cli.errors import (
     StorageError,
 )
 from charrnn_cli.storage.directory import Directory
-from charrnn_cli.storage.header import CheckpointHeader, ResumeHeader, typed_header
+from charrnn_cli.storage.header import CheckpointHeader, ResumeHeader
 from charrnn_cli.storage.lock import LOCK_NAME, HeldRun, check_unlocked
+from charrnn_cli.storage.record import typed_header
 from charrnn_cli.storage.temporary import is_temporary, sweep_temporaries
 from charrnn_cli.storage.tensorfile import read_header
 

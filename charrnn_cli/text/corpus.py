@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_cli.errors import FileFormatError, StorageError
-from charrnn_cli.storage.header import CORPUS_KIND, CorpusHeader, typed_header
+from charrnn_cli.storage.corpus_header import CORPUS_KIND, CorpusHeader
 from charrnn_cli.storage.opening import open_regular
+from charrnn_cli.storage.record import typed_header
 from charrnn_cli.storage.tensor_writer import tensors_digest
 from charrnn_cli.storage.tensorfile import (
     ITEM_BYTES,

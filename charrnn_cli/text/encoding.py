@@ -13,7 +13,7 @@ from charrnn_cli.errors import CharrnnError, ConfigError, TextError, UnknownChar
 from charrnn_cli.settings import option_name
 from charrnn_cli.shell import path_word
 from charrnn_cli.storage.atomic import check_absent
-from charrnn_cli.storage.header import CORPUS_KIND, CorpusHeader
+from charrnn_cli.storage.corpus_header import CORPUS_KIND, CorpusHeader
 from charrnn_cli.storage.tensor_writer import TensorWriter, write_tensors
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.corpus import (
@@ -213,7 +213,6 @@ def _header(
         num_unseen=len(table.unseen),
         skipped=[list(each) for each in found.skipped[:MAX_LISTED]],
         num_skipped=len(found.skipped),
-        include=options.include,
         files=count_suffixes(names),
         left_out=count_suffixes(found.left_out),
         names=names[:MAX_NAMES],

@@ -2,7 +2,7 @@
 
 import codecs
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -20,6 +20,8 @@ _AFTER_BYTES = 1 << 21
 _SAMPLE_BYTES = 1 << 15  # of lines that are not ASCII
 _LINE_BYTES = 1 << 13  # of the line before that byte
 _CHECKED_BYTES = 1 << 24  # decoded with each reading that is shown, which takes 0.1 s
+# For data without letters that the detector knows; the last two decode any bytes.
+_LAST_RESORTS = ("utf-16-le", "utf-16-be", "cp437", "latin-1")
 _PLACES = 500  # that are tried, to find one that tells the readings apart
 _DAMAGED_SHARE = 0.5  # share of damaged characters up to which a text may still be UTF-8
 _FIRST_TRAIL_BYTE = 0x30  # smaller bytes are no part of a longer character
@@ -66,18 +68,20 @@ def readings(file: BinaryIO, excerpt: Excerpt, failed: str) -> list[Example]:
     sample = b"".join(line for line, _ in lines) or excerpt.data[wide_start:]
     shown = [("--errors replace", failed)] if _is_damaged(sample, failed) else []
     found = (each.encoding for each in likely_encodings(sample[:_SAMPLE_BYTES]))
-    candidates = (
-        (f"--encoding {encoding}", encoding)
-        for encoding in found
-        if not _is_same(encoding, failed) and _decodes(file, encoding)
-    )
-    shown += itertools.islice(candidates, MAX_READINGS - len(shown))
-    shown = shown or [
-        (f"--encoding {encoding}", encoding)
-        for encoding in ("utf-16-le", "utf-16-be", "latin-1")  # the last decodes anything
-        if _decodes(file, encoding)
-    ]
+    shown += itertools.islice(_decoding(file, found, failed), MAX_READINGS - len(shown))
+    if not shown:
+        shown = list(itertools.islice(_decoding(file, _LAST_RESORTS, failed), MAX_READINGS))
+    elif len(shown) == 1 and lines:
+        # One reading alone would look like a fact; the last resort of another kind contradicts it.
+        shown += itertools.islice(_decoding(file, _LAST_RESORTS[-2:], failed), 1)
     return _examples(excerpt, lines, shown)
+
+
+def _decoding(file: BinaryIO, encodings: Iterable[str], failed: str) -> Iterator[tuple[str, str]]:
+    """Yield the options and encodings that decode a file, without the one that failed."""
+    for encoding in encodings:
+        if not _is_same(encoding, failed) and _decodes(file, encoding):
+            yield f"--encoding {encoding}", encoding
 
 
 def marked_readings(excerpt: Excerpt, encoding: str) -> list[Example]:

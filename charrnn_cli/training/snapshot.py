@@ -19,8 +19,9 @@ from charrnn_cli.model.checkpoint import (
 )
 from charrnn_cli.storage.atomic import keep_previous
 from charrnn_cli.storage.directory import Directory
-from charrnn_cli.storage.header import RESUME_KIND, ResumeHeader, RunCounters, typed_header
+from charrnn_cli.storage.header import RESUME_KIND, ResumeHeader, RunCounters
 from charrnn_cli.storage.opening import open_regular
+from charrnn_cli.storage.record import typed_header
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensor_writer import check_header, write_tensors

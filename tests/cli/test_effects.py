@@ -71,6 +71,7 @@ EFFECTS = [
     ("score tiny folder", "--include *.md", "tiny@200\t26\t"),
     ("score tiny folder", "--separator e", "tiny@200\t54\t"),
     ("score tiny accent.txt --encoding latin-1", "--unknown skip", "tiny@200\t1\t"),
+    ("score tiny twins", "--keep-duplicates", "tiny@200\t53\t"),
     ("score tiny odd.txt --unknown skip", "--force-text", "9 characters that tiny@200"),
     ("doctor", "--json", '"packages": {'),
     ("checkpoints list", "--run tiny", "tiny@100"),
@@ -121,9 +122,12 @@ def prepare(directory: Path) -> None:
         "wide.txt": "ａｂ".encode(),
         "odd.txt": b"\x01bad" * 9,
         "folder/a.md": b"abc" * 9,
+        "twins/a.md": b"abc" * 9,
+        "twins/b.md": b"abc" * 9,
         "folder/b.txt": b"bad" * 9,
     }
     (directory / "folder").mkdir()
+    (directory / "twins").mkdir()
     for name, content in texts.items():
         (directory / name).write_bytes(content)
     encode_text([directory / "text.txt"], directory / "encoded.safetensors", TextOptions())

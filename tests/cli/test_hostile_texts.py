@@ -22,6 +22,7 @@ CUT_GZIP = (
     "Compressed file ended before the end-of-stream marker was reached\n"
     "hint: download or compress the file again"
 )
+ALL_IN_DOS = "…hijklmnopqrstuvwxyz{|}~\\x7f" + bytes(range(0x80, 0xA4)).decode("cp437") + "…"
 ALL_BYTES = (
     "…hijklmnopqrstuvwxyz{|}~"
     + "".join(f"\\x{code:02x}" for code in range(0x7F, 0xA0))
@@ -103,7 +104,12 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
         "every byte as UTF-8, forced",
         bytes(range(256)),
         "--force-text",
-        invalid("utf-8", "0x80 at byte 128 (line 2)", ("--encoding latin-1", ALL_BYTES)),
+        invalid(
+            "utf-8",
+            "0x80 at byte 128 (line 2)",
+            ("--encoding cp437", ALL_IN_DOS),
+            ("--encoding latin-1", ALL_BYTES),
+        ),
     ),
     ("UTF-8 mark alone", codecs.BOM_UTF8, "", EMPTY),
     ("UTF-8 mark", codecs.BOM_UTF8 + "é".encode(), "", (1, 1)),
@@ -195,7 +201,12 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
         "UTF-8 continuation alone",
         b"\x80",
         "",
-        invalid("utf-8", "0x80 at byte 0 (line 1)", ("--encoding cp1252", "€")),
+        invalid(
+            "utf-8",
+            "0x80 at byte 0 (line 1)",
+            ("--encoding cp1252", "€"),
+            ("--encoding cp437", "Ç"),
+        ),
     ),
     ("last code point", "\U0010ffff".encode(), "", (1, 1)),
     ("noncharacters", "\ufffe\uffff".encode(), "", (2, 2)),
@@ -337,7 +348,12 @@ CASES: list[tuple[str, bytes, str, tuple[int, int] | str]] = [
         "UTF-8 read as cp1254",
         "„Ы“ и „ѝ“\n".encode(),
         "--encoding cp1254",
-        invalid("cp1254", "0x9e at byte 2 (line 1)", ("--encoding utf-8", "„Ы“ и „ѝ“")),
+        invalid(
+            "cp1254",
+            "0x9e at byte 2 (line 1)",
+            ("--encoding utf-8", "„Ы“ и „ѝ“"),
+            ("--encoding cp437", "ΓÇ₧╨½ΓÇ£ ╨╕ ΓÇ₧╤¥ΓÇ£"),
+        ),
     ),
     ("Windows line ends converted twice", b"a\r\r\nb\r\r\n", "", (4, 3)),
     ("decomposed letters", "ệ\n".encode(), "--normalize nfd", (4, 4)),

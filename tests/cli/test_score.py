@@ -40,7 +40,11 @@ def test_models_side_by_side(inside: Inside) -> None:
 def test_another_encoding(inside: Inside, tmp_path: Path) -> None:
     """A text that is not UTF-8 is an error that suggests --encoding, which then reads it."""
     (tmp_path / "old.txt").write_bytes("head".encode("cp037"))
-    assert "--encoding gb18030" in inside("score", "tiny", "old.txt").stderr
+    assert inside("score", "tiny", "old.txt").stderr.endswith(
+        "hint: add the option that makes this line readable:\n"
+        "      --encoding mac-cyrillic  ИЕБД\n"
+        "      --encoding cp437         êàüä\n"
+    )
     table = inside("score", "tiny", "old.txt", "--encoding", "cp037").stdout.splitlines()
     assert table[1].split("\t")[1] == "3"
 

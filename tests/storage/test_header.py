@@ -10,14 +10,9 @@ from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import ConfigError, FileFormatError, NewerFormatError
 from charrnn_cli.model.checkpoint import header_fields
 from charrnn_cli.settings import about, fields_of
-from charrnn_cli.storage.header import (
-    CheckpointHeader,
-    CorpusHeader,
-    DataFacts,
-    ResumeHeader,
-    RunCounters,
-    typed_header,
-)
+from charrnn_cli.storage.corpus_header import CorpusHeader
+from charrnn_cli.storage.header import CheckpointHeader, DataFacts, ResumeHeader, RunCounters
+from charrnn_cli.storage.record import typed_header
 from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.training.snapshot import save_resume

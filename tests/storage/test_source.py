@@ -71,6 +71,8 @@ def test_options_that_an_older_record_lacks() -> None:
     """A record from before the files were looked at is read as it was then."""
     older = {name: OPTIONS[name] for name in ("encoding", "include")}
     options = Source.from_json({"texts": ["-"], "options": {**older, "include": "*"}}).options
+    assert options is not None
     assert (options.keep_duplicates, options.force_text) == (True, True)
     options = Source.from_json({"texts": ["-"], "options": OPTIONS}).options
+    assert options is not None
     assert (options.keep_duplicates, options.force_text) == (False, False)

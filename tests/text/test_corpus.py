@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import AlreadyPublishedError, FileFormatError, TextError
 from charrnn_cli.settings import fields_of
-from charrnn_cli.storage.header import CORPUS_KIND, CorpusHeader
+from charrnn_cli.storage.corpus_header import CORPUS_KIND, CorpusHeader
 from charrnn_cli.storage.tensor_writer import write_tensors
 from charrnn_cli.storage.tensorfile import TensorSpec, read_header
 from charrnn_cli.text import cache

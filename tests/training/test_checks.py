@@ -104,7 +104,7 @@ def test_validation_settings_need_a_validation_text() -> None:
 def test_one_document_cannot_be_shuffled(tmp_path: Path) -> None:
     """Documents are shuffled if there are several."""
     for name in ("one.txt", "two.txt"):
-        (tmp_path / name).write_text("the cat sat on the mat " * 20, "utf-8")
+        (tmp_path / name).write_text(f"the cat sat on mat {name} " * 20, "utf-8")
     settings = {"shuffle_documents": True}
     with pytest.raises(ConfigError) as caught:
         TrainingJob.new(tmp_path / "one.txt", settings)

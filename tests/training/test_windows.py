@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from charrnn_cli.config import TrainConfig, ValSplit
 from charrnn_cli.errors import TextError
-from charrnn_cli.storage.header import CorpusHeader
+from charrnn_cli.storage.corpus_header import CorpusHeader
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import IGNORED
 from charrnn_cli.text.splits import Split, split_text

@@ -21,8 +21,9 @@ from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
 from charrnn_cli.events import Evaluated
 from charrnn_cli.settings import fields_of
 from charrnn_cli.storage.atomic import atomic_write
-from charrnn_cli.storage.header import CheckpointHeader, typed_header
+from charrnn_cli.storage.header import CheckpointHeader
 from charrnn_cli.storage.metrics_log import Metrics, event_to_json, read_metrics
+from charrnn_cli.storage.record import typed_header
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.tensorfile import FORMAT, read_header

@@ -14,7 +14,7 @@ from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.errors import CharrnnError, FileFormatError, StorageError, UsageError
 from charrnn_cli.shell import path_word
-from charrnn_cli.storage import header
+from charrnn_cli.storage import corpus_header, header
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.opening import open_regular
 from charrnn_cli.storage.references import is_path, names_checkpoint
@@ -160,7 +160,7 @@ def _load(path: Path) -> None:
     match read_header(path, follow=True).kind:
         case header.RESUME_KIND:
             load_resume(path)
-        case header.CORPUS_KIND:
+        case corpus_header.CORPUS_KIND:
             Corpus.open(path)
         case _:
             check_step(path, load_checkpoint(path).step)

@@ -141,7 +141,7 @@ def _load_vocabulary(reference: str, given: Mapping[str, Any]) -> tuple["Vocab",
     """
     from charrnn_cli.model.checkpoint import load_checkpoint
     from charrnn_cli.model.reading import options_for, reading_options
-    from charrnn_cli.storage.header import CORPUS_KIND
+    from charrnn_cli.storage.corpus_header import CORPUS_KIND
     from charrnn_cli.text.corpus import Corpus
 
     path = Path(reference)

@@ -11,7 +11,7 @@ from charrnn_cli.text.character_names import character_name, is_invisible
 from charrnn_cli.training.advice import advise_on_size
 
 if TYPE_CHECKING:
-    from charrnn_cli.storage.header import CorpusHeader
+    from charrnn_cli.storage.corpus_header import CorpusHeader
     from charrnn_cli.text.corpus import Corpus
 
 MAX_SKIPPED_SHOWN = 20  # files
@@ -91,7 +91,7 @@ def describe_unusual(corpus: "Corpus") -> list[Line]:
     if facts.held_out:
         from charrnn_cli.text.selection import excluding
 
-        option = f"--include {shell_word(excluding(facts.held_out, facts.include))}"
+        option = f"--include {shell_word(excluding(facts.held_out, facts.reading.include))}"
         which, pronoun = " and ".join(facts.held_out), "it" if len(facts.held_out) == 1 else "them"
         lines.append(("advice", f"the text includes {which}; leave {pronoun} out with {option}"))
     if facts.web_page:
