@@ -13,7 +13,7 @@ from charrnn_cli.text.documents import Gathered
 from charrnn_cli.text.normal_forms import normalize
 from charrnn_cli.text.vocab import Vocab
 
-_FORMS: tuple[Normalize, ...] = ("nfc", "nfd")
+JOINING_FORMS: tuple[Normalize, ...] = ("nfc", "nfd")
 
 
 def joining_hint(
@@ -31,7 +31,7 @@ def joining_hint(
     unseen = sorted(character for character in present if character not in vocab)
     if not any(map(_has_forms, unseen)):
         return None
-    for form in _FORMS:
+    for form in JOINING_FORMS:
         again = Gathered(found.name, counted.documents)
         counts = count_text(again, replace(options, normalize=form), progress).characters.counts
         if all(chr(code) in vocab for code in np.flatnonzero(counts).tolist()):

@@ -72,6 +72,9 @@ def test_a_normalized_model(inside: Inside, tmp_path: Path) -> None:
     assert samples[0].startswith("Tiếng")
     code, _, err = inside("score", "vi", "nfd.txt", "--normalize", "none")
     assert (code, "U+0301" in err) == (2, True)
+    assert err.endswith("\nhint: read the text with --normalize nfc\n")
+    code, _, err = inside("score", "vi", "-", "--normalize", "none", stdin=NFD)
+    assert (code, "hint: skip them with --unknown skip" in err) == (2, True)
 
 
 def test_a_copy_is_found_in_every_form(inside: Inside, tmp_path: Path) -> None:
@@ -150,6 +153,14 @@ def test_models_that_read_differently(inside: Inside, tmp_path: Path) -> None:
     for row, text in zip(rows, (composed, NFD), strict=True):
         assert row["characters"] == sum(character in common for character in text) - 1
     assert err.count("that not all models know") == 2
+    code, _, err = inside("score", "vi", "plain", "-", "--unknown", "skip", stdin=NFD)
+    assert (code, err) == (
+        2,
+        (
+            "error: the models read texts differently, and this text can be read only once\n"
+            "hint: save the text in a file, or score the models one by one\n"
+        ),
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ from charrnn_cli.cli.terminal.score_output import (
     show_scores,
 )
 from charrnn_cli.config import TextOptions, Unknown
-from charrnn_cli.errors import ConfigError
+from charrnn_cli.errors import ConfigError, UnknownCharacterError
 from charrnn_cli.storage.paths import check_working_directory
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.source import STANDARD_INPUT
+from charrnn_cli.storage.source import STANDARD_INPUT, is_read_once
 
 if TYPE_CHECKING:
     from charrnn_cli.model.checkpoint import Checkpoint
@@ -134,7 +134,9 @@ def _models(
     readings = [reading_options(checkpoint, given) for checkpoint in checkpoints]
     corpora = _corpora(text, readings, stop)
     models = []
-    for path, checkpoint, corpus in zip(paths, checkpoints, corpora, strict=True):
+    for path, checkpoint, reading, corpus in zip(
+        paths, checkpoints, readings, corpora, strict=True
+    ):
         name = Registry().reference_of(path, checkpoint.step)
         skipped = [
             character
@@ -142,7 +144,11 @@ def _models(
             if unknown == "skip"
             and not all(character in each.vocab or replaces_rare(each) for each in checkpoints)
         ]
-        known = in_model_vocabulary(corpus, checkpoint, skipped)
+        try:
+            known = in_model_vocabulary(corpus, checkpoint, skipped)
+        except UnknownCharacterError as error:
+            hint = _joining_hint(text, reading, checkpoint, stop)
+            raise UnknownCharacterError(error.message, hint=hint or error.hint) from None
         lacking = [
             int(count)
             for character, count in zip(corpus.vocab.characters, corpus.counts_V, strict=True)
@@ -154,15 +160,31 @@ def _models(
     return models
 
 
+def _joining_hint(
+    text: Path, reading: TextOptions, checkpoint: "Checkpoint", stop: StopRequest
+) -> str | None:
+    """Return a hint that names --normalize, if the model knows the text in that form."""
+    from charrnn_cli.text.joining_form import JOINING_FORMS
+
+    if _is_read_once(text):
+        return None
+    for form in JOINING_FORMS:
+        if form != reading.normalize:
+            (corpus,) = _corpora(text, [reading.replaced({"normalize": form})], stop)
+            if all(character in checkpoint.vocab for character in corpus.vocab.characters):
+                return f"read the text with --normalize {form}"
+    return None
+
+
 def _corpora(text: Path, readings: list[TextOptions], stop: StopRequest) -> list["Corpus"]:
     """Read the text once for each different reading. Raises ConfigError, TextError."""
     from charrnn_cli.text.cache import cached_corpus
 
     # A model's own rare characters are replaced, not those of this text.
     whole = [reading.replaced({"min_count": 1}) for reading in readings]
-    if len(set(whole)) > 1 and text == STANDARD_INPUT:
+    if len(set(whole)) > 1 and _is_read_once(text):
         raise ConfigError(
-            "the models read texts differently, and standard input can be read only once",
+            "the models read texts differently, and this text can be read only once",
             hint="save the text in a file, or score the models one by one",
         )
     found = {}
@@ -173,6 +195,10 @@ def _corpora(text: Path, readings: list[TextOptions], stop: StopRequest) -> list
     for label, line in dict.fromkeys(lines):
         console.say(label, line)
     return [found[reading] for reading in whole]
+
+
+def _is_read_once(text: Path) -> bool:
+    return text == STANDARD_INPUT or is_read_once(text)
 
 
 def _report(model: _Model, *, is_alone: bool) -> None:
