@@ -176,7 +176,7 @@ class TrainConfig(Settings):
         "auto", "Precision of matrix products; auto selects the faster one.", SYSTEM
     )
     threads: int | None = setting(
-        None, "Number of CPU threads.", SYSTEM, low=1, shown="all; without --seed, 1 if much faster"
+        None, "Number of CPU threads.", SYSTEM, low=1, shown="all, or 1 if much faster"
     )
 
     def _problems(self) -> list[str | None]:

@@ -122,6 +122,19 @@ class Diverged:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SlowedDown:
+    """Training has been less than half as fast as before for half a minute."""
+
+    step: int
+    chars_per_second: float
+    before: float
+    """Characters per second in the fastest half minute."""
+    one_thread: float | None
+    """Estimated characters per second now with one thread; None unless that is faster."""
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BatchSplit:
     """The batch does not fit into memory; each step runs it in parts, with the same result."""
 
@@ -157,6 +170,7 @@ TrainEvent = (
     | SaveFailed
     | CheckpointRemoved
     | Diverged
+    | SlowedDown
     | BatchSplit
     | TrainingFinished
 )

@@ -37,6 +37,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CHARRNN_HOME", str(directory))
     for name in ("CHARRNN_SEED", "CHARRNN_DEVICE", "FORCE_COLOR", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    # Otherwise, commands measure both, and results depend on the machine.
+    monkeypatch.setenv("CHARRNN_PRECISION", "fp32")
+    monkeypatch.setenv("CHARRNN_THREADS", "1")
     return directory
 
 

@@ -3,14 +3,16 @@
 import statistics
 import time
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 
 from charrnn_cli.cores import available_cores
-from charrnn_cli.training.device import choose_device, choose_precision
+from charrnn_cli.training.device import check_precision, choose_device, supports_bf16
 from charrnn_cli.training.evaluation import GAP_STRIDE, MAX_ROWS, evaluate, window_length
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.plan import Calibration, Decisions
+from charrnn_cli.training.products import ProductTimes, step_products, time_products
 from charrnn_cli.training.trainer import Trainer
 from charrnn_cli.training.windows import make_windows
 
@@ -19,6 +21,7 @@ WARM_UP_STEPS = 2  # prepare kernels and buffers
 STEPS_BUDGET = 2.0  # seconds
 LONG_STEP = 1.0  # seconds; for longer steps, one thread is hardly ever faster and is not tried
 SPEEDUP_TO_USE_ONE_THREAD = 1.5
+WORTHWHILE = 1.25  # times as fast in products: converting numbers costs some of what is saved
 
 
 def calibrate(job: TrainingJob, should_stop: Callable[[], bool]) -> Calibration:
@@ -37,7 +40,7 @@ def calibrate(job: TrainingJob, should_stop: Callable[[], bool]) -> Calibration:
     decisions = Decisions(
         seed=config.seed or 0,
         device=str(device),
-        precision=choose_precision(config.precision, device),
+        precision=choose_precision(job, device),
         threads=torch.get_num_threads(),
         steps=1000,
         dropout=0.25 if config.dropout is None else config.dropout,
@@ -47,8 +50,7 @@ def calibrate(job: TrainingJob, should_stop: Callable[[], bool]) -> Calibration:
     trainer = Trainer(job.model, config, decisions, windows)
     budget = STEPS_BUDGET if config.max_time is None else min(4.0, config.max_time / 20)
     seconds_per_step = time_steps(trainer, budget, should_stop)
-    # The number of threads changes how sums are rounded, so a seeded run keeps the default.
-    if config.threads is None and config.seed is None and device.type == "cpu":
+    if config.threads is None and device.type == "cpu":
         seconds_per_step = fastest_threads(trainer, seconds_per_step, budget / 8, should_stop)
     return Calibration(
         device=decisions.device,
@@ -57,6 +59,40 @@ def calibrate(job: TrainingJob, should_stop: Callable[[], bool]) -> Calibration:
         seconds_per_step=seconds_per_step,
         evaluation_seconds=time_evaluation(job, trainer) if job.split.val else 0.0,
     )
+
+
+def choose_precision(job: TrainingJob, device: torch.device) -> Literal["fp32", "bf16"]:
+    """Return the precision of a run; `auto` is bf16 where its own products are much faster.
+
+    Raises DeviceError.
+    """
+    config = job.config
+    check_precision(config.precision, device)
+    if config.precision != "auto":
+        return config.precision
+    if not supports_bf16(device):
+        return "fp32"
+    products = step_products(job.model, config.batch_size, config.seq_len)
+    return faster_precision(time_products(products, device))
+
+
+def faster_precision(times: ProductTimes) -> Literal["fp32", "bf16"]:
+    """Return bf16 if its products are at least 1.25 times as fast as those of fp32."""
+    return "bf16" if times.fp32 >= WORTHWHILE * times.bf16 else "fp32"
+
+
+def one_thread_speedup(job: TrainingJob, device: torch.device) -> float | None:
+    """Return how many times as fast one thread computes products now; None if it is not faster.
+
+    Does not change what a run computes. Takes up to half a second.
+    """
+    threads = torch.get_num_threads()
+    if threads == 1 or device.type != "cpu":
+        return None
+    products = step_products(job.model, job.config.batch_size, job.config.seq_len)
+    together, alone = (time_products(products, device, threads=number) for number in (threads, 1))
+    speedup = together.fp32 / alone.fp32
+    return speedup if speedup > 1 else None
 
 
 def time_steps(trainer: Trainer, budget: float, should_stop: Callable[[], bool]) -> float:

@@ -33,9 +33,9 @@ def check_machine(config: TrainConfig, settings: Mapping[str, Any]) -> None:
             f"{config.device!r} is not the name of a device",
             hint="use --device auto, cpu, cuda, cuda:1 or mps",
         )
-    from charrnn_cli.training.device import choose_device, choose_precision
+    from charrnn_cli.training.device import check_precision, choose_device
 
-    choose_precision(config.precision, choose_device(config.device))
+    check_precision(config.precision, choose_device(config.device))
 
 
 def check_prime(config: TrainConfig, options: TextOptions, vocab: Vocab, *, is_model: bool) -> None:

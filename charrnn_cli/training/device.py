@@ -1,18 +1,13 @@
 """torch devices: precision, threads, random generators and memory errors."""
 
 import contextlib
-import functools
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 
 from charrnn_cli.errors import DeviceError, MemoryShortageError
-
-_BF16_CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86 and Arm names in /proc/cpuinfo
 
 
 def available_devices() -> list[str]:
@@ -41,20 +36,17 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def choose_precision(name: str, device: torch.device) -> Literal["fp32", "bf16"]:
-    """Return the precision; `auto` is bf16 if the hardware multiplies it natively.
+def check_precision(name: str, device: torch.device) -> None:
+    """Raise DeviceError for a precision that the device does not support."""
+    if name == "bf16" and device.type == "mps":
+        raise DeviceError("bf16 is not supported on mps", hint="use --precision fp32")
 
-    Raises DeviceError.
-    """
-    if name == "fp32":
-        return "fp32"
-    if name == "bf16":
-        if device.type == "mps":
-            raise DeviceError("bf16 is not supported on mps", hint="use --precision fp32")
-        return "bf16"
+
+def supports_bf16(device: torch.device) -> bool:
+    """Return whether a device can compute products in bfloat16, however fast."""
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return "bf16" if device.type == "cpu" and _cpu_multiplies_bf16() else "fp32"
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu"
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
@@ -89,18 +81,3 @@ def translate_memory_errors(hint: str) -> Iterator[None]:
                 "the model and a batch do not fit into memory", hint=hint
             ) from error
         raise
-
-
-@functools.cache
-def _cpu_multiplies_bf16() -> bool:
-    try:
-        cpuinfo = Path("/proc/cpuinfo").read_text("utf-8")
-    except OSError:
-        return False
-    flags = {
-        flag
-        for line in cpuinfo.splitlines()
-        if line[:5].lower() in ("flags", "featu")
-        for flag in line.split()
-    }
-    return bool(flags & _BF16_CPU_FLAGS)

@@ -11,6 +11,7 @@ from charrnn_cli.events import (
     Diverged,
     Evaluated,
     Sampled,
+    SlowedDown,
     StepLogged,
     TrainEvent,
     TrainingFinished,
@@ -28,7 +29,7 @@ from charrnn_cli.training.actions import (
     is_out_of_patience,
     next_action,
 )
-from charrnn_cli.training.calibration import calibrate
+from charrnn_cli.training.calibration import calibrate, one_thread_speedup
 from charrnn_cli.training.device import restored_threads, translate_memory_errors
 from charrnn_cli.training.evaluation import GAP_STRIDE, evaluate, never_stop
 from charrnn_cli.training.job import TrainingJob
@@ -36,6 +37,7 @@ from charrnn_cli.training.plan import Plan, make_plan
 from charrnn_cli.training.run_state import RunState
 from charrnn_cli.training.saver import Saver, check_room
 from charrnn_cli.training.snapshot import check_snapshot
+from charrnn_cli.training.speed import SpeedWatch
 from charrnn_cli.training.trainer import Trainer
 
 MAX_DIVERGENCES = 3
@@ -99,6 +101,7 @@ class _Loop:
         self.val_loss: float | None = None
         self.last_good = state.capture()  # restored after a divergence
         self._logged_characters = 0
+        self._speed = SpeedWatch()
         self._perform: dict[Action, Callable[[], Iterator[TrainEvent]]] = {
             Action.UPDATE: self._update,
             Action.SAMPLE: self._sample,
@@ -132,9 +135,20 @@ class _Loop:
     # ---- actions
 
     def _update(self) -> Iterator[TrainEvent]:
-        parts = self.trainer.parts
+        parts, characters, before = self.trainer.parts, self.trainer.characters, time.monotonic()
         self.counters.healthy = self.trainer.update()
         self.counters.step = self.trainer.step
+        best = self._speed.best
+        speed = self._speed.add(time.monotonic() - before, self.trainer.characters - characters)
+        if speed is not None:
+            faster = one_thread_speedup(self.job, self.trainer.device)
+            yield SlowedDown(
+                step=self.trainer.step,
+                chars_per_second=speed,
+                before=best,
+                one_thread=None if faster is None else faster * speed,
+                seconds=self.state.seconds,
+            )
         if self.trainer.parts > parts:
             yield BatchSplit(
                 step=self.trainer.step, parts=self.trainer.parts, seconds=self.state.seconds

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, get_args
 
-from charrnn_cli.config import Cell, ModelConfig
+from charrnn_cli.config import Cell, ModelConfig, TrainConfig
 from charrnn_cli.storage.paths import (
     check_working_directory,
     corpora_directory,
@@ -26,9 +26,10 @@ def check_machine() -> dict[str, Any]:
     check_working_directory()
     import torch
 
-    from charrnn_cli.training.device import available_devices, choose_device, choose_precision
+    from charrnn_cli.training.device import available_devices
 
     devices = available_devices()
+    products = {name: measure_products(name) for name in devices}
     directories = {"runs": runs_directory(), "corpora": corpora_directory()}
     return {
         "charrnn": __version__,
@@ -38,13 +39,34 @@ def check_machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "devices": devices,
-        "precision_auto": {name: choose_precision("auto", choose_device(name)) for name in devices},
+        "precision_auto": {name: facts["precision"] for name, facts in products.items()},
+        "gigaflops": {name: facts["gigaflops"] for name, facts in products.items()},
         "directories": {name: describe_directory(path) for name, path in directories.items()},
         "checks": {
             **{f"engines_{cell}": engine_difference(cell) for cell in get_args(Cell)},
             "file": file_check(),
         },
     }
+
+
+def measure_products(device_name: str) -> dict[str, Any]:
+    """Return the precision that `auto` means for the default model, and each one's GFLOP/s.
+
+    On a CPU, one thread computes the products.
+    """
+    import torch
+
+    from charrnn_cli.training.calibration import faster_precision
+    from charrnn_cli.training.device import supports_bf16
+    from charrnn_cli.training.products import step_products, time_products
+
+    device, config = torch.device(device_name), TrainConfig()
+    if not supports_bf16(device):
+        return {"precision": "fp32", "gigaflops": {}}
+    model = ModelConfig(vocabulary_size=100)
+    times = time_products(step_products(model, config.batch_size, config.seq_len), device)
+    gigaflops = {name: times.rate(getattr(times, name)) / 1e9 for name in ("fp32", "bf16")}
+    return {"precision": faster_precision(times), "gigaflops": gigaflops}
 
 
 def is_passed(result: float | bool) -> bool:

@@ -306,7 +306,8 @@ def test_only_runs_of_the_other_kind(inside: Inside, texts: Path) -> None:
     """Where there are only runs to resume, or none of them, the hint names the command for it."""
     run = trained(texts / "story.txt", "short")
     imported(inside)
-    run.step_path(2).unlink()
+    for entry in run.checkpoints():  # their number depends on the machine's speed
+        entry.path.unlink()
     assert inside("checkpoints", "rm", "gift", "--yes")[0] == 0
     root = Registry().root
     code, out, err = inside("sample")

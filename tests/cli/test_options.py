@@ -106,6 +106,8 @@ WRITING = {"--print-config"}
 def received(inside: Inside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Received:
     """Run `charrnn train` up to the point where a run would start; return what the run receives."""
     found: dict[str, Any] = {}
+    for name in ("CHARRNN_PRECISION", "CHARRNN_THREADS"):
+        monkeypatch.delenv(name)
 
     def new(
         training: TrainingRun,
@@ -168,7 +170,12 @@ def test_an_option_reaches_its_field(received: Received, typed: str) -> None:
 
 @pytest.mark.parametrize(
     ("variable", "value", "field", "expected"),
-    [("CHARRNN_SEED", "7", "seed", 7), ("CHARRNN_DEVICE", "cpu", "device", "cpu")],
+    [
+        ("CHARRNN_SEED", "7", "seed", 7),
+        ("CHARRNN_DEVICE", "cpu", "device", "cpu"),
+        ("CHARRNN_PRECISION", "bf16", "precision", "bf16"),
+        ("CHARRNN_THREADS", "2", "threads", 2),
+    ],
 )
 def test_the_environment_reaches_its_field(
     received: Received,

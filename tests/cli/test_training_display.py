@@ -16,6 +16,7 @@ from charrnn_cli.events import (
     Evaluated,
     Sampled,
     SaveFailed,
+    SlowedDown,
     StepLogged,
     TrainEvent,
     TrainingStarted,
@@ -106,11 +107,13 @@ def test_the_gap_has_no_negative_zero(
 
 
 def test_problems_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
-    """A failed save, a divergence and a split batch have a line each."""
+    """A failed save, a divergence, a split batch and a slump have a line each."""
     problems: list[TrainEvent] = [
         SaveFailed(step=1, message="cannot write step: no space left", seconds=1.0),
         Diverged(step=9, back_to=5, learning_rate=0.05, seconds=1.0),
         BatchSplit(step=9, parts=2, seconds=1.0),
+        SlowedDown(step=9, chars_per_second=400, before=9000, one_thread=None, seconds=1.0),
+        SlowedDown(step=9, chars_per_second=400, before=9000, one_thread=5000, seconds=1.0),
     ]
     assert list(show([STARTED, *problems])) == [STARTED, *problems]
     assert capsys.readouterr().err == (
@@ -118,6 +121,9 @@ def test_problems_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
         "training continues\n"
         "warning the loss diverged at step 9; continuing from step 5 at lr 0.05\n"
         "memory  the batch does not fit into memory; splitting it into 2 parts\n"
+        "warning 400 chars/s now, 9,000 chars/s before\n"
+        "warning 400 chars/s now, 9,000 chars/s before; "
+        "stop, and resume with --threads 1 for about 5,000 chars/s now\n"
     )
 
 

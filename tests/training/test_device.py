@@ -6,8 +6,8 @@ import torch
 from charrnn_cli.errors import DeviceError, MemoryShortageError
 from charrnn_cli.training.device import (
     available_devices,
+    check_precision,
     choose_device,
-    choose_precision,
     translate_memory_errors,
 )
 
@@ -24,13 +24,12 @@ def test_the_cpu_is_always_there() -> None:
 
 
 def test_precision() -> None:
-    """A named precision is kept; `auto` is one of the two; bf16 is refused on mps."""
-    cpu = torch.device("cpu")
-    assert choose_precision("fp32", cpu) == "fp32"
-    assert choose_precision("bf16", cpu) == "bf16"
-    assert choose_precision("auto", cpu) in ("fp32", "bf16")
+    """Every precision is accepted on a CPU, and bf16 is refused on mps."""
+    for name in ("auto", "fp32", "bf16"):
+        check_precision(name, torch.device("cpu"))
+    check_precision("auto", torch.device("mps"))
     with pytest.raises(DeviceError, match="mps"):
-        choose_precision("bf16", torch.device("mps"))
+        check_precision("bf16", torch.device("mps"))
 
 
 def test_short_memory_is_an_error_with_a_hint() -> None:

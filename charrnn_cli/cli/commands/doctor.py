@@ -47,13 +47,22 @@ def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("charrnn", f"{report['charrnn']} on Python {report['python']}, {report['platform']}"),
         ("packages", ", ".join(packages)),
         ("cpu", f"{cores}, {format_count(report['threads'], 'thread')}"),
-        *(
-            ("device", f"{name}, automatic precision {precision}")
-            for name, precision in report["precision_auto"].items()
-        ),
+        *_devices(report),
         *((name, _directory(facts)) for name, facts in report["directories"].items()),
         *(("check", _check(name, result)) for name, result in report["checks"].items()),
     ]
+
+
+def _devices(report: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("device", f"{name}, automatic precision {precision}{_rates(report['gigaflops'][name])}")
+        for name, precision in report["precision_auto"].items()
+    ]
+
+
+def _rates(gigaflops: dict[str, float]) -> str:
+    rates = ", ".join(f"{name} {rate:,.0f}" for name, rate in gigaflops.items())
+    return f" (products per thread: {rates} GFLOP/s)" if rates else ""
 
 
 def _directory(facts: dict[str, Any]) -> str:

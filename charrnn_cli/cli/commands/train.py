@@ -169,8 +169,12 @@ def train(
     device: Annotated[
         str | None, setting_option(TrainConfig, "device", envvar="CHARRNN_DEVICE")
     ] = None,
-    precision: Annotated[str | None, setting_option(TrainConfig, "precision")] = None,
-    threads: Annotated[int | None, setting_option(TrainConfig, "threads")] = None,
+    precision: Annotated[
+        str | None, setting_option(TrainConfig, "precision", envvar="CHARRNN_PRECISION")
+    ] = None,
+    threads: Annotated[
+        int | None, setting_option(TrainConfig, "threads", envvar="CHARRNN_THREADS")
+    ] = None,
     seed: Annotated[int | None, setting_option(TrainConfig, "seed", envvar="CHARRNN_SEED")] = None,
     config_file: ConfigFile = None,
     print_config: PrintConfig = False,

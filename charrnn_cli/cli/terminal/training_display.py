@@ -25,6 +25,7 @@ from charrnn_cli.events import (
     Evaluated,
     Sampled,
     SaveFailed,
+    SlowedDown,
     StepLogged,
     TrainEvent,
     TrainingFinished,
@@ -267,5 +268,10 @@ def say_warning(event: TrainEvent) -> None:
                 "warning",
                 f"the loss diverged at step {step}; continuing from step {back_to} at lr {rate:g}",
             )
+        case SlowedDown(chars_per_second=now, before=before, one_thread=alone):
+            remedy = ""
+            if alone is not None:
+                remedy = f"; stop, and resume with --threads 1 for about {alone:,.0f} chars/s now"
+            say("warning", f"{now:,.0f} chars/s now, {before:,.0f} chars/s before{remedy}")
         case BatchSplit(parts=parts):
             say("memory", f"the batch does not fit into memory; splitting it into {parts} parts")
