@@ -224,7 +224,7 @@ class TextOptions(Settings):
         "utf-8",
         "Text encodings to try in order; a byte order mark overrides.",
         DATA,
-        metavar="NAME",
+        metavar="NAME,...",
         longest=MAX_OPTION,
     )
     errors: Errors = setting("strict", "Handling of bytes that cannot be decoded.", DATA)

@@ -11,7 +11,12 @@ from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
-from charrnn_cli.cli.terminal.corpus_output import describe_corpus, describe_texts, list_files
+from charrnn_cli.cli.terminal.corpus_output import (
+    describe_corpus,
+    describe_texts,
+    describe_unread,
+    list_files,
+)
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.cli.terminal.run_facts import (
     end_facts,
@@ -22,6 +27,7 @@ from charrnn_cli.cli.terminal.run_facts import (
 )
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
 from charrnn_cli.events import CheckpointRemoved, TrainEvent, TrainingFinished, TrainingStarted
+from charrnn_cli.shell import path_word
 from charrnn_cli.storage.metrics_log import event_to_json
 from charrnn_cli.storage.paths import check_writable, free_bytes, runs_directory
 from charrnn_cli.storage.registry import Registry
@@ -113,7 +119,7 @@ class TrainingRun:
         if point.warning is not None:
             self.say("warning", point.warning)
         if is_complete(point, settings):
-            self._show_complete(point, settings)
+            self._show_complete(point, settings, texts)
             return
         source, _ = resumed_source(point, texts, options)
         check_writable(point.run.path)
@@ -131,12 +137,15 @@ class TrainingRun:
             self._say_all(describe_corpus(job.corpus))
             self._train(job)
 
-    def _show_complete(self, point: "ResumePoint", settings: Mapping[str, Any]) -> None:
+    def _show_complete(
+        self, point: "ResumePoint", settings: Mapping[str, Any], texts: Sequence[Path]
+    ) -> None:
         name, step = point.run.name, point.step
         max_steps = settings.get("max_steps")
         state = "already" if max_steps is not None and max_steps < step else "complete"
         self.say("done", f"run {name} is {state} at step {step:,}")
-        self.say("next", f"charrnn train --resume {name} {_option_to_continue(point)}")
+        words = ["charrnn train", *(path_word(str(path)) for path in texts), "--resume", name]
+        self.say("next", " ".join([*words, _option_to_continue(point)]))
         if self.only_reference:
             console.write_line(f"{name}@{point.snapshot.counters.best_step or step}")
 
@@ -194,7 +203,7 @@ class TrainingRun:
         started, finished, lost = self._show(job, events, scale)
         if self.stop.signum is not None and finished.reason == "stopped":
             raise _interruption(finished, self.stop.signum)
-        self._say_all(end_facts(finished))
+        self._say_all([*end_facts(finished), *describe_unread(job.corpus)])
         self._show_verdict(job, started, finished)
         if self.only_reference:
             best = finished.step if finished.best_step is None else finished.best_step

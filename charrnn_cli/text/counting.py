@@ -18,6 +18,7 @@ from charrnn_cli.text.facts import TextFacts
 from charrnn_cli.text.file_kinds import OTHER, NotTextError, check_controls, num_counted_controls
 from charrnn_cli.text.symbol_table import CODE_POINTS, Counts, code_points
 
+MAX_SHOWN = 40  # characters of a line that shows a likely encoding
 MAX_SUGGESTED = 3  # skipped files whose likely encodings are named; each takes up to a second
 
 
@@ -112,7 +113,7 @@ def count_text(
         except TextError as error:
             if not document.optional:
                 raise
-            found.skipped.append((document.name, _reason(error, document)))
+            found.skipped.append((document.name, _reason(error, document, options)))
             suggested += bool(error.examples)
             continue
         if not own.total:
@@ -149,7 +150,7 @@ def document_options(document: Document, options: TextOptions) -> TextOptions:
     return options if document.encoding is None else replace(options, encoding=document.encoding)
 
 
-def _reason(error: TextError, document: Document) -> str:
+def _reason(error: TextError, document: Document, options: TextOptions) -> str:
     """Return an error's message without the document's path, as valid text for a header."""
     path = document.path
     if isinstance(error, NotTextError):
@@ -158,10 +159,21 @@ def _reason(error: TextError, document: Document) -> str:
     if error.message == f"no file named {path}":
         return "no longer exists"
     reason = printable(error.message.removeprefix(f"{path} ").replace(f" {path}:", " it:"))
-    options = [option.split() for option, line in error.examples if line.isprintable()]
-    if not options or any(name != "--encoding" for name, _ in options):
-        return reason
-    return f"{reason}; it may need --encoding {' or '.join(value for _, value in options)}"
+    shown = [
+        (option.split()[1], line)
+        for option, line in error.examples
+        if option.startswith("--encoding ")
+    ]
+    if not shown or len(shown) < len(error.examples):
+        is_undecodable = isinstance(error.__cause__, UnicodeError)
+        return f"{reason}; it may need another --encoding" if is_undecodable else reason
+    # Encodings that other files need stay in the list.
+    others = ",".join(each for each in options.encodings if each != "utf-8")
+    choices = [
+        f"--encoding {f'{others},' if others else ''}{encoding} ({line[:MAX_SHOWN]})"
+        for encoding, line in shown
+    ]
+    return f"{reason}; it may need {' or '.join(choices)}"
 
 
 def _copy_of(earlier: str, name: str) -> str:

@@ -39,7 +39,7 @@ _JUDGED = 2_000  # characters whose neighbors are looked at; takes 0.1 s for all
 _NO_LETTERS_IN_ONE = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "KATAKANA-HIRAGANA")
 # Characters that texts do not contain, except a few such as line ends and escape sequences.
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f]")
-_INSIDE_WORDS = "’‘·\u00ad\u200c\u200d"
+_INSIDE_WORDS = "’‘·–—…\u00ad\u200c\u200d"
 _AFTER_WORDS, _BEFORE_WORDS = "’”»…", "“„«‘"
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -114,7 +115,7 @@ def printable(name: str) -> str:
 
 def _walk(root: Path, include: str | None, found: Gathered) -> None:
     """Add the chosen files of a directory to `found`, and name the others there."""
-    entries = sorted(_entries(root, found), key=lambda entry: entry[0])
+    entries = sorted(_entries(root, found), key=lambda entry: _natural_order(entry[0]))
     names = [PurePath(path).relative_to(root) for path, _ in entries]
     for (path, problem), relative, chosen in zip(
         entries, names, select(names, include), strict=True
@@ -126,6 +127,17 @@ def _walk(root: Path, include: str | None, found: Gathered) -> None:
             found.skipped.append((name, problem))
         else:
             found.documents.append(Document(path, name, optional=True))
+
+
+def _natural_order(path: Path) -> tuple[list[str | tuple[int, str]], ...]:
+    """Return a key that sorts `chapter 2` before `chapter 10`."""
+    return tuple(
+        [
+            (int(piece), piece) if piece.isascii() and piece.isdigit() else piece
+            for piece in re.split(r"([0-9]+)", part)
+        ]
+        for part in path.parts
+    )
 
 
 def _entries(root: Path, found: Gathered) -> Iterator[tuple[Path, str]]:
@@ -145,7 +157,7 @@ def _entries(root: Path, found: Gathered) -> Iterator[tuple[Path, str]]:
             )
             continue
         for entry in entries:
-            if entry.name.startswith("."):
+            if entry.name.startswith((".", "~$")):  # hidden; a lock of a word processor
                 continue
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(Path(entry.path))

@@ -71,9 +71,9 @@ def encode_text(
     AlreadyPublishedError if `output` exists; StorageError if it cannot be written.
     """
     options = options or TextOptions()
-    check_absent(output)
     paths = [paths] if isinstance(paths, Path) else paths
     check_not_encoded(paths)
+    check_absent(output)
     with gather_documents(paths, options.include, progress) as found:
         return encode_documents(found, output, options, vocab, unknown, progress)
 
@@ -179,9 +179,11 @@ def _nothing_read(found: Gathered) -> TextError:
     if not reasons:
         return TextError(f"{found.title} is empty", hint="use a file that contains text")
     more = f"; {len(reasons) - 1:,} more like it" if len(reasons) > 1 else ""
+    hint = "use files of plain text (UTF-8)"
+    if "--encoding" in reasons[0]:
+        hint = "add the option --encoding that its files need"
     return TextError(
-        f"no file of the text {found.name!r} can be read: {reasons[0]}{more}",
-        hint="use files of plain text (UTF-8)",
+        f"no file of the text {found.name!r} can be read: {reasons[0]}{more}", hint=hint
     )
 
 

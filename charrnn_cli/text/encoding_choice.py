@@ -15,14 +15,13 @@ from charrnn_cli.text.text_files import decompressed, open_text
 def preferring_utf8(options: TextOptions) -> TextOptions:
     """Return options with which files that are valid UTF-8 are read as such, the others as before.
 
-    Of several files, some are often UTF-8 and others older. Options that name several encodings
-    stay as they are, and so does an encoding in which ASCII bytes stand for other characters, such
-    as UTF-16.
+    Of several files, some are often UTF-8 and others older. A single encoding in which ASCII bytes
+    stand for other characters, such as UTF-16, stays as it is.
     """
-    encoding, *others = options.encodings
-    if others or codecs.lookup(encoding).name == "utf-8" or not is_ascii_superset(encoding):
+    names = [codecs.lookup(encoding).name for encoding in options.encodings]
+    if "utf-8" in names or (len(names) == 1 and not is_ascii_superset(names[0])):
         return options
-    return dataclasses.replace(options, encoding=f"utf-8,{encoding}")
+    return dataclasses.replace(options, encoding=f"utf-8,{options.encoding}")
 
 
 def encoding_of(
@@ -51,6 +50,8 @@ def first_fitting(
         file, decoder = decompressed(raw), codecs.getincrementaldecoder(encoding)()
         try:
             while chunk := file.read(CHUNK_BYTES):
+                if is_ascii_superset(encoding) and b"\0" in chunk:
+                    raise UnicodeError("a text in UTF-16 has NUL bytes")
                 decoder.decode(chunk)
                 progress(raw.tell())
             decoder.decode(b"", final=True)

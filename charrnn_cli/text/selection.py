@@ -59,6 +59,8 @@ def suffix_of(name: str) -> str:
 
     That of a compressed text is the suffix of the text.
     """
+    if name.endswith("~"):  # an editor's backup
+        return "~"
     suffix = PurePath(name.lower().removesuffix(".gz")).suffix
     return suffix if _SUFFIX.fullmatch(suffix) else ""
 
@@ -96,7 +98,8 @@ def _is_held_out(name: str) -> bool:
 
 
 def _matches(path: PurePath, patterns: Sequence[str]) -> bool:
+    """Return whether a pattern matches a file's name, its path, or a directory that it is in."""
+    names = [path.name, *(each.as_posix() for each in (path, *path.parents[:-1]))]
     return any(
-        fnmatch.fnmatch(path.name, pattern) or fnmatch.fnmatch(path.as_posix(), pattern)
-        for pattern in patterns
+        fnmatch.fnmatch(name, pattern.removesuffix("/")) for pattern in patterns for name in names
     )

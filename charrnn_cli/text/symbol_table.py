@@ -114,7 +114,7 @@ def _replaced(
 
     All of them are rare in the text of the vocabulary, but not in a text that extends it.
     """
-    if options.min_count == 1:
+    if options.min_count == 1 or unknown == "skip":
         return missing[:0]
     missing = missing[~np.isin(missing, code_points(options.separator))]
     if unknown == "extend":

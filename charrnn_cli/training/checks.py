@@ -59,8 +59,13 @@ def check_documents(settings: Mapping[str, Any], corpus: Corpus) -> None:
 
 @contextlib.contextmanager
 def new_hint(kind: type[UsageError], hint: Callable[[], str]) -> Iterator[None]:
-    """Give an error of this kind in this block a hint that fits the command."""
+    """Give an error of this kind in this block a hint that fits the command.
+
+    A hint that names --normalize stays: another form of the same characters needs no other cure.
+    """
     try:
         yield
     except kind as error:
+        if "--normalize" in (error.hint or ""):
+            raise
         raise kind(error.message, hint=hint()) from None

@@ -24,7 +24,7 @@ from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensorfile import MAX_HEADER_BYTES
 from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
-from charrnn_cli.text.encoding import Accept, accept_any, check_options_apply
+from charrnn_cli.text.encoding import Accept, accept_any, check_options_apply, is_encoded
 from charrnn_cli.text.splits import Split, split_corpus
 from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.checks import check_documents, check_machine, check_prime, new_hint
@@ -246,6 +246,8 @@ def _check_options_apply(source: Source | Corpus, options: Mapping[str, Any]) ->
 
 def _with_options(source: Source, initial: Checkpoint | None, given: Mapping[str, Any]) -> Source:
     """Complete the options for reading a text. Raises ConfigError, TextError."""
+    if len(source.paths) == 1 and is_encoded(source.paths[0]):
+        return dataclasses.replace(source, options=TextOptions())
     options = source.options
     if options is None and initial is not None:
         options = reading_options(initial)

@@ -24,6 +24,7 @@ from charrnn_cli.storage.references import is_digits, names_step
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import SUFFIX, Run, latest
 from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_read_once
+from charrnn_cli.text.encoding import is_encoded
 from charrnn_cli.text.vocab import Vocab, named_characters
 from charrnn_cli.training.follow_up import LIMITS, command_for_new_run
 from charrnn_cli.training.presets import needs_validation
@@ -212,7 +213,7 @@ def resumed_source(
     source = dataclasses.replace(
         recorded,
         paths=tuple(texts) or recorded.paths,
-        options=(recorded.options or TextOptions()).replaced(options or {}),
+        options=_own_options(recorded, texts).replaced(options or {}),
     )
     missing = None if texts else source.missing
     if missing == STANDARD_INPUT:
@@ -222,6 +223,13 @@ def resumed_source(
     if missing is not None:
         raise TextError(f"the text of run {name!r} no longer exists: {missing}", hint=hint)
     return source, point.snapshot.checkpoint.vocab if source.init_from else None
+
+
+def _own_options(recorded: Source, texts: Sequence[Path]) -> TextOptions:
+    """Return the recorded options for reading the text; an encoded one is read without options."""
+    if len(texts) == 1 and is_encoded(texts[0]):
+        return TextOptions()
+    return recorded.options or TextOptions()
 
 
 def check_text(

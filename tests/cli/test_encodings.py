@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import re
 import unicodedata
 from pathlib import Path
 
@@ -88,7 +89,8 @@ def test_a_file_of_a_directory_that_is_not_utf8(
     assert "3 files" not in out
     assert err.startswith(
         "skipped chapter3.txt: is not valid utf-8: 0x92 at byte 2 (line 1); "
-        "it may need --encoding cp1252 or mac-roman or cp852\n"
+        "it may need --encoding cp1252 (It’s three) or "
+        "--encoding mac-roman (Itís three) or --encoding cp852 (Itĺs three)\n"
     )
     _, out, err = inside("encode", "book", "-o", "y", "--encoding", "cp1252")
     assert SUMMARY in out
@@ -193,3 +195,30 @@ def test_the_options_of_a_hint_are_the_commands_own(
     assert (options[0] == ["--errors", "replace"]) is has_errors
     assert len(options) == (3 if has_errors else 2)
     assert inside(*command, *options[0])[0] == 0
+
+
+def test_several_encodings_leave_utf8_alone(inside: Inside, tmp_path: Path) -> None:
+    """Of several files, each is UTF-8 or in the first of the given encodings that fits it."""
+    texts = {
+        "a": ("utf-8", "Größe\n"),
+        "b": ("cp1252", "it’s\n"),
+        "c": ("euc_jp", "日本語の本\n"),
+    }
+    for name, (encoding, text) in texts.items():
+        (tmp_path / name).write_bytes(text.encode(encoding))
+    code, out, _ = inside("encode", "c", "a", "b", "-o", "x", "--encoding", "euc_jp,cp1252")
+    assert (code, "1 as utf-8" in out or "1 file as utf-8" in out) == (0, True)
+    assert "".join(Corpus.open(tmp_path / "x").text()) == "日本語の本\nGröße\nit’s\n"
+
+
+def test_a_file_that_needs_yet_another_encoding(inside: Inside, tmp_path: Path) -> None:
+    """The encodings that a hint names for a skipped file include those that were given."""
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "a.txt").write_bytes("Ça va, garçon ? Où est l’été ?\n".encode("cp1252"))
+    (tmp_path / "book" / "b.txt").write_bytes("吾輩は猫である。名前はまだ無い。\n".encode("euc_jp"))
+    _, _, err = inside("encode", "book", "-o", "x", "--encoding", "shift_jis")
+    assert "--encoding shift_jis," in err
+    found = re.search(r"--encoding (\S+) \(", err)
+    assert found is not None
+    code, _, err = inside("encode", "book", "-o", "y", "--encoding", found[1])
+    assert code == 0

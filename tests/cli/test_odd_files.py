@@ -363,6 +363,7 @@ def test_files_of_a_directory_that_are_not_texts(inside: Inside, tmp_path: Path)
             "skipped c.txt: is a Git LFS pointer, not a text; "
             "download the file that it stands for with Git LFS\n"
             "skipped e: is a PNG image, not a text\n"
+            "warning 3 of 4 files could not be read\n"
         ),
     )
     (tmp_path / "books" / "a.txt").unlink()

@@ -193,3 +193,36 @@ def test_options_that_cannot_apply(
         f"error: x.safetensors is already encoded, so {options} cannot apply\n"
         f"hint: leave out {options}, or use the original text\n"
     )
+
+
+def test_an_encoded_text_of_such_a_model(inside: Inside, tmp_path: Path) -> None:
+    """The command to try next has no options that an encoded text refuses."""
+    (tmp_path / "cjk.txt").write_text(RARE_TEXT, "utf-8")
+    train(inside, "cjk.txt", "--min-count", "5", "--run", "mc")
+    assert inside("encode", "cjk.txt", "--vocab", "mc", "-o", "x.safetensors")[0] == 0
+    for words in (("--resume", "mc"), ("--init-from", "mc", *FAST[-2:])):
+        code, _, err = inside("train", "x.safetensors", *words, "--max-steps", "4")
+        assert code == 0, err
+        (line,) = [line for line in err.splitlines() if line.startswith("try ")]
+        assert "--min-count" not in line
+
+
+def test_skipped_characters_are_not_replaced(inside: Inside, tmp_path: Path) -> None:
+    """With --unknown skip, a model with U+FFFD leaves characters out that it lacks."""
+    (tmp_path / "cjk.txt").write_text(RARE_TEXT, "utf-8")
+    train(inside, "cjk.txt", "--min-count", "5", "--run", "mc")
+    words = ("sample", "mc", "-n", "1", "--prime", "漢猫字", "--unknown", "skip")
+    assert inside(*words)[1].startswith("漢字")
+    code, _, err = inside("score", "mc", "cjk.txt", "--unknown", "skip")
+    assert (code, err) == (0, "skipped 1 character that mc@2 does not know\n")
+
+
+def test_another_normal_form(inside: Inside, tmp_path: Path) -> None:
+    """A model of decomposed text names the option that reads composed text; obeying works."""
+    (tmp_path / "nfd.txt").write_text(NFD, "utf-8")
+    (tmp_path / "nfc.txt").write_text(unicodedata.normalize("NFC", NFD), "utf-8")
+    train(inside, "nfd.txt", "--run", "vi")
+    for words in (("score", "vi", "nfc.txt"), ("train", "nfc.txt", "--init-from", "vi", *SHORT)):
+        code, _, err = inside(*words)
+        assert (code, "hint: read the text with --normalize nfd" in err) == (2, True)
+        assert inside(*words, "--normalize", "nfd")[0] == 0

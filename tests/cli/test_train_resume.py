@@ -15,7 +15,8 @@ from tests.helpers import FAST, Inside, error_of, new_run, resume_state
 @pytest.fixture(autouse=True)
 def short_run(inside: Inside, story: Path) -> None:
     """Train the run `short` for 4 steps."""
-    assert inside("train", story, *FAST, "--max-steps", "4", "--run", "short").returncode == 0
+    words = ("--max-steps", "4", "--eval-every", "4", "--run", "short")
+    assert inside("train", story, *FAST, *words).returncode == 0
 
 
 def test_a_finished_run_has_nothing_to_resume(inside: Inside) -> None:

@@ -64,3 +64,9 @@ def test_the_detector_is_imported_for_errors_alone() -> None:
 def test_supersets_of_ascii(encoding: str, expected: bool) -> None:
     """Only in some encodings are all bytes below 0x80 ASCII characters."""
     assert is_ascii_superset(encoding) is expected
+
+
+def test_dashes_alone_are_enough() -> None:
+    """A text whose only characters beyond ASCII are dashes between letters is Windows text."""
+    for text in ("He paused—then ran.\n", "the years 1914–1918, and so on—as ever\n"):
+        assert likely_encodings(text.encode("cp1252"))[0].text == text

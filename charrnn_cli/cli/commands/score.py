@@ -126,7 +126,7 @@ def _models(
     Raises UnknownCharacterError, ConfigError.
     """
     from charrnn_cli.model.checkpoint import load_checkpoint
-    from charrnn_cli.model.reading import in_model_vocabulary, reading_options, replaces_rare
+    from charrnn_cli.model.reading import in_model_vocabulary, reading_options
     from charrnn_cli.text.encoding import check_options_apply
 
     check_options_apply([text], given)
@@ -141,8 +141,7 @@ def _models(
         skipped = [
             character
             for character in corpus.vocab.characters
-            if unknown == "skip"
-            and not all(character in each.vocab or replaces_rare(each) for each in checkpoints)
+            if unknown == "skip" and not all(character in each.vocab for each in checkpoints)
         ]
         try:
             known = in_model_vocabulary(corpus, checkpoint, skipped)

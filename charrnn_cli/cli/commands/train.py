@@ -206,7 +206,7 @@ def train(
     if not texts:
         raise ConfigError(
             "a text is required",
-            hint="run `charrnn train book.txt`, or resume a run with --resume RUN",
+            hint="run `charrnn train book.txt`, or `charrnn train -` for standard input",
         )
     handling = text_options.check_unknown(unknown, text_options.UNKNOWN_TRAIN)
     text_options.check_unknown_applies(unknown, init_from, "--init-from")

@@ -44,9 +44,9 @@ def known_prime(text: str, checkpoint: "Checkpoint", unknown: Unknown) -> str:
     vocab, options = checkpoint.vocab, checkpoint.data.reading
     if unknown == "closest":
         text = closest_text(read_typed(text, options), vocab)
-    text = as_read(text, options, vocab)
     if unknown == "skip":
-        text = "".join(character for character in text if character in vocab)
+        text = "".join(each for each in read_typed(text, options) if each in vocab)
+    text = as_read(text, options, vocab)
     try:
         vocab.encode(text)
     except UnknownCharacterError as error:

@@ -82,7 +82,9 @@ def describe_unusual(corpus: "Corpus") -> list[Line]:
         replaced = int(corpus.counts_V[corpus.vocab.encode("\ufffd")[0]])
         if replaced:
             times = format_count(replaced, "time")
-            lines.append(("U+FFFD", f"the replacement character (�) occurs {times}"))
+            why = f", because of --min-count {facts.reading.min_count}"
+            why = why if facts.reading.min_count > 1 else ""
+            lines.append(("U+FFFD", f"the replacement character (�) occurs {times}{why}"))
     if facts.unseen:
         from charrnn_cli.text.symbol_table import described_characters
 
@@ -106,7 +108,20 @@ def describe_skipped(corpus: "Corpus") -> list[Line]:
     shown = facts.skipped[:MAX_SKIPPED_SHOWN]
     lines = [("skipped", ": ".join(name_and_reason)) for name_and_reason in shown]
     more = facts.num_skipped - MAX_SKIPPED_SHOWN
-    return lines + ([("skipped", f"and {more:,} more")] if more > 0 else [])
+    lines += [("skipped", f"and {more:,} more")] if more > 0 else []
+    return lines + describe_unread(corpus)
+
+
+def describe_unread(corpus: "Corpus") -> list[Line]:
+    """Count the files that could not be read, of all those that were chosen."""
+    unread = sum(
+        not reason.startswith(("is empty", "is a copy of", "was read already"))
+        for _, reason in corpus.header.skipped
+    )
+    if not unread:
+        return []
+    chosen = unread + len(corpus.starts)
+    return [("warning", f"{unread:,} of {format_count(chosen, 'file')} could not be read")]
 
 
 def _describe_encoding(facts: "CorpusHeader") -> str:

@@ -34,7 +34,7 @@ def job_facts(job: "TrainingJob") -> Facts:
     advice = (
         advise_on_size(model.num_parameters, split.train_characters),
         advise_on_validation(split.val_characters),
-        advise_on_vocabulary(model, job.corpus.counts_V.tolist()),
+        None if job.initial else advise_on_vocabulary(model, job.corpus.counts_V.tolist()),
     )
     facts += [("advice", each.message) for each in advice if each is not None]
     rows, requested = job.config.batch_size, job.requested_batch_size
