@@ -89,7 +89,12 @@ class TrainConfig(Settings):
     """The training recipe. Automatic values (None) are chosen and recorded when training starts."""
 
     batch_size: int = setting(
-        32, "Rows of text to train on in parallel.", OPTIMIZATION, low=1, high=MAX_SIZE
+        32,
+        "Rows of text to train on in parallel.",
+        OPTIMIZATION,
+        low=1,
+        high=MAX_SIZE,
+        shown="32; fewer for a short text",
     )
     seq_len: int = setting(64, "Characters per row in a step.", OPTIMIZATION, low=1, high=MAX_SIZE)
     reset: float = setting(
@@ -142,7 +147,7 @@ class TrainConfig(Settings):
     val_split: ValSplit = setting(
         "tail", "Hold out the end (tail) or up to 100 parts (spread).", VALIDATION
     )
-    shuffle_documents: bool = setting(False, "Shuffle the documents before every epoch.", DATA)
+    shuffle_documents: bool = setting(False, "Shuffle the documents before every pass.", DATA)
     eval_every: int | None = setting(
         None,
         "Steps between evaluations; 0 evaluates only at the end.",

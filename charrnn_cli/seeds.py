@@ -3,10 +3,17 @@
 import os
 from typing import Literal
 
-Purpose = Literal["sample", "weights", "dropout", "reset", "shuffle"]
+Purpose = Literal["sample", "weights", "dropout", "reset", "shuffle", "start"]
 
 # Only append: a renumbered purpose would change the results of every seed.
-_PURPOSES: dict[Purpose, int] = {"sample": 0, "weights": 1, "dropout": 2, "reset": 3, "shuffle": 4}
+_PURPOSES: dict[Purpose, int] = {
+    "sample": 0,
+    "weights": 1,
+    "dropout": 2,
+    "reset": 3,
+    "shuffle": 4,
+    "start": 5,
+}
 _WORD = 2**32
 
 

@@ -63,14 +63,16 @@ class _ResidentText:
             piece_N = ids_N[: windows.num_characters - start]
             windows.read_into(piece_N, start)
             self._text_N[start : start + len(piece_N)] = torch.from_numpy(piece_N).to(device)
-        self._starts_B = torch.from_numpy(windows.starts(0)).to(device)
+        self._rows_B = torch.arange(windows.batch_size, device=device) * windows.per_epoch
         self._times_T = torch.arange(windows.seq_len + 1, device=device)
 
     def batch(self, step: int) -> Batch:
-        window = step % self._windows.per_epoch
-        where_TB = self._starts_B + (self._times_T + window * self._windows.seq_len)[:, None]
-        ids_TB = self._text_N[where_TB].long()
-        mask_B = _mask_on(self._device, self._windows.reset_rows(step))
+        windows = self._windows
+        # Repeats `TrainWindows.starts` on the device, because a copy would wait for queued work.
+        numbers_B = (self._rows_B + windows.first_window(step)) % windows.num_windows
+        starts_B = (numbers_B * windows.seq_len).clamp(max=windows.last_start)
+        ids_TB = self._text_N[starts_B + self._times_T[:, None]].long()
+        mask_B = _mask_on(self._device, windows.reset_rows(step))
         return Batch(ids_TB[:-1], ids_TB[1:], mask_B, ids_TB[1:].numel())
 
 

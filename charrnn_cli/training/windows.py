@@ -1,5 +1,7 @@
 """The training text as windows, one per step."""
 
+import itertools
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,7 +16,11 @@ from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import IGNORED, Span
 from charrnn_cli.text.splits import Split, keeps_documents_apart
 
-# B batch rows · T time · N characters of training text · D documents · W windows of an epoch
+# B batch rows · T time · N characters of training text · D documents · W windows of the text
+
+MIN_WINDOWS_PER_ROW = 8  # longer rows of a short text mean more steps per epoch
+
+_Order = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +57,10 @@ def make_windows(
 
 
 def fitting_batch_size(corpus: Corpus, split: Split, config: TrainConfig) -> int:
-    """Return the configured batch size, or the largest that gives each row a window of text.
+    """Return the configured batch size, or a smaller one that gives each row at least 8 windows.
 
-    Raises TextError for a text below seq len + 2 characters, unless documents are kept apart.
+    A text of fewer than 8 windows gets one row. Raises TextError for a text below seq len + 2
+    characters, unless documents are kept apart.
     """
     if keeps_documents_apart(corpus, config):
         windows = int(_windows_per_document(split.train, config.seq_len).sum())
@@ -62,24 +69,31 @@ def fitting_batch_size(corpus: Corpus, split: Split, config: TrainConfig) -> int
                 "every document is a single character, so there is nothing to predict",
                 hint="join the documents with --separator '\\n'",
             )
-        return min(config.batch_size, windows)
-    if split.train_characters < config.seq_len + 2:
-        part = "the training part of this text" if split.val else "this text"
-        raise TextError(
-            f"training needs at least {config.seq_len + 2:,} characters (--seq-len + 2); "
-            f"{part} has {split.train_characters:,}",
-            hint="use a longer text, or a smaller --seq-len",
-        )
-    return min(config.batch_size, (split.train_characters - 1) // config.seq_len)
+    else:
+        if split.train_characters < config.seq_len + 2:
+            part = "the training part of this text" if split.val else "this text"
+            raise TextError(
+                f"training needs at least {config.seq_len + 2:,} characters (--seq-len + 2); "
+                f"{part} has {split.train_characters:,}",
+                hint="use a longer text, or a smaller --seq-len",
+            )
+        windows = (split.train_characters - 1) // config.seq_len
+    return min(config.batch_size, max(1, windows // MIN_WINDOWS_PER_ROW))
 
 
 class TrainWindows:
-    """A training text as B contiguous rows, cut into windows of T characters.
+    """A training text as W windows of T characters, read by B rows.
 
-    An epoch has (N - 1) // (B·T) windows. A target is the text's next character, even across the
-    edge of a window. The recurrent state is carried from window to window. It is reset to zero at
-    the start of every epoch, and in a fraction `reset` of all windows: otherwise, the model hardly
-    ever sees the beginning of a text, and generates nonsense after a short prime.
+    A target is the text's next character, even across the edge of a window; no window crosses the
+    end of the text. If T does not divide N - 1, the last window is moved back to end with the text.
+    The rows of an epoch read (N - 1) // (B·T) windows each, and together one stretch of the text.
+    An epoch begins where the epoch before it ended; after the last window comes the first. So all
+    windows are read equally often, up to one time. The seed chooses the first one.
+
+    The recurrent state is carried from window to window. It is reset to zero at the start of every
+    epoch, before the first window of the text, before a last window that was moved back, and in a
+    fraction `reset` of all windows: otherwise, the model hardly ever sees the beginning of a text,
+    and generates nonsense after a short prime.
     """
 
     def __init__(
@@ -87,8 +101,8 @@ class TrainWindows:
     ) -> None:
         self._corpus = corpus
         self._spans = spans
-        self._starts = np.cumsum([0, *(stop - start for start, stop in spans)])
-        self.num_characters = num_characters = int(self._starts[-1])
+        self._starts = [0, *itertools.accumulate(stop - start for start, stop in spans)]
+        self.num_characters = num_characters = self._starts[-1]
         self.batch_size, self.seq_len = config.batch_size, config.seq_len
         self.per_epoch = (num_characters - 1) // (self.batch_size * self.seq_len)
         if not self.per_epoch:
@@ -100,7 +114,14 @@ class TrainWindows:
                 f"the training part of this text has {num_characters:,}",
                 hint=f"use --batch-size {fitting} or a smaller --seq-len",
             )
-        self._row_length = num_characters // self.batch_size
+        self.num_windows = -((1 - num_characters) // self.seq_len)
+        """Windows of the text, W; an epoch leaves out at most B of them."""
+        self.last_start = num_characters - 1 - self.seq_len
+        """Start of the text's last window."""
+        self._last_is_moved = self.last_start % self.seq_len != 0
+        self._rows_B = np.arange(self.batch_size) * self.per_epoch
+        raw = int(np.random.PCG64(derive_seed("start", seed)).random_raw())
+        self._first_window = raw % self.num_windows
         self._reset_probability, self._seed = config.reset, seed
 
     @property
@@ -110,36 +131,49 @@ class TrainWindows:
     def at(self, step: int) -> Window:
         """Return the window of a step."""
         ids_TB = np.empty((self.seq_len + 1, self.batch_size), np.int64)
-        for row, start in enumerate(self.starts(step % self.per_epoch)):
-            self.read_into(ids_TB[:, row], int(start))
+        for row, start in enumerate(self.starts(step).tolist()):
+            self.read_into(ids_TB[:, row], start)
         return Window(ids_TB[:-1], ids_TB[1:], self.reset_rows(step), ids_TB[1:].size)
 
     def reset_rows(self, step: int) -> npt.NDArray[np.bool_] | None:
         """Return the mask (B,) of rows that start from the zero state; None if no row does.
 
-        All rows do in an epoch's first window; later, a random fraction set by (seed, step).
+        All rows do in an epoch's first window; later, rows where the text starts or a last window
+        was moved back, and a random fraction set by (seed, step).
         """
         if step % self.per_epoch == 0:
             return np.ones(self.batch_size, bool)
-        if not self._reset_probability:
-            return None
-        words = derive_seed("reset", self._seed, step)
-        raw_B = np.random.PCG64(words).random_raw(self.batch_size)
-        mask_B: npt.NDArray[np.bool_]
-        mask_B = (raw_B >> np.uint64(11)) * 2.0**-53 < self._reset_probability
+        windows_B = self._windows(step)
+        mask_B: npt.NDArray[np.bool_] = windows_B == 0
+        if self._last_is_moved:
+            mask_B |= windows_B == self.num_windows - 1
+        if self._reset_probability:
+            words = derive_seed("reset", self._seed, step)
+            raw_B = np.random.PCG64(words).random_raw(self.batch_size)
+            mask_B |= (raw_B >> np.uint64(11)) * 2.0**-53 < self._reset_probability
         return mask_B if mask_B.any() else None
 
-    def starts(self, window: int) -> npt.NDArray[np.int64]:
-        """Return the start of each row of a window in the training text, (B,)."""
-        return np.arange(self.batch_size) * self._row_length + window * self.seq_len
+    def first_window(self, step: int) -> int:
+        """Return the number of the first row's window; row b is `b * per_epoch` windows ahead."""
+        epoch, window = divmod(step, self.per_epoch)
+        read_before = epoch * self.batch_size * self.per_epoch
+        return (self._first_window + read_before + window) % self.num_windows
+
+    def starts(self, step: int) -> npt.NDArray[np.int64]:
+        """Return where each row of a step starts in the training text, (B,)."""
+        return np.minimum(self._windows(step) * self.seq_len, self.last_start)
+
+    def _windows(self, step: int) -> npt.NDArray[np.int64]:
+        """Return the number of each row's window, (B,)."""
+        return (self._rows_B + self.first_window(step)) % self.num_windows
 
     def read_into(self, ids_T: npt.NDArray[Any], start: int) -> None:
         """Fill the array with the ids from `start` on in the training text."""
         filled = 0
-        span = int(np.searchsorted(self._starts, start, side="right")) - 1
+        span = bisect_right(self._starts, start) - 1
         while filled < len(ids_T):
             first, last = self._spans[span]
-            begin = first + start + filled - int(self._starts[span])
+            begin = first + start + filled - self._starts[span]
             count = min(last - begin, len(ids_T) - filled)
             ids_T[filled : filled + count] = self._corpus.read(begin, begin + count)
             filled += count
@@ -149,9 +183,12 @@ class TrainWindows:
 class DocumentWindows:
     """Separate documents, each cut into windows of T characters.
 
-    The last window of a document is padded with IGNORED targets. The windows of all documents, W,
-    follow one another; each of the B rows reads W // B of them. The state is zero where a document
-    or the epoch starts. With `shuffle_documents`, the order is a function of (seed, epoch).
+    The last window of a document is padded with IGNORED targets. The W windows of all documents
+    follow one another. The rows of an epoch read W // B windows each, and together one stretch of
+    this sequence. An epoch begins where the epoch before it ended; after the last window comes the
+    first. So all windows are read equally often, up to one time. The state is zero where a document
+    or the epoch starts. With `shuffle_documents`, each pass over the sequence has an order that is
+    a function of (seed, pass).
     """
 
     def __init__(
@@ -162,26 +199,26 @@ class DocumentWindows:
         self._windows_D = _windows_per_document(spans, config.seq_len)
         self._seed = seed if config.shuffle_documents else None
         self.batch_size, self.seq_len = config.batch_size, config.seq_len
-        total = int(self._windows_D.sum())
-        self.per_epoch = total // self.batch_size
+        self._num_windows = int(self._windows_D.sum())
+        self.per_epoch = self._num_windows // self.batch_size
         if not self.per_epoch:
             raise TextError(
                 f"--batch-size {self.batch_size} needs at least {self.batch_size} windows of "
-                f"{self.seq_len:,} characters; this text's documents have {total:,}",
-                hint=f"use --batch-size {max(1, total)}",
+                f"{self.seq_len:,} characters; "
+                f"this text's documents have {self._num_windows:,}",
+                hint=f"use --batch-size {max(1, self._num_windows)}",
             )
-        self._epoch, self._order_D = -1, np.arange(len(spans))
-        self._ends_D = np.cumsum(self._windows_D)
+        self._orders = {0: self._order(0)}
 
     def at(self, step: int) -> Window:
         """Return the window of a step."""
         epoch, window = divmod(step, self.per_epoch)
-        self._shuffle(epoch)
         inputs_TB = np.zeros((self.seq_len, self.batch_size), np.int64)
         targets_TB = np.full_like(inputs_TB, IGNORED)
         reset_rows_B, total = np.full(self.batch_size, window == 0), 0
         for row in range(self.batch_size):
-            start, stop, is_first = self._place(row * self.per_epoch + window)
+            rows_before = epoch * self.batch_size + row
+            start, stop, is_first = self._place(rows_before * self.per_epoch + window)
             count = stop - start
             ids = self._corpus.read(start, stop + 1)
             inputs_TB[:count, row], targets_TB[:count, row] = ids[:-1], ids[1:]
@@ -189,23 +226,38 @@ class DocumentWindows:
             total += count
         return Window(inputs_TB, targets_TB, reset_rows_B if reset_rows_B.any() else None, total)
 
-    def _place(self, window: int) -> tuple[int, int, bool]:
-        """Return a window's inputs as (start, stop), and whether a document starts there."""
-        rank = int(np.searchsorted(self._ends_D, window, side="right"))
-        document = self._order_D[rank]
-        number = window - int(self._ends_D[rank] - self._windows_D[document])
-        first, last = (int(edge) for edge in self._spans_D2[document])
-        start = first + number * self.seq_len
-        return start, min(start + self.seq_len, last - 1), number == 0
+    def _place(self, number: int) -> tuple[int, int, bool]:
+        """Return a window's inputs as (start, stop), and whether a document starts there.
 
-    def _shuffle(self, epoch: int) -> None:
-        if self._seed is None or epoch == self._epoch:
-            return
-        # Sorting raw numbers gives the same order in every numpy; a library's shuffle may change.
-        words = derive_seed("shuffle", self._seed, epoch)
-        raw_D = np.random.PCG64(words).random_raw(len(self._windows_D))
-        self._epoch, self._order_D = epoch, np.argsort(raw_D, kind="stable")
-        self._ends_D = np.cumsum(self._windows_D[self._order_D])
+        The windows are numbered over all passes.
+        """
+        number_of_pass, place = divmod(number, self._num_windows)
+        order_D, ends_D = self._order_of_pass(number_of_pass)
+        rank = int(ends_D.searchsorted(place, side="right"))
+        document = order_D[rank]
+        window = place - int(ends_D[rank] - self._windows_D[document])
+        first, last = (int(edge) for edge in self._spans_D2[document])
+        start = first + window * self.seq_len
+        return start, min(start + self.seq_len, last - 1), window == 0
+
+    def _order_of_pass(self, number: int) -> _Order:
+        if self._seed is None:
+            number = 0
+        if number not in self._orders:
+            # The rows of a step are in at most two passes, one after the other.
+            near = {key: order for key, order in self._orders.items() if abs(key - number) == 1}
+            self._orders = {**near, number: self._order(number)}
+        return self._orders[number]
+
+    def _order(self, number: int) -> _Order:
+        """Return the documents in the order of a pass, and the place after each one's windows."""
+        order_D = np.arange(len(self._windows_D))
+        if self._seed is not None:
+            # Sorting raw numbers gives the same order in every numpy; a library's shuffle may not.
+            words = derive_seed("shuffle", self._seed, number)
+            raw_D = np.random.PCG64(words).random_raw(len(self._windows_D))
+            order_D = np.argsort(raw_D, kind="stable")
+        return order_D, np.cumsum(self._windows_D[order_D])
 
 
 def _windows_per_document(spans: Sequence[Span], seq_len: int) -> npt.NDArray[np.int64]:

@@ -55,7 +55,7 @@ def test_json_lines(inside: Inside, story: Path) -> None:
 def test_a_short_text_shrinks_the_batch(inside: Inside, story: Path) -> None:
     """A short text shrinks the default batch, but a batch size that was typed is an error."""
     options = ("train", story, "--seq-len", "256", *SMALL)
-    assert "batch   14 rows instead of 32, because the text is short\n" in inside(*options).stderr
+    assert "batch   1 row instead of 32, because the text is short\n" in inside(*options).stderr
     result = inside(*options, "--batch-size", "32")
     assert result.returncode == 2
     assert error_of(result.stderr) == (

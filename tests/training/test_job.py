@@ -93,7 +93,7 @@ def test_settings_that_were_left_open(fox: Path) -> None:
     """A job chooses the embedding, the batch and the name; a setting fixes each of them."""
     job = TrainingJob.new(fox, {"size": 8})
     assert (job.model.embed, job.run.name) == (64, "fox-lstm-2x8")
-    assert (job.requested_batch_size, job.config.batch_size) == (32, 11)
+    assert (job.requested_batch_size, job.config.batch_size) == (32, 1)
     wide = Corpus.from_text("".join(map(chr, range(0x4E00, 0x4E00 + 3000))))
     assert TrainingJob.new(wide, {"size": 8}).model.embed == 192
     assert TrainingJob.new(wide, {"size": 8, "embed": 64}).model.embed == 64
@@ -165,7 +165,7 @@ def test_unknown_characters_of_a_resumed_run_have_a_hint_that_can_be_followed(fo
 
 def test_a_short_text_of_a_resumed_run_has_a_hint_that_can_be_followed(fox: Path) -> None:
     """A new text too short for the run's batch asks for a longer one."""
-    list(train(TrainingJob.new(fox, SETTINGS, name="old")))
+    list(train(TrainingJob.new(fox, {**SETTINGS, "batch_size": 11}, name="old")))
     corpus = Corpus.from_text("the quick brown fox " * 20)
     with pytest.raises(TextError) as caught:
         TrainingJob.resumed("old", texts=corpus, allow_new_data=True)
