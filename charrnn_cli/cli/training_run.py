@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 
 SCALE_BUDGET = 120.0  # seconds; in a shorter run, measuring the scale takes too long
+SCALE_CHARACTERS = 6_000_000  # of the training part; a longer one needs a longer run
 
 
 class TrainingRun:
@@ -144,13 +145,14 @@ class TrainingRun:
 
     def _scale(self, job: "TrainingJob") -> dict[str, float]:
         """Return bits per character of simple models on this text; empty for a short run."""
-        max_time = job.config.max_time
-        is_short = max_time is not None and max_time < SCALE_BUDGET
-        if self.quiet or is_short or job.first_step:
+        if self.quiet or job.first_step:
             return {}
-        from charrnn_cli.model.baselines import baselines
+        from charrnn_cli.model.baselines import MAX_COUNTED, baselines
 
-        found = baselines(job.corpus)
+        max_time, counted = job.config.max_time, min(job.split.train_characters, MAX_COUNTED)
+        if max_time is not None and max_time < SCALE_BUDGET * max(1, counted / SCALE_CHARACTERS):
+            return {}
+        found = baselines(job.corpus, job.split, self.stop.check)
         self.say("scale", str(found))
         return found.labelled
 
