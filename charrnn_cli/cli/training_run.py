@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from charrnn_cli.training.resume import ResumePoint
 
 
-SCALE_BUDGET = 120.0  # seconds; in a shorter run, measuring the scale takes too long
-SCALE_CHARACTERS = 6_000_000  # of the training part; a longer one needs a longer run
+SCALE_SHARE = 0.02  # of a run's time, at most, to measure the scale
 
 
 class TrainingRun:
@@ -147,10 +146,10 @@ class TrainingRun:
         """Return bits per character of simple models on this text; empty for a short run."""
         if self.quiet or job.first_step:
             return {}
-        from charrnn_cli.model.baselines import MAX_COUNTED, baselines
+        from charrnn_cli.model.baselines import baselines, seconds_to_measure
 
-        max_time, counted = job.config.max_time, min(job.split.train_characters, MAX_COUNTED)
-        if max_time is not None and max_time < SCALE_BUDGET * max(1, counted / SCALE_CHARACTERS):
+        max_time, seconds = job.config.max_time, seconds_to_measure(job.split)
+        if max_time is not None and seconds > SCALE_SHARE * max_time:
             return {}
         found = baselines(job.corpus, job.split, self.stop.check)
         self.say("scale", str(found))

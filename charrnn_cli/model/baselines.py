@@ -111,6 +111,12 @@ def _cached_path(corpus: Corpus, split: Split) -> Path:
     return corpora_directory() / f"{digest.hexdigest()[:32]}.baselines.json"
 
 
+def seconds_to_measure(split: Split) -> float:
+    """Estimate the duration of `measure_baselines` on one core."""
+    characters = split.train_characters
+    return 1.3e-6 * min(characters, MAX_COMPRESSED) + 5.5e-7 * min(characters, MAX_COUNTED)
+
+
 def measure_baselines(
     corpus: Corpus, split: Split, should_stop: Callable[[], None] = lambda: None
 ) -> Baselines:
