@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from charrnn_cli.training.resume import ResumePoint
 
 
-SCALE_BUDGET = 120.0  # seconds; in a shorter run, measuring the scale takes too long
+SCALE_SHARE = 0.02  # of a run's time, at most, to measure the scale
 
 
 class TrainingRun:
@@ -153,13 +153,14 @@ class TrainingRun:
 
     def _scale(self, job: "TrainingJob") -> dict[str, float]:
         """Return bits per character of simple models on this text; empty for a short run."""
-        max_time = job.config.max_time
-        is_short = max_time is not None and max_time < SCALE_BUDGET
-        if self.quiet or is_short or job.first_step:
+        if self.quiet or job.first_step:
             return {}
-        from charrnn_cli.model.baselines import baselines
+        from charrnn_cli.model.baselines import baselines, seconds_to_measure
 
-        found = baselines(job.corpus)
+        max_time, seconds = job.config.max_time, seconds_to_measure(job.split)
+        if max_time is not None and seconds > SCALE_SHARE * max_time:
+            return {}
+        found = baselines(job.corpus, job.split, self.stop.check)
         self.say("scale", str(found))
         return found.labelled
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import Span
+from charrnn_cli.text.spans import joined
 from charrnn_cli.text.splits import Split
 from charrnn_cli.text.window_hashes import FILTER_SIZE, Hashes, filter_key, window_hashes
 
@@ -27,14 +28,14 @@ def validation_overlap(corpus: Corpus, split: Split) -> float:
     pieces are read that are spread evenly over it, and the result is an estimate that is rather too
     low. Raises as `Corpus.read` does.
     """
-    spans = [(start, stop) for start, stop in _joined(split.val) if stop - start >= WINDOW]
+    spans = [(start, stop) for start, stop in joined(split.val) if stop - start >= WINDOW]
     if not spans:
         return 0.0
     wanted = np.unique(_window_hashes_of(corpus, spans))
     occurrences = np.zeros(len(wanted), np.int64)
     maybe = np.zeros(FILTER_SIZE, bool)
     maybe[filter_key(wanted)] = True
-    pieces, read = _pieces(_joined(split.train))
+    pieces, read = _pieces(joined(split.train))
     for ids_N in _batches(corpus, pieces):
         hashes = window_hashes(ids_N, WINDOW)
         hashes = hashes[maybe[filter_key(hashes)]]
@@ -56,17 +57,6 @@ def _num_found(occurrences: npt.NDArray[np.int64], read: float) -> float:
         return seen
     once, twice = (int(np.count_nonzero(occurrences == number)) for number in (1, 2))
     return min(seen + once * (once - 1) / (2 * (twice + 1)), seen / read)
-
-
-def _joined(spans: Sequence[Span]) -> list[Span]:
-    """Join spans where one starts at the end of the one before."""
-    joined: list[Span] = []
-    for start, stop in spans:
-        if joined and joined[-1][1] == start:
-            joined[-1] = (joined[-1][0], stop)
-        else:
-            joined.append((start, stop))
-    return joined
 
 
 def _window_hashes_of(corpus: Corpus, spans: Sequence[Span]) -> Hashes:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
+from charrnn_cli.model.baselines import baselines
+from charrnn_cli.text.cache import cached_corpus
 from tests.helpers import STORY, Inside
 
 
@@ -61,7 +63,9 @@ def test_baselines(inside: Inside, story: Path) -> None:
     facts = json.loads(
         inside("encode", story, "--baselines", "--json", "-o", "x.safetensors").stdout
     )
-    assert facts["baselines"]["uniform"] > facts["baselines"]["fivegram"]
+    found = baselines(cached_corpus(story))
+    assert facts["baselines"] == found.to_json()
+    assert found.uniform > found.trigram > found.best_ngram
 
 
 def test_directories(inside: Inside, tmp_path: Path) -> None:

@@ -5,9 +5,13 @@ import os
 import re
 from pathlib import Path
 
+from charrnn_cli.config import TrainConfig
+from charrnn_cli.model.baselines import baselines
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.tensorfile import read_header
-from tests.helpers import FAST, Charrnn, Inside, error_of
+from charrnn_cli.text.cache import cached_corpus
+from charrnn_cli.text.splits import split_corpus
+from tests.helpers import FAST, STORY, Charrnn, Inside, error_of
 
 SMALL = ("--layers", "1", "--size", "8", "--max-steps", "6", "--seed", "1")
 
@@ -32,6 +36,16 @@ def test_a_first_run(charrnn: Charrnn, story: Path, home: Path) -> None:
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", result.stderr)
     assert [entry.step for entry in Registry().run("story-lstm-1x16").checkpoints()] == [20, 40, 60]
     assert charrnn("sample", "-n", "50", "--prime", "the ").stdout.startswith("the ")
+
+
+def test_the_scale(inside: Inside, story: Path) -> None:
+    """The scale is measured on the validation text of the run, unless that takes too long."""
+    spread = ("train", story, *FAST, "--max-steps", "2", "--val-split", "spread")
+    corpus = cached_corpus(story)
+    found = baselines(corpus, split_corpus(corpus, TrainConfig(val_split="spread")))
+    assert f"scale   {found}\n" in inside(*spread, "--max-time", "1m").stderr
+    story.write_text(STORY * 50)
+    assert "\nscale " not in inside(*spread, "--max-time", "10s").stderr
 
 
 def test_a_second_run_gets_a_name_of_its_own(inside: Inside, story: Path) -> None:

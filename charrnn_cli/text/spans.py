@@ -1,0 +1,77 @@
+"""Spans of a text, read together and kept apart."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn_cli.text.corpus import DTYPES, Corpus, Ids, ids_dtype
+from charrnn_cli.text.rows import Span
+
+# N characters of all spans · S spans
+
+PIECES = 1_000  # of a sample
+
+_FAR = 255  # the most characters before one that are counted
+
+
+@dataclass(frozen=True, slots=True)
+class SpanText:
+    """The characters of several spans."""
+
+    ids: Ids
+    """Ids, (N,)."""
+    before: npt.NDArray[np.uint8]
+    """Number of characters before each one in its span, (N,); 255 means 255 or more."""
+
+
+def read_spans(corpus: Corpus, spans: Sequence[Span]) -> SpanText:
+    """Read spans in their order. Raises as `Corpus.read` does."""
+    lengths_S = np.array([stop - start for start, stop in spans], np.int64)
+    starts_S = np.cumsum(lengths_S) - lengths_S
+    ids_N = np.empty(int(lengths_S.sum()), DTYPES[ids_dtype(len(corpus.vocab))])
+    done = 0
+    for start, stop in joined(spans):
+        ids_N[done : done + stop - start] = corpus.read(start, stop)
+        done += stop - start
+    before_N = np.full(len(ids_N), _FAR, np.uint8)
+    for offset in range(min(_FAR, int(lengths_S.max(initial=0)))):
+        starts_S = starts_S[lengths_S > offset]
+        lengths_S = lengths_S[lengths_S > offset]
+        before_N[starts_S + offset] = offset
+    return SpanText(ids_N, before_N)
+
+
+def joined(spans: Sequence[Span]) -> list[Span]:
+    """Join spans where one starts at the end of the one before."""
+    found: list[Span] = []
+    for start, stop in spans:
+        if found and found[-1][1] == start:
+            found[-1] = (found[-1][0], stop)
+        else:
+            found.append((start, stop))
+    return found
+
+
+def evenly_sampled(spans: Sequence[Span], most: int) -> list[Span]:
+    """Return parts of spans, spread evenly over them; the spans themselves if they are short.
+
+    The parts have `most` characters together, or up to 1,000 fewer.
+    """
+    ends = list(accumulate(stop - start for start, stop in spans))
+    return list(spans) if not ends or ends[-1] <= most else list(_pieces(spans, ends, most))
+
+
+def _pieces(spans: Sequence[Span], ends: Sequence[int], most: int) -> Iterator[Span]:
+    """Cut pieces out of the spans as if these were one text, in which they end at `ends`."""
+    pieces = min(PIECES, most)
+    for piece in range(pieces):
+        first = ends[-1] * piece // pieces
+        last = first + most // pieces
+        for span in range(bisect_right(ends, first), bisect_left(ends, last) + 1):
+            start, stop = spans[span]
+            shift = stop - ends[span]
+            yield max(start, first + shift), min(stop, last + shift)

@@ -1,0 +1,182 @@
+"""Kneser-Ney n-grams: every number equals a slow implementation of the same formulas."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charrnn_cli.model.ngram_counts import (
+    contexts_and_targets,
+    count_ngrams,
+    longest_order,
+    probabilities_by_order,
+)
+from charrnn_cli.model.ngram_pairs import estimate_discounts
+from charrnn_cli.model.ngrams import START, Contexts, LeftOut
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.spans import SpanText, read_spans
+from tests.helpers import STORY
+from tests.model.slow_ngrams import Occurrence, occurrences, slow_model
+
+SIZE = 4  # of the alphabet, whose last character is in no text
+TEXTS = st.lists(st.lists(st.integers(0, SIZE - 2), max_size=40), max_size=4)
+ORDERS = st.integers(1, 5)
+
+
+def span_text(spans: Sequence[Sequence[int]]) -> SpanText:
+    """Encode spans as `read_spans` reads them."""
+    before = [offset for span in spans for offset in range(len(span))]
+    ids = list(itertools.chain.from_iterable(spans))
+    return SpanText(np.array(ids, np.uint8), np.array(before, np.uint8))
+
+
+def as_contexts(pasts: Sequence[tuple[int, ...]], order: int) -> Contexts:
+    """Return contexts as models take them: of equal length, the nearest character first."""
+    rows = [[*reversed(past), *[START] * order][: order - 1] for past in pasts]
+    return np.array(rows, np.int32).reshape(len(pasts), order - 1)
+
+
+def every_past(order: int) -> list[tuple[int, ...]]:
+    """Return all contexts up to the length of an order, seen or not."""
+    return [
+        past for length in range(order) for past in itertools.product(range(SIZE), repeat=length)
+    ]
+
+
+@settings(max_examples=60)
+@given(TEXTS, ORDERS)
+def test_probabilities_equal_the_definition(spans: list[list[int]], order: int) -> None:
+    """Each probability is that of dictionaries with the same formulas, and none is 0."""
+    model = count_ngrams(span_text(spans), SIZE, order)
+    slow = slow_model(occurrences(spans), order, SIZE)
+    pasts = every_past(order)[-60:]
+    expected = np.array([[slow.probability(past, x) for x in range(SIZE)] for past in pasts])
+    contexts = as_contexts(pasts, order)
+    distributions = model.distributions(contexts)
+    np.testing.assert_allclose(distributions, expected, rtol=1e-12)
+    for context, row in zip(contexts, distributions, strict=True):
+        np.testing.assert_allclose(model.distribution(context), row, rtol=1e-12)
+    for target in range(SIZE):
+        targets = np.full(len(pasts), target)
+        found = model.probabilities(contexts, targets)
+        np.testing.assert_allclose(found, expected[:, target], rtol=1e-12)
+    assert expected.min() > 0
+
+
+@settings(max_examples=60)
+@given(TEXTS, ORDERS)
+def test_distributions_sum_to_one(spans: list[list[int]], order: int) -> None:
+    """The probabilities after any context, seen or not, sum to 1, also without an occurrence."""
+    text = span_text(spans)
+    model = count_ngrams(text, SIZE, order)
+    rows = model.distributions(as_contexts(every_past(order), order))
+    np.testing.assert_allclose(rows.sum(axis=1), 1, rtol=1e-12)
+    contexts, targets = contexts_and_targets(text, order)
+    rows = model.distributions(contexts, LeftOut.of(model, contexts, targets))
+    np.testing.assert_allclose(rows.sum(axis=1), 1, rtol=1e-12)
+
+
+@settings(max_examples=60)
+@given(TEXTS, ORDERS)
+def test_orders_together(spans: list[list[int]], order: int) -> None:
+    """The models of all orders, counted together, equal those counted one by one."""
+    text = span_text(spans)
+    contexts, targets = contexts_and_targets(span_text([[3, 1, 0, 2, 2, 1, 0], *spans]), order)
+    together = probabilities_by_order(text, SIZE, order, contexts, targets)
+    for each, found in enumerate(together, 1):
+        alone = count_ngrams(text, SIZE, each).probabilities(contexts[:, : each - 1], targets)
+        np.testing.assert_allclose(found, alone, rtol=1e-12)
+
+
+def without_one(
+    found: list[Occurrence], left_out: int, order: int, row: tuple[int, ...]
+) -> list[float]:
+    """Count all occurrences but one, with the discounts of all, and return a distribution."""
+    discounts = slow_model(found, order, SIZE).discounts
+    rest = [*found[:left_out], *found[left_out + 1 :]]
+    slow = slow_model(rest, order, SIZE, discounts)
+    return [slow.probability(row, x) for x in range(SIZE)]
+
+
+@settings(max_examples=40)
+@given(TEXTS, st.integers(1, 4), st.integers(0, 3))
+def test_leaving_one_out(spans: list[list[int]], order: int, shown: int) -> None:
+    """Without one occurrence, distributions are those of a text in which it was not counted.
+
+    That is also true if the model is shown fewer characters than were before the position.
+    """
+    text, found = span_text(spans), occurrences(spans)
+    model = count_ngrams(text, SIZE, order)
+    contexts, targets = contexts_and_targets(text, order)
+    left_out = LeftOut.of(model, contexts, targets)
+    contexts[:, shown:] = START
+    rows = model.distributions(contexts, left_out)
+    for which, (past, _) in enumerate(found):
+        row = past[len(past) - min(shown, len(past)) :]
+        np.testing.assert_allclose(rows[which], without_one(found, which, order, row), rtol=1e-9)
+
+
+def test_nothing_to_leave_out() -> None:
+    """What was not counted is not left out: the start of a span, and pairs that are not there."""
+    model = count_ngrams(span_text([[0, 1, 0, 1, 2]]), SIZE, 3)
+    contexts, targets = as_contexts([(), (2, 2), (0, 1)], 3), np.array([0, 2, 3])
+    left_out = LeftOut.of(model, contexts, targets)
+    assert not left_out.gone.any()
+    rows = model.distributions(contexts, left_out)
+    np.testing.assert_allclose(rows, model.distributions(contexts), rtol=1e-12)
+
+
+def test_starts_of_documents() -> None:
+    """A context that stands only at the start of documents has its plain counts."""
+    end = 0
+    names = [[end, 1, 2, end], [end, 1, 2, end], [end, 1, 1, end], [end, 2, 1, end]]
+    model = count_ngrams(span_text(names), 3, 3)
+    keys, counts = model.orders[1].keys.tolist(), model.orders[1].counts.tolist()
+    after_end = {key % 3: count for key, count in zip(keys, counts, strict=True) if key < 3}
+    assert after_end == {1: 3, 2: 1}
+    # Elsewhere, different characters count: `1 2` follows the end alone, twice; `2 end` follows 1.
+    assert dict(zip(keys, counts, strict=True))[2 * 3 + end] == 1
+
+
+def test_real_text(corpus: Corpus) -> None:
+    """On a text that repeats itself, long contexts predict nearly every character."""
+    text = read_spans(corpus, [(0, 3_000)])
+    model = count_ngrams(text, len(corpus.vocab), 8)
+    contexts, targets = contexts_and_targets(read_spans(corpus, [(3_000, len(STORY))]), 8)
+    rows = model.distributions(contexts)
+    np.testing.assert_allclose(rows.sum(axis=1), 1, rtol=1e-12)
+    taken = rows[np.arange(len(targets)), targets]
+    np.testing.assert_allclose(taken, model.probabilities(contexts, targets), rtol=1e-12)
+    assert -np.log2(taken[8:]).mean() < 0.3
+
+
+@pytest.mark.parametrize(("size", "longest"), [(1, 12), (2, 12), (83, 10), (512, 7), (4_380, 5)])
+def test_the_longest_order(size: int, longest: int) -> None:
+    """A key has 64 bits, so a large alphabet allows only short contexts."""
+    assert longest_order(size, 12) == longest
+
+
+def test_a_large_alphabet() -> None:
+    """Keys of nearly 64 bits are exact."""
+    size = 7_131  # the largest for order 5
+    generator = np.random.Generator(np.random.PCG64(1))
+    span = (size - 1 - generator.integers(0, 3, 200) ** 2).tolist()
+    text = SpanText(np.array(span, np.uint16), np.minimum(np.arange(200), 255).astype(np.uint8))
+    assert longest_order(size, 9) == 5
+    model = count_ngrams(text, size, 5)
+    slow = slow_model(occurrences([span]), 5, size)
+    contexts, targets = contexts_and_targets(text, 5)
+    expected = [slow.probability(past[-4:], target) for past, target in occurrences([span])]
+    np.testing.assert_allclose(model.probabilities(contexts, targets), expected, rtol=1e-12)
+
+
+def test_discounts_of_few_counts() -> None:
+    """Discounts that counts of counts cannot give, or give out of range, are half the count."""
+    np.testing.assert_array_equal(estimate_discounts(np.zeros(0, np.uint32)), [0, 0.5, 1, 1.5])
+    counts = np.repeat(np.arange(1, 5, dtype=np.uint32), (10, 0, 1, 9))
+    np.testing.assert_array_equal(estimate_discounts(counts), [0, 1, 1, 1.5])
+    usual = np.repeat(np.arange(1, 6, dtype=np.uint32), (40, 20, 10, 5, 9))
+    np.testing.assert_allclose(estimate_discounts(usual), [0, 0.5, 1.25, 2])
