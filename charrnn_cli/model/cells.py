@@ -15,8 +15,11 @@ import numpy.typing as npt
 from charrnn_cli.config import GATES, ModelConfig
 
 # R rows · H hidden size · G gates times H · I input size · S columns of the joined matrix
+# Biases are (1, G), because for a single row, adding (G,) takes numpy twice as long.
 
 Array = npt.NDArray[np.float32]
+
+HALF = np.array(0.5, np.float32)  # a Python float would be converted at each use
 
 
 class Layer(ABC):
@@ -36,7 +39,9 @@ class Layer(ABC):
         self.w_input_IG, self.w_hidden_HG = (
             np.ascontiguousarray(prepared(name).T) for name in ("weight_ih", "weight_hh")
         )
-        self.bias_input_G, self.bias_hidden_G = prepared("bias_ih"), prepared("bias_hh")
+        self.bias_input_1G, self.bias_hidden_1G = (
+            prepared(name)[None] for name in ("bias_ih", "bias_hh")
+        )
         self.hidden_RH = np.zeros((0, self.size), np.float32)
 
     @abstractmethod
@@ -52,8 +57,8 @@ class Layer(ABC):
         return [self.hidden_RH]
 
     def folded_bias(self) -> Array:
-        """Return the bias (G,) that is part of the first layer's input products."""
-        return self.bias_input_G
+        """Return the bias (1, G) that is part of the first layer's input products."""
+        return self.bias_input_1G
 
     @abstractmethod
     def step(self, inputs: Array) -> Array:
@@ -68,19 +73,17 @@ class LSTM(Layer):
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Array], layer: int) -> None:
         super().__init__(config, weights, layer)
-        self.bias_G = self.bias_input_G + self.bias_hidden_G
+        self.bias_1G = self.bias_input_1G + self.bias_hidden_1G
         self.w_joined_SG = self.w_hidden_HG
         if not self.first:  # rows of S hold input and state side by side, and a 1 for the bias
-            self.w_joined_SG = np.concatenate(
-                [self.w_input_IG, self.w_hidden_HG, self.bias_G[None]]
-            )
+            self.w_joined_SG = np.concatenate([self.w_input_IG, self.w_hidden_HG, self.bias_1G])
             del self.w_input_IG, self.w_hidden_HG
 
     def _gates(self) -> Sequence[tuple[int, float]]:
         return ((0, 0.5), (1, 0.5), (3, 0.5), (2, 1.0))
 
     def folded_bias(self) -> Array:
-        return self.bias_G
+        return self.bias_1G
 
     def allocate(self, rows: int) -> None:
         size = self.size
@@ -107,8 +110,8 @@ class LSTM(Layer):
             self.input_RI[:] = inputs
             np.dot(self.joined_RS, self.w_joined_SG, out=self.gates_RG)
         np.tanh(self.gates_RG, out=self.gates_RG)
-        self.sigmoids_RG *= 0.5
-        self.sigmoids_RG += 0.5
+        self.sigmoids_RG *= HALF
+        self.sigmoids_RG += HALF
         self.cell_RH *= self.f_RH
         np.multiply(self.i_RH, self.g_RH, out=self.scratch_RH)
         self.cell_RH += self.scratch_RH
@@ -145,13 +148,13 @@ class GRU(Layer):
             self.from_input_RG[:] = inputs
         else:
             np.dot(inputs, self.w_input_IG, out=self.from_input_RG)
-            self.from_input_RG += self.bias_input_G
+            self.from_input_RG += self.bias_input_1G
         np.dot(self.hidden_RH, self.w_hidden_HG, out=self.from_hidden_RG)
-        self.from_hidden_RG += self.bias_hidden_G
+        self.from_hidden_RG += self.bias_hidden_1G
         self.sigmoids_RG += self.hidden_sigmoids_RG
         np.tanh(self.sigmoids_RG, out=self.sigmoids_RG)
-        self.sigmoids_RG *= 0.5
-        self.sigmoids_RG += 0.5
+        self.sigmoids_RG *= HALF
+        self.sigmoids_RG += HALF
         self.n_RH *= self.r_RH
         self.n_RH += self.input_n_RH
         np.tanh(self.n_RH, out=self.n_RH)
@@ -166,13 +169,13 @@ class RNN(Layer):
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Array], layer: int) -> None:
         super().__init__(config, weights, layer)
-        self.bias_G = self.bias_input_G + self.bias_hidden_G
+        self.bias_1G = self.bias_input_1G + self.bias_hidden_1G
 
     def _gates(self) -> Sequence[tuple[int, float]]:
         return ((0, 1.0),)
 
     def folded_bias(self) -> Array:
-        return self.bias_G
+        return self.bias_1G
 
     def allocate(self, rows: int) -> None:
         self.hidden_RH, self.sum_RH, self.product_RH = (
@@ -186,7 +189,7 @@ class RNN(Layer):
         else:
             np.dot(inputs, self.w_input_IG, out=self.product_RH)
             self.sum_RH += self.product_RH
-            self.sum_RH += self.bias_G
+            self.sum_RH += self.bias_1G
         np.tanh(self.sum_RH, out=self.hidden_RH)
         return self.hidden_RH
 

@@ -23,8 +23,8 @@ class _Input:
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Array], layer: Layer) -> None:
         self._embedding_VE = weights.get("embedding.weight")
-        self._w_input_IG, self._bias_G = layer.w_input_IG, layer.folded_bias()
-        gates = len(self._bias_G)
+        self._w_input_IG, self._bias_1G = layer.w_input_IG, layer.folded_bias()
+        gates = self._bias_1G.shape[1]
         self._table_VG: Array | None = None
         if 4 * config.vocabulary_size * gates <= TABLE_BYTES:
             table = (
@@ -32,18 +32,19 @@ class _Input:
                 if self._embedding_VE is None
                 else self._embedding_VE @ self._w_input_IG
             )
-            self._table_VG = table + self._bias_G
+            self._table_VG = table + self._bias_1G
+            self._table_V1G = self._table_VG[:, None]
 
     def product(self, ids_R: Sequence[int] | npt.NDArray[np.intp]) -> Array:
         """Return the products (R, G) for a character per row."""
         if self._table_VG is not None:
             if len(ids_R) == 1:  # a view; indexing with a list makes a copy
-                row: Array = self._table_VG[ids_R[0]][None]
+                row: Array = self._table_V1G[ids_R[0]]
                 return row
             return self._table_VG[ids_R]
         if self._embedding_VE is None:
-            return self._w_input_IG[ids_R] + self._bias_G
-        return self._embedding_VE[ids_R] @ self._w_input_IG + self._bias_G
+            return self._w_input_IG[ids_R] + self._bias_1G
+        return self._embedding_VE[ids_R] @ self._w_input_IG + self._bias_1G
 
 
 class Engine:
@@ -57,13 +58,13 @@ class Engine:
         ]
         self._input = _Input(config, weights, self._layers[0])
         self._w_output_HV = np.ascontiguousarray(weights["output.weight"].T)
-        self._output_bias_V = weights["output.bias"]
+        self._output_bias_1V = weights["output.bias"][None]
         self._allocate(1)
 
     def _allocate(self, rows: int) -> None:
         for layer in self._layers:
             layer.allocate(rows)
-        self._logits_RV = np.empty((rows, len(self._output_bias_V)), np.float32)
+        self._logits_RV = np.empty((rows, self._output_bias_1V.shape[1]), np.float32)
 
     def repeat(self, rows: int) -> "Engine":
         """Return an engine whose `rows` rows all continue from this engine's only row.
@@ -87,5 +88,5 @@ class Engine:
         for layer in self._layers:
             hidden = layer.step(hidden)
         np.dot(hidden, self._w_output_HV, out=self._logits_RV)
-        self._logits_RV += self._output_bias_V
+        self._logits_RV += self._output_bias_1V
         return self._logits_RV

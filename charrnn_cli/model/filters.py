@@ -1,8 +1,9 @@
 """Temperature, filters and the draw: pure functions on logits, along the last axis."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,49 +11,67 @@ import numpy.typing as npt
 from charrnn_cli.config import SampleConfig
 from charrnn_cli.errors import FileFormatError
 
-# R rows · V vocabulary; every function takes (V,), (R, V) or more
+# R rows · V vocabulary · K kept characters; every filter takes (V,), (R, V) or more
 
 Logits = npt.NDArray[np.float64]
 """A logit of -inf marks a character that was filtered out."""
+Floats = npt.NDArray[np.floating[Any]]
+Number = TypeVar("Number", bound=np.floating[Any])
+Ids = npt.NDArray[np.intp]
 
 
-def filter_logits(logits: npt.NDArray[np.floating[Any]], config: SampleConfig) -> Logits:
-    """Apply temperature, top-k, top-p and min-p, in this order; temperature 0 is top-k of 1."""
-    kept = logits.astype(np.float64)
+def filter_logits(logits: Floats, config: SampleConfig) -> tuple[Logits, Ids | None]:
+    """Apply temperature, top-k, top-p and min-p, in this order; temperature 0 is top-k of 1.
+
+    Return the logits that top-k keeps, some of them masked by later filters, and their ids as
+    `keep_top_k` does.
+    """
+    ids: Ids | None = None
     if config.temperature == 0:
-        return keep_top_k(kept, 1)
+        logits, ids = keep_top_k(logits, 1)
+        return logits.astype(np.float64), ids
     if config.temperature != 1:
-        kept = apply_temperature(kept, config.temperature)
+        logits = apply_temperature(logits.astype(np.float64), config.temperature)
     if config.top_k:
-        kept = keep_top_k(kept, config.top_k)
+        logits, ids = keep_top_k(logits, config.top_k)
+    kept = logits.astype(np.float64)
     if config.top_p < 1:
         kept = keep_top_p(kept, config.top_p)
     if config.min_p > 0:
         kept = keep_min_p(kept, config.min_p)
-    return kept
+    return kept, ids
 
 
 def apply_temperature(logits: Logits, temperature: float) -> Logits:
     """Divide by the temperature, after moving the largest logit to 0 so that none overflows."""
     with np.errstate(over="ignore"):  # -1 / 1e-320 is -inf, as intended
-        scaled: Logits = (logits - _largest(logits)) / temperature
+        scaled = logits - _largest(logits)
+        scaled /= temperature
     return scaled
 
 
-def keep_top_k(logits: Logits, k: int) -> Logits:
-    """Mask all but the k largest logits (Fan et al. 2018); ties go to lower ids."""
+def keep_top_k(logits: Floats, k: int) -> tuple[Floats, Ids | None]:
+    """Return the k largest logits (Fan et al. 2018) and their ids, both in the order of the ids.
+
+    Ties go to lower ids, and NaN is larger than any number. The ids are None if all are kept.
+    """
     size = logits.shape[-1]
     if k >= size:
-        return logits
-    least = np.partition(logits, size - k, axis=-1)[..., size - k, None]
-    out = logits < least
-    if out.size - np.count_nonzero(out) > k * (logits.size // size):  # a row with ties at the limit
-        above, ties = logits > least, logits == least
-        room = k - np.count_nonzero(above, axis=-1, keepdims=True)
-        out = ~(above | (ties & (np.cumsum(ties, axis=-1) <= room)))
-    kept = logits.copy()
-    kept[out] = -np.inf
-    return kept
+        return logits, None
+    if k == 1:
+        return _largest(logits), logits.argmax(axis=-1, keepdims=True)
+    partitioned = logits.copy()
+    partitioned.partition(size - k, axis=-1)
+    kept = logits < partitioned[..., size - k, None]
+    np.logical_not(kept, out=kept)
+    flat_ids = kept.ravel().nonzero()[0]
+    shape = (*logits.shape[:-1], k)
+    if len(flat_ids) == math.prod(shape):
+        return logits.take(flat_ids).reshape(shape), (flat_ids % size).reshape(shape)
+    # A row has ties at the limit. Sorted backwards, the largest and NaN come first.
+    order = np.argsort(logits[..., ::-1], axis=-1, kind="stable")[..., : size - k - 1 : -1]
+    ids = np.sort(size - 1 - order, axis=-1)
+    return np.take_along_axis(logits, ids, axis=-1), ids
 
 
 def keep_top_p(logits: Logits, p: float) -> Logits:
@@ -89,17 +108,23 @@ def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> Logits:
     return log_probabilities
 
 
-def draw(logits_RV: Logits, uniform_R: Sequence[float]) -> list[int]:
+def draw(logits_RK: Logits, uniform_R: Sequence[float], ids_RK: Ids | None = None) -> list[int]:
     """Draw one id per row: each row's inverse cumulative distribution at its number in [0, 1).
 
-    `uniform_R` has R numbers. All values are float64, so that other programs can repeat the draw.
+    `uniform_R` has R numbers; without `ids_RK`, the ids are 0 to K - 1. All values are float64, so
+    that other programs can repeat the draw.
     Raises FileFormatError if a row has no probabilities, because the model's numbers overflowed.
     """
-    cumulative_RV = np.exp(logits_RV - _largest(logits_RV)).cumsum(axis=-1)
-    return [
-        _first_above(cumulative_V, uniform * cumulative_V[-1])
-        for cumulative_V, uniform in zip(cumulative_RV, uniform_R, strict=True)
+    cumulative_RK = logits_RK - _largest(logits_RK)
+    np.exp(cumulative_RK, out=cumulative_RK)
+    np.add.accumulate(cumulative_RK, axis=-1, out=cumulative_RK)
+    drawn_R = [
+        _first_above(cumulative_RK[row], uniform)  # iterating over an array costs 2 us more
+        for row, uniform in enumerate(uniform_R)
     ]
+    if ids_RK is None:
+        return drawn_R
+    return [int(ids_RK[row, position]) for row, position in enumerate(drawn_R)]
 
 
 def overflow_error() -> FileFormatError:
@@ -110,14 +135,18 @@ def overflow_error() -> FileFormatError:
     )
 
 
-def _first_above(cumulative_V: Logits, target: np.float64) -> int:
-    if np.isnan(target):
+def _first_above(cumulative_K: Logits, uniform: float) -> int:
+    total = cumulative_K[-1]
+    target = uniform * total
+    if math.isnan(target):
         raise overflow_error()
-    if target >= cumulative_V[-1]:  # the product was rounded up to the sum
-        target = np.nextafter(cumulative_V[-1], 0)
-    return int(cumulative_V.searchsorted(target, side="right"))
+    if target >= total:  # the product was rounded up to the sum
+        target = np.nextafter(total, 0)
+    return bisect_right(cumulative_K, target)
 
 
-def _largest(logits: Logits) -> Logits:
-    largest: Logits = np.maximum.reduce(logits, axis=-1, keepdims=True)
+def _largest(logits: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    if logits.size == logits.shape[-1]:  # one row: cheaper than a reduction
+        return logits[..., logits.argmax(), None]
+    largest: npt.NDArray[Number] = np.maximum.reduce(logits, axis=-1, keepdims=True)
     return largest

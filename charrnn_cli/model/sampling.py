@@ -68,6 +68,7 @@ class Writer:
         self._unread: list[int] = []  # R ids that the engine has not read yet
         self._logits_RV: npt.NDArray[np.float32] | None = None
 
+    @np.errstate(over="ignore", invalid="ignore")  # `draw` reports an overflow
     def read(self, text: str, check: Callable[[], None] = lambda: None) -> None:
         """Read a text in every row. Raises UnknownCharacterError.
 
@@ -78,6 +79,7 @@ class Writer:
             self._step()
             self._unread = [character_id] * len(self._uniforms)
 
+    @np.errstate(over="ignore", invalid="ignore")  # `draw` reports an overflow
     def repeat(self, rows: Iterable[int]) -> "Writer":
         """Return a writer with rows of these numbers; each continues this writer's only row."""
         self._step()
@@ -108,13 +110,13 @@ class Writer:
         self._step()
         assert self._logits_RV is not None
         uniform_R = [next(stream) for stream in self._uniforms]
-        chosen_R = draw(filter_logits(self._logits_RV, self._config), uniform_R)
+        logits_RK, ids_RK = filter_logits(self._logits_RV, self._config)
+        chosen_R = draw(logits_RK, uniform_R, ids_RK)
         if not self._scored:
             return chosen_R, None
         rows = np.arange(len(chosen_R))
         return chosen_R, log_softmax(self._logits_RV)[rows, chosen_R].tolist()
 
-    @np.errstate(over="ignore", invalid="ignore")  # `draw` reports an overflow
     def _step(self) -> None:
         # The last character is read only if another one follows it.
         if self._unread:
@@ -129,4 +131,5 @@ def uniforms(seed: int, row: int = 0) -> Iterator[float]:
     """
     random_raw = np.random.PCG64(derive_seed("sample", seed, row)).random_raw
     while True:
-        yield (int(random_raw()) >> 11) * 2.0**-53
+        for raw in random_raw(64).tolist():  # 0.2 us per number less than single calls
+            yield (raw >> 11) * 2.0**-53

@@ -61,9 +61,11 @@ class StopMatcher:
         if self.stopped:
             return ""
         self._state = self._stops.after(self._state, character)
-        self._held.append(character)
         stop = self._stops.found[self._state]  # if two end here, the longer one started first
         kept = stop or self._stops.lengths[self._state]
+        if not (kept or self._held):
+            return character
+        self._held.append(character)
         released = "".join(self._held.popleft() for _ in range(len(self._held) - kept))
         if stop:
             self.stopped = True

@@ -2,9 +2,11 @@
 
     python -m tests.benchmarks.sampling_speed [--rounds 15]
 
-The model is 2x512 with 83 characters. The implementations have the same weights and take turns in
-one process: with one thread, with two threads, and with one thread while another process keeps a
-core busy. Whole commands are measured last. The results are medians and their ratios.
+First, the time per character of LSTMs of three sizes with one thread is split into its parts. Then,
+a 2x512 model is compared: the implementations have the same weights and take turns in one process,
+with one thread, with two threads, and with one thread while another process keeps a core busy.
+Whole commands are measured last. All models have 83 characters. The results are medians and their
+ratios; those of the parts also come with the minimum.
 """
 
 import argparse
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STEPS = 200
+SHAPES = [(1, 256), (1, 512), (2, 512)]  # layers, hidden size
 ROWS = 64
 TORCH_SCRIPT = """
 import sys, torch
@@ -42,6 +45,76 @@ with torch.no_grad():
         values, ids = output(hidden[0, 0]).topk(5)
         last = ids[torch.multinomial(values.softmax(0), 1)][None]
 """
+
+
+def part_times(writer: Any) -> dict[str, float]:
+    """Return the median seconds per character of one row, of whole characters and of their parts.
+
+    The parts are timed where they run, because a product evicts their code from the caches. A
+    median over characters leaves out those during which another process had the core.
+    """
+    import numpy as np
+
+    def timed(run: "Callable[[], Any]") -> float:
+        before = time.perf_counter()
+        run()
+        return time.perf_counter() - before
+
+    engine = writer._engine
+    matrices = [*(layer.w_joined_SG for layer in engine._layers), engine._w_output_HV]
+    operands = [
+        (np.ones((1, len(matrix)), np.float32), matrix, np.empty((1, matrix.shape[1]), np.float32))
+        for matrix in matrices
+    ]
+
+    def products() -> None:
+        for vector, matrix, result in operands:
+            np.dot(vector, matrix, out=result)
+
+    def draw() -> None:
+        writer._unread, _ = writer._draw()
+
+    characters = writer.write(STEPS)
+    sides = {"total": [lambda: next(characters)], "products alone": [products]}
+    sides |= {"step, draw": [writer._step, draw]}
+    times = {
+        name: np.median([[timed(run) for run in runs] for _ in range(STEPS)], axis=0).tolist()
+        for name, runs in sides.items()
+    }
+    step, filters_and_draw = times.pop("step, draw")
+    medians = {name: value for name, (value,) in times.items()}
+    return {**medians, "step": step, "filters + draw": filters_and_draw}
+
+
+def parts_worker(rounds: int) -> None:
+    """Print a table of the parts of each shape's time; the shapes take turns."""
+    from charrnn_cli.config import SampleConfig
+    from charrnn_cli.model.sampling import Writer
+
+    writers = {shape: Writer(_checkpoint(*shape), SampleConfig(seed=1)) for shape in SHAPES}
+    times: dict[tuple[int, int], list[dict[str, float]]] = {shape: [] for shape in SHAPES}
+    for writer in writers.values():
+        writer.read("A")
+    for _ in range(rounds):
+        for shape, writer in writers.items():
+            times[shape].append(part_times(writer))
+    print("\none thread, us per character: median (minimum)")
+    for (layers, size), rows in times.items():
+        print(f"  {layers}x{size}")
+        for title, value in PARTS.items():
+            values = [1e6 * value(row) for row in rows]
+            print(f"    {title:<24} {statistics.median(values):7.1f} ({min(values):.1f})")
+        ratios = [row["total"] / row["products alone"] for row in rows]
+        print(f"    total / products alone   {statistics.median(ratios):7.2f} ({min(ratios):.2f})")
+
+
+PARTS: "dict[str, Callable[[dict[str, float]], float]]" = {
+    "total": lambda row: row["total"],
+    "products alone": lambda row: row["products alone"],
+    "filters + draw": lambda row: row["filters + draw"],
+    "step - products": lambda row: row["step"] - row["products alone"],
+    "sum of the last two": lambda row: row["filters + draw"] + row["step"] - row["products alone"],
+}
 
 
 def worker(threads: int, rounds: int) -> None:
@@ -104,28 +177,31 @@ def worker(threads: int, rounds: int) -> None:
     print(json.dumps({name: statistics.median(values) for name, values in times.items()}))
 
 
-def _checkpoint() -> Any:
+def _checkpoint(layers: int = 2, size: int = 512) -> Any:
     from charrnn_cli.config import ModelConfig
     from tests.helpers import make_checkpoint
 
-    config = ModelConfig(vocabulary_size=83, layers=2, size=512, embed=64)
+    config = ModelConfig(vocabulary_size=83, layers=layers, size=size, embed=64)
     return make_checkpoint(
         config, characters="".join(map(chr, range(33, 116))), scale=0.05, run="speed"
     )
 
 
-def measured(threads: int, rounds: int) -> dict[str, float]:
+def printed(threads: int, *arguments: str) -> str:
+    """Return the output of this program in a process with this number of threads."""
     environment = {
         **os.environ,
         "OPENBLAS_NUM_THREADS": str(threads),
         "OMP_NUM_THREADS": str(threads),
     }
-    command = [sys.executable, "-m", "tests.benchmarks.sampling_speed", "--worker", str(threads)]
-    command += ["--rounds", str(rounds)]
-    printed = subprocess.run(
+    command = [sys.executable, "-m", "tests.benchmarks.sampling_speed", *arguments]
+    return subprocess.run(
         command, env=environment, capture_output=True, text=True, check=True
     ).stdout
-    return dict(json.loads(printed))
+
+
+def measured(threads: int, rounds: int) -> dict[str, float]:
+    return dict(json.loads(printed(threads, "--worker", str(threads), "--rounds", str(rounds))))
 
 
 def show(title: str, seconds: dict[str, float]) -> None:
@@ -177,10 +253,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--parts", action="store_true", help="measure the parts alone")
     arguments = parser.parse_args()
+    if arguments.parts:
+        parts_worker(arguments.rounds)
+        return
     if arguments.worker:
         worker(arguments.worker, arguments.rounds)
         return
+    print(printed(1, "--parts", "--rounds", str(arguments.rounds)), end="")
     show("one thread", measured(1, arguments.rounds))
     show("two threads", measured(2, arguments.rounds))
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:

@@ -1,6 +1,7 @@
 """Filters and draws, for one row and for several."""
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,13 +38,39 @@ def kept(logits_V: np.ndarray) -> list[int]:
     return np.flatnonzero(logits_V > -np.inf).tolist()
 
 
+def top_k_ids(logits_V: np.ndarray, k: int) -> list[int]:
+    """Return the ids of the kept logits, after a check that these are the logits of the ids."""
+    kept_K, ids_K = keep_top_k(logits_V, k)
+    ids = list(range(len(logits_V))) if ids_K is None else ids_K.tolist()
+    assert np.array_equal(kept_K, logits_V[ids], equal_nan=True)
+    return ids
+
+
 @given(LOGITS, st.integers(1, 40))
 def test_top_k_keeps_exactly_k(logits_V: np.ndarray, k: int) -> None:
     """Exactly k logits stay, ties or not, and none that was removed is larger than one of them."""
-    filtered = keep_top_k(logits_V, k)
-    assert len(kept(filtered)) == min(k, len(logits_V))
-    rest = np.delete(logits_V, kept(filtered))
-    assert not len(rest) or rest.max() <= logits_V[kept(filtered)].min()
+    ids = top_k_ids(logits_V, k)
+    assert len(ids) == min(k, len(logits_V))
+    rest = np.delete(logits_V, ids)
+    assert not len(rest) or rest.max() <= logits_V[ids].min()
+
+
+@given(
+    stn.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 4), st.integers(2, 9)),
+        elements=st.sampled_from([-np.inf, -1, 0, 1, np.inf, np.nan]),
+    ),
+    st.integers(1, 9),
+)
+def test_top_k_never_hides_an_overflow(logits_RV: np.ndarray, k: int) -> None:
+    """A row with NaN keeps one, whatever is equal or infinite beside it and in other rows."""
+    kept_RK, ids_RK = keep_top_k(logits_RV, k)
+    assert kept_RK.shape == (len(logits_RV), min(k, logits_RV.shape[1]))
+    assert (np.isnan(kept_RK).any(axis=-1) == np.isnan(logits_RV).any(axis=-1)).all()
+    if ids_RK is not None:
+        expected_RK = np.take_along_axis(logits_RV, ids_RK, axis=-1)
+        assert np.array_equal(kept_RK, expected_RK, equal_nan=True)
 
 
 @given(LOGITS, st.floats(0.01, 1))
@@ -77,18 +104,30 @@ def test_a_tiny_temperature_is_greedy_and_finite() -> None:
 def test_the_order_of_filters() -> None:
     """Temperature comes first, so it changes what top-p keeps."""
     logits = np.array([2.0, 1.0, 0.0])
-    assert kept(filter_logits(logits, SampleConfig(temperature=0.1, top_k=0, top_p=0.9))) == [0]
-    assert kept(filter_logits(logits, SampleConfig(temperature=10, top_k=0, top_p=0.9))) == [
-        0,
-        1,
-        2,
-    ]
+    for temperature, expected in ((0.1, [0]), (10, [0, 1, 2])):
+        config = SampleConfig(temperature=temperature, top_k=0, top_p=0.9)
+        assert kept(filter_logits(logits, config)[0]) == expected
+
+
+@given(LOGITS, st.integers(1, 30), st.floats(0.1, 1))
+def test_later_filters_see_what_top_k_kept(logits_V: np.ndarray, k: int, p: float) -> None:
+    """Min-p after top-k masks what it would if the other characters were impossible."""
+    masked_V = np.full_like(logits_V, -np.inf)
+    masked_V[top_k_ids(logits_V, k)] = logits_V[top_k_ids(logits_V, k)]
+    without_top_k = SampleConfig(top_k=0, min_p=p)
+    expected_V = filter_logits(masked_V, without_top_k)[0]
+    kept_K, ids_K = filter_logits(logits_V, replace(without_top_k, top_k=k))
+    ids = np.arange(len(logits_V)) if ids_K is None else ids_K
+    assert ids[kept(kept_K)].tolist() == kept(expected_V)
 
 
 @given(LOGITS, st.floats(0, 1, exclude_max=True))
 def test_only_what_was_kept_is_drawn(logits_V: np.ndarray, uniform: float) -> None:
     """A character that was filtered out is never drawn."""
-    filtered = keep_top_k(logits_V, 3)
+    kept_RK, ids_RK = keep_top_k(logits_V[None], 3)
+    chosen = draw(kept_RK.astype(np.float64), [uniform], ids_RK)[0]
+    assert chosen in top_k_ids(logits_V, 3)
+    filtered = keep_min_p(logits_V, 0.5)
     assert draw_one(filtered, uniform) in kept(filtered)
 
 
@@ -120,11 +159,12 @@ def test_probabilities_sum_to_one() -> None:
 def test_rows_are_filtered_each_for_itself(logits_RV: np.ndarray) -> None:
     """Every function treats each row alone; logits are integers, so that many are equal."""
     functions: list[Callable[[Logits], Logits]] = [
-        lambda logits: keep_top_k(logits, 3),
+        lambda logits: np.array(keep_top_k(logits, 3)[0]),
+        lambda logits: np.array(keep_top_k(logits, 3)[1]),
         lambda logits: keep_top_p(logits, 0.7),
         lambda logits: keep_min_p(logits, 0.3),
         lambda logits: apply_temperature(logits, 0.5),
-        lambda logits: filter_logits(logits, SampleConfig(temperature=0)),
+        lambda logits: np.array(filter_logits(logits, SampleConfig(temperature=0))[1]),
         log_softmax,
     ]
     for function in functions:
@@ -136,7 +176,8 @@ def test_ties_are_kept_by_their_ids(logits_V: np.ndarray) -> None:
     """Of equal logits, those with lower ids stay."""
     rounded = np.round(logits_V / 10)
     expected = np.sort(np.argsort(-rounded, kind="stable")[:4])
-    assert kept(keep_top_k(rounded, 4)) == expected.tolist()
+    assert top_k_ids(rounded, 4) == expected.tolist()
+    assert top_k_ids(rounded, 1) == [np.argsort(-rounded, kind="stable")[0]]
 
 
 def test_log_softmax_is_the_logarithm() -> None:
@@ -153,11 +194,12 @@ CRITICAL = 45.0  # chi-square with 9 degrees of freedom: correct code exceeds it
 def chi_square(settings: dict[str, float], expected_V: np.ndarray, draws: int = 200_000) -> float:
     """Compare the frequencies of draws from LIKELY; infinite if an impossible one was drawn."""
     config = SampleConfig.from_json({"top_k": 0, **settings})
-    filtered_RV = np.repeat(filter_logits(np.log(LIKELY), config)[None], 1000, axis=0)
+    logits_RV = np.repeat(np.log(LIKELY)[None], 1000, axis=0)
+    filtered_RK, ids_RK = filter_logits(logits_RV, config)
     stream = uniforms(7)
     counts_V = np.zeros(len(LIKELY))
     for _ in range(draws // 1000):
-        chosen = draw(filtered_RV, [next(stream) for _ in range(1000)])
+        chosen = draw(filtered_RK, [next(stream) for _ in range(1000)], ids_RK)
         counts_V += np.bincount(chosen, minlength=len(LIKELY))
     possible = expected_V > 0
     if counts_V[~possible].any():
