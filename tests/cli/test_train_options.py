@@ -19,7 +19,7 @@ SMALL = ("--layers", "1", "--size", "8", "--max-steps", "6", "--seed", "1")
 def test_the_notebook_preset_plans_as_the_notebook_did(inside: Inside, tmp_path: Path) -> None:
     """The preset has the notebook's 3,366,483 parameters for 83 symbols, its batch and dropout."""
     alphabet = "".join(chr(33 + index) for index in range(83))
-    (tmp_path / "book.txt").write_text((alphabet * 600)[:40_001], "utf-8")
+    (tmp_path / "book.txt").write_text((alphabet * 1000)[:80_001], "utf-8")
     result = inside("train", "book.txt", "--preset", "notebook", "--max-steps", "1")
     assert "lstm 2x512, one-hot, 3,366,483 parameters" in result.stderr
     assert "1 step of 100 x 100 characters" in result.stderr

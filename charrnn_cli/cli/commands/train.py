@@ -218,6 +218,7 @@ def train(
         if init_from is not None:  # the checkpoint sets the architecture
             automatic = [name for name in fields_of(ModelConfig) if name not in given]
             automatic += fields_of(TextOptions).keys() - options.keys()
+        automatic += [] if "batch_size" in given else ["batch_size"]
         console.write(to_toml(_resolved(context.params, model, config, automatic)))
         return
     source = Source(tuple(texts), None, init_from, handling)
