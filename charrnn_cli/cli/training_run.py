@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from charrnn_cli.training.resume import ResumePoint
 
 
-SCALE_SHARE = 0.02  # of a run's time, at most, to measure the scale
+SCALE_BUDGET = 120.0  # seconds; in a shorter run, the scale is not measured
+SCALE_SHARE = 0.02  # of the time of a longer run, at most, to measure it
 
 
 class TrainingRun:
@@ -157,8 +158,8 @@ class TrainingRun:
             return {}
         from charrnn_cli.model.baselines import baselines, seconds_to_measure
 
-        max_time, seconds = job.config.max_time, seconds_to_measure(job.split)
-        if max_time is not None and seconds > SCALE_SHARE * max_time:
+        needed = max(SCALE_BUDGET, seconds_to_measure(job.split) / SCALE_SHARE)
+        if job.config.max_time is not None and job.config.max_time < needed:
             return {}
         found = baselines(job.corpus, job.split, self.stop.check)
         self.say("scale", str(found))

@@ -39,13 +39,15 @@ def test_a_first_run(charrnn: Charrnn, story: Path, home: Path) -> None:
 
 
 def test_the_scale(inside: Inside, story: Path) -> None:
-    """The scale is measured on the validation text of the run, unless that takes too long."""
-    spread = ("train", story, *FAST, "--max-steps", "2", "--val-split", "spread")
+    """The scale is measured on the validation text of the run, unless its time is too short."""
+    options = ("train", story, *FAST, "--max-steps", "2", "--val-split", "spread")
     corpus = cached_corpus(story)
     found = baselines(corpus, split_corpus(corpus, TrainConfig(val_split="spread")))
-    assert f"scale   {found}\n" in inside(*spread, "--max-time", "1m").stderr
-    story.write_text(STORY * 50)
-    assert "\nscale " not in inside(*spread, "--max-time", "10s").stderr
+    assert f"scale   {found}\n" in inside(*options, "--max-time", "2m").stderr
+    assert "\nscale " not in inside(*options, "--max-time", "1m").stderr
+    story.write_text(STORY * 600)
+    long = (*options, "--val-fraction", "0.002", "--max-time", "2m")
+    assert "\nscale " not in inside(*long).stderr
 
 
 def test_a_second_run_gets_a_name_of_its_own(inside: Inside, story: Path) -> None:
