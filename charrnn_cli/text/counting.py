@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import TextError
+from charrnn_cli.text.byte_encodings import is_ascii_superset
 from charrnn_cli.text.corpus import Ids
 from charrnn_cli.text.decoding import read_pieces
 from charrnn_cli.text.documents import Document, Gathered, printable
@@ -112,7 +113,9 @@ def count_text(
                 check_controls(document.title, controls, own.total)
         except TextError as error:
             if not document.optional:
-                raise
+                if len(found.documents) == 1:
+                    raise
+                raise _among_others(error, options) from error
             found.skipped.append((document.name, _reason(error, document, options)))
             suggested += bool(error.examples)
             continue
@@ -167,13 +170,33 @@ def _reason(error: TextError, document: Document, options: TextOptions) -> str:
     if not shown or len(shown) < len(error.examples):
         is_undecodable = isinstance(error.__cause__, UnicodeError)
         return f"{reason}; it may need another --encoding" if is_undecodable else reason
-    # Encodings that other files need stay in the list.
-    others = ",".join(each for each in options.encodings if each != "utf-8")
     choices = [
-        f"--encoding {f'{others},' if others else ''}{encoding} ({line[:MAX_SHOWN]})"
+        f"--encoding {_added_to(options, encoding)} ({line[:MAX_SHOWN]})"
         for encoding, line in shown
     ]
     return f"{reason}; it may need {' or '.join(choices)}"
+
+
+def _among_others(error: TextError, options: TextOptions) -> TextError:
+    """Return the error of one of several files; its options are right for the other files too."""
+    examples = [
+        (
+            f"{option} {_added_to(options, value)}"
+            if option == "--encoding"
+            else f"{option} {value}",
+            line,
+        )
+        for (option, value), line in ((each.split(), line) for each, line in error.examples)
+    ]
+    return type(error)(error.message, hint=error.hint, examples=examples)
+
+
+def _added_to(options: TextOptions, encoding: str) -> str:
+    """Return the encodings to try for several files, if one of them needs another one."""
+    others = [each for each in options.encodings if each != "utf-8"]
+    if not others and not is_ascii_superset(encoding):
+        others = ["utf-8"]  # otherwise, all files would be read in this encoding
+    return ",".join([*others, encoding])
 
 
 def _copy_of(earlier: str, name: str) -> str:

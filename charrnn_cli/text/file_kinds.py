@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from charrnn_cli.errors import TextError
 from charrnn_cli.shell import path_word
+from charrnn_cli.text.byte_encodings import is_ascii_superset
 
 # The controls that file(1) accepts in a text: \a \b \t \n \v \f \r and ESC. Ctrl-Z ends old texts.
 _IN_TEXTS = {*range(0x07, 0x0E), 0x1A, 0x1B}
@@ -33,8 +34,8 @@ _CONVERT = "convert it to plain text (UTF-8)"
 _KINDS = [
     (re.compile(pattern, re.DOTALL), what, remedy)
     for pattern, what, remedy in (
-        (rb"%PDF-\d", "a PDF document", f"{_CONVERT}, for example with pdftotext"),
-        (rb"\{\\rtf", "an RTF document", _WORD_PROCESSOR),
+        (rb"%PDF-\d\.\d\s*[\r\n]", "a PDF document", f"{_CONVERT}, for example with pdftotext"),
+        (rb"\{\\rtf\d", "an RTF document", _WORD_PROCESSOR),
         (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document", _WORD_PROCESSOR),
         (rb".{60}BOOKMOBI", "a Kindle e-book", f"{_CONVERT} with an e-book program"),
         (rb"AT&TFORM.{4}DJV", "a DjVu document", f"{_CONVERT}, for example with djvutxt"),
@@ -70,12 +71,14 @@ _KINDS = [
         (rb"\xcf\xfa\xed\xfe|\xfe\xed\xfa\xcf|\xca\xfe\xba\xbe|\0asm", "a program", OTHER),
         (rb"\0\x01\0\0\0|OTTO\0|wOF[F2]\0\x01", "a font", OTHER),
         (
-            rb"version https://git-lfs\.github\.com/spec/",
+            rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*oid sha256:",
             "a Git LFS pointer",
             "download the file that it stands for with Git LFS",
         ),
     )
 ]
+# Escape sequences to Japanese characters and back to ASCII.
+_ISO_2022_JP = re.compile(rb"\x1b\$[@B](?:[!-~]{2})+\x1b\([BJ]")
 _DECOMPRESSION = re.compile(r"(\S+ -\w+) (\.\w+)")
 
 # Possessive and atomic groups, so that no file makes it slow.
@@ -98,6 +101,10 @@ def check_is_text(name: str, start: bytes, encoding: str) -> None:
     for pattern, what, remedy in _KINDS:
         if pattern.match(start):
             raise _not_text(name, what, remedy)
+    if _ISO_2022_JP.search(start) and is_ascii_superset(encoding):
+        raise NotTextError(
+            f"{name} looks like ISO-2022-JP", hint="read it with --encoding iso2022_jp"
+        )
     if start.startswith((b"PK\3\4", b"PK\5\6")):
         raise _not_text(name, *_zip_kind(start))
     if not encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32", "u16", "u32")):
@@ -123,11 +130,22 @@ def check_not_binary(name: str, piece: bytes) -> None:
     """Raise NotTextError if bytes that cannot be decoded are many NUL and control bytes."""
     controls = len(piece) - len(piece.translate(None, _CONTROL_BYTES))
     if controls > max(MAX_CONTROLS, BINARY_SHARE * len(piece)):
+        for encoding in ("utf-16-le", "utf-16-be"):  # of characters that hardly have a NUL byte
+            text = piece.decode(encoding, "replace")
+            if len(piece) % 2 == 0 and all(map(_is_in_texts, text)):
+                raise NotTextError(
+                    f"{name} looks like UTF-16 without a byte order mark",
+                    hint=f"read it with --encoding {encoding}",
+                )
         raise NotTextError(
             f"{name} is not a text: {controls:,} of its first {len(piece):,} bytes are NUL or "
             "control characters",
             hint=OTHER,
         )
+
+
+def _is_in_texts(character: str) -> bool:
+    return character != "\ufffd" and (character.isprintable() or character.isspace())
 
 
 def num_controls(text: str) -> int:

@@ -213,7 +213,7 @@ def resumed_source(
     source = dataclasses.replace(
         recorded,
         paths=tuple(texts) or recorded.paths,
-        options=_own_options(recorded, texts).replaced(options or {}),
+        options=_own_options(point, recorded, texts).replaced(options or {}),
     )
     missing = None if texts else source.missing
     if missing == STANDARD_INPUT:
@@ -225,11 +225,17 @@ def resumed_source(
     return source, point.snapshot.checkpoint.vocab if source.init_from else None
 
 
-def _own_options(recorded: Source, texts: Sequence[Path]) -> TextOptions:
-    """Return the recorded options for reading the text; an encoded one is read without options."""
-    if len(texts) == 1 and is_encoded(texts[0]):
+def _own_options(point: ResumePoint, recorded: Source, texts: Sequence[Path]) -> TextOptions:
+    """Return the options for reading the run's text, or one that replaces it.
+
+    An encoded text is read without options. The text from which it was encoded is read as then.
+    """
+    paths = tuple(texts) or recorded.paths
+    if len(paths) == 1 and is_encoded(paths[0]):
         return TextOptions()
-    return recorded.options or TextOptions()
+    if recorded.options is None or recorded.options == TextOptions():
+        return point.snapshot.checkpoint.data.reading
+    return recorded.options
 
 
 def check_text(

@@ -222,3 +222,37 @@ def test_a_file_that_needs_yet_another_encoding(inside: Inside, tmp_path: Path) 
     assert found is not None
     code, _, err = inside("encode", "book", "-o", "y", "--encoding", found[1])
     assert code == 0
+
+
+@pytest.mark.parametrize("first", ["shift_jis", "utf-16-le"])
+def test_named_files_in_different_encodings(inside: Inside, tmp_path: Path, first: str) -> None:
+    """The options shown for one of several files are right for the others too."""
+    texts = ["日本語のテキストと漢字\n", "café, garçon, où l’été\n", "Größe\n"]
+    for name, encoding, text in zip("abc", (first, "cp1252", "utf-8"), texts, strict=True):
+        (tmp_path / name).write_bytes(text.encode(encoding))
+    options: list[str] = []
+    for _ in range(2):
+        code, _, err = inside("encode", "a", "b", "c", "-o", "x", *options)
+        assert code == 2
+        options = next(line for line in err.splitlines() if line.startswith("      --")).split()[:2]
+    assert inside("encode", "a", "b", "c", "-o", "x", *options)[0] == 0
+    assert "".join(Corpus.open(tmp_path / "x").text()) == "".join(texts)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("encode", "--decode", "x", "--encoding", "cp1252"),
+            "--decode cannot be combined with --encoding",
+        ),
+        (("sample", "tiny", "--force-text"), "--force-text requires --prime-file or --check-copy"),
+    ],
+)
+def test_options_without_a_text_to_read(
+    inside: Inside, words: tuple[str, ...], message: str
+) -> None:
+    """An option for reading texts is refused where no text is read."""
+    save(make_checkpoint())
+    code, out, err = inside(*words)
+    assert (code, out, err.splitlines()[0]) == (2, "", f"error: {message}")

@@ -225,7 +225,7 @@ def test_wrong_command_lines(
     assert out == ""
     assert code == (1 if arguments in REFUSED_FILES else 2)
     lines = err.splitlines()
-    assert len(lines) <= 9
+    assert len(lines) <= 10
     examples = [line for line in lines if line.startswith("      --")]
     error, hint = lines[: len(lines) - len(examples)][-2:]
     assert len(examples) <= 3

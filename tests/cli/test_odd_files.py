@@ -376,3 +376,36 @@ def test_files_of_a_directory_that_are_not_texts(inside: Inside, tmp_path: Path)
             "hint: use files of plain text (UTF-8)\n"
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        ("吾輩は猫である。名前はまだ無い。\n" * 5, "iso2022_jp"),
+        ("满纸荒唐言，一把辛酸泪。都云作者痴，谁解其中味。\n", "utf-16-le"),
+        ("满纸荒唐言，一把辛酸泪。都云作者痴，谁解其中味。\n", "utf-16-be"),
+    ],
+)
+def test_an_encoding_that_is_recognized(
+    inside: Inside, tmp_path: Path, content: str, encoding: str
+) -> None:
+    """Bytes that would pass for another kind of file have a hint, which reads them."""
+    (tmp_path / "text").write_bytes(content.encode(encoding))
+    code, _, err = inside("encode", "text", "-o", "x")
+    assert (code, err.splitlines()[-1]) == (2, f"hint: read it with --encoding {encoding}")
+    assert inside("encode", "text", "-o", "x", "--encoding", encoding)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "%PDF-1.4 is how a PDF begins, said the teacher.\n",
+        "{\\rtf is how RTF begins}\n",
+        "version https://git-lfs.github.com/spec/v1\nis the first line.\n",
+        "Press ESC \x1b$B twice\n",
+    ],
+)
+def test_a_text_about_a_format(inside: Inside, tmp_path: Path, text: str) -> None:
+    """A text that begins as another kind of file does is a text if it goes on as one."""
+    (tmp_path / "text").write_text(text, "utf-8")
+    assert inside("encode", "text", "-o", "x")[0] == 0

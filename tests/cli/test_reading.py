@@ -226,3 +226,13 @@ def test_another_normal_form(inside: Inside, tmp_path: Path) -> None:
         code, _, err = inside(*words)
         assert (code, "hint: read the text with --normalize nfd" in err) == (2, True)
         assert inside(*words, "--normalize", "nfd")[0] == 0
+
+
+def test_resuming_with_the_text_of_an_encoded_one(inside: Inside, tmp_path: Path) -> None:
+    """A run of an encoded text resumes with the text itself, read as it was encoded."""
+    (tmp_path / "old.txt").write_bytes("Été, café.\r\n".encode("cp1252") * 90)
+    words = ("--encoding", "cp1252", "--newlines", "keep", "--normalize", "nfd")
+    assert inside("encode", "old.txt", *words, "-o", "x.safetensors")[0] == 0
+    train(inside, "x.safetensors", "--run", "old")
+    code, _, err = inside("train", "old.txt", "--resume", "old", "--max-steps", "4")
+    assert code == 0, err

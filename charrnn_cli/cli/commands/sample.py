@@ -17,7 +17,7 @@ from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import ReferenceArgument
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.options.prime import known_prime, known_stops, read_prime
-from charrnn_cli.cli.options.sample_conflicts import check_combinations
+from charrnn_cli.cli.options.sample_conflicts import check_combinations, check_reads_files
 from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
@@ -124,6 +124,7 @@ def sample(
     check_combinations(context.params)
     set_blas_threads(rows=count)
     options = text_options.given_options(context)
+    check_reads_files(options, [prime_file, check_copy])
     path = Registry().resolve(reference)
     output = None if output == STANDARD_INPUT else output
     if output is not None:

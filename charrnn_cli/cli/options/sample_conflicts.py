@@ -1,6 +1,8 @@
 """Options of `charrnn sample` that exclude each other."""
 
 import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from charrnn_cli.errors import ConfigError
@@ -40,4 +42,13 @@ def check_combinations(params: dict[str, Any]) -> None:
     if params["color"] and not sys.stdout.isatty():
         raise ConfigError(
             "--color requires a terminal", hint="use --json to get log-probabilities instead"
+        )
+
+
+def check_reads_files(options: Mapping[str, Any], files: Sequence[Path | None]) -> None:
+    """Raise ConfigError for options for reading texts that no file needs."""
+    if options and not any(files):
+        names = " and ".join(map(option_name, options))
+        raise ConfigError(
+            f"{names} requires --prime-file or --check-copy", hint=f"leave out {names}"
         )
