@@ -102,7 +102,7 @@ def test_errors_in_a_pipe(tmp_path: Path) -> None:
         2,
         "error: /dev/fd/63 is empty\nhint: use a file that contains text\n",
     )
-    document = bash("charrnn encode <(printf '%%PDF-1.4')", tmp_path)
+    document = bash("charrnn encode <(printf '%%PDF-1.4\\n')", tmp_path)
     assert (document.returncode, document.stderr) == (
         2,
         (
