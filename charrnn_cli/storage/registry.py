@@ -34,6 +34,7 @@ from charrnn_cli.storage.runs import (
     latest,
     step_header,
 )
+from charrnn_cli.storage.temporary import is_temporary
 
 _TRAIN_HINT = "train a model with `charrnn train TEXT` or `charrnn demo`"
 _LINK_HINT = "use the path of its target, or replace the link with its target"
@@ -151,13 +152,20 @@ class Registry:
             yield held
 
     def _sweep_remains(self) -> None:
-        """Remove the directories of runs and imports that were killed before their first save."""
+        """Remove what was left by processes that were killed: empty runs, and temporary files.
+
+        An imported run is never written again, so nobody else would remove a file from it.
+        """
         for run in self.runs():
-            with contextlib.suppress(CharrnnError):
-                is_ours = os.path.lexists(run.path / LOCK_NAME)
-                if is_ours and run.is_remains() and not run.is_training():
+            with contextlib.suppress(CharrnnError, OSError):
+                if not os.path.lexists(run.path / LOCK_NAME) or run.is_training():
+                    continue
+                if run.is_remains():
                     with self._reused(run) as held:
                         Run(run.name, run.path, held).discard_if_empty()
+                elif run.has_checkpoint() and any(map(is_temporary, run.directory.names())):
+                    with hold_lock(run.path) as held:
+                        Run(run.name, run.path, held).sweep()
 
     def _unreadable(self, error: OSError) -> StorageError:
         return StorageError(f"cannot read {self.root}: {error.strerror}", hint=HOME_HINT)

@@ -507,16 +507,18 @@ def test_what_killed_imports_left_is_removed(home: Path) -> None:
     """Creating a run removes what runs left that were killed early, and no directory of a user."""
     registry = Registry()
     killed, busy, own, empty = (new_run(name) for name in ("killed", "busy", "own", "empty"))
+    done = Run("tiny", save(make_checkpoint()).parent)  # killed after its import was published
     half = ".step-0000000100.safetensors.1-0123abcd.tmp"
-    for run in (killed, busy, own):
+    for run in (killed, busy, own, done):
         (run.path / ".lock").touch()
         (run.path / half).write_bytes(b"half")
     (own.path / "notes.txt").touch()
     with hold_lock(busy.path), registry.create("new") as new:
         save(make_checkpoint(run="new"))
-        assert [run.name for run in registry.runs()] == ["busy", "empty", "new", "own"]
+        assert [run.name for run in registry.runs()] == ["busy", "empty", "new", "own", "tiny"]
         assert (busy.path / half).exists()
         assert registry.free_name("killed") == "killed"
     assert (own.path / half).exists()
+    assert sorted(done.directory.names()) == [".lock", "step-0000000100.safetensors"]
     assert list(empty.path.iterdir()) == []
     assert new.path.exists()
