@@ -122,3 +122,10 @@ def test_a_file_of_another_kind() -> None:
     assert caught.value.message == (
         f"{run.resume_path} is a charrnn resume file, not a checkpoint file"
     )
+
+
+def test_a_reading_that_cannot_be_used() -> None:
+    """An encoding that does not exist is an invalid header."""
+    raw = {**CORPUS.to_json(), "reading": {"encoding": "utf-9"}}
+    with pytest.raises(ConfigError, match="unknown encoding 'utf-9'"):
+        CorpusHeader.from_json(raw)

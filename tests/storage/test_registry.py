@@ -522,3 +522,32 @@ def test_what_killed_imports_left_is_removed(home: Path) -> None:
     assert sorted(done.directory.names()) == [".lock", "step-0000000100.safetensors"]
     assert list(empty.path.iterdir()) == []
     assert new.path.exists()
+
+
+def test_a_text_in_the_place_of_a_run(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of a file that exists leads to the command that trains on it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "book").write_text("text")
+    with pytest.raises(NotFoundError) as caught:
+        Registry().run("book")
+    assert caught.value.hint == "train a model on this file first: charrnn train book"
+
+
+def test_what_leads_on_from_a_run(home: Path) -> None:
+    """The next command depends on what the run's directory holds."""
+    run = new_run("one")
+    assert run.next_command() == "charrnn train TEXT --run one"
+    (run.path / "notes.txt").touch()
+    assert run.next_command() == "charrnn checkpoints list"
+    with pytest.raises(NotFoundError) as caught:
+        Registry().newest()
+    assert caught.value.hint == "train a model with `charrnn train TEXT` or `charrnn demo`"
+    save_resume(run, resume_state())
+    assert run.next_command() == "charrnn train --resume one"
+    with pytest.raises(NotFoundError) as caught:
+        Registry().newest()
+    assert caught.value.hint == "charrnn train --resume latest"
+    save(make_checkpoint(run="one"))
+    assert run.next_command() == "charrnn checkpoints list --run one"
