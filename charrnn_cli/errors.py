@@ -24,9 +24,25 @@ CharrnnError                  base class                                       e
 
 import signal
 from collections.abc import Sequence
+from typing import NamedTuple
 
-Example = tuple[str, str]
-"""An option that would avoid an error, and a line that shows its effect."""
+
+class Example(NamedTuple):
+    """An option that would avoid an error, and a line that shows its effect."""
+
+    option: str
+    """With its value: `--encoding cp1252`."""
+    line: str
+
+    @property
+    def name(self) -> str:
+        """The option without its value."""
+        return self.option.split()[0]
+
+    @property
+    def value(self) -> str:
+        """The option's value."""
+        return self.option.split()[1]
 
 
 class CharrnnError(Exception):

@@ -268,5 +268,5 @@ def _print_error(error: CharrnnError, command: str) -> None:
         case UsageError(hint=None):
             console.print_error(error.message, f"run `charrnn {command} --help` for usage")
         case _:
-            examples = [each for each in error.examples if each[0].split()[0] in _Typed.options]
+            examples = [each for each in error.examples if each.name in _Typed.options]
             console.print_error(error.message, error.hint, examples)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_cli.config import TextOptions
-from charrnn_cli.errors import TextError
+from charrnn_cli.errors import Example, TextError
 from charrnn_cli.text.byte_encodings import is_ascii_superset
 from charrnn_cli.text.corpus import Ids
 from charrnn_cli.text.decoding import read_pieces
@@ -113,9 +113,9 @@ def count_text(
                 check_controls(document.title, controls, own.total)
         except TextError as error:
             if not document.optional:
-                if len(found.documents) == 1:
-                    raise
-                raise _among_others(error, options) from error
+                if len(found.documents) > 1:
+                    error.examples = tuple(_for_several(each, options) for each in error.examples)
+                raise
             found.skipped.append((document.name, _reason(error, document, options)))
             suggested += bool(error.examples)
             continue
@@ -162,41 +162,24 @@ def _reason(error: TextError, document: Document, options: TextOptions) -> str:
     if error.message == f"no file named {path}":
         return "no longer exists"
     reason = printable(error.message.removeprefix(f"{path} ").replace(f" {path}:", " it:"))
-    shown = [
-        (option.split()[1], line)
-        for option, line in error.examples
-        if option.startswith("--encoding ")
-    ]
+    shown = [example for example in error.examples if example.name == "--encoding"]
     if not shown or len(shown) < len(error.examples):
         is_undecodable = isinstance(error.__cause__, UnicodeError)
         return f"{reason}; it may need another --encoding" if is_undecodable else reason
-    choices = [
-        f"--encoding {_added_to(options, encoding)} ({line[:MAX_SHOWN]})"
-        for encoding, line in shown
-    ]
-    return f"{reason}; it may need {' or '.join(choices)}"
+    choices = (_for_several(example, options) for example in shown)
+    return f"{reason}; it may need " + " or ".join(
+        f"{option} ({line[:MAX_SHOWN]})" for option, line in choices
+    )
 
 
-def _among_others(error: TextError, options: TextOptions) -> TextError:
-    """Return the error of one of several files; its options are right for the other files too."""
-    examples = [
-        (
-            f"{option} {_added_to(options, value)}"
-            if option == "--encoding"
-            else f"{option} {value}",
-            line,
-        )
-        for (option, value), line in ((each.split(), line) for each, line in error.examples)
-    ]
-    return type(error)(error.message, hint=error.hint, examples=examples)
-
-
-def _added_to(options: TextOptions, encoding: str) -> str:
-    """Return the encodings to try for several files, if one of them needs another one."""
+def _for_several(example: Example, options: TextOptions) -> Example:
+    """Return an example for one of several files whose option is right for the others too."""
+    if example.name != "--encoding":
+        return example
     others = [each for each in options.encodings if each != "utf-8"]
-    if not others and not is_ascii_superset(encoding):
+    if not others and not is_ascii_superset(example.value):
         others = ["utf-8"]  # otherwise, all files would be read in this encoding
-    return ",".join([*others, encoding])
+    return example._replace(option=f"--encoding {','.join([*others, example.value])}")
 
 
 def _copy_of(earlier: str, name: str) -> str:

@@ -183,7 +183,7 @@ def _examples(
     distinct: dict[str, str] = {}
     for (option, _), text in zip(shown, best, strict=True):
         distinct.setdefault(text, option)
-    return [(option, text) for text, option in distinct.items()]
+    return [Example(option, text) for text, option in distinct.items()]
 
 
 def _cropped(data: bytes, place: int, encoding: str) -> str:
