@@ -158,12 +158,15 @@ class Registry:
         """
         for run in self.runs():
             with contextlib.suppress(CharrnnError, OSError):
-                if not os.path.lexists(run.path / LOCK_NAME) or run.is_training():
+                names = run.directory.names()
+                is_remains = run.is_remains()
+                is_left = is_remains or any(map(is_temporary, names))  # hardly ever
+                if LOCK_NAME not in names or not is_left or run.is_training():
                     continue
-                if run.is_remains():
+                if is_remains:
                     with self._reused(run) as held:
                         Run(run.name, run.path, held).discard_if_empty()
-                elif run.has_checkpoint() and any(map(is_temporary, run.directory.names())):
+                elif run.has_checkpoint():
                     with hold_lock(run.path) as held:
                         Run(run.name, run.path, held).sweep()
 
