@@ -72,6 +72,7 @@ CHECKPOINT_COMMANDS: dict[str, tuple[str, str]] = {
     ),
 }
 HIDDEN = ("ls",)
+_SHOWN = {name: f"charrnn checkpoints {name}" for name in CHECKPOINT_COMMANDS if name not in HIDDEN}
 GLOBAL_OPTIONS = ("--debug", "--version", "--help", "-h")
 
 
@@ -114,6 +115,8 @@ class _Group(TyperGroup):
     """A group of the commands in a table, in the table's order."""
 
     table: ClassVar[dict[str, tuple[str, str]]]
+    meant: ClassVar[dict[str, str]]
+    """The words that a misspelt command may stand for, and the commands that they name."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -126,28 +129,18 @@ class _Group(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Return the command that was typed. Raises ConfigError if there is none."""
         if args and not ctx.resilient_parsing and args[0] not in self.commands:
-            raise unknown_command(args[0], self.meant(), ctx.command_path)
+            raise unknown_command(args[0], self.meant, ctx.command_path)
         return super().resolve_command(ctx, args)
-
-    def meant(self) -> dict[str, str]:
-        """Return the words that a misspelt command may stand for, and the commands they name."""
-        raise NotImplementedError
 
 
 class _Checkpoints(_Group):
     table = CHECKPOINT_COMMANDS
-
-    def meant(self) -> dict[str, str]:
-        return {name: f"charrnn checkpoints {name}" for name in self.table if name not in HIDDEN}
+    meant = _SHOWN
 
 
 class _Program(_Group):
     table = COMMANDS
-
-    def meant(self) -> dict[str, str]:
-        of_group = {name: f"charrnn checkpoints {name}" for name in CHECKPOINT_COMMANDS}
-        of_group["ls"] = of_group["list"]
-        return {**of_group, **{name: f"charrnn {name}" for name in self.table}}
+    meant = _SHOWN | {"ls": _SHOWN["list"]} | {name: f"charrnn {name}" for name in COMMANDS}
 
 
 app = typer.Typer(
