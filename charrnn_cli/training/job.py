@@ -178,22 +178,23 @@ class TrainingJob:
         UnknownCharacterError, FileFormatError, StorageError.
         """
         check_working_directory()
+        settings = settings or {}
         point = open_resume_point(run, registry or Registry()) if isinstance(run, str) else run
-        config = resumed_config(point, settings or {})
-        check_machine(config, settings or {})
+        config = resumed_config(point, settings)
+        check_machine(config, settings)
         checkpoint = point.snapshot.checkpoint
         check_prime(config, checkpoint.data.reading, checkpoint.vocab, is_model=True)
         source: Source | Corpus
-        vocab, settings = None, settings or {}
-        paths = () if isinstance(texts, Corpus) else texts
+        paths: Sequence[Path] = ()
+        if isinstance(texts, Corpus):
+            source, vocab = texts, None
+        else:
+            paths = texts
+            source, vocab = resumed_source(point, texts, options)
+            _check_options_apply(source, options or {})
         accept = functools.partial(
             check_text, point, allow_new_data=allow_new_data, settings=settings, texts=paths
         )
-        if isinstance(texts, Corpus):
-            source = texts
-        else:
-            source, vocab = resumed_source(point, texts, options)
-            _check_options_apply(source, options or {})
         with new_hint(
             UnknownCharacterError,
             lambda: hint_for_new_run(point, settings, paths, extend=True),
