@@ -8,7 +8,7 @@ import functools
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Self
 
 from charrnn_cli.errors import ConfigError
@@ -165,6 +165,11 @@ def _label(field: dataclasses.Field[Any]) -> str:
 def option_name(name: str) -> str:
     """Return the command-line option of a setting: `--max-steps` for `max_steps`."""
     return "--" + name.replace("_", "-")
+
+
+def option_names(names: Iterable[str]) -> str:
+    """Return the options of several settings: `--newlines and --normalize`."""
+    return " and ".join(map(option_name, names))
 
 
 def trained_with(name: str, recorded: object, given: object) -> str:

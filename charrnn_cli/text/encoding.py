@@ -10,7 +10,7 @@ import numpy as np
 
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import CharrnnError, ConfigError, TextError, UnknownCharacterError
-from charrnn_cli.settings import option_name
+from charrnn_cli.settings import option_names
 from charrnn_cli.shell import path_word
 from charrnn_cli.storage.atomic import check_absent
 from charrnn_cli.storage.corpus_header import CORPUS_KIND, CorpusHeader
@@ -95,7 +95,7 @@ def check_options_apply(paths: Sequence[Path], given: Iterable[str]) -> None:
 
     `given` are the names of the options.
     """
-    options = " and ".join(map(option_name, given))
+    options = option_names(given)
     if options and len(paths) == 1 and is_encoded(paths[0]):
         raise ConfigError(
             f"{paths[0]} is already encoded, so {options} cannot apply",

@@ -17,7 +17,7 @@ from charrnn_cli.cli.terminal.corpus_output import describe_unusual, summary_lin
 from charrnn_cli.cli.terminal.table import write_fields
 from charrnn_cli.config import DATA, ModelConfig, TextOptions
 from charrnn_cli.errors import CharrnnError, ConfigError
-from charrnn_cli.settings import option_name
+from charrnn_cli.settings import option_names
 from charrnn_cli.shell import path_word
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import STANDARD_INPUT
@@ -94,7 +94,7 @@ def encode(
                 hint="leave them out, because --decode only writes the text",
             )
         if given := text_options.given_options(context):
-            names = " and ".join(map(option_name, given))
+            names = option_names(given)
             raise ConfigError(
                 f"--decode cannot be combined with {names}", hint=f"leave out {names}"
             )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn_cli.errors import ConfigError
-from charrnn_cli.settings import option_name
+from charrnn_cli.settings import option_name, option_names
 
 _CONFLICTS = (
     ("--prime", "--prime-file"),
@@ -48,7 +48,7 @@ def check_combinations(params: dict[str, Any]) -> None:
 def check_reads_files(options: Mapping[str, Any], files: Sequence[Path | None]) -> None:
     """Raise ConfigError for options for reading texts that no file needs."""
     if options and not any(files):
-        names = " and ".join(map(option_name, options))
+        names = option_names(options)
         raise ConfigError(
             f"{names} requires --prime-file or --check-copy", hint=f"leave out {names}"
         )
