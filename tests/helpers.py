@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -171,6 +172,19 @@ def forge(
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     path.write_bytes(sign_header(len(text).to_bytes(8, "little") + text) + raw[8 + length :])
+
+
+def bash(command: str, directory: Path) -> "subprocess.CompletedProcess[str]":
+    """Run a command of bash in which `charrnn` is the program."""
+    program = f"{sys.executable} -m charrnn_cli"
+    return subprocess.run(
+        ["bash", "-c", command.replace("charrnn", program)],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=directory,
+        timeout=TIMEOUT,
+        check=False,
+    )
 
 
 @contextlib.contextmanager

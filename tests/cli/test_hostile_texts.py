@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import TIMEOUT, Inside
+from tests.helpers import TIMEOUT, Inside, bash
 
 EMPTY = "text is empty\nhint: use a file that contains text"
 CUT_GZIP = (
@@ -447,25 +447,12 @@ def test_a_terminal_is_not_a_file(tmp_path: Path, inside: Inside) -> None:
     }
 
 
-def pipe(command: str, directory: Path) -> "subprocess.CompletedProcess[str]":
-    """Run a shell command in which `charrnn` is the program."""
-    program = f"{sys.executable} -m charrnn_cli"
-    return subprocess.run(
-        ["bash", "-c", command.replace("charrnn", program)],
-        capture_output=True,
-        encoding="utf-8",
-        cwd=directory,
-        timeout=TIMEOUT,
-        check=False,
-    )
-
-
 def test_standard_input_is_encoded(inside: Inside, tmp_path: Path) -> None:
     """A text from standard input is encoded like a file, also if it is larger than a chunk."""
     result = inside("encode", "-", "--json", stdin="héllo\n")
     assert (result.returncode, json.loads(result.stdout)["characters"]) == (0, 6)
     command = "head -c 3000000 /dev/zero | charrnn encode - --json --force-text -o zeros"
-    zeros = pipe(command, tmp_path)
+    zeros = bash(command, tmp_path)
     assert (zeros.returncode, json.loads(zeros.stdout)["characters"]) == (0, 3_000_000)
 
 
@@ -474,7 +461,7 @@ def test_errors_in_standard_input(inside: Inside, tmp_path: Path) -> None:
     empty = inside("encode", "-", "-o", "x.safetensors")
     assert (empty.returncode, empty.stdout) == (2, "")
     assert empty.stderr == "error: standard input is empty\nhint: use a file that contains text\n"
-    broken = pipe("printf 'ab\\xff' | charrnn encode -", tmp_path)
+    broken = bash("printf 'ab\\xff' | charrnn encode -", tmp_path)
     assert (broken.returncode, broken.stdout) == (2, "")
     assert broken.stderr == (
         "error: standard input is not valid utf-8: 0xff at byte 2 (line 1)\n"
@@ -486,9 +473,9 @@ def test_errors_in_standard_input(inside: Inside, tmp_path: Path) -> None:
         + "\n"
     )
     error = "error: " + CUT_GZIP.replace("text", "standard input", 1) + "\n"
-    damaged = pipe("printf abc | gzip | head -c 15 | charrnn encode -", tmp_path)
+    damaged = bash("printf abc | gzip | head -c 15 | charrnn encode -", tmp_path)
     assert (damaged.returncode, damaged.stdout, damaged.stderr) == (2, "", error)
-    training = pipe("printf abc | gzip | head -c 15 | charrnn train -", tmp_path)
+    training = bash("printf abc | gzip | head -c 15 | charrnn train -", tmp_path)
     assert (training.returncode, training.stdout) == (2, "")
     assert training.stderr.endswith(error)
 

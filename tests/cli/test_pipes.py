@@ -15,20 +15,7 @@ import pytest
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 from charrnn_cli.training.command_line import source_words
-from tests.helpers import FAST, STORY, TIMEOUT, Inside
-
-
-def bash(command: str, directory: Path) -> "subprocess.CompletedProcess[str]":
-    """Run a command of bash in which `charrnn` is the program."""
-    program = f"{sys.executable} -m charrnn_cli"
-    return subprocess.run(
-        ["bash", "-c", command.replace("charrnn", program)],
-        capture_output=True,
-        encoding="utf-8",
-        cwd=directory,
-        timeout=TIMEOUT,
-        check=False,
-    )
+from tests.helpers import FAST, STORY, TIMEOUT, Inside, bash
 
 
 @pytest.mark.usefixtures("tiny_run")
