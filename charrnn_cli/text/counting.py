@@ -15,7 +15,7 @@ from charrnn_cli.text.corpus import Ids
 from charrnn_cli.text.decoding import read_pieces
 from charrnn_cli.text.documents import Document, Gathered, printable
 from charrnn_cli.text.encoding_choice import encoding_of, preferring_utf8
-from charrnn_cli.text.facts import TextFacts
+from charrnn_cli.text.facts import IS_EMPTY, TextFacts, copy_of
 from charrnn_cli.text.file_kinds import OTHER, NotTextError, check_controls, num_counted_controls
 from charrnn_cli.text.symbol_table import CODE_POINTS, Counts, code_points
 
@@ -120,11 +120,11 @@ def count_text(
             suggested += bool(error.examples)
             continue
         if not own.total:
-            found.skipped.append((document.name, "is empty"))
+            found.skipped.append((document.name, IS_EMPTY))
             continue
         same = earlier.setdefault(facts.digests[0], document)
         if same is not document and not options.keep_duplicates:
-            found.skipped.append((document.name, _copy_of(same.name, document.name)))
+            found.skipped.append((document.name, copy_of(same.name, document.name)))
             continue
         if counted.documents:
             counted.characters.add_codes(separator)
@@ -180,10 +180,6 @@ def _for_several(example: Example, options: TextOptions) -> Example:
     if not others and not is_ascii_superset(example.value):
         others = ["utf-8"]  # otherwise, all files would be read in this encoding
     return example._replace(option=f"--encoding {','.join([*others, example.value])}")
-
-
-def _copy_of(earlier: str, name: str) -> str:
-    return "was read already" if name == earlier else f"is a copy of {earlier}"
 
 
 def _bincount_bytes(codes: Ids) -> npt.NDArray[np.int64]:

@@ -27,7 +27,7 @@ from charrnn_cli.text.corpus import (
 from charrnn_cli.text.counting import CountedText, count_text, document_options
 from charrnn_cli.text.decoding import read_pieces
 from charrnn_cli.text.documents import Document, Gathered, gather_documents
-from charrnn_cli.text.facts import TextFacts
+from charrnn_cli.text.facts import IS_EMPTY, TextFacts
 from charrnn_cli.text.file_kinds import SHORT_PAGE
 from charrnn_cli.text.joining_form import joining_hint
 from charrnn_cli.text.line_ends import Piece
@@ -175,7 +175,7 @@ def encode_documents(
 
 
 def _nothing_read(found: Gathered) -> TextError:
-    reasons = [f"{name} {reason}" for name, reason in found.skipped if reason != "is empty"]
+    reasons = [f"{name} {reason}" for name, reason in found.skipped if reason != IS_EMPTY]
     if not reasons:
         return TextError(f"{found.title} is empty", hint="use a file that contains text")
     more = f"; {len(reasons) - 1:,} more like it" if len(reasons) > 1 else ""

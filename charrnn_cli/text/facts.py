@@ -3,6 +3,19 @@
 import hashlib
 from dataclasses import dataclass, field
 
+IS_EMPTY = "is empty"
+_WAS_READ, _IS_A_COPY = "was read already", "is a copy of"
+
+
+def copy_of(earlier: str, name: str) -> str:
+    """Return the reason to skip a file that has the content of an earlier one."""
+    return _WAS_READ if name == earlier else f"{_IS_A_COPY} {earlier}"
+
+
+def is_loss(reason: str) -> bool:
+    """Return whether a file that was skipped for this reason may hold text that was not read."""
+    return not reason.startswith((IS_EMPTY, _WAS_READ, _IS_A_COPY))
+
 
 @dataclass(slots=True)
 class TextFacts:

@@ -8,6 +8,7 @@ from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.shell import shell_word
 from charrnn_cli.storage.source import STANDARD_INPUT
 from charrnn_cli.text.character_names import character_name, is_invisible
+from charrnn_cli.text.facts import is_loss
 from charrnn_cli.training.advice import advise_on_size
 
 if TYPE_CHECKING:
@@ -114,10 +115,7 @@ def describe_skipped(corpus: "Corpus") -> list[Line]:
 
 def describe_unread(corpus: "Corpus") -> list[Line]:
     """Count the files that could not be read, of all those that were chosen."""
-    unread = sum(
-        not reason.startswith(("is empty", "is a copy of", "was read already"))
-        for _, reason in corpus.header.skipped
-    )
+    unread = sum(is_loss(reason) for _, reason in corpus.header.skipped)
     if not unread:
         return []
     chosen = unread + len(corpus.starts)
