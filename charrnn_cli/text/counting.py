@@ -144,7 +144,7 @@ def with_encoding(
     """
     if document.encoding is not None:
         return document
-    encoding = encoding_of(document.path, options, document.title, lambda _: check())
+    encoding = encoding_of(document.path, options, document.title, check)
     return replace(document, encoding=encoding)
 
 

@@ -2,6 +2,7 @@
 
 import codecs
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -28,36 +29,55 @@ def encoding_of(
     path: Path,
     options: TextOptions,
     name: str | None = None,
-    progress: Callable[[int], None] = lambda done: None,
+    check: Callable[[], None] = lambda: None,
 ) -> str:
     """Return the first of several encodings in which a file is valid, or else the last.
 
-    For each encoding, the file is read up to its first invalid byte; `progress` is called with the
-    bytes read so far. Error messages call the file `name`. Raises TextError.
+    For each encoding, the file is read up to its first invalid byte; `check` is called often, and
+    may raise an exception to stop. Error messages call the file `name`. Raises TextError.
     """
     if len(options.encodings) == 1:
         return options.encodings[0]
     with open_text(path, name) as raw:
-        return first_fitting(raw, options.encodings, progress)
+        return first_fitting(raw, options.encodings, check)
 
 
 def first_fitting(
-    raw: BinaryIO, encodings: Sequence[str], progress: Callable[[int], None] = lambda done: None
+    raw: BinaryIO, encodings: Sequence[str], check: Callable[[], None] = lambda: None
 ) -> str:
     """Return the encoding of an open file as `encoding_of` does, and return to the file's start."""
     *others, last = encodings
     for encoding in others:
-        file, decoder = decompressed(raw), codecs.getincrementaldecoder(encoding)()
         try:
-            while chunk := file.read(CHUNK_BYTES):
-                if is_ascii_superset(encoding) and b"\0" in chunk:
-                    raise UnicodeError("a text in UTF-16 has NUL bytes")
-                decoder.decode(chunk)
-                progress(raw.tell())
-            decoder.decode(b"", final=True)
-        except UnicodeError:
-            continue
+            # A text in UTF-16 may be valid in other encodings, but for its NUL bytes.
+            if decodes(decompressed(raw), encoding, check, nul=not is_ascii_superset(encoding)):
+                return encoding
         finally:
             raw.seek(0)
-        return encoding
     return last
+
+
+def decodes(
+    file: BinaryIO,
+    encoding: str,
+    check: Callable[[], None] = lambda: None,
+    *,
+    nul: bool = True,
+    most: float = math.inf,
+) -> bool:
+    """Return whether the rest of a file is valid in an encoding, or its first `most` bytes are.
+
+    Without `nul`, a NUL byte is not valid. `check` is called often.
+    """
+    decoder, done, chunk = codecs.getincrementaldecoder(encoding)(), 0, b"\0"
+    try:
+        while chunk and done < most:
+            chunk = file.read(CHUNK_BYTES)
+            if not nul and b"\0" in chunk:
+                return False
+            decoder.decode(chunk, final=not chunk)
+            done += len(chunk)
+            check()
+    except UnicodeError:
+        return False
+    return True

@@ -10,6 +10,7 @@ from charrnn_cli.errors import Example
 from charrnn_cli.storage.opening import CHUNK_BYTES
 from charrnn_cli.text.byte_encodings import is_ascii_superset
 from charrnn_cli.text.detector import likely_encodings
+from charrnn_cli.text.encoding_choice import decodes
 
 MAX_READINGS = 3
 MAX_SHOWN = 60  # characters of a line
@@ -150,17 +151,8 @@ def _is_damaged(sample: bytes, encoding: str) -> bool:
 
 def _decodes(file: BinaryIO, encoding: str) -> bool:
     """Return whether a file, or its first 16 MB, can be decoded."""
-    decoder = codecs.getincrementaldecoder(encoding)()
     file.seek(0)
-    position, chunk = 0, b"\0"
-    try:
-        while chunk and position < _CHECKED_BYTES:
-            chunk = file.read(CHUNK_BYTES)
-            decoder.decode(chunk, final=not chunk)
-            position += len(chunk)
-    except UnicodeError:
-        return False
-    return True
+    return decodes(file, encoding, most=_CHECKED_BYTES)
 
 
 def _examples(
