@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from charrnn_cli.version import __version__
 
 if TYPE_CHECKING:
-    from charrnn_cli.config import ModelConfig, SampleConfig, TextOptions, TrainConfig
+    from charrnn_cli.architecture import ModelConfig
+    from charrnn_cli.config import SampleConfig, TextOptions, TrainConfig
     from charrnn_cli.errors import (
         AlreadyPublishedError,
         CharrnnError,
@@ -73,7 +74,8 @@ if TYPE_CHECKING:
 _MODULES = {
     "model.checkpoint": ("Checkpoint", "load_checkpoint"),
     "training.snapshot": ("TrainingSnapshot", "load_resume"),
-    "config": ("ModelConfig", "SampleConfig", "TextOptions", "TrainConfig"),
+    "architecture": ("ModelConfig",),
+    "config": ("SampleConfig", "TextOptions", "TrainConfig"),
     "training.presets": ("from_preset",),
     "text.corpus": ("Corpus",),
     "text.cache": ("cached_corpus",),

@@ -1,14 +1,12 @@
 """Every setting, with its default, range and help text."""
 
 import codecs
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from charrnn_cli.errors import TextError
-from charrnn_cli.settings import MAX_INTEGER, Settings, required, setting
+from charrnn_cli.settings import MAX_INTEGER, Settings, setting
 
-Cell = Literal["lstm", "gru", "rnn"]
 Schedule = Literal["linear", "cosine", "constant"]
 ValSplit = Literal["tail", "spread"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -19,10 +17,6 @@ Normalize = Literal["none", "nfc", "nfd", "nfkc"]
 Unknown = Literal["error", "skip", "closest", "extend"]
 """Handling of characters outside a vocabulary; each command offers the choices it supports."""
 
-GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
-
-# Far above any useful model, but small enough that a forged header cannot request terabytes.
-MAX_LAYERS = 64
 MAX_SIZE = 65_536
 MAX_SEED = MAX_INTEGER
 MAX_OPTION = 4096  # characters of a text option, which headers record
@@ -30,58 +24,6 @@ _NOT_STREAMS = {"idna", "punycode"}  # encodings of host names
 
 MODEL, OPTIMIZATION, VALIDATION = "Model", "Optimization", "Validation"
 CHECKPOINTS, DATA, SYSTEM, DISPLAY = "Checkpoints", "Data", "System", "Display"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelConfig(Settings):
-    """A model's architecture, which determines the shapes of its tensors.
-
-    Embedding (or one-hot input) -> `layers` recurrent layers of `size` units -> linear -> softmax.
-    """
-
-    vocabulary_size: int = field(
-        metadata=required("Number of distinct characters.", low=1, high=0x110000)
-    )
-    cell: Cell = setting("lstm", "Type of the recurrent layers.", MODEL)
-    layers: int = setting(2, "Number of recurrent layers.", MODEL, low=1, high=MAX_LAYERS)
-    size: int = setting(512, "Hidden units per layer.", MODEL, low=1, high=MAX_SIZE)
-    embed: int = setting(
-        64,
-        "Width of the character embedding; 0 uses one-hot input.",
-        MODEL,
-        low=0,
-        high=MAX_SIZE,
-        shown="64; more above 512 distinct characters",
-    )
-
-    def input_size(self, layer: int) -> int:
-        """Return the input width of a layer, counted from 0."""
-        if layer > 0:
-            return self.size
-        return self.embed or self.vocabulary_size
-
-    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of each tensor by name; the first axis stacks gates as torch does."""
-        rows = GATES[self.cell] * self.size
-        shapes: dict[str, tuple[int, ...]] = {}
-        if self.embed:
-            shapes["embedding.weight"] = (self.vocabulary_size, self.embed)
-        for layer in range(self.layers):
-            shapes[f"layers.{layer}.weight_ih_l0"] = (rows, self.input_size(layer))
-            shapes[f"layers.{layer}.weight_hh_l0"] = (rows, self.size)
-            shapes[f"layers.{layer}.bias_ih_l0"] = (rows,)
-            shapes[f"layers.{layer}.bias_hh_l0"] = (rows,)
-        shapes["output.weight"] = (self.vocabulary_size, self.size)
-        shapes["output.bias"] = (self.vocabulary_size,)
-        return shapes
-
-    @property
-    def num_parameters(self) -> int:
-        """V·E + Σ over layers of G·H·(I + H + 2) + V·(H + 1), two biases per layer as in torch."""
-        return sum(math.prod(shape) for shape in self.tensor_shapes().values())
-
-    def __str__(self) -> str:
-        return f"{self.cell} {self.layers}x{self.size}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from charrnn_cli.cores import available_cores
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.training.cores import available_cores
 from tests.helpers import STORY, TIMEOUT, Charrnn, Inside, Outcome, make_checkpoint, save
 
 settings.register_profile("shared", deadline=None)  # a machine may be busy with other work

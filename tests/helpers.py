@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from charrnn_cli.config import Cell, ModelConfig, TextOptions, TrainConfig
+from charrnn_cli.architecture import Cell, ModelConfig
+from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.events import StepLogged, TrainEvent, TrainingFinished
 from charrnn_cli.model.checkpoint import Checkpoint, save_checkpoint
+from charrnn_cli.model.ngram_counts import count_ngrams
 from charrnn_cli.storage.header import DataFacts, RunCounters
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
@@ -24,6 +26,7 @@ from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensor_writer import sign_header
 from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.spans import SpanText, read_spans
 from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.snapshot import TrainingSnapshot
 
@@ -98,9 +101,14 @@ def make_checkpoint(
 ) -> Checkpoint:
     """A checkpoint of random weights; small enough to be made in a millisecond."""
     config = config or ModelConfig(vocabulary_size=len(characters), layers=1, size=4, embed=3)
-    generator = np.random.Generator(np.random.PCG64(seed))
+    generator, ngrams = np.random.Generator(np.random.PCG64(seed)), None
+    if config.ngram:
+        text = read_spans(Corpus.from_text(STORY), [(0, 500)])
+        known = SpanText(text.ids % len(characters), text.before)
+        ngrams = count_ngrams(known, len(characters), config.ngram)
     return Checkpoint(
         model=config,
+        ngrams=ngrams,
         vocab=Vocab(characters),
         weights={
             name: (scale * generator.standard_normal(shape)).astype(np.float32)

@@ -6,13 +6,9 @@ from typing import Any, Literal
 
 import pytest
 
+from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.cli.options.setting_options import setting_option
-from charrnn_cli.config import (
-    ModelConfig,
-    SampleConfig,
-    TextOptions,
-    TrainConfig,
-)
+from charrnn_cli.config import SampleConfig, TextOptions, TrainConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.settings import Settings, about, choices, fields_of, option_name, setting
 from charrnn_cli.training.presets import PRESETS, from_preset

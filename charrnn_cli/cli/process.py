@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from charrnn_cli.cores import available_cores
+from charrnn_cli.training.cores import available_cores
 
 STARTED = time.monotonic()
 """The time from which `--max-time` counts, before any slow import."""

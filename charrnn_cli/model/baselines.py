@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from charrnn_cli.architecture import longest_order
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import CharrnnError, StorageError, TextError
 from charrnn_cli.model.ngram_counts import (
+    MAX_COUNTED,
     contexts_and_targets,
-    longest_order,
+    counted_spans,
     probabilities_by_order,
 )
 from charrnn_cli.settings import Settings, required
@@ -28,7 +30,6 @@ from charrnn_cli.text.splits import MAX_TAIL, Split, split_corpus
 
 # R held-out characters
 
-MAX_COUNTED = 16_000_000  # characters: 10 s of one core and 1 GB
 MAX_COMPRESSED = 1_000_000  # characters of training text: a second
 MAX_ORDER = 8  # longer contexts change the bits by less than 0.01
 MAX_CACHED_BYTES = 4096
@@ -133,7 +134,7 @@ def measure_baselines(
     order = longest_order(size, MAX_ORDER)
     rows = [(max(0, start - 1), stop) for start, stop in held_out]
     contexts_RK, targets_R = contexts_and_targets(read_spans(corpus, rows), order)
-    text = read_spans(corpus, evenly_sampled(split.train, MAX_COUNTED))
+    text = read_spans(corpus, counted_spans(split.train))
     bits = []
     for q_R in probabilities_by_order(text, size, order, contexts_RK, targets_R):
         should_stop()

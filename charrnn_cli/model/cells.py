@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.config import GATES, ModelConfig
+from charrnn_cli.architecture import GATES, ModelConfig
 
 # R rows · H hidden size · G gates times H · I input size · S columns of the joined matrix
 # Biases are (1, G), because for a single row, adding (G,) takes numpy twice as long.

@@ -2,9 +2,10 @@
 
 `storage/header.py` documents the header, and `storage/tensorfile.py` the file.
 
-The tensors of a checkpoint are `vocabulary`, code points as U32 in the order of their ids, and the
-weights as F32 under the names of `ModelConfig.tensor_shapes`. A resume file puts `model.` before
-the names of the weights, and also holds the optimizer's moments and the recurrent state.
+The tensors of a checkpoint are `vocabulary`, code points as U32 in the order of their ids; the
+weights as F32 under the names of `ModelConfig.tensor_shapes`; and n-grams, which
+`model/ngram_tables.py` documents. A resume file puts `model.` before the names of the weights, and
+also holds the optimizer's moments and the recurrent state.
 """
 
 import io
@@ -17,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.config import ModelConfig
+from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.errors import (
     AlreadyPublishedError,
     ConfigError,
@@ -25,6 +26,8 @@ from charrnn_cli.errors import (
     FileFormatError,
     NotFoundError,
 )
+from charrnn_cli.model.ngram_tables import UNSIGNED, from_tables, table_names, to_tables
+from charrnn_cli.model.ngrams import NgramModel
 from charrnn_cli.storage.directory import Directory
 from charrnn_cli.storage.header import CHECKPOINT_KIND, CheckpointHeader, DataFacts
 from charrnn_cli.storage.opening import open_regular
@@ -63,6 +66,8 @@ class Checkpoint:
     """The recipe, every setting as it was used; see `TrainConfig`."""
     data: DataFacts
     """The training text."""
+    ngrams: NgramModel | None = None
+    """Of `model.ngram` characters; None if that is 0."""
     versions: Mapping[str, str] = field(default_factory=dict)
     interrupted: bool = False
     """Saved because training was asked to stop; the next checkpoint replaces it."""
@@ -92,7 +97,8 @@ def read_checkpoint(file: BinaryIO, path: Path) -> Checkpoint:
     Raises FileFormatError, StorageError.
     """
     header, fields = _checked_header(file, path)
-    return checkpoint_from_tensors(fields, read_verified(file, header, path), path, prefix="")
+    tensors = read_verified(file, header, path)
+    return checkpoint_from_tensors(fields, header, tensors, path, prefix="")
 
 
 def load_verified(file: BinaryIO, path: Path) -> tuple[Checkpoint, bytes]:
@@ -193,6 +199,11 @@ def checkpoint_tensors(
             )
         specs[prefix + name] = TensorSpec("F32", shape)
         pieces[prefix + name] = tensor_bytes(checkpoint.weights[name])
+    if checkpoint.ngrams is not None:
+        names = {dtype: name for name, dtype in UNSIGNED.items()}
+        for name, table in to_tables(checkpoint.ngrams).items():
+            specs[name] = TensorSpec(names[table.dtype], table.shape)
+            pieces[name] = table.tobytes()
     return specs, pieces
 
 
@@ -210,27 +221,49 @@ def check_tensor_table(
     """
     expected = {prefix + name: ("F32", shape) for name, shape in model.tensor_shapes().items()}
     expected["vocabulary"] = ("U32", (model.vocabulary_size,))
+    tables = ngram_tensors(model)
     actual = {
-        name: (spec.dtype, spec.shape) for name, spec in header.tensors.items() if name not in extra
+        name: (spec.dtype, spec.shape)
+        for name, spec in header.tensors.items()
+        if name not in extra and name not in tables
     }
-    if actual != expected or any(header.tensors[name].dtype != "F32" for name in extra):
+    is_complete = tables <= header.tensors.keys() and all(
+        header.tensors[name].dtype in UNSIGNED and len(header.tensors[name].shape) == 1
+        for name in tables
+    )
+    is_float = all(header.tensors[name].dtype == "F32" for name in extra)
+    if not (actual == expected and is_complete and is_float):
         raise FileFormatError(f"{path} is damaged: its tensors do not match its configuration")
 
 
+def ngram_tensors(model: ModelConfig) -> set[str]:
+    """Return the names of the tensors of a model's n-grams."""
+    return {name for order in range(1, model.ngram + 1) for name in table_names(order)}
+
+
 def checkpoint_from_tensors(
-    fields: CheckpointHeader, tensors: Mapping[str, bytes], path: Path, prefix: str
+    fields: CheckpointHeader, header: Header, tensors: Mapping[str, bytes], path: Path, prefix: str
 ) -> Checkpoint:
     """Build a checkpoint from a checked header and its tensors. Raises FileFormatError."""
+    model = fields.model
     weights = {
         name: finite_array(tensors[prefix + name], shape, path)
-        for name, shape in fields.model.tensor_shapes().items()
+        for name, shape in model.tensor_shapes().items()
     }
     try:
         vocab = Vocab.from_code_points(tensors["vocabulary"])
     except FileFormatError as error:
         raise FileFormatError(f"{path}: {error.message}") from error
+    try:
+        tables = {
+            name: np.frombuffer(tensors[name], UNSIGNED[header.tensors[name].dtype])
+            for name in ngram_tensors(model)
+        }
+        ngrams = from_tables(tables, len(vocab), model.ngram) if model.ngram else None
+    except ValueError as error:
+        raise FileFormatError(f"{path} is damaged: {error}") from error
     return Checkpoint(
-        model=fields.model,
+        model=model,
         vocab=vocab,
         weights=weights,
         run=fields.run,
@@ -240,6 +273,7 @@ def checkpoint_from_tensors(
         val_loss=fields.val_loss,
         train=fields.train,
         data=fields.data,
+        ngrams=ngrams,
         versions=fields.versions,
         interrupted=fields.interrupted,
     )

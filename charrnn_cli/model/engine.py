@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.config import ModelConfig
+from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.model.cells import CELLS, Array, Layer
+from charrnn_cli.model.ngram_reader import NgramRow, Reader
+from charrnn_cli.model.ngrams import NgramModel
 
 # R rows · V vocabulary · E embedding · I input size · G gates times hidden size · H hidden size
 
@@ -19,14 +21,26 @@ TABLE_BYTES = 1 << 25  # limit of the input table; above it, each step multiplie
 
 
 class _Input:
-    """The first layer's input products, biases included; from a table for small vocabularies."""
+    """The first layer's input products, biases included; from a table for small vocabularies.
 
-    def __init__(self, config: ModelConfig, weights: Mapping[str, Array], layer: Layer) -> None:
+    With n-grams, the input of each step depends on more than its character, and is multiplied.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        weights: Mapping[str, Array],
+        layer: Layer,
+        reader: Reader | None,
+    ) -> None:
+        self.reader = reader
         self._embedding_VE = weights.get("embedding.weight")
         self._w_input_IG, self._bias_1G = layer.w_input_IG, layer.folded_bias()
         gates = self._bias_1G.shape[1]
         self._table_VG: Array | None = None
-        if 4 * config.vocabulary_size * gates <= TABLE_BYTES:
+        if reader is not None:
+            self._ngram_VE = np.ascontiguousarray(weights["ngram.weight"].T)
+        elif 4 * config.vocabulary_size * gates <= TABLE_BYTES:
             table = (
                 self._w_input_IG
                 if self._embedding_VE is None
@@ -44,19 +58,30 @@ class _Input:
             return self._table_VG[ids_R]
         if self._embedding_VE is None:
             return self._w_input_IG[ids_R] + self._bias_1G
-        return self._embedding_VE[ids_R] @ self._w_input_IG + self._bias_1G
+        inputs_RE = self._embedding_VE[ids_R]
+        if self.reader is not None:
+            inputs_RE += np.dot(self.reader.step(ids_R), self._ngram_VE)
+        product_RG: Array = np.dot(inputs_RE, self._w_input_IG)
+        product_RG += self._bias_1G
+        return product_RG
 
 
 class Engine:
     """A model that reads one character per row and step, and keeps the state of each row."""
 
     @np.errstate(over="ignore", invalid="ignore")  # callers check the logits
-    def __init__(self, config: ModelConfig, weights: Mapping[str, Array]) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        weights: Mapping[str, Array],
+        ngrams: NgramModel | None = None,
+    ) -> None:
         """Prepare one row at the zero state; `weights` are named as in `config.tensor_shapes()`."""
         self._layers = [
             CELLS[config.cell](config, weights, layer) for layer in range(config.layers)
         ]
-        self._input = _Input(config, weights, self._layers[0])
+        reader = None if ngrams is None else NgramRow(ngrams)
+        self._input = _Input(config, weights, self._layers[0], reader)
         self._w_output_HV = np.ascontiguousarray(weights["output.weight"].T)
         self._output_bias_1V = weights["output.bias"][None]
         self._allocate(1)
@@ -73,6 +98,9 @@ class Engine:
         """
         other = copy.copy(self)
         other._layers = [copy.copy(layer) for layer in self._layers]
+        if self._input.reader is not None:
+            other._input = copy.copy(self._input)
+            other._input.reader = self._input.reader.repeat(rows)
         other._allocate(rows)
         for new, old in zip(other._layers, self._layers, strict=True):
             for target, source in zip(new.states(), old.states(), strict=True):

@@ -1,35 +1,35 @@
 """Counting the n-grams of a text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from charrnn_cli.model.ngram_pairs import Floats, Integers, Keys, Pairs, as_keys
-from charrnn_cli.model.ngrams import START, Contexts, Known, NgramModel
-from charrnn_cli.text.spans import SpanText
+from charrnn_cli.model.ngrams import START, Contexts, NgramModel, context_keys
+from charrnn_cli.text.rows import Span
+from charrnn_cli.text.spans import SpanText, evenly_sampled
 
 # N characters · R positions · K highest order
 
-NUM_KEYS = 2**64
+MAX_COUNTED = 16_000_000  # characters: 10 s of one core and 1 GB
 
 
-def longest_order(vocabulary_size: int, limit: int) -> int:
-    """Return the highest order, up to `limit`, whose pairs have keys of 64 bits."""
-    return max(order for order in range(1, limit + 1) if vocabulary_size**order < NUM_KEYS)
+def counted_spans(spans: Sequence[Span]) -> list[Span]:
+    """Return the spans to count: those of the training text, or an evenly spread sample of them."""
+    return evenly_sampled(spans, MAX_COUNTED)
 
 
 def count_ngrams(text: SpanText, vocabulary_size: int, order: int) -> NgramModel:
-    """Count the n-grams of spans, up to an order that `longest_order` allows.
+    """Count all n-grams of spans, up to an order that `longest_order` allows.
 
     No context crosses the start of a span. The first character of a span is part of contexts, but
     is not counted as a next character, because nothing precedes it.
     """
-    keys = _RollingKeys(text, vocabulary_size)
-    at_start = [keys.lengthen() for _ in range(order)]
-    orders = [Pairs.count(keys.all(), vocabulary_size)]
-    for shorter in range(order - 1, 0, -1):
-        orders.append(_continuations(orders[-1], at_start[shorter - 1], vocabulary_size, shorter))
-    return NgramModel(vocabulary_size, tuple(reversed(orders)))
+    lower: list[Pairs] = []
+    for continuations, occurrences in pairs_by_order(text, vocabulary_size, order):
+        lower += [] if continuations is None else [continuations]
+        highest = occurrences
+    return NgramModel(vocabulary_size, (*lower, highest))
 
 
 def probabilities_by_order(
@@ -39,23 +39,15 @@ def probabilities_by_order(
 
     They are those of `count_ngrams` for each order, at a fraction of the cost.
     """
-    keys, at_start = _RollingKeys(text, vocabulary_size), []
+    keys_KR, lengths_R = context_keys(contexts_RK, vocabulary_size)
     lower_R = np.full(len(targets_R), 1 / vocabulary_size)  # with continuation counts at the top
-    known, targets_F = Known.all(len(targets_R)), np.zeros(0, np.uint64)
-    for longest in range(1, order + 1):
-        at_start.append(keys.lengthen())
-        pairs = Pairs.count(keys.all(), vocabulary_size)
-        if longest > 1:
-            # The keys are those of the round before, so the positions that are known are, too.
-            lower_R[known.rows] = _continuations(
-                pairs, at_start[-2], vocabulary_size, longest - 1
-            ).smoothed(known.slots, targets_F, lower_R[known.rows])
-        known = known.longer(longest, pairs, contexts_RK, vocabulary_size)
-        targets_F = known.pair_keys(targets_R, vocabulary_size)
-        q_R = lower_R.copy()
-        q_R[known.rows] = pairs.smoothed(known.slots, targets_F, lower_R[known.rows])
-        del pairs  # up to 300 MB, before the next ones are counted
-        yield q_R
+    pairs = pairs_by_order(text, vocabulary_size, order)
+    for length, (continuations, occurrences) in enumerate(pairs):
+        if continuations is not None:
+            shorter = length - 1
+            is_inside_R = lengths_R >= shorter
+            lower_R = continuations.smooth(lower_R, keys_KR[shorter], is_inside_R, targets_R)
+        yield occurrences.smooth(lower_R, keys_KR[length], lengths_R >= length, targets_R)
 
 
 def contexts_and_targets(text: SpanText, order: int) -> tuple[Contexts, Integers]:
@@ -66,6 +58,22 @@ def contexts_and_targets(text: SpanText, order: int) -> tuple[Contexts, Integers
         is_inside_R = text.before[where_R] >= back
         contexts_RK[is_inside_R, back - 1] = text.ids[where_R[is_inside_R] - back]
     return contexts_RK, text.ids[where_R].astype(np.int64)
+
+
+def pairs_by_order(
+    text: SpanText, vocabulary_size: int, order: int
+) -> Iterator[tuple[Pairs | None, Pairs]]:
+    """Yield, for each order k, the different characters before pairs of k - 1, and pairs of k."""
+    keys, at_start = _RollingKeys(text, vocabulary_size), np.zeros(0, np.uint64)
+    for longest in range(1, order + 1):
+        at_shorter_start, at_start = at_start, keys.lengthen()
+        occurrences, continuations = Pairs.count(keys.all(), vocabulary_size), None
+        if longest > 1:
+            suffixes = occurrences.keys % np.uint64(vocabulary_size ** (longest - 1))
+            both = np.concatenate([suffixes, at_shorter_start])
+            continuations = Pairs.count(both, vocabulary_size)
+        yield continuations, occurrences
+        del occurrences, continuations  # up to 300 MB, before the next ones are counted
 
 
 class _RollingKeys:
@@ -87,9 +95,3 @@ class _RollingKeys:
     def all(self) -> Keys:
         """Return the keys of the positions whose context is long enough."""
         return self._keys_N[self._text.before >= max(1, self._order - 1)]
-
-
-def _continuations(longer: Pairs, at_start: Keys, vocabulary_size: int, order: int) -> Pairs:
-    """Count the different characters before each pair, and its occurrences at a span's start."""
-    suffixes = longer.keys % np.uint64(vocabulary_size**order)
-    return Pairs.count(np.concatenate([suffixes, at_start]), vocabulary_size)

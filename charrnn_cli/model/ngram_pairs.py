@@ -1,19 +1,22 @@
 """Counts of contexts and their next characters, for n-grams of one order."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-# N occurrences · P pairs of a context and its next character · C contexts · F positions
+# N occurrences · P pairs of a context and its next character · C contexts · R positions
+# F positions whose context was seen
 
 Keys = npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Pairs:
     """Pairs of a context of k - 1 characters and the next character, with Kneser-Ney discounts.
 
@@ -21,45 +24,74 @@ class Pairs:
     character first, then the id of the next character. The key of a context has the digits before.
     """
 
+    vocabulary_size: int
     keys: Keys
     """Keys in ascending order, (P,), so that the pairs of a context stand together."""
     counts: npt.NDArray[np.uint32]
     """c_k, at least 1, (P,)."""
-    contexts: Keys
-    """Keys of the contexts in ascending order, (C,)."""
-    first: Integers
-    """Index of each context's first pair, and at the end the number of pairs, (C + 1,)."""
-    totals: Integers
-    """n_k, the sum of a context's counts, (C,)."""
-    reserved: Floats
-    """d_k, the sum of a context's discounts, (C,)."""
-    discounts: Floats
-    """Discounts of the counts 0, 1, 2, and 3 or more, (4,)."""
 
     @classmethod
     def count(cls, keys_N: Keys, vocabulary_size: int) -> Self:
         """Count keys, (N,), which are sorted in place."""
         keys_N.sort()
         starts_P = np.flatnonzero(_is_first(keys_N))
-        keys_P = keys_N[starts_P]
         counts_P = np.diff(starts_P, append=len(keys_N)).astype(np.uint32)
-        del starts_P  # as large as the keys
-        discounts = estimate_discounts(counts_P)
-        contexts_P = keys_P // np.uint64(vocabulary_size)
-        first_C = np.flatnonzero(_is_first(contexts_P))
-        totals_C, reserved_C = np.zeros(0, np.int64), np.zeros(0)
-        if len(keys_P):
-            totals_C = np.add.reduceat(counts_P, first_C, dtype=np.int64)
-            reserved_C = np.add.reduceat(discounts[np.minimum(counts_P, 3)], first_C)
-        return cls(
-            keys=keys_P,
-            counts=counts_P,
-            contexts=contexts_P[first_C],
-            first=np.append(first_C, len(keys_P)),
-            totals=totals_C,
-            reserved=reserved_C,
-            discounts=discounts,
-        )
+        return cls(vocabulary_size, keys_N[starts_P], counts_P)
+
+    @cached_property
+    def is_first(self) -> Mask:
+        """The mask of the first pair of each context, (P,)."""
+        return _is_first(self.keys // np.uint64(self.vocabulary_size))
+
+    @cached_property
+    def first(self) -> Integers:
+        """Index of each context's first pair, and at the end the number of pairs, (C + 1,)."""
+        return np.append(np.flatnonzero(self.is_first), len(self.keys))
+
+    @cached_property
+    def contexts(self) -> Keys:
+        """Keys of the contexts in ascending order, (C,)."""
+        return self.keys[self.first[:-1]] // np.uint64(self.vocabulary_size)
+
+    @cached_property
+    def ids(self) -> npt.NDArray[np.unsignedinteger[Any]]:
+        """Id of each pair's next character, (P,)."""
+        dtype = np.min_scalar_type(self.vocabulary_size - 1)
+        return (self.keys % np.uint64(self.vocabulary_size)).astype(dtype)
+
+    @cached_property
+    def discounts(self) -> Floats:
+        """Discounts of the counts 0, 1, 2, and 3 or more, (4,)."""
+        return estimate_discounts(np.bincount(np.minimum(self.counts, 5), minlength=6)[1:5])
+
+    @cached_property
+    def totals(self) -> Integers:
+        """n_k, the sum of a context's counts, (C,)."""
+        totals_C: Integers = self._sums(self.counts.astype(np.int64))
+        return totals_C
+
+    @cached_property
+    def reserved(self) -> Floats:
+        """d_k, the sum of a context's discounts, (C,)."""
+        reserved_C: Floats = self._sums(self.discounts[np.minimum(self.counts, 3)])
+        return reserved_C
+
+    @cached_property
+    def shares(self) -> Floats:
+        """Each count without its discount, as a fraction of its context's total, (P,)."""
+        shares_P: Floats = self.rest(self.counts)
+        shares_P /= np.repeat(self.totals, np.diff(self.first))
+        return shares_P
+
+    def _sums(self, numbers_P: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the sum of numbers over each context, (C,)."""
+        first_C = self.first[:-1]
+        return np.add.reduceat(numbers_P, first_C) if len(first_C) else numbers_P[:0]
+
+    def rest(self, counts: npt.NDArray[np.integer[Any]]) -> Floats:
+        """Return counts without their discounts, in their shape."""
+        rest: Floats = counts - self.discounts[np.minimum(counts, 3)]
+        return rest
 
     def count_of(self, keys_F: Keys) -> Integers:
         """Return c_k of pairs, (F,); 0 for a pair that was never seen."""
@@ -68,26 +100,40 @@ class Pairs:
         counts_F[is_known_F] = self.counts[pairs_F[is_known_F]]
         return counts_F
 
-    def discount(self, counts: npt.NDArray[np.integer[Any]]) -> Floats:
-        """Return D of counts, in their shape."""
-        discounts: Floats = self.discounts[np.minimum(counts, 3)]
-        return discounts
+    def known(self, keys_R: Keys, is_inside_R: Mask) -> tuple[Integers, Integers]:
+        """Return the positions whose context was seen, and the indexes of their contexts, (F,).
 
-    def smoothed(self, slots_F: Integers, keys_F: Keys, lower_F: Floats) -> Floats:
-        """Return q_k of pairs, (F,), from the indexes of their contexts, their keys and q_{k-1}."""
-        counts_F = self.count_of(keys_F)
-        rest_F = counts_F - self.discount(counts_F)
-        q_F: Floats = (rest_F + self.reserved[slots_F] * lower_F) / self.totals[slots_F]
-        return q_F
+        `keys_R` are keys of contexts. Positions whose mask is false have none.
+        """
+        contexts_R, is_known_R = find(self.contexts, keys_R)
+        rows_F = np.flatnonzero(is_known_R & is_inside_R)
+        return rows_F, contexts_R[rows_F]
+
+    def pair_keys(self, keys_F: Keys, ids_F: npt.NDArray[np.integer[Any]]) -> Keys:
+        """Return the keys of contexts, (F,), with characters after them."""
+        return keys_F * np.uint64(self.vocabulary_size) + as_keys(ids_F)
+
+    def smooth(
+        self, q_R: Floats, keys_R: Keys, is_inside_R: Mask, targets_R: Integers
+    ) -> npt.NDArray[np.float64]:
+        """Return q_k of each position's target, (R,), from q_{k-1} and the keys of contexts."""
+        rows_F, contexts_F = self.known(keys_R, is_inside_R)
+        counts_F = self.count_of(self.pair_keys(keys_R[rows_F], targets_R[rows_F]))
+        smoothed_R = q_R.copy()
+        smoothed_R[rows_F] *= self.reserved[contexts_F]
+        smoothed_R[rows_F] += self.rest(counts_F)
+        smoothed_R[rows_F] /= self.totals[contexts_F]
+        return smoothed_R
 
 
-def estimate_discounts(counts_P: npt.NDArray[np.uint32]) -> Floats:
-    """Return the discounts of the counts 0, 1, 2, and 3 or more, (4,), from counts of counts.
+def estimate_discounts(counts_of_counts: Integers) -> Floats:
+    """Return the discounts of the counts 0, 1, 2, and 3 or more, (4,).
 
-    This is the estimate of modified Kneser-Ney smoothing (Chen and Goodman 1998). A discount of
-    count j that is not between 0 and j, because few counts are that low, is j / 2.
+    `counts_of_counts` are the numbers of pairs that occur once to four times, (4,). The estimate is
+    that of modified Kneser-Ney smoothing (Chen and Goodman 1998). A discount of count j that is not
+    between 0 and j, because few counts are that low, is j / 2.
     """
-    ones, twos, threes, fours = np.bincount(np.minimum(counts_P, 5), minlength=6)[1:5].tolist()
+    ones, twos, threes, fours = counts_of_counts.tolist()
     share = ones / max(1, ones + 2 * twos)
     discounts = np.zeros(4)
     for count, (now, next_higher) in enumerate(((ones, twos), (twos, threes), (threes, fours)), 1):
@@ -96,7 +142,7 @@ def estimate_discounts(counts_P: npt.NDArray[np.uint32]) -> Floats:
     return discounts
 
 
-def find(sorted_P: Keys, wanted_F: Keys) -> tuple[Integers, npt.NDArray[np.bool_]]:
+def find(sorted_P: Keys, wanted_F: Keys) -> tuple[Integers, Mask]:
     """Return the indexes of keys, and the mask of those that are there; both (F,)."""
     if not len(sorted_P):
         return np.zeros(len(wanted_F), np.int64), np.zeros(len(wanted_F), bool)
@@ -104,13 +150,13 @@ def find(sorted_P: Keys, wanted_F: Keys) -> tuple[Integers, npt.NDArray[np.bool_
     return slots_F, sorted_P[slots_F] == wanted_F
 
 
-def _is_first(sorted_N: Keys) -> npt.NDArray[np.bool_]:
+def as_keys(ids: npt.NDArray[np.integer[Any]]) -> Keys:
+    """Return ids as unsigned numbers of 64 bits."""
+    return ids.astype(np.uint64)
+
+
+def _is_first(sorted_N: Keys) -> Mask:
     """Return the mask of elements that differ from the one before."""
     is_first_N = np.ones(len(sorted_N), bool)
     np.not_equal(sorted_N[1:], sorted_N[:-1], out=is_first_N[1:])
     return is_first_N
-
-
-def as_keys(ids: npt.NDArray[np.integer[Any]]) -> Keys:
-    """Return ids as unsigned numbers of 64 bits."""
-    return ids.astype(np.uint64)

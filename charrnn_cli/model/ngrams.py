@@ -11,24 +11,27 @@ characters before h x, and each occurrence at the start of a span counts as one 
 stand before it, so a context that occurs only there has its plain counts.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.model.ngram_pairs import Floats, Integers, Keys, Pairs, as_keys, find
+from charrnn_cli.model.ngram_pairs import Floats, Integers, Keys, Mask, Pairs, as_keys
 
-# R positions · K highest order · V vocabulary
+# R positions · K highest order · V vocabulary · C contexts of one order
 # F positions whose context was seen · S pairs that were seen after their contexts
 
 START = -1  # in a context, in place of the characters before the start of a span
 
 Contexts = npt.NDArray[np.int32]
 
+# Probabilities after short contexts are computed once: they take most of the time, and little room.
+_MOST_READY = 3  # order
+_READY_NUMBERS = 1 << 20  # 8 MB
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, eq=False)
 class NgramModel:
     """Probabilities of the next character after up to K - 1 characters.
 
@@ -40,12 +43,22 @@ class NgramModel:
     orders: tuple[Pairs, ...]
     """Pairs of the orders 1 to K."""
 
+    @property
+    def order(self) -> int:
+        """The highest order, K."""
+        return len(self.orders)
+
+    @property
+    def num_pairs(self) -> int:
+        """Number of pairs of all orders."""
+        return sum(len(pairs.keys) for pairs in self.orders)
+
     def probabilities(self, contexts_RK: Contexts, targets_R: Integers) -> Floats:
         """Return the probability of the target of each position, (R,)."""
+        keys_KR, lengths_R = context_keys(contexts_RK, self.vocabulary_size)
         q_R = np.full(len(targets_R), 1 / self.vocabulary_size)
-        for pairs, known in self.known(contexts_RK):
-            keys_F = known.pair_keys(targets_R, self.vocabulary_size)
-            q_R[known.rows] = pairs.smoothed(known.slots, keys_F, q_R[known.rows])
+        for length, pairs in enumerate(self.orders):
+            q_R = pairs.smooth(q_R, keys_KR[length], lengths_R >= length, targets_R)
         return q_R
 
     def distributions(self, contexts_RK: Contexts, left_out: "LeftOut | None" = None) -> Floats:
@@ -54,56 +67,82 @@ class NgramModel:
         With `left_out`, they are what they would be without one occurrence, another for each
         position; only the discounts stay those of all occurrences.
         """
-        size = self.vocabulary_size
-        q_RV = np.full((len(contexts_RK), size), 1 / size)
-        for order, (pairs, known) in enumerate(self.known(contexts_RK), 1):
-            totals_F, reserved_F = pairs.totals[known.slots], pairs.reserved[known.slots]
-            if left_out is not None:
-                gone_F, freed_F = left_out.removed(order, pairs, known, size)
-                totals_F, reserved_F = totals_F - gone_F, reserved_F - freed_F
-                is_left_F = totals_F > 0
-                known, lost_F = known.among(is_left_F), (gone_F - freed_F)[is_left_F]
-                totals_F, reserved_F = totals_F[is_left_F], reserved_F[is_left_F]
-            q_RV[known.rows] *= (reserved_F / totals_F)[:, None]
-            lengths_F = pairs.first[known.slots + 1] - pairs.first[known.slots]
-            seen_S = _ranges(pairs.first[known.slots], lengths_F)
-            ids_S = pairs.keys[seen_S] - np.repeat(known.keys * np.uint64(size), lengths_F)
-            counts_S = pairs.counts[seen_S]
-            rest_S = counts_S - pairs.discount(counts_S)
-            q_RV[np.repeat(known.rows, lengths_F), ids_S] += rest_S / np.repeat(totals_F, lengths_F)
-            if left_out is not None:
-                q_RV[known.rows, left_out.targets[known.rows]] -= lost_F / totals_F
+        keys_KR, lengths_R = context_keys(contexts_RK, self.vocabulary_size)
+        order, ready_CV = self.ready
+        short = self.orders[:order]
+        rows_F, contexts_F = short[-1].known(keys_KR[order - 1], lengths_R >= order - 1)
+        q_RV = np.empty((len(contexts_RK), self.vocabulary_size))
+        q_RV[rows_F] = ready_CV[contexts_F]
+        is_other_R = np.ones(len(contexts_RK), bool)
+        is_other_R[rows_F] = False
+        if left_out is not None:
+            is_other_R |= left_out.gone[:, :order].any(axis=1)
+        others = np.flatnonzero(is_other_R)
+        some = None if left_out is None else left_out.of_rows(others)
+        q_RV[others] = self._mixed(short, keys_KR[:, others], lengths_R[others], some)
+        for length in range(order, self.order):
+            self._mix(length, q_RV, keys_KR[length], lengths_R >= length, left_out)
         return q_RV
 
-    def distribution(self, context: Contexts) -> Floats:
-        """Return the probability of every character after one context, (K - 1,); shape (V,).
+    @cached_property
+    def ready(self) -> tuple[int, Floats]:
+        """An order, and the probabilities after each of its contexts, (C, V)."""
+        limit = _READY_NUMBERS // self.vocabulary_size
+        fitting = [
+            order
+            for order, pairs in enumerate(self.orders[:_MOST_READY], 1)
+            if len(pairs.contexts) <= limit
+        ]
+        order = max(fitting, default=1)
+        keys_C = self.orders[order - 1].contexts
+        ends_KC = [keys_C % np.uint64(self.vocabulary_size**length) for length in range(order)]
+        lengths_C = np.full(len(keys_C), order - 1)
+        return order, self._mixed(self.orders[:order], np.array(ends_KC), lengths_C, None)
 
-        It is a row of `distributions`, in a third of the time: 60 us.
-        """
-        size, key = self.vocabulary_size, 0
-        q_V = np.full(size, 1 / size)
-        for order, pairs in enumerate(self.orders, 1):
-            if order > 1:
-                if context[order - 2] == START:
-                    break
-                key += int(context[order - 2]) * size ** (order - 2)
-            slot = int(pairs.contexts.searchsorted(np.uint64(key)))
-            if slot == len(pairs.contexts) or pairs.contexts[slot] != key:
-                break
-            seen = slice(pairs.first[slot], pairs.first[slot + 1])
-            counts_S, total = pairs.counts[seen], pairs.totals[slot]
-            q_V *= pairs.reserved[slot] / total
-            q_V[pairs.keys[seen] - np.uint64(key * size)] += (
-                counts_S - pairs.discount(counts_S)
-            ) / total
-        return q_V
+    def _mixed(
+        self,
+        orders: tuple[Pairs, ...],
+        keys_KR: Keys,
+        lengths_R: Integers,
+        left_out: "LeftOut | None",
+    ) -> Floats:
+        """Return the probabilities of the lowest orders, (R, V)."""
+        q_RV = np.full((len(lengths_R), self.vocabulary_size), 1 / self.vocabulary_size)
+        for length in range(len(orders)):
+            self._mix(length, q_RV, keys_KR[length], lengths_R >= length, left_out)
+        return q_RV
 
-    def known(self, contexts_RK: Contexts) -> Iterator[tuple[Pairs, "Known"]]:
-        """Yield the pairs of each order, from 1 on, and the positions whose context was seen."""
-        known = Known.all(len(contexts_RK))
-        for order, pairs in enumerate(self.orders, 1):
-            known = known.longer(order, pairs, contexts_RK, self.vocabulary_size)
-            yield pairs, known
+    def _mix(
+        self,
+        length: int,
+        q_RV: Floats,
+        keys_R: Keys,
+        is_inside_R: Mask,
+        left_out: "LeftOut | None",
+    ) -> None:
+        """Replace q_{k-1} by q_k, for contexts of `length` characters, k - 1."""
+        pairs = self.orders[length]
+        rows_F, contexts_F = pairs.known(keys_R, is_inside_R)
+        totals_F, reserved_F = pairs.totals[contexts_F], pairs.reserved[contexts_F]
+        if left_out is not None:
+            own = np.flatnonzero(left_out.gone[rows_F, length])  # of the F, G positions
+            rows_G, targets_G = rows_F[own], left_out.targets[rows_F[own]]
+            counts_G = pairs.count_of(pairs.pair_keys(keys_R[rows_G], targets_G))
+            lost_G = pairs.rest(counts_G) - pairs.rest(counts_G - 1)
+            totals_F[own] -= 1
+            reserved_F[own] += lost_G - 1
+        is_left_F = totals_F > 0
+        shares_F = np.divide(1.0, totals_F, where=is_left_F, out=np.zeros(len(rows_F)))
+        factors_R = np.ones(len(q_RV))
+        factors_R[rows_F[is_left_F]] = (reserved_F * shares_F)[is_left_F]
+        q_RV *= factors_R[:, None]
+        lengths_F = pairs.first[contexts_F + 1] - pairs.first[contexts_F]
+        seen_S = _ranges(pairs.first[contexts_F], lengths_F)
+        places_S = np.repeat(rows_F * q_RV.shape[1], lengths_F) + pairs.ids[seen_S]
+        rest_S = pairs.rest(pairs.counts[seen_S])
+        q_RV.reshape(-1)[places_S] += rest_S * np.repeat(shares_F, lengths_F)
+        if left_out is not None:
+            q_RV[rows_G, targets_G] -= lost_G * shares_F[own]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,75 +151,46 @@ class LeftOut:
 
     targets: Integers
     """The id at each position, (R,)."""
-    gone: npt.NDArray[np.bool_]
+    gone: Mask
     """Where the count of the pair of each order is lower by one, (R, K)."""
 
     @classmethod
-    def of(cls, model: NgramModel, contexts_RK: Contexts, targets_R: Integers) -> Self:
+    def of(
+        cls, model: NgramModel, contexts_RK: Contexts, targets_R: Integers, lengths_R: Integers
+    ) -> "LeftOut":
         """Leave out each position's own occurrence in the text that the model counted.
 
-        The contexts are those with which the positions were counted. Nothing is gone at the start
-        of a span, or where the model has not seen the pair.
+        `lengths_R` says how many characters were before each position in its span when it was
+        counted, and 0 where it was not: there, nothing is gone.
         """
-        gone_RK = np.zeros((len(targets_R), len(model.orders)), bool)
-        found = list(model.known(contexts_RK))
-        longest_R = 1 + (contexts_RK != START).sum(axis=1)
+        keys_KR, _ = context_keys(contexts_RK, model.vocabulary_size)
+        gone_RK = np.zeros((len(targets_R), model.order), bool)
+        longest_R = np.minimum(lengths_R, model.order - 1)
         vanishes_R = np.zeros(len(targets_R), bool)  # the pair of the next longer context
-        for order, (pairs, known) in reversed(list(enumerate(found, 1))):
-            counts_R = np.zeros(len(targets_R), np.int64)
-            counts_R[known.rows] = pairs.count_of(known.pair_keys(targets_R, model.vocabulary_size))
-            is_longest_R = (longest_R == order) & (counts_R > 0) & ((order > 1) | (len(found) == 1))
-            gone_RK[:, order - 1] = is_longest_R | vanishes_R
-            vanishes_R = gone_RK[:, order - 1] & (counts_R == 1)
+        for length in range(model.order - 1, -1, -1):
+            gone_RK[:, length] = vanishes_R | ((longest_R == length) & (lengths_R > 0))
+            rows_F, pairs = np.flatnonzero(gone_RK[:, length]), model.orders[length]
+            counts_F = pairs.count_of(pairs.pair_keys(keys_KR[length, rows_F], targets_R[rows_F]))
+            vanishes_R = np.zeros(len(targets_R), bool)
+            vanishes_R[rows_F] = counts_F == 1
         return cls(targets_R, gone_RK)
 
-    def removed(
-        self, order: int, pairs: Pairs, known: "Known", size: int
-    ) -> tuple[Integers, Floats]:
-        """Return by how much the totals and the reserved sums of known contexts are lower, (F,)."""
-        gone_F = self.gone[known.rows, order - 1].astype(np.int64)
-        counts_F = pairs.count_of(known.pair_keys(self.targets, size))
-        return gone_F, pairs.discount(counts_F) - pairs.discount(counts_F - gone_F)
+    def of_rows(self, rows: Integers) -> "LeftOut":
+        """Return the occurrences of some positions."""
+        return LeftOut(self.targets[rows], self.gone[rows])
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The positions whose context of one order was seen."""
+def context_keys(contexts_RK: Contexts, vocabulary_size: int) -> tuple[Keys, Integers]:
+    """Return keys of the contexts of each length, (K, R), and their real lengths, (R,).
 
-    rows: Integers
-    """Indexes of the positions, (F,)."""
-    keys: Keys
-    """Keys of their contexts, (F,)."""
-    slots: Integers
-    """Indexes of their contexts among all, (F,)."""
-
-    @classmethod
-    def all(cls, num_positions: int) -> Self:
-        """Start with all positions, before order 1."""
-        zeros_R = np.zeros(num_positions, np.int64)
-        return cls(np.arange(num_positions), as_keys(zeros_R), zeros_R)
-
-    def among(self, is_kept_F: npt.NDArray[np.bool_]) -> "Known":
-        """Keep some of the positions."""
-        return Known(self.rows[is_kept_F], self.keys[is_kept_F], self.slots[is_kept_F])
-
-    def longer(
-        self, order: int, pairs: Pairs, contexts_RK: Contexts, vocabulary_size: int
-    ) -> "Known":
-        """Keep the positions whose context of the next order, `order`, was seen."""
-        rows_F, keys_F = self.rows, self.keys
-        if order > 1:
-            ids_F = contexts_RK[rows_F, order - 2]
-            is_inside_F = ids_F != START
-            rows_F, ids_F = rows_F[is_inside_F], ids_F[is_inside_F]
-            unit = np.uint64(vocabulary_size ** (order - 2))
-            keys_F = keys_F[is_inside_F] + as_keys(ids_F) * unit
-        slots_F, is_known_F = find(pairs.contexts, keys_F)
-        return Known(rows_F[is_known_F], keys_F[is_known_F], slots_F[is_known_F])
-
-    def pair_keys(self, targets_R: Integers, vocabulary_size: int) -> Keys:
-        """Return the keys of the contexts with the targets after them, (F,)."""
-        return self.keys * np.uint64(vocabulary_size) + as_keys(targets_R[self.rows])
+    A key that is longer than its context has no meaning.
+    """
+    rows, most = contexts_RK.shape
+    keys_KR = np.zeros((most + 1, rows), np.uint64)
+    for length in range(most):
+        digits_R = as_keys(contexts_RK[:, length]) * np.uint64(vocabulary_size**length)
+        np.add(keys_KR[length], digits_R, out=keys_KR[length + 1])
+    return keys_KR, (contexts_RK != START).sum(axis=1)
 
 
 def _ranges(first_F: Integers, lengths_F: Integers) -> Integers:

@@ -62,7 +62,7 @@ class Writer:
         """Start one row at the zero state; `scored` requests log-probabilities."""
         self.vocab = checkpoint.vocab
         self._config, self._scored = config, scored
-        self._engine = Engine(checkpoint.model, checkpoint.weights)
+        self._engine = Engine(checkpoint.model, checkpoint.weights, checkpoint.ngrams)
         self._seed = random_seed() if config.seed is None else config.seed
         self._uniforms = [uniforms(self._seed)]
         self._unread: list[int] = []  # R ids that the engine has not read yet

@@ -45,7 +45,7 @@ class NumpyPredictor:
     """A predictor that uses the sampling engine."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self._first = Engine(checkpoint.model, checkpoint.weights)
+        self._first = Engine(checkpoint.model, checkpoint.weights, checkpoint.ngrams)
 
     def start(self, rows: int) -> None:
         self._engine = self._first.repeat(rows)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.config import ModelConfig
+from charrnn_cli.architecture import ModelConfig, automatic_ngram, longest_order
 from charrnn_cli.errors import MismatchError
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.settings import option_name, trained_with
@@ -17,9 +17,10 @@ from charrnn_cli.text.vocab import Vocab
 Array = npt.NDArray[np.float32]
 
 
-def grown_model(checkpoint: Checkpoint, vocab: Vocab) -> ModelConfig:
-    """Return the checkpoint's architecture for a larger vocabulary.
+def grown_model(checkpoint: Checkpoint, vocab: Vocab, ngram: int | None = None) -> ModelConfig:
+    """Return the checkpoint's architecture for a larger vocabulary, with n-grams of its text.
 
+    The order of the n-grams is automatic, that of the checkpoint or of new models, if it is None.
     Raises MismatchError if `vocab` does not start with the checkpoint's characters.
     """
     if not vocab.characters.startswith(checkpoint.vocab.characters):
@@ -27,13 +28,17 @@ def grown_model(checkpoint: Checkpoint, vocab: Vocab) -> ModelConfig:
             f"the text's vocabulary does not match that of {checkpoint.run}@{checkpoint.step}",
             hint="use the original text, not an encoded file",
         )
-    return ModelConfig.from_json({**checkpoint.model.to_json(), "vocabulary_size": len(vocab)})
+    old, size = checkpoint.model, len(vocab)
+    if ngram is None:
+        usual = longest_order(size, old.ngram) if old.ngram else automatic_ngram(size)
+        ngram = usual if old.embed else 0
+    return ModelConfig.from_json({**old.to_json(), "vocabulary_size": size, "ngram": ngram})
 
 
 def check_architecture(checkpoint: Checkpoint, given: Mapping[str, Any]) -> None:
     """Raise MismatchError if a given setting of the model differs from the checkpoint's."""
     for name, value in checkpoint.model.to_json().items():
-        if given.get(name, value) != value:
+        if name != "ngram" and given.get(name, value) != value:
             raise MismatchError(
                 f"{checkpoint.run}@{checkpoint.step} {trained_with(name, value, given[name])}",
                 hint=f"leave out {option_name(name)}; --init-from sets the architecture",
@@ -44,10 +49,16 @@ def grown_weights(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, Array
     """Return the checkpoint's weights, with rows for new characters.
 
     The logits of known characters do not change. A new character gets the mean input weights of the
-    known characters, and the output weights of the rarest one.
+    known characters, and the output weights of the rarest one. What n-grams predict for it has no
+    effect at first; nor has anything that they predict if the checkpoint was trained without them.
     """
     weights = {name: array.copy() for name, array in checkpoint.weights.items()}
     new = model.vocabulary_size - checkpoint.model.vocabulary_size
+    known_EV = weights.pop("ngram.weight", np.zeros((model.embed, 0), np.float32))
+    if model.ngram:
+        grown_EV = np.zeros((model.embed, model.vocabulary_size), np.float32)
+        grown_EV[:, : known_EV.shape[1]] = known_EV
+        weights["ngram.weight"] = grown_EV
     if not new:
         return weights
     if model.embed:

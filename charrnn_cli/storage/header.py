@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
-from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
+from charrnn_cli.architecture import ModelConfig
+from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.settings import check_fields, fields_of, required, setting
 from charrnn_cli.storage.record import MAX_NAME, Record, as_object, read_record
@@ -42,10 +43,15 @@ class DataFacts(Record):
     init_from: str | None = setting(
         None, "checkpoint that the run started from, as RUN@STEP", longest=MAX_NAME
     )
+    counted: str | None = setting(
+        None, "`tensors_sha256` of the encoded text whose n-grams were counted; null without them"
+    )
     reading: TextOptions = setting(TextOptions(), "how the text was read, every option")
 
     def _problems(self) -> list[str | None]:
-        return [None if _SHA256.fullmatch(self.sha256) else "sha256 must have 64 digits"]
+        digests = (self.sha256, self.counted or self.sha256)
+        is_valid = all(map(_SHA256.fullmatch, digests))
+        return [None if is_valid else "a sha256 must have 64 digits"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

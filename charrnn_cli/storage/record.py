@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
-from charrnn_cli.config import ModelConfig, TextOptions
+from charrnn_cli.architecture import ModelConfig
+from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import ConfigError, FileFormatError, NewerFormatError, TextError
 from charrnn_cli.settings import Settings, fields_of
 from charrnn_cli.storage.tensorfile import Header

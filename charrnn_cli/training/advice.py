@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from charrnn_cli.config import GATES, ModelConfig
+from charrnn_cli.architecture import GATES, ModelConfig
 
 # char-rnn's README: parameters and characters should have the same order of magnitude.
 UNDERFIT_RATIO = 0.1

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from charrnn_cli.training.ngram_inputs import NgramInputs
 from charrnn_cli.training.windows import TrainWindows, Windows
 
 # T time · B batch rows · N characters of training text
@@ -27,27 +28,40 @@ class Batch:
     """Mask (B,); None if no row is reset."""
     count: int
     """Targets that are not IGNORED."""
+    ngrams: Tensor | None
+    """Inputs from n-grams, (T, B, V); None without them."""
 
 
 class BatchLoader:
     """Batches on a device, copied one by one or read from a `resident` text."""
 
-    def __init__(self, windows: Windows, device: torch.device, *, resident: bool) -> None:
-        self._windows, self._device = windows, device
+    def __init__(
+        self,
+        windows: Windows,
+        device: torch.device,
+        *,
+        resident: bool,
+        ngrams: NgramInputs | None = None,
+    ) -> None:
+        self._windows, self._device, self._ngrams = windows, device, ngrams
         self._text: _ResidentText | None = None
         if resident and isinstance(windows, TrainWindows):
             self._text = _ResidentText(windows, device)
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step, counted from 0 over all epochs."""
+        ngrams_TBV = None
+        if self._ngrams is not None:
+            ngrams_TBV = torch.from_numpy(self._ngrams.at(step)).to(self._device)
         if self._text is not None:
-            return self._text.batch(step)
+            return self._text.batch(step, ngrams_TBV)
         window = self._windows.at(step)
         return Batch(
             torch.from_numpy(window.inputs).to(self._device),
             torch.from_numpy(window.targets).to(self._device),
             _mask_on(self._device, window.reset_rows),
             window.count,
+            ngrams_TBV,
         )
 
 
@@ -66,14 +80,14 @@ class _ResidentText:
         self._rows_B = torch.arange(windows.batch_size, device=device) * windows.per_epoch
         self._times_T = torch.arange(windows.seq_len + 1, device=device)
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int, ngrams_TBV: Tensor | None) -> Batch:
         windows = self._windows
         # Repeats `TrainWindows.starts` on the device, because a copy would wait for queued work.
         numbers_B = (self._rows_B + windows.first_window(step)) % windows.num_windows
         starts_B = (numbers_B * windows.seq_len).clamp(max=windows.last_start)
         ids_TB = self._text_N[starts_B + self._times_T[:, None]].long()
         mask_B = _mask_on(self._device, windows.reset_rows(step))
-        return Batch(ids_TB[:-1], ids_TB[1:], mask_B, ids_TB[1:].numel())
+        return Batch(ids_TB[:-1], ids_TB[1:], mask_B, ids_TB[1:].numel(), ngrams_TBV)
 
 
 def has_room(windows: Windows, device: torch.device) -> bool:
@@ -84,8 +98,8 @@ def has_room(windows: Windows, device: torch.device) -> bool:
     return windows.num_characters * _dtype(windows).itemsize <= MAX_MEMORY_FRACTION * free
 
 
-def _mask_on(device: torch.device, mask_B: npt.NDArray[np.bool_] | None) -> Tensor | None:
-    return None if mask_B is None else torch.from_numpy(mask_B).to(device)
+def _mask_on(device: torch.device, mask_B: npt.NDArray[np.bool_]) -> Tensor | None:
+    return torch.from_numpy(mask_B).to(device) if mask_B.any() else None
 
 
 def _dtype(windows: TrainWindows) -> np.dtype[np.uint8] | np.dtype[np.int32]:

@@ -7,13 +7,20 @@ from typing import Literal
 
 import torch
 
-from charrnn_cli.cores import available_cores
+from charrnn_cli.training.cores import available_cores
 from charrnn_cli.training.device import check_precision, choose_device, supports_bf16
-from charrnn_cli.training.evaluation import GAP_STRIDE, MAX_ROWS, evaluate, window_length
+from charrnn_cli.training.evaluation import (
+    GAP_STRIDE,
+    MAX_ROWS,
+    evaluate,
+    never_stop,
+    window_length,
+)
 from charrnn_cli.training.job import TrainingJob
+from charrnn_cli.training.ngram_inputs import ngram_text
 from charrnn_cli.training.plan import Calibration, Decisions
 from charrnn_cli.training.products import ProductTimes, step_products, time_products
-from charrnn_cli.training.trainer import Trainer
+from charrnn_cli.training.trainer import Trainer, make_trainer
 from charrnn_cli.training.windows import make_windows
 
 TIMED_STEPS = 20
@@ -47,7 +54,7 @@ def calibrate(job: TrainingJob, should_stop: Callable[[], bool]) -> Calibration:
         eval_every=0,
     )
     windows = make_windows(job.corpus, job.split, config, decisions.seed)
-    trainer = Trainer(job.model, config, decisions, windows)
+    trainer = make_trainer(job, decisions, windows)
     budget = STEPS_BUDGET if config.max_time is None else min(4.0, config.max_time / 20)
     seconds_per_step = time_steps(trainer, budget, should_stop)
     if config.threads is None and device.type == "cpu":
@@ -140,7 +147,8 @@ def time_evaluation(job: TrainingJob, trainer: Trainer) -> float:
     seconds = 0.0
     for _ in range(2):  # the first prepares kernels for these shapes
         before = time.monotonic()
-        evaluate(trainer.model, job.corpus, rows, trainer.decisions.precision)
+        precision, ngrams = trainer.decisions.precision, ngram_text(job)
+        evaluate(trainer.model, job.corpus, rows, precision, never_stop, ngrams)
         seconds = time.monotonic() - before
     fraction = sum(stop - start for start, stop in rows) / job.split.val_characters
     return seconds / fraction * (1 + 1 / GAP_STRIDE)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from charrnn_cli.config import TextOptions, TrainConfig
-from charrnn_cli.cores import available_cores
 from charrnn_cli.errors import ConfigError, DeviceError, UnknownCharacterError, UsageError
 from charrnn_cli.model.reading import as_read
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.vocab import Vocab
+from charrnn_cli.training.cores import available_cores
 
 _ACCELERATOR = re.compile(r"cuda(:[0-9]+)?|mps")
 

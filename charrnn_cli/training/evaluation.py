@@ -8,10 +8,12 @@ import torch
 from torch.nn import functional
 
 from charrnn_cli.model.checkpoint import Checkpoint
+from charrnn_cli.model.ngram_reader import Features, NgramReader
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import IGNORED, Span, row_windows
 from charrnn_cli.training.device import autocast
 from charrnn_cli.training.network import CharRNN, RecurrentState
+from charrnn_cli.training.ngram_inputs import NgramText
 
 MAX_LOGITS = 1 << 24  # elements at a time, 64 MB; limits memory without changing the result
 MAX_WINDOW = 500  # characters per row at a time
@@ -32,12 +34,15 @@ class TorchPredictor:
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
         self._model, self._device = CharRNN(checkpoint.model), device
+        self._ngrams = checkpoint.ngrams
         self._model.load(checkpoint.weights)
         self._model.to(device)
         self._state: RecurrentState | None = None
+        self._reader: NgramReader | None = None
 
     def start(self, rows: int) -> None:
         self._state = None
+        self._reader = None if self._ngrams is None else NgramReader(self._ngrams, rows)
 
     def losses(
         self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]
@@ -52,8 +57,11 @@ class TorchPredictor:
     def _losses(
         self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float32]:
+        ngrams_TRV = None
+        if self._reader is not None:
+            ngrams_TRV = torch.from_numpy(self._reader.read(inputs_TR)).to(self._device)
         logits_TRV, self._state = self._model(
-            torch.from_numpy(inputs_TR).to(self._device), self._state
+            torch.from_numpy(inputs_TR).to(self._device), self._state, None, ngrams_TRV
         )
         targets_TR = np.ascontiguousarray(targets_TR)
         losses = functional.cross_entropy(
@@ -77,18 +85,20 @@ def evaluate(
     rows: Sequence[Span],
     precision: str,
     should_stop: Callable[[], bool] = never_stop,
+    ngrams: NgramText | None = None,
 ) -> float | None:
     """Return the mean nats per character over all rows, or None once `should_stop` returns True.
 
     Each row is a span of the corpus and starts from the zero state; dropout is off, and every
-    character is scored once.
+    character is scored once. `ngrams` are those of a model with n-grams, on the same corpus.
     """
     # Group rows of similar length, because a group takes as long as its longest row.
     if len(rows) > MAX_ROWS:
         rows = sorted(rows, key=lambda row: row[1] - row[0])
     total = 0.0
     for first in range(0, len(rows), MAX_ROWS):
-        loss = _sum_of_losses(model, corpus, rows[first : first + MAX_ROWS], precision, should_stop)
+        some = rows[first : first + MAX_ROWS]
+        loss = _sum_of_losses(model, corpus, some, precision, should_stop, ngrams)
         if loss is None:
             return None
         total += loss
@@ -101,6 +111,7 @@ def _sum_of_losses(
     rows: Sequence[Span],
     precision: str,
     should_stop: Callable[[], bool],
+    ngrams: NgramText | None,
 ) -> float | None:
     device = model.output.weight.device
     longest = max(stop - start for start, stop in rows)
@@ -110,11 +121,13 @@ def _sum_of_losses(
     for start in range(0, longest, window):
         if should_stop():
             return None
-        both_TR = torch.from_numpy(
-            row_windows(corpus, rows, start, min(window, longest - start))
-        ).to(device)
+        length = min(window, longest - start)
+        both_TR = torch.from_numpy(row_windows(corpus, rows, start, length)).to(device)
+        ngrams_TRV = None
+        if ngrams is not None:
+            ngrams_TRV = torch.from_numpy(_ngram_inputs(ngrams, rows, start, length)).to(device)
         with autocast(device, precision):
-            logits_TRV, state = model(both_TR[0], state)
+            logits_TRV, state = model(both_TR[0], state, None, ngrams_TRV)
         total += functional.cross_entropy(
             logits_TRV.flatten(0, 1).float(),
             both_TR[1].flatten(),
@@ -122,3 +135,12 @@ def _sum_of_losses(
             reduction="sum",
         ).item()
     return total
+
+
+def _ngram_inputs(ngrams: NgramText, rows: Sequence[Span], start: int, length: int) -> Features:
+    """Return the inputs from n-grams for the targets of `row_windows`, (length, R, V)."""
+    read_T1 = start + np.arange(1, length + 1)[:, None]
+    firsts_R, stops_R = np.array(rows, np.int64).T
+    positions_TR = firsts_R + read_T1 - 1
+    positions_TR[positions_TR >= stops_R] = -1
+    return ngrams.inputs(positions_TR, np.broadcast_to(read_T1, positions_TR.shape))

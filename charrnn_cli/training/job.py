@@ -3,33 +3,39 @@
 import contextlib
 import dataclasses
 import functools
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
-from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError
-from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
-from charrnn_cli.model.reading import reading_options
+from charrnn_cli.architecture import ModelConfig
+from charrnn_cli.config import TrainConfig
+from charrnn_cli.errors import TextError, UnknownCharacterError
+from charrnn_cli.model.checkpoint import Checkpoint
+from charrnn_cli.model.ngram_counts import counted_spans
+from charrnn_cli.model.ngram_tables import count_tables, most_bytes
+from charrnn_cli.model.ngrams import NgramModel
 from charrnn_cli.model.warm_start import check_architecture, grown_model
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.paths import check_working_directory
-from charrnn_cli.storage.references import is_path
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.run_names import run_name
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import Source
-from charrnn_cli.storage.tensorfile import MAX_HEADER_BYTES
-from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
-from charrnn_cli.text.encoding import Accept, accept_any, check_options_apply, is_encoded
+from charrnn_cli.text.spans import read_spans
 from charrnn_cli.text.splits import Split, split_corpus
-from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.checks import check_documents, check_machine, check_prime, new_hint
-from charrnn_cli.training.presets import from_preset
-from charrnn_cli.training.recipe import automatic_embed, is_embed_fixed
+from charrnn_cli.training.job_text import (
+    check_reading_options,
+    check_recordable,
+    read_new,
+    read_source,
+    resolve_initial,
+    with_reading_options,
+)
+from charrnn_cli.training.presets import automatic_settings, from_preset
+from charrnn_cli.training.recipe import completed
 from charrnn_cli.training.resume import (
     ResumePoint,
     check_text,
@@ -54,6 +60,8 @@ class TrainingJob:
     config: TrainConfig
     requested_batch_size: int
     """The batch size before it was reduced to fit a short text."""
+    requested_ngram: int
+    """The order of the n-grams before it was reduced to fit the model."""
     source: Source | None
     """Where the text is, so that resuming does not need TEXT; None for a corpus in memory."""
     default_name: str | None = None
@@ -62,6 +70,10 @@ class TrainingJob:
     """Initial weights of a new run; None for random weights."""
     snapshot: TrainingSnapshot | None = None
     """The state from which a resumed run continues."""
+    ngrams: NgramModel | None = None
+    """Those of a model with n-grams."""
+    counted: str | None = None
+    """`sha256` of the text that they were counted in."""
 
     @property
     def first_step(self) -> int:
@@ -119,26 +131,27 @@ class TrainingJob:
         if name is not None:
             registry.check_free(name)
         source = Source((text,)) if isinstance(text, Path) else text
-        _check_recordable(source)
-        _check_options_apply(source, options or {})
+        check_recordable(source)
+        check_reading_options(source, options or {})
         if isinstance(source, Source) and source.init_from is not None:
-            source, initial = _resolved(source, source.init_from, registry)
+            source, initial = resolve_initial(source, source.init_from, registry)
         if isinstance(source, Source):
-            source = _with_options(source, initial, options or {})
+            source = with_reading_options(source, initial, options or {})
         if initial is not None:
             check_architecture(initial, settings)
-        corpus = _read_new(source, config, initial, progress)
+        corpus = read_new(source, config, initial, progress)
         check_documents(settings, corpus)
         if initial is not None:
-            model = grown_model(initial, corpus.vocab)
+            model = grown_model(initial, corpus.vocab, settings.get("ngram"))
         else:
-            is_fixed = is_embed_fixed(preset, settings)
-            embed = model.embed if is_fixed else automatic_embed(len(corpus.vocab))
-            model = dataclasses.replace(model, vocabulary_size=len(corpus.vocab), embed=embed)
+            model = completed(model, automatic_settings(preset, settings), len(corpus.vocab))
         check_prime(config, corpus.header.reading, corpus.vocab, is_model=False)
         whole = Split(((0, len(corpus)),), ())
         fitting_batch_size(corpus, whole, config)  # raises for a text too short to split
         split = split_corpus(corpus, config)
+        ngrams, requested_ngram = _counted(corpus, split, model), model.ngram
+        if ngrams is not None:
+            model = dataclasses.replace(model, ngram=ngrams.order)
         requested, fitting = config.batch_size, fitting_batch_size(corpus, split, config)
         if "batch_size" not in settings:
             config = dataclasses.replace(config, batch_size=fitting)
@@ -153,9 +166,12 @@ class TrainingJob:
             model=model,
             config=config,
             requested_batch_size=requested,
+            requested_ngram=requested_ngram,
             source=source if isinstance(source, Source) else None,
             default_name=default_name,
             initial=initial,
+            ngrams=ngrams,
+            counted=None if ngrams is None else corpus.sha256,
         )
 
     @classmethod
@@ -191,7 +207,7 @@ class TrainingJob:
         else:
             paths = texts
             source, vocab = resumed_source(point, texts, options)
-            _check_options_apply(source, options or {})
+            check_reading_options(source, options or {})
         accept = functools.partial(
             check_text, point, allow_new_data=allow_new_data, settings=settings, texts=paths
         )
@@ -199,7 +215,7 @@ class TrainingJob:
             UnknownCharacterError,
             lambda: hint_for_new_run(point, settings, paths, extend=True),
         ):
-            corpus = _read(source, vocab, progress, accept)
+            corpus = read_source(source, vocab, progress, accept)
         with new_hint(TextError, lambda: "use a longer text"):
             split = split_corpus(corpus, config)
             make_windows(corpus, split, config, seed=0)  # raises for a text too short for the batch
@@ -210,81 +226,18 @@ class TrainingJob:
             model=point.model,
             config=config,
             requested_batch_size=config.batch_size,
+            requested_ngram=point.model.ngram,
             source=source if isinstance(source, Source) else None,
             snapshot=point.snapshot,
+            ngrams=checkpoint.ngrams,
+            counted=checkpoint.data.counted,
         )
 
 
-def _check_recordable(source: Source | Corpus) -> None:
-    """Check that a resume file has room for the texts' paths. Raises TextError."""
-    if isinstance(source, Source) and len(json.dumps(source.to_json())) > MAX_HEADER_BYTES // 2:
-        raise TextError(
-            f"{len(source.paths):,} paths are too many to record for --resume",
-            hint="name a directory instead of its files",
-        )
-
-
-def _resolved(source: Source, reference: str, registry: Registry) -> tuple[Source, Checkpoint]:
-    """Load the checkpoint that a reference names; the source gets a reference that never moves.
-
-    Raises NotFoundError, ConfigError, FileFormatError, StorageError.
-    """
-    path = registry.resolve(reference)
-    initial = load_checkpoint(path)
-    is_named = is_path(reference)
-    fixed = str(path.absolute()) if is_named else registry.reference_of(path, initial.step)
-    return dataclasses.replace(source, init_from=fixed), initial
-
-
-def _check_options_apply(source: Source | Corpus, options: Mapping[str, Any]) -> None:
-    """Raise ConfigError if options for reading a text are given for an encoded one."""
-    if isinstance(source, Source):
-        unknown = ["unknown"] if source.unknown != "error" else []
-        check_options_apply(source.paths, [*options, *unknown])
-    elif options:
-        raise ConfigError("a text in memory is already encoded", hint="leave out its options")
-
-
-def _with_options(source: Source, initial: Checkpoint | None, given: Mapping[str, Any]) -> Source:
-    """Complete the options for reading a text. Raises ConfigError, TextError."""
-    if len(source.paths) == 1 and is_encoded(source.paths[0]):
-        return dataclasses.replace(source, options=TextOptions())
-    options = source.options
-    if options is None and initial is not None:
-        options = reading_options(initial)
-    return dataclasses.replace(source, options=(options or TextOptions()).replaced(given))
-
-
-def _read_new(
-    source: Source | Corpus,
-    config: TrainConfig,
-    initial: Checkpoint | None,
-    progress: ProgressCallback,
-) -> Corpus:
-    """Read the text of a new run, in the vocabulary of its initial checkpoint, if any."""
-    if initial is None:
-        return _read(source, None, progress)
-    if isinstance(source, Corpus) or source.unknown != "extend":
-        check_prime(config, initial.data.reading, initial.vocab, is_model=True)
-    hint = "add them with --unknown extend, or leave them out with --unknown skip"
-    with new_hint(UnknownCharacterError, lambda: hint):
-        return _read(source, initial.vocab, progress)
-
-
-def _read(
-    source: Source | Corpus,
-    vocab: Vocab | None,
-    progress: ProgressCallback,
-    accept: Accept = accept_any,
-) -> Corpus:
-    if isinstance(source, Corpus):
-        accept(source.sha256, source.vocab)
-        return source
-    return cached_corpus(
-        source.paths,
-        source.options,
-        vocab=vocab,
-        unknown=source.unknown,
-        progress=progress,
-        accept=accept,
-    )
+def _counted(corpus: Corpus, split: Split, model: ModelConfig) -> NgramModel | None:
+    """Count the n-grams of the training text, if the model has any; takes up to 15 s."""
+    if not model.ngram:
+        return None
+    text = read_spans(corpus, counted_spans(split.train))
+    limit = most_bytes(model.num_parameters)
+    return count_tables(text, model.vocabulary_size, model.ngram, limit)

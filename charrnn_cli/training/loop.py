@@ -33,12 +33,13 @@ from charrnn_cli.training.calibration import calibrate, one_thread_speedup
 from charrnn_cli.training.device import restored_threads, translate_memory_errors
 from charrnn_cli.training.evaluation import GAP_STRIDE, evaluate, never_stop
 from charrnn_cli.training.job import TrainingJob
+from charrnn_cli.training.ngram_inputs import ngram_text
 from charrnn_cli.training.plan import Plan, make_plan
 from charrnn_cli.training.run_state import RunState
 from charrnn_cli.training.saver import Saver, check_room
 from charrnn_cli.training.snapshot import check_snapshot
 from charrnn_cli.training.speed import SpeedWatch
-from charrnn_cli.training.trainer import Trainer
+from charrnn_cli.training.trainer import make_trainer
 
 MAX_DIVERGENCES = 3
 SAMPLE_LENGTH = 200  # characters, generated in a twentieth of a second
@@ -68,7 +69,7 @@ def train(
             plan = make_plan(held, calibration, started=started, now=time.monotonic())
             is_fresh = held.snapshot is None and held.initial is None
             frequencies_V = symbol_frequencies(held.corpus, held.split) if is_fresh else None
-            trainer = Trainer(held.model, held.config, plan.decisions, plan.windows, frequencies_V)
+            trainer = make_trainer(held, plan.decisions, plan.windows, frequencies_V)
             state = RunState(held, plan.decisions, trainer, started)
             loop = _Loop(held, plan, saver, state, should_stop)
             yield from record(loop.events(), held.run)
@@ -101,7 +102,7 @@ class _Loop:
         self.val_loss: float | None = None
         self.last_good = state.capture()  # restored after a divergence
         self._logged_characters = 0
-        self._speed = SpeedWatch()
+        self._speed, self._ngrams = SpeedWatch(), ngram_text(job)
         self._perform: dict[Action, Callable[[], Iterator[TrainEvent]]] = {
             Action.UPDATE: self._update,
             Action.SAMPLE: self._sample,
@@ -254,8 +255,8 @@ class _Loop:
         )
 
     def _loss_on(self, rows: Sequence[Span]) -> float | None:
-        precision = self.plan.decisions.precision
-        return evaluate(self.trainer.evaluated, self.job.corpus, rows, precision, self.should_stop)
+        model, precision = self.trainer.evaluated, self.plan.decisions.precision
+        return evaluate(model, self.job.corpus, rows, precision, self.should_stop, self._ngrams)
 
     # ---- the end
 

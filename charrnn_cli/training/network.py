@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from charrnn_cli.config import Initialization, ModelConfig
+from charrnn_cli.architecture import ModelConfig
+from charrnn_cli.config import Initialization
 from charrnn_cli.seeds import derive_seed
 from charrnn_cli.training.device import torch_generator
 
@@ -27,6 +28,8 @@ _CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 class CharRNN(nn.Module):
     """Embedding or one-hot input, one-layer recurrent modules, and a linear layer to logits.
 
+    What n-grams predict, in a model with n-grams, is added to the embedding by a linear layer.
+
     Layers are separate modules with dropout in between, because torch's own `dropout=` skips the
     last layer's output and gives wrong gradients on Apple's MPS. Tensors have the names and shapes
     of `config.tensor_shapes()`. A new model has no values: `initialize` or `load` sets them.
@@ -41,22 +44,36 @@ class CharRNN(nn.Module):
         vocabulary_size, embed = config.vocabulary_size, config.embed
         empty = torch.empty(vocabulary_size, embed)
         self.embedding = nn.Embedding(vocabulary_size, embed, _weight=empty) if embed else None
+        self.ngram: nn.Linear | None = None
         with torch.device("meta"):
+            if config.ngram:
+                self.ngram = nn.Linear(vocabulary_size, embed, bias=False)
             sizes = [config.input_size(layer) for layer in range(config.layers)]
             self.layers = nn.ModuleList(cell(size, config.size) for size in sizes)
             self.output = nn.Linear(config.size, config.vocabulary_size)
+        if self.ngram is not None:
+            self.ngram.to_empty(device="cpu")
         self.layers.to_empty(device="cpu")
         self.output.to_empty(device="cpu")
 
     def forward(
-        self, ids_TB: Tensor, state: RecurrentState | None = None, dropout: Dropout | None = None
+        self,
+        ids_TB: Tensor,
+        state: RecurrentState | None = None,
+        dropout: Dropout | None = None,
+        ngrams_TBV: Tensor | None = None,
     ) -> tuple[Tensor, RecurrentState]:
-        """Return logits (T, B, V) and the state after the last character; None is zero."""
+        """Return logits (T, B, V) and the state after the last character; None is zero.
+
+        `ngrams_TBV` is `NgramModel.features` after each character, for a model with n-grams.
+        """
         if self.embedding is not None:
             inputs_TBH = self.embedding(ids_TB)
         else:
             one_hot_TBV = functional.one_hot(ids_TB, self.config.vocabulary_size)
             inputs_TBH = one_hot_TBV.to(self.output.weight.dtype)
+        if self.ngram is not None:
+            inputs_TBH = inputs_TBH + self.ngram(ngrams_TBV)
         after: RecurrentState = []
         for number, layer in enumerate(self.layers):
             before = None if state is None else state[number]
@@ -83,11 +100,14 @@ class CharRNN(nn.Module):
         starts at the unigram loss.
         `glorot`: uniform (Glorot and Bengio 2010) over each layer's joint kernel, and at the output
         a truncated normal of standard deviation 0.1.
-        In both, the bias of an LSTM's forget gate is 1 (Jozefowicz et al. 2015), other biases 0.
+        In both, the bias of an LSTM's forget gate is 1 (Jozefowicz et al. 2015), and other biases
+        and the weights of n-grams are 0.
         """
         generator = torch_generator(torch.device("cpu"), derive_seed("weights", seed))
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, generator=generator)
+        if self.ngram is not None:
+            nn.init.zeros_(self.ngram.weight)
         for number in range(self.config.layers):
             self._initialize_layer(number, initialization, generator)
         nn.init.zeros_(self.output.bias)

@@ -5,7 +5,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.architecture import ModelConfig
+from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.events import TrainingStarted
 from charrnn_cli.seeds import random_seed

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.architecture import NGRAM_ORDER, ModelConfig
+from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.settings import fields_of, option_name
 from charrnn_cli.storage.near_names import near_names
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "default": {},
+    "default": {"ngram": None},  # depends on the text
     # The 2x512 "Anna KaRNNa" notebook: one-hot input, Adam at a constant rate, no validation.
     "notebook": {
         "embed": 0,
@@ -37,12 +38,15 @@ def from_preset(
     """Return the configurations of a preset, with some settings replaced. Raises ConfigError.
 
     A limit on steps or time replaces the preset's number of epochs unless `epochs` is given too.
+    The order of the n-grams is that of most texts if it is None, automatic.
     """
     if preset not in PRESETS:
         near = "".join(f"did you mean {name}? " for name in near_names(preset, PRESETS, 1))
         hint = f"{near}the presets are {' and '.join(PRESETS)}"
         raise ConfigError(f"no preset {preset!r}", hint=hint)
     merged = {**PRESETS[preset], **settings}
+    if merged.get("ngram", 0) is None:
+        merged["ngram"] = 0 if merged.get("embed") == 0 else NGRAM_ORDER
     if "epochs" not in settings and not settings.keys().isdisjoint(("max_steps", "max_time")):
         merged["epochs"] = None
     of_model = {name: merged.pop(name) for name in fields_of(ModelConfig) if name in merged}
@@ -65,6 +69,13 @@ def from_preset(
             hint=f"use --val-fraction {TrainConfig().val_fraction}, or leave out {useless}",
         )
     return model, train
+
+
+def automatic_settings(preset: str, settings: Mapping[str, Any]) -> set[str]:
+    """Return the settings of the model that the text determines, not the preset or a setting."""
+    merged = {**PRESETS[preset], **settings}
+    found = {"embed"} if "embed" not in merged else set()
+    return found | ({"ngram"} if merged.get("ngram", 0) is None else set())
 
 
 def needs_validation(settings: Mapping[str, Any]) -> str | None:

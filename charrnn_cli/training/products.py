@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from charrnn_cli.config import GATES, ModelConfig
+from charrnn_cli.architecture import GATES, ModelConfig
 from charrnn_cli.training.device import restored_threads
 
 # B batch rows · T time · H hidden size · G gates · V vocabulary

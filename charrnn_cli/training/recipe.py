@@ -1,18 +1,22 @@
 """Automatic settings, chosen from the text and the plan. Pure functions."""
 
+import dataclasses
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection
 
-from charrnn_cli.training.presets import PRESETS
+from charrnn_cli.architecture import ModelConfig, automatic_ngram
 
 # One random byte per unit is 40 times cheaper than bernoulli_, and exact for 0.25 and 0.5.
 DROPOUT_LEVELS = 256
 
 
-def is_embed_fixed(preset: str, settings: Mapping[str, Any]) -> bool:
-    """Whether the preset or a setting, not the text, determines the embedding's width."""
-    return "embed" in {**PRESETS[preset], **settings}
+def completed(model: ModelConfig, automatic: Collection[str], vocabulary_size: int) -> ModelConfig:
+    """Return a model for a text; its automatic settings depend on the size of the vocabulary."""
+    embed = automatic_embed(vocabulary_size) if "embed" in automatic else model.embed
+    ngram = model.ngram
+    if "ngram" in automatic:
+        ngram = automatic_ngram(vocabulary_size) if embed else 0
+    return dataclasses.replace(model, vocabulary_size=vocabulary_size, embed=embed, ngram=ngram)
 
 
 def automatic_embed(vocabulary_size: int) -> int:

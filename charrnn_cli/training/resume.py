@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
+from charrnn_cli.architecture import ModelConfig
+from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.errors import (
     CharrnnError,
     ConfigError,

@@ -64,8 +64,10 @@ class RunState:
                 characters=len(corpus),
                 commonest=corpus.vocab.characters[int(corpus.counts_V.argmax())],
                 init_from=self.init_from,
+                counted=self._job.counted,
                 reading=corpus.header.reading,
             ),
+            ngrams=self._job.ngrams,
             versions={"torch": str(torch.__version__)},
             interrupted=interrupted,
         )

@@ -7,7 +7,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, get_args
 
-from charrnn_cli.config import Cell, ModelConfig, TrainConfig
+from charrnn_cli.architecture import Cell, ModelConfig
+from charrnn_cli.config import TrainConfig
 from charrnn_cli.storage.paths import (
     check_working_directory,
     corpora_directory,

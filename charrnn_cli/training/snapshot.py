@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from charrnn_cli.config import MAX_SIZE, ModelConfig
+from charrnn_cli.architecture import ModelConfig
+from charrnn_cli.config import MAX_SIZE
 from charrnn_cli.errors import FileFormatError
 from charrnn_cli.model.checkpoint import (
     Array,
@@ -15,6 +16,7 @@ from charrnn_cli.model.checkpoint import (
     checkpoint_tensors,
     finite_array,
     header_fields,
+    ngram_tensors,
     tensor_bytes,
 )
 from charrnn_cli.storage.atomic import keep_previous
@@ -97,16 +99,15 @@ def load_resume(path: Path, *, directory: Directory | None = None) -> TrainingSn
     with open_regular(path, directory=directory) as file:
         header = read_open_header(file, path)
         fields = typed_header(header, ResumeHeader, path)
+        ours = {"vocabulary", *ngram_tensors(fields.model)}
         others = [
-            name
-            for name in header.tensors
-            if not name.startswith("model.") and name != "vocabulary"
+            name for name in header.tensors if not name.startswith("model.") and name not in ours
         ]
         check_tensor_table(header, fields.model, path, prefix="model.", extra=others)
         _check_size(header, others, fields.model, path)
         tensors = read_verified(file, header, path)
     return TrainingSnapshot(
-        checkpoint=checkpoint_from_tensors(fields, tensors, path, prefix="model."),
+        checkpoint=checkpoint_from_tensors(fields, header, tensors, path, prefix="model."),
         tensors={
             name: finite_array(tensors[name], header.tensors[name].shape, path) for name in others
         },

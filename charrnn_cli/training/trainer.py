@@ -9,13 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.architecture import ModelConfig
+from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import MemoryShortageError
 from charrnn_cli.text.rows import IGNORED
 from charrnn_cli.training.batch_loader import Batch, BatchLoader, has_room
 from charrnn_cli.training.device import autocast
 from charrnn_cli.training.dropout import DropoutMasks
+from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.network import CharRNN, RecurrentState
+from charrnn_cli.training.ngram_inputs import NgramInputs, ngram_inputs
 from charrnn_cli.training.optimizer import AdamW, global_norm, learning_rate
 from charrnn_cli.training.plan import Decisions
 from charrnn_cli.training.windows import Windows
@@ -32,12 +35,24 @@ AVERAGE_WARMUP = 10  # steps in which the weight average forgets the random init
 CHECK_EVERY = {"cpu": 1, "cuda": 32, "mps": 32}
 
 
+def make_trainer(
+    job: TrainingJob,
+    decisions: Decisions,
+    windows: Windows,
+    frequencies_V: npt.NDArray[np.float64] | None = None,
+) -> "Trainer":
+    """Return a trainer for a job, at its first step; see `Trainer`."""
+    ngrams = ngram_inputs(job, windows)
+    return Trainer(job.model, job.config, decisions, windows, frequencies_V, ngrams)
+
+
 class Trainer:
     """Stateful truncated BPTT: the recurrent state is carried from window to window.
 
     Everything random is a function of (seed, step), so that `snapshot` and `restore` continue a run
     bit for bit. `frequencies_V` are the symbols' fractions of the training text, (V,), for the
-    initial output bias; None for a model whose weights are loaded next.
+    initial output bias; None for a model whose weights are loaded next. `ngrams` are the inputs of
+    a model with n-grams.
     """
 
     def __init__(
@@ -47,6 +62,7 @@ class Trainer:
         decisions: Decisions,
         windows: Windows,
         frequencies_V: npt.NDArray[np.float64] | None = None,
+        ngrams: NgramInputs | None = None,
     ) -> None:
         self.config = config
         self.decisions = decisions
@@ -64,7 +80,7 @@ class Trainer:
             self._average.load(self.model.export())
             self._average.to(self.device)
         resident = has_room(windows, self.device)
-        self._batches = BatchLoader(windows, self.device, resident=resident)
+        self._batches = BatchLoader(windows, self.device, resident=resident, ngrams=ngrams)
         self._state: RecurrentState | None = None
         self._smoothed = torch.tensor(math.nan, device=self.device)
         self._healthy = torch.tensor(True, device=self.device)
@@ -167,8 +183,11 @@ class Trainer:
         state = before
         if before is not None:
             state = [tuple(tensor[:, rows] for tensor in layer) for layer in before]
+        ngrams_TBV = None if batch.ngrams is None else batch.ngrams[:, rows]
         with autocast(self.device, self.decisions.precision):
-            logits_TBV, state = self.model(batch.inputs[:, rows], state, self._masks or None)
+            logits_TBV, state = self.model(
+                batch.inputs[:, rows], state, self._masks or None, ngrams_TBV
+            )
         loss = functional.cross_entropy(
             logits_TBV.flatten(0, 1).float(),
             batch.targets[:, rows].flatten(),

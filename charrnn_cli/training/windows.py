@@ -31,8 +31,8 @@ class Window:
     """Ids, (T, B)."""
     targets: npt.NDArray[np.int64]
     """The character after each input, (T, B); IGNORED after the end of a document."""
-    reset_rows: npt.NDArray[np.bool_] | None
-    """Mask (B,) of rows whose state is reset before this window; None if no row is."""
+    reset_rows: npt.NDArray[np.bool_]
+    """Mask (B,) of rows whose state is reset before this window."""
     count: int
     """Targets that are not IGNORED."""
 
@@ -45,6 +45,12 @@ class Windows(Protocol):
 
     def at(self, step: int) -> Window:
         """Return the window of a step, counted from 0 over all epochs."""
+
+    def positions(self, step: int) -> npt.NDArray[np.int64]:
+        """Return where each target of a step is in the text, (T, B); -1 if it is IGNORED."""
+
+    def reset_rows(self, step: int) -> npt.NDArray[np.bool_]:
+        """Return the mask (B,) of rows that start from the zero state."""
 
 
 def make_windows(
@@ -135,8 +141,18 @@ class TrainWindows:
             self.read_into(ids_TB[:, row], start)
         return Window(ids_TB[:-1], ids_TB[1:], self.reset_rows(step), ids_TB[1:].size)
 
-    def reset_rows(self, step: int) -> npt.NDArray[np.bool_] | None:
-        """Return the mask (B,) of rows that start from the zero state; None if no row does.
+    def positions(self, step: int) -> npt.NDArray[np.int64]:
+        """Return where each target of a step is in the text, (T, B)."""
+        targets_TB = self.starts(step) + np.arange(1, self.seq_len + 1)[:, None]
+        spans_TB = np.searchsorted(self._starts, targets_TB, side="right") - 1
+        firsts_S = np.array([first for first, _ in self._spans])
+        positions_TB: npt.NDArray[np.int64] = (
+            targets_TB - np.array(self._starts)[spans_TB] + firsts_S[spans_TB]
+        )
+        return positions_TB
+
+    def reset_rows(self, step: int) -> npt.NDArray[np.bool_]:
+        """Return the mask (B,) of rows that start from the zero state.
 
         All rows do in an epoch's first window; later, rows where the text starts or a last window
         was moved back, and a random fraction set by (seed, step).
@@ -151,7 +167,7 @@ class TrainWindows:
             words = derive_seed("reset", self._seed, step)
             raw_B = np.random.PCG64(words).random_raw(self.batch_size)
             mask_B |= (raw_B >> np.uint64(11)) * 2.0**-53 < self._reset_probability
-        return mask_B if mask_B.any() else None
+        return mask_B
 
     def first_window(self, step: int) -> int:
         """Return the number of the first row's window; row b is `b * per_epoch` windows ahead."""
@@ -212,19 +228,35 @@ class DocumentWindows:
 
     def at(self, step: int) -> Window:
         """Return the window of a step."""
-        epoch, window = divmod(step, self.per_epoch)
         inputs_TB = np.zeros((self.seq_len, self.batch_size), np.int64)
-        targets_TB = np.full_like(inputs_TB, IGNORED)
-        reset_rows_B, total = np.full(self.batch_size, window == 0), 0
-        for row in range(self.batch_size):
-            rows_before = epoch * self.batch_size + row
-            start, stop, is_first = self._place(rows_before * self.per_epoch + window)
+        targets_TB, total = np.full_like(inputs_TB, IGNORED), 0
+        for row, (start, stop, _) in enumerate(self._places(step)):
             count = stop - start
             ids = self._corpus.read(start, stop + 1)
             inputs_TB[:count, row], targets_TB[:count, row] = ids[:-1], ids[1:]
-            reset_rows_B[row] |= is_first
             total += count
-        return Window(inputs_TB, targets_TB, reset_rows_B if reset_rows_B.any() else None, total)
+        return Window(inputs_TB, targets_TB, self.reset_rows(step), total)
+
+    def positions(self, step: int) -> npt.NDArray[np.int64]:
+        """Return where each target of a step is in the text, (T, B); -1 if it is IGNORED."""
+        positions_TB = np.full((self.seq_len, self.batch_size), -1, np.int64)
+        for row, (start, stop, _) in enumerate(self._places(step)):
+            positions_TB[: stop - start, row] = np.arange(start + 1, stop + 1)
+        return positions_TB
+
+    def reset_rows(self, step: int) -> npt.NDArray[np.bool_]:
+        """Return the mask (B,) of rows that start from the zero state.
+
+        All rows do in an epoch's first window; later, rows where a document starts.
+        """
+        is_first_B = np.array([is_first for _, _, is_first in self._places(step)])
+        return is_first_B | (step % self.per_epoch == 0)
+
+    def _places(self, step: int) -> list[tuple[int, int, bool]]:
+        """Return the `_place` of each row's window."""
+        epoch, window = divmod(step, self.per_epoch)
+        first = epoch * self.batch_size * self.per_epoch + window
+        return [self._place(first + row * self.per_epoch) for row in range(self.batch_size)]
 
     def _place(self, number: int) -> tuple[int, int, bool]:
         """Return a window's inputs as (start, stop), and whether a document starts there.

@@ -2,14 +2,16 @@
 
     python -m tests.benchmarks.sampling_speed [--rounds 15]
 
-First, the time per character of LSTMs of three sizes with one thread is split into its parts. Then,
-a 2x512 model is compared: the implementations have the same weights and take turns in one process,
-with one thread, with two threads, and with one thread while another process keeps a core busy.
-Whole commands are measured last. All models have 83 characters. The results are medians and their
-ratios; those of the parts also come with the minimum.
+First, the time per character of LSTMs of three sizes with one thread is split into its parts, and
+the time per character of a real text is compared with and without n-grams of it. Then, a 2x512
+model is compared: the implementations have the same weights and take turns in one process, with
+one thread, with two threads, and with one thread while another process keeps a core busy. Whole
+commands are measured last. The results are medians and their ratios; those of the parts also come
+with the minimum.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import statistics
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STEPS = 200
+CHARACTERS = "".join(map(chr, range(33, 116)))
 SHAPES = [(1, 256), (1, 512), (2, 512)]  # layers, hidden size
 ROWS = 64
 TORCH_SCRIPT = """
@@ -108,6 +111,52 @@ def parts_worker(rounds: int) -> None:
         print(f"    total / products alone   {statistics.median(ratios):7.2f} ({min(ratios):.2f})")
 
 
+def ngrams_worker(rounds: int) -> None:
+    """Print how much longer a character takes with n-grams; models of each shape take turns."""
+    from pathlib import Path
+
+    import charrnn_cli
+    from charrnn_cli.config import SampleConfig
+    from charrnn_cli.model.sampling import Writer
+    from charrnn_cli.training.job import TrainingJob
+
+    book = Path(charrnn_cli.__file__).parent / "data" / "alice.txt"
+    jobs = [TrainingJob.new(book, {"ngram": order}) for order in (0, 8)]
+    text = "".join(jobs[0].corpus.text())[:STEPS]
+    print("\none thread, ratio of a character with n-grams to one without: median (minimum)")
+    for layers, size in SHAPES:
+        writers = []
+        for job in jobs:
+            config = dataclasses.replace(job.model, layers=layers, size=size)
+            made = _checkpoint(layers, size, job.corpus.vocab.characters)
+            weights = {**made.weights}
+            if job.ngrams is not None:
+                weights["ngram.weight"] = 0 * made.weights["embedding.weight"].T
+            changed = {"model": config, "weights": weights, "ngrams": job.ngrams}
+            checkpoint = dataclasses.replace(made, **changed)
+            writers.append(Writer(checkpoint, SampleConfig(seed=1)))
+        ratios, more = [], []
+        for _ in range(rounds):
+            without, with_ngrams = (_seconds_per_character(writer, text) for writer in writers)
+            ratios.append(with_ngrams / without)
+            more.append(1e6 * (with_ngrams - without))
+        ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f})"
+        print(f"  {layers}x{size}  {ratio}, {statistics.median(more):.1f} us more")
+
+
+def _seconds_per_character(writer: Any, text: str) -> float:
+    """Draw a character after each character of a text, and read the text's own instead."""
+    times = []
+    for character_id in writer.vocab.encode(text):
+        before = time.perf_counter()
+        writer._step()
+        if writer._logits_RV is not None:
+            writer._draw()
+        times.append(time.perf_counter() - before)
+        writer._unread = [character_id]
+    return statistics.median(times)
+
+
 PARTS: "dict[str, Callable[[dict[str, float]], float]]" = {
     "total": lambda row: row["total"],
     "products alone": lambda row: row["products alone"],
@@ -177,14 +226,12 @@ def worker(threads: int, rounds: int) -> None:
     print(json.dumps({name: statistics.median(values) for name, values in times.items()}))
 
 
-def _checkpoint(layers: int = 2, size: int = 512) -> Any:
-    from charrnn_cli.config import ModelConfig
+def _checkpoint(layers: int = 2, size: int = 512, characters: str = CHARACTERS) -> Any:
+    from charrnn_cli.architecture import ModelConfig
     from tests.helpers import make_checkpoint
 
-    config = ModelConfig(vocabulary_size=83, layers=layers, size=size, embed=64)
-    return make_checkpoint(
-        config, characters="".join(map(chr, range(33, 116))), scale=0.05, run="speed"
-    )
+    config = ModelConfig(vocabulary_size=len(characters), layers=layers, size=size, embed=64)
+    return make_checkpoint(config, characters=characters, scale=0.05, run="speed")
 
 
 def printed(threads: int, *arguments: str) -> str:
@@ -257,6 +304,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.parts:
         parts_worker(arguments.rounds)
+        ngrams_worker(arguments.rounds)
         return
     if arguments.worker:
         worker(arguments.worker, arguments.rounds)

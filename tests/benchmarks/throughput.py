@@ -1,90 +1,74 @@
-"""Compare the speed of a training step with a plain port and with the peak of matrix products.
+"""Compare the speed of a training step with a plain port and with the matrix products alone.
 
-    python -m tests.benchmarks.throughput [--rounds 7]
+    python -m tests.benchmarks.throughput [--rounds 7] [--text anna.txt]
 
-All implementations take turns in one process, so that a busy machine slows them equally.
+All implementations take turns in one process, so that a busy machine slows them equally; the ratios
+are those of their medians. Seconds and rates hold only for one machine.
 """
 
 import argparse
+import contextlib
+import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import torch
 
-from charrnn_cli.config import ModelConfig, TrainConfig
-from charrnn_cli.text.corpus import Corpus
+import charrnn_cli
+from charrnn_cli.architecture import ModelConfig
+from charrnn_cli.training.calibration import faster_precision
 from charrnn_cli.training.device import available_devices
+from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.plan import Decisions
-from charrnn_cli.training.trainer import Trainer
-from charrnn_cli.training.windows import TrainWindows
+from charrnn_cli.training.products import step_products, time_products
+from charrnn_cli.training.trainer import make_trainer
+from charrnn_cli.training.windows import make_windows
 from tests.benchmarks.port import PlainPort
 
-SYMBOLS = 83
-DTYPES: dict[Literal["fp32", "bf16"], torch.dtype] = {
-    "fp32": torch.float32,
-    "bf16": torch.bfloat16,
-}
+BOOK = Path(charrnn_cli.__file__).parent / "data" / "alice.txt"
+PRECISIONS: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16")
+SHAPES = [(2, 512, 0, 100, 100), (2, 512, 64, 32, 64), (1, 512, 64, 32, 64), (1, 256, 64, 32, 64)]
+"""Layers, hidden size, embedding (0 is one-hot), rows and characters per row of a step."""
 
 
-def useful_flops(model: ModelConfig, characters: int) -> float:
-    """Return the FLOPs of a step: 2 per multiply-add, once forward and twice backward.
-
-    A one-hot input only selects a row of a matrix, so it counts as zero.
-    """
-    products = sum(rows * columns for rows, columns in _matrices(model))
-    return 3 * 2 * products * characters
-
-
-def _matrices(model: ModelConfig) -> list[tuple[int, int]]:
-    shapes = {name: shape for name, shape in model.tensor_shapes().items() if len(shape) == 2}
-    shapes.pop("embedding.weight", None)
-    if not model.embed:
-        shapes.pop("layers.0.weight_ih_l0")
-    return [(shape[0], shape[1]) for shape in shapes.values()]
-
-
-def random_corpus(characters: int) -> Corpus:
-    alphabet = "".join(chr(33 + index) for index in range(SYMBOLS))
-    ids = torch.randint(SYMBOLS, (characters,), generator=torch.Generator().manual_seed(0)).tolist()
-    return Corpus.from_text(alphabet + "".join(alphabet[index] for index in ids))
-
-
-def our_step(model: ModelConfig, config: TrainConfig, decisions: Decisions) -> Callable[[], object]:
-    corpus = random_corpus(config.batch_size * config.seq_len * 4)
-    windows = TrainWindows(corpus, [(0, len(corpus))], config, decisions.seed)
-    return Trainer(model, config, decisions, windows).update
+def our_step(
+    job: TrainingJob, device: str, precision: Literal["fp32", "bf16"]
+) -> Callable[[], object]:
+    decisions = Decisions(
+        seed=1,
+        device=device,
+        precision=precision,
+        threads=torch.get_num_threads(),
+        steps=10_000,
+        dropout=0.5,
+        eval_every=0,
+    )
+    windows = make_windows(job.corpus, job.split, job.config, seed=1)
+    return make_trainer(job, decisions, windows).update
 
 
 def port_step(
     batch_size: int,
     seq_len: int,
-    symbols: int = SYMBOLS,
+    symbols: int,
     device: str = "cpu",
     layers: int = 2,
     size: int = 512,
+    precision: str = "fp32",
 ) -> Callable[[], object]:
     port = PlainPort(symbols, size, layers).to(device)
     ids_BT = torch.randint(symbols, (batch_size, seq_len + 1), device=device)
-    return lambda: port.step(ids_BT[:, :-1], ids_BT[:, 1:])
 
+    def step() -> None:
+        reduced = torch.autocast(torch.device(device).type, torch.bfloat16)
+        with reduced if precision == "bf16" else contextlib.nullcontext():
+            port.step(ids_BT[:, :-1], ids_BT[:, 1:])
 
-def peak(dtype: torch.dtype, device: str) -> float:
-    """Return the FLOP/s of the fastest of several large products."""
-    best = 0.0
-    for rows, inner, columns in ((2048, 2048, 2048), (4096, 4096, 4096), (10_000, 512, 2048)):
-        scale = 1 if device == "cpu" else 2
-        a = torch.randn(scale * rows, scale * inner, device=device).to(dtype)
-        b = torch.randn(scale * inner, scale * columns, device=device).to(dtype)
-        for _ in range(6):
-            before = time.perf_counter()
-            a @ b
-            if device != "cpu":
-                torch.cuda.synchronize()
-            best = max(best, 2 * scale**3 * rows * inner * columns / (time.perf_counter() - before))
-    return best
+    return step
 
 
 def median_seconds(steps: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -101,53 +85,62 @@ def median_seconds(steps: Mapping[str, Callable[[], object]], rounds: int) -> di
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def compare(shape: tuple[int, int, int, int, int], device: str, rounds: int) -> None:
-    layers, size, embed, batch_size, seq_len = shape
-    model = ModelConfig(vocabulary_size=SYMBOLS, layers=layers, size=size, embed=embed)
-    config = TrainConfig(batch_size=batch_size, seq_len=seq_len, clip=5.0)
-    decisions = Decisions(
-        seed=1,
-        device=device,
-        precision="fp32",
-        threads=torch.get_num_threads(),
-        steps=10_000,
-        dropout=0.5,
-        eval_every=0,
+def product_seconds(
+    model: ModelConfig, batch_size: int, seq_len: int, device: str
+) -> dict[str, float]:
+    """Return the seconds of a step's products alone, forward and backward, with all threads."""
+    products = step_products(model, batch_size, seq_len)
+    times = time_products(
+        products, torch.device(device), threads=torch.get_num_threads(), budget=2.0
     )
+    return {"fp32": 3 * times.fp32, "bf16": 3 * times.bf16}
+
+
+def compare(text: Path, shape: tuple[int, int, int, int, int], device: str, rounds: int) -> None:
+    layers, size, embed, batch_size, seq_len = shape
+    settings = {"layers": layers, "size": size, "embed": embed}
+    settings |= {"batch_size": batch_size, "seq_len": seq_len}
+    orders = [0, 8] if embed else [0]
+    jobs = {order: TrainingJob.new(text, {**settings, "ngram": order}) for order in orders}
+    symbols = len(jobs[0].corpus.vocab)
     steps: dict[str, Callable[[], object]] = {}
-    if not embed:
-        steps["plain port"] = port_step(
-            batch_size, seq_len, device=device, layers=layers, size=size
+    for precision in PRECISIONS:
+        steps[f"port, {precision}"] = port_step(
+            batch_size, seq_len, symbols, device, layers, size, precision
         )
-    for precision in DTYPES:
-        steps[precision] = our_step(model, config, replace(decisions, precision=precision))
+        for order, job in jobs.items():
+            name = f"{precision}, n-grams" if order else precision
+            steps[name] = our_step(job, device, precision)
     times = median_seconds(steps, rounds)
-    characters = batch_size * seq_len
-    flops = useful_flops(model, characters)
-    base = next(iter(times.values()))
-    shape_name = f"{layers}x{size}, embed {embed}, {batch_size} x {seq_len} on {device}"
-    print(f"\n{shape_name}: {flops / 1e9:.1f} GFLOP per step")
+    alone = product_seconds(jobs[0].model, batch_size, seq_len, device)
+    print(f"\n{layers}x{size}, embed {embed}, {batch_size} x {seq_len}")
+    print("                  port fp32  same port  without n-grams  products alone     seconds")
     for name, seconds in times.items():
-        share = flops / seconds / peak(torch.bfloat16 if name == "bf16" else torch.float32, device)
-        speed = f"{characters / seconds:10,.0f} chars/s   {flops / seconds / 1e9:8.1f} GFLOP/s"
-        ratios = f"{100 * share:3.0f} % of the peak   {base / seconds:.2f} x"
-        print(f"  {name:<12} {seconds:8.4f} s   {speed}   {ratios}")
+        precision = "bf16" if "bf16" in name else "fp32"
+        ratios = [times["port, fp32"] / seconds, times[f"port, {precision}"] / seconds]
+        plain = times[precision] / seconds if "n-grams" in name else 1.0
+        print(
+            f"  {name:<15} {ratios[0]:9.2f}  {ratios[1]:9.2f}  {plain:15.2f}  "
+            f"{alone[precision] / seconds:14.2f}  {seconds:10.4f}"
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--text", type=Path, default=BOOK)
+    arguments = parser.parse_args()
     device = available_devices()[0]
-    peaks = ", ".join(
-        f"{name} {peak(dtype, device) / 1e9:,.0f} GFLOP/s" for name, dtype in DTYPES.items()
-    )
-    print(f"{device}, {torch.get_num_threads()} threads, matrix peak: {peaks}")
-    shapes = [(2, 512, 0, 100, 100), (1, 512, 64, 32, 64), (2, 512, 64, 32, 64)]
-    if device != "cpu":
-        shapes.append((3, 1024, 0, 256, 128))
-    for shape in shapes:
-        compare(shape, device, rounds)
+    print(f"{device}, {torch.get_num_threads()} threads; ratios are speeds, higher is faster")
+    model = ModelConfig(vocabulary_size=83)
+    times = time_products(step_products(model, 32, 64), torch.device(device))
+    rates = {name: times.rate(getattr(times, name)) / 1e9 for name in PRECISIONS}
+    found = ", ".join(f"{name} {rate:,.0f} GFLOP/s" for name, rate in rates.items())
+    print(f"products of a 2x512 step, one thread: {found}; auto takes {faster_precision(times)}")
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["CHARRNN_HOME"] = home
+        for shape in SHAPES:
+            compare(arguments.text, shape, device, arguments.rounds)
 
 
 if __name__ == "__main__":

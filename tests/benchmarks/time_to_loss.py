@@ -24,8 +24,9 @@ from charrnn_cli.training.evaluation import evaluate, never_stop
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
 from charrnn_cli.training.network import CharRNN
+from charrnn_cli.training.ngram_inputs import ngram_text
 from charrnn_cli.training.plan import make_plan
-from charrnn_cli.training.trainer import Trainer
+from charrnn_cli.training.trainer import make_trainer
 from tests.benchmarks.throughput import median_seconds, port_step
 
 # Characters per window. Each starts at the zero state, like the windows of fixed-context models.
@@ -36,7 +37,7 @@ def seconds_per_step(job: TrainingJob, rounds: int) -> dict[str, float]:
     """Time steps of the port and of the job's trainer."""
     calibration = calibrate(job, never_stop)
     plan = make_plan(job, calibration, started=0.0, now=0.0)
-    trainer = Trainer(job.model, job.config, plan.decisions, plan.windows)
+    trainer = make_trainer(job, plan.decisions, plan.windows)
     port = port_step(100, 100, len(job.corpus.vocab))
     return median_seconds({"port": port, "ours": trainer.update}, rounds)
 
@@ -57,7 +58,7 @@ def reached(job: TrainingJob) -> tuple[list[Evaluated], float]:
         for first, stop in job.split.val
         for start in range(first, stop, FRESH_WINDOW)
     ]
-    fresh = evaluate(network, job.corpus, rows, "fp32")
+    fresh = evaluate(network, job.corpus, rows, "fp32", never_stop, ngram_text(job))
     assert fresh is not None
     return evaluations, fresh
 

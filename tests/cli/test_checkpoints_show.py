@@ -64,7 +64,7 @@ def test_settings_of_another_version(inside: Inside) -> None:
     assert "\nsettings    max steps 1000, seed 1, old setting 3\n" in result.stdout
     facts = json.loads(inside("checkpoints", "show", "--json").stdout)
     assert facts["train"]["old_setting"] == 3
-    options = "--layers 1 --size 4 --embed 3 --max-steps 1000 --seed 1"
+    options = "--layers 1 --size 4 --embed 3 --ngram 0 --max-steps 1000 --seed 1"
     assert facts["command"] == f"charrnn train TEXT {options}"
     forge(path, model={**checkpoint.model.to_json(), "heads": 2})
     result = inside("checkpoints", "show", "tiny@100")

@@ -2,8 +2,9 @@
 
 import pytest
 
+from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.cli.options.parsers import parse_duration
-from charrnn_cli.config import ModelConfig, TrainConfig
+from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.training.command_line import train_command
 

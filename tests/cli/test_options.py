@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from charrnn_cli.architecture import NGRAM_ORDER, ModelConfig
 from charrnn_cli.cli.training_run import TrainingRun
-from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
+from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.settings import option_name
 from charrnn_cli.storage.source import Source
-from charrnn_cli.training.presets import PRESETS, from_preset
-from charrnn_cli.training.recipe import is_embed_fixed
+from charrnn_cli.training.presets import PRESETS, automatic_settings, from_preset
 from tests.cli.test_help import TREE
 from tests.helpers import Inside
 
@@ -30,7 +30,8 @@ DEFAULTS: dict[str, Any] = {
     "unknown": "error",
     "run": None,
     "fixed_batch": False,
-    "fixed_embed": False,
+    "ngram": NGRAM_ORDER,
+    "automatic": {"embed", "ngram"},
     "dry_run": False,
     "quiet": False,
     "as_json": False,
@@ -39,15 +40,19 @@ DEFAULTS: dict[str, Any] = {
 
 # What is typed after `charrnn train text.txt`, and the fields that differ from the defaults by it.
 SETTINGS: dict[str, dict[str, Any]] = {
-    "--preset notebook": {**PRESETS["notebook"], "fixed_embed": True},
+    "--preset notebook": {**PRESETS["notebook"], "ngram": 0, "automatic": set()},
     "--cell gru": {"cell": "gru"},
     "--layers 3": {"layers": 3},
     "--size 7": {"size": 7},
-    "--embed 0": {"embed": 0, "fixed_embed": True},
+    "--embed 0": {"embed": 0, "ngram": 0, "automatic": {"ngram"}},
+    "--ngram 5": {"ngram": 5, "automatic": {"embed"}},
+    "--ngram 0": {"ngram": 0, "automatic": {"embed"}},
+    "--embed 7 --ngram auto": {"embed": 7, "automatic": {"ngram"}},
     "--dropout 0.25": {"dropout": 0.25},
     "--preset notebook --dropout auto": {
         **PRESETS["notebook"],
-        "fixed_embed": True,
+        "ngram": 0,
+        "automatic": set(),
         "dropout": None,
     },
     "--keep-prob 0.75": {"dropout": 0.25},
@@ -125,7 +130,7 @@ def received(inside: Inside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         )
         found.update(texts=[*source.paths], init_from=source.init_from, unknown=source.unknown)
         found.update(run=name, dry_run=dry_run, fixed_batch="batch_size" in settings)
-        found.update(fixed_embed=is_embed_fixed(preset, settings))
+        found.update(automatic=automatic_settings(preset, settings))
         found.update(quiet=training.only_reference, as_json=training.as_json)
         found.update(tensorboard=training.tensorboard)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_cli.config import ModelConfig
+from charrnn_cli.architecture import ModelConfig
 from tests.helpers import TIMEOUT, Inside, make_checkpoint, save
 from tests.terminal import Terminal
 

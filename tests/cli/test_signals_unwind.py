@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_cli.config import ModelConfig
+from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from tests.helpers import SIGNALS, TIMEOUT, make_checkpoint, save

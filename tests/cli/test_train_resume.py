@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_cli.cores import available_cores
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
+from charrnn_cli.training.cores import available_cores
 from charrnn_cli.training.snapshot import load_resume, save_resume
 from tests.helpers import FAST, Inside, error_of, new_run, resume_state
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.errors import AlreadyPublishedError, ConfigError, FileFormatError
 from charrnn_cli.model.checkpoint import (
     checkpoint_tensors,
@@ -19,6 +20,8 @@ from charrnn_cli.model.checkpoint import (
     load_verified,
     save_checkpoint,
 )
+from charrnn_cli.model.ngram_pairs import Pairs
+from charrnn_cli.model.ngrams import NgramModel
 from charrnn_cli.storage.header import CHECKPOINT_KIND, CheckpointHeader
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.tensor_writer import write_tensors
@@ -46,6 +49,60 @@ def test_what_is_saved_is_loaded() -> None:
         checkpoint.data,
     )
     assert set(loaded.versions) >= {"python", "numpy"}
+
+
+NGRAMS = ModelConfig(vocabulary_size=10, layers=1, size=4, embed=3, ngram=4)
+
+
+def test_ngrams_are_saved() -> None:
+    """The n-grams of a loaded checkpoint give the same probabilities, in a resume file as well."""
+    checkpoint = make_checkpoint(NGRAMS)
+    assert checkpoint.ngrams is not None
+    run = new_run("resumed")
+    save_resume(run, resume_state(config=NGRAMS))
+    contexts = np.random.Generator(np.random.PCG64(1)).integers(-1, 10, (50, 3), np.int32)
+    expected = checkpoint.ngrams.distributions(contexts)
+    for loaded in (load_checkpoint(save(checkpoint)), load_resume(run.resume_path).checkpoint):
+        assert loaded.ngrams is not None
+        np.testing.assert_array_equal(loaded.ngrams.distributions(contexts), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("ngrams.2.ids", {"dtype": "F32"}),
+        ("ngrams.2.ids", {"dtype": "U64"}),
+        ("ngrams.2.ids", {"shape": [1, 1]}),
+        ("ngrams.4.first", None),
+    ],
+)
+def test_other_tables_are_refused(name: str, change: dict[str, Any] | None) -> None:
+    """A checkpoint has the tables of its n-grams, of the types that are documented."""
+    path = save(make_checkpoint(NGRAMS))
+
+    def damage(header: dict[str, Any]) -> None:
+        if change is None:
+            header["other"] = header.pop(name)
+        elif "shape" in change:
+            header[name]["shape"] = [*header[name]["shape"], 1]
+        else:
+            header[name] |= change
+
+    forge(path, damage)
+    with pytest.raises(FileFormatError, match="is damaged"):
+        load_checkpoint(path)
+
+
+def test_tables_with_other_numbers_are_refused() -> None:
+    """Tables that contradict each other are an error even if all digests are right."""
+    checkpoint = make_checkpoint(NGRAMS)
+    assert checkpoint.ngrams is not None
+    pairs = checkpoint.ngrams.orders[2]
+    wrong = Pairs(10, pairs.keys[::-1].copy(), pairs.counts)
+    orders = (*checkpoint.ngrams.orders[:2], wrong, checkpoint.ngrams.orders[3])
+    path = save(dataclasses.replace(checkpoint, ngrams=NgramModel(10, orders)))
+    with pytest.raises(FileFormatError, match="its n-grams contradict each other"):
+        load_checkpoint(path)
 
 
 @pytest.mark.usefixtures("tiny_run")

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn_cli.config import Cell, ModelConfig, SampleConfig
+from charrnn_cli.architecture import Cell, ModelConfig
+from charrnn_cli.config import SampleConfig
 from charrnn_cli.errors import FileFormatError
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.sampling import Writer

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn_cli.config import Cell, ModelConfig
+from charrnn_cli.architecture import Cell, ModelConfig
 from charrnn_cli.model import scoring
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.engine import Engine

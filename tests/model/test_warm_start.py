@@ -1,11 +1,12 @@
 """Runs that start from another run's checkpoint."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from charrnn_cli.config import Cell, ModelConfig
+from charrnn_cli.architecture import Cell, ModelConfig
 from charrnn_cli.errors import MismatchError
 from charrnn_cli.events import Evaluated
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
@@ -56,9 +57,35 @@ def test_old_logits_stay(cell: Cell, embed: int) -> None:
 def test_nothing_new_is_nothing_changed() -> None:
     """Without new characters, architecture and weights stay as they are."""
     old = make_checkpoint()
-    assert grown_model(old, old.vocab) == old.model
+    assert grown_model(old, old.vocab, ngram=0) == old.model
     for name, array in grown_weights(old, old.model).items():
         assert (array == old.weights[name]).all()
+
+
+def test_ngrams_of_another_text() -> None:
+    """What n-grams predict keeps its weights; it has no effect where it was not trained."""
+    without = make_checkpoint()
+    grown = grown_model(without, Vocab(without.vocab.characters + "xyz"))
+    assert grown.ngram == 8
+    weights = grown_weights(without, grown)
+    assert weights["ngram.weight"].shape == (3, 13)
+    assert not weights["ngram.weight"].any()
+    trained = make_checkpoint(replace(without.model, ngram=5))
+    grown = grown_model(trained, Vocab(trained.vocab.characters + "xyz"))
+    assert grown.ngram == 5
+    weights = grown_weights(trained, grown)
+    assert (weights["ngram.weight"][:, :10] == trained.weights["ngram.weight"]).all()
+    assert not weights["ngram.weight"][:, 10:].any()
+    off = grown_model(trained, trained.vocab, ngram=0)
+    assert off.ngram == 0
+    assert grown_weights(trained, off).keys() == off.tensor_shapes().keys()
+    huge = make_checkpoint(
+        replace(without.model, ngram=20, vocabulary_size=8), characters="a8bcdefg"
+    )
+    characters = "".join(map(chr, range(0x4E00, 0x4E00 + 1_000)))
+    assert grown_model(huge, Vocab(huge.vocab.characters + characters)).ngram == 6
+    one_hot = make_checkpoint(replace(without.model, embed=0))
+    assert grown_model(one_hot, one_hot.vocab).ngram == 0
 
 
 def test_what_does_not_fit() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charrnn_cli.config import ModelConfig
+from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.errors import FileFormatError
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.text.corpus import Corpus

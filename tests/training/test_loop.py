@@ -1,6 +1,7 @@
 """Training learns, repeats itself, and saves what it reports."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn_cli.config import Cell, TextOptions, TrainConfig
+from charrnn_cli.architecture import Cell
+from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.errors import ConfigError, DivergedError, RunBusyError, TextError
 from charrnn_cli.events import (
     CheckpointSaved,
@@ -21,28 +23,34 @@ from charrnn_cli.events import (
     TrainingStarted,
 )
 from charrnn_cli.model.checkpoint import load_checkpoint
+from charrnn_cli.model.ngram_counts import counted_spans
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.rows import Span
 from charrnn_cli.text.splits import matching_rows, split_corpus, symbol_frequencies
-from charrnn_cli.training.evaluation import evaluate
+from charrnn_cli.training.evaluation import evaluate, never_stop
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
 from charrnn_cli.training.network import CharRNN
+from charrnn_cli.training.ngram_inputs import NgramText
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 from charrnn_cli.training.trainer import CHECK_EVERY
 from tests.helpers import TINY, of_type, resume_training, run_training, tiny_job, train_until
 
 
-def network(reference: str) -> CharRNN:
-    """The model of a checkpoint in torch."""
+def loss_on(corpus: Corpus, rows: Sequence[Span], reference: str) -> float | None:
+    """Evaluate a checkpoint of a run on this text."""
     checkpoint = load_checkpoint(reference)
     model = CharRNN(checkpoint.model)
     model.load(checkpoint.weights)
-    return model
+    assert checkpoint.ngrams is not None
+    counted = counted_spans(split_corpus(corpus, TINY).train)
+    ngrams = NgramText(checkpoint.ngrams, corpus, counted)
+    return evaluate(model, corpus, rows, "fp32", never_stop, ngrams)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
@@ -103,7 +111,7 @@ def test_the_events_agree_with_the_files(corpus: Corpus) -> None:
     assert finished.val_loss == losses[30]
     assert (finished.best_step, finished.best_val_loss) == (best_step, losses[best_step])
     rows = matching_rows(split_corpus(corpus, TINY))
-    assert finished.train_loss == evaluate(network("run@30"), corpus, rows, "fp32")
+    assert finished.train_loss == loss_on(corpus, rows, "run@30")
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
@@ -112,7 +120,7 @@ def test_the_reported_loss_is_the_checkpoints(corpus: Corpus, ema: float) -> Non
     run_training(corpus, replace(TINY, ema=ema))
     rows = split_corpus(corpus, TINY).val
     for step in (10, 20, 30):
-        loss = evaluate(network(f"run@{step}"), corpus, rows, "fp32")
+        loss = loss_on(corpus, rows, f"run@{step}")
         assert load_checkpoint(f"run@{step}").val_loss == loss
         assert loss is not None
         assert loss < math.log(len(corpus.vocab))
@@ -123,7 +131,7 @@ def test_the_gap_is_measured_without_dropout(corpus: Corpus) -> None:
     events = run_training(corpus, replace(TINY, dropout=0.5, max_steps=120))
     last = of_type(events, Evaluated)[-1]
     rows = matching_rows(split_corpus(corpus, TINY))[::4]
-    assert last.clean_train_loss == evaluate(network("run@120"), corpus, rows, "fp32")
+    assert last.clean_train_loss == loss_on(corpus, rows, "run@120")
     assert last.clean_train_loss < last.train_loss
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from charrnn_cli.config import Cell, Initialization, ModelConfig
+from charrnn_cli.architecture import Cell, ModelConfig
+from charrnn_cli.config import Initialization
 from charrnn_cli.training.network import CharRNN
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from charrnn_cli.config import ModelConfig
+from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.training.calibration import faster_precision
 from charrnn_cli.training.products import (
     MAX_ROWS,

@@ -17,7 +17,7 @@ from charrnn_cli.training.plan import Decisions
 from charrnn_cli.training.resume import is_complete, open_resume_point
 from charrnn_cli.training.run_state import RunState
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
-from charrnn_cli.training.trainer import Trainer
+from charrnn_cli.training.trainer import make_trainer
 from charrnn_cli.training.windows import make_windows
 from tests.helpers import TINY, make_checkpoint, of_type, resume_training, run_training, tiny_job
 
@@ -28,7 +28,7 @@ DECISIONS = Decisions(
 
 def new_state(job: TrainingJob) -> RunState:
     windows = make_windows(job.corpus, job.split, job.config, seed=5)
-    return RunState(job, DECISIONS, Trainer(job.model, job.config, DECISIONS, windows), 0.0)
+    return RunState(job, DECISIONS, make_trainer(job, DECISIONS, windows), 0.0)
 
 
 def arrays(snapshot: TrainingSnapshot) -> dict[str, np.ndarray]:
@@ -73,7 +73,11 @@ def test_a_checkpoint_says_where_it_comes_from(corpus: Corpus) -> None:
     assert checkpoint.interrupted
     assert checkpoint.vocab == corpus.vocab
     assert checkpoint.data == DataFacts(
-        name="story", sha256=corpus.sha256, characters=len(corpus), commonest=" "
+        name="story",
+        sha256=corpus.sha256,
+        characters=len(corpus),
+        commonest=" ",
+        counted=corpus.sha256,
     )
     assert (checkpoint.train["seed"], checkpoint.train["max_steps"]) == (5, 30)
 

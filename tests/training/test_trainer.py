@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn_cli.config import Cell, ModelConfig, TrainConfig
+from charrnn_cli.architecture import Cell, ModelConfig
+from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import MemoryShortageError
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training import batch_loader

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.terminal import console
@@ -17,7 +18,7 @@ from charrnn_cli.cli.terminal.formats import (
     sparkline,
 )
 from charrnn_cli.cli.terminal.table import write_fields
-from charrnn_cli.config import ModelConfig, TextOptions, TrainConfig
+from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.events import Evaluated
 from charrnn_cli.settings import fields_of
 from charrnn_cli.storage.atomic import atomic_write
@@ -153,7 +154,8 @@ def _source(run: Run, header: CheckpointHeader) -> str:
 
 def _result_lines(fields: Fields) -> list[Line]:
     model, data = fields["model"], fields["data"]
-    sizes = f"embed {model['embed']}, {fields['parameters']:,} parameters"
+    ngrams = f"n-grams of up to {model['ngram']} characters, " if model["ngram"] else ""
+    sizes = f"embed {model['embed']}, {ngrams}{fields['parameters']:,} parameters"
     characters = f"{data['characters']:,} characters, {model['vocabulary_size']:,} distinct"
     reading = " ".join(reading_words(TextOptions.from_json(data["reading"])))
     return [

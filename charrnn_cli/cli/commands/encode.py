@@ -15,7 +15,7 @@ from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.corpus_output import describe_unusual, summary_lines
 from charrnn_cli.cli.terminal.table import write_fields
-from charrnn_cli.config import DATA, ModelConfig, TextOptions
+from charrnn_cli.config import DATA, TextOptions
 from charrnn_cli.errors import CharrnnError, ConfigError
 from charrnn_cli.settings import option_names
 from charrnn_cli.shell import path_word
@@ -23,7 +23,8 @@ from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import STANDARD_INPUT
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.documents import text_name
-from charrnn_cli.training.recipe import automatic_embed
+from charrnn_cli.training.presets import from_preset
+from charrnn_cli.training.recipe import completed
 
 if TYPE_CHECKING:
     from charrnn_cli.text.corpus import Corpus
@@ -180,7 +181,7 @@ def _decode(path: Path, output: Path | None) -> None:
 
 def _summary(corpus: "Corpus") -> dict[str, Any]:
     facts = corpus.header
-    model = ModelConfig(vocabulary_size=len(corpus.vocab), embed=automatic_embed(len(corpus.vocab)))
+    model = completed(from_preset("default", {})[0], ("embed", "ngram"), len(corpus.vocab))
     return {
         "characters": len(corpus),
         "vocabulary_size": len(corpus.vocab),

@@ -212,6 +212,9 @@ def _report(model: _Model, *, is_alone: bool) -> None:
     if model.replaced:
         replaced = format_count(model.replaced, "rare character")
         console.say("U+FFFD", f"{replaced}, as in the training text of {model.name}")
+    if model.text.sha256 == model.checkpoint.data.counted:
+        seen = f"the n-grams of {model.name} were counted in this text, so its loss is too low"
+        console.say("note", seen)
 
 
 def _score_model(

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import (
     complete_preset,
@@ -15,25 +16,16 @@ from charrnn_cli.cli.options.completion import (
 from charrnn_cli.cli.options.config_file import load_config, to_toml
 from charrnn_cli.cli.options.given import is_chosen, is_in_file, is_typed
 from charrnn_cli.cli.options.help_style import with_default
-from charrnn_cli.cli.options.parsers import parse_dropout, parse_duration
+from charrnn_cli.cli.options.parsers import parse_dropout, parse_duration, parse_ngram
 from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.training_run import TrainingRun
-from charrnn_cli.config import (
-    CHECKPOINTS,
-    DISPLAY,
-    MODEL,
-    SYSTEM,
-    ModelConfig,
-    TextOptions,
-    TrainConfig,
-)
+from charrnn_cli.config import CHECKPOINTS, DISPLAY, MODEL, SYSTEM, TextOptions, TrainConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.settings import fields_of, option_name
 from charrnn_cli.storage.run_names import check_new_run_name
 from charrnn_cli.storage.source import Source
-from charrnn_cli.training.presets import PRESETS, from_preset
-from charrnn_cli.training.recipe import is_embed_fixed
+from charrnn_cli.training.presets import PRESETS, automatic_settings, from_preset
 
 _TEXT = TextOptions()
 _SETTINGS = {*fields_of(ModelConfig), *fields_of(TrainConfig)}
@@ -131,6 +123,7 @@ def train(
     layers: Annotated[int | None, setting_option(ModelConfig, "layers")] = None,
     size: Annotated[int | None, setting_option(ModelConfig, "size")] = None,
     embed: Annotated[int | None, setting_option(ModelConfig, "embed")] = None,
+    ngram: Annotated[Any, setting_option(ModelConfig, "ngram", parser=parse_ngram)] = None,
     dropout: Annotated[Any, setting_option(TrainConfig, "dropout", parser=parse_dropout)] = None,
     keep_prob: KeepProb = None,
     batch_size: Annotated[int | None, setting_option(TrainConfig, "batch_size")] = None,
@@ -214,7 +207,7 @@ def train(
     if run is not None:
         check_new_run_name(run)
     if print_config:
-        automatic = [] if is_embed_fixed(preset, given) else ["embed"]
+        automatic = list(automatic_settings(preset, given))
         if init_from is not None:  # the checkpoint sets the architecture
             automatic = [name for name in fields_of(ModelConfig) if name not in given]
             automatic += fields_of(TextOptions).keys() - options.keys()
@@ -285,6 +278,4 @@ def _given(context: typer.Context, *, resuming: bool) -> dict[str, Any]:
                 f"keep prob must be from {_MIN_KEEP_PROB:.6f} to 1; got {params['keep_prob']}"
             )
         given["dropout"] = round(1 - params["keep_prob"], 10)  # 0.3, not 0.30000000000000004
-    if given.get("dropout") == "auto":
-        given["dropout"] = None
-    return given
+    return given | {name: None for name in ("dropout", "ngram") if given.get(name) == "auto"}

@@ -45,3 +45,13 @@ def parse_dropout(text: str | float) -> float | str:
         return float(text)
     except ValueError as error:
         raise ConfigError(f"dropout must be a number or auto; got {text!r}") from error
+
+
+def parse_ngram(text: str | int) -> int | str:
+    """Return an order of n-grams or `auto`. Raises ConfigError."""
+    if text == "auto":
+        return "auto"
+    try:
+        return int(str(text))  # a TOML file may contain a fraction, or infinity
+    except ValueError as error:
+        raise ConfigError(f"ngram must be an integer or auto; got {text!r}") from error

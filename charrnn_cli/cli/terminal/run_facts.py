@@ -36,11 +36,29 @@ def job_facts(job: "TrainingJob") -> Facts:
         advise_on_validation(split.val_characters),
         None if job.initial else advise_on_vocabulary(model, job.corpus.counts_V.tolist()),
     )
+    facts += _ngram_facts(job)
     facts += [("advice", each.message) for each in advice if each is not None]
     rows, requested = job.config.batch_size, job.requested_batch_size
     if rows != requested:
         fitting = format_count(rows, "row")
         facts.append(("batch", f"{fitting} instead of {requested}, because the text is short"))
+    return facts
+
+
+def _ngram_facts(job: "TrainingJob") -> Facts:
+    """Describe the n-grams, and say if fewer were counted than could be."""
+    from charrnn_cli.model.ngram_counts import MAX_COUNTED
+    from charrnn_cli.model.ngram_tables import num_bytes
+
+    if job.ngrams is None:
+        return []
+    size = f"{job.ngrams.num_pairs:,} of them, {format_size(num_bytes(job.ngrams))} per checkpoint"
+    facts = [("n-grams", f"up to {format_count(job.ngrams.order, 'character')}, {size}")]
+    if job.ngrams.order < job.requested_ngram:
+        longer = f"{job.requested_ngram} characters would take too much of each checkpoint"
+        facts.append(("n-grams", longer))
+    if job.split.train_characters > MAX_COUNTED:
+        facts.append(("n-grams", f"counted in an even sample of {MAX_COUNTED:,} characters"))
     return facts
 
 

@@ -1,0 +1,111 @@
+"""A model's architecture, which determines the shapes of its tensors."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from charrnn_cli.config import MAX_SIZE, MODEL
+from charrnn_cli.settings import Settings, required, setting
+
+Cell = Literal["lstm", "gru", "rnn"]
+
+GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
+
+# Far above any useful model, but small enough that a forged header cannot request terabytes.
+MAX_LAYERS = 64
+MAX_NGRAM = 20
+
+NGRAM_ORDER = 8  # longer contexts gain less than 0.01 nats per character, in larger tables
+MAX_COUNTED_SYMBOLS = 512  # for more, what n-grams predict takes longer to compute than to learn
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig(Settings):
+    """A model's architecture, which determines the shapes of its tensors.
+
+    Embedding (or one-hot input) -> `layers` recurrent layers of `size` units -> linear -> softmax.
+    With n-grams, what they predict is added to the embedding.
+    """
+
+    vocabulary_size: int = field(
+        metadata=required("Number of distinct characters.", low=1, high=0x110000)
+    )
+    cell: Cell = setting("lstm", "Type of the recurrent layers.", MODEL)
+    layers: int = setting(2, "Number of recurrent layers.", MODEL, low=1, high=MAX_LAYERS)
+    size: int = setting(512, "Hidden units per layer.", MODEL, low=1, high=MAX_SIZE)
+    embed: int = setting(
+        64,
+        "Width of the character embedding; 0 uses one-hot input.",
+        MODEL,
+        low=0,
+        high=MAX_SIZE,
+        shown="64; more above 512 distinct characters",
+    )
+    ngram: int = setting(
+        0,
+        "Length of the n-grams that the network sees; 0 disables.",
+        MODEL,
+        label="ngram",
+        low=0,
+        high=MAX_NGRAM,
+        metavar="N|auto",
+        shown="auto, which is 8 up to 512 distinct characters",
+    )
+
+    def _problems(self) -> list[str | None]:
+        if not self.ngram:
+            return []
+        without = "ngram needs an embedding: use embed above 0, or ngram 0"
+        longest = longest_order(self.vocabulary_size, MAX_NGRAM)
+        long = f"ngram is at most {longest} for {self.vocabulary_size:,} distinct characters"
+        return [
+            None if self.embed else without,
+            f"{long}; got {self.ngram}" if self.ngram > longest else None,
+        ]
+
+    def input_size(self, layer: int) -> int:
+        """Return the input width of a layer, counted from 0."""
+        if layer > 0:
+            return self.size
+        return self.embed or self.vocabulary_size
+
+    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each tensor by name; the first axis stacks gates as torch does."""
+        rows = GATES[self.cell] * self.size
+        shapes: dict[str, tuple[int, ...]] = {}
+        if self.embed:
+            shapes["embedding.weight"] = (self.vocabulary_size, self.embed)
+        if self.ngram:
+            shapes["ngram.weight"] = (self.embed, self.vocabulary_size)
+        for layer in range(self.layers):
+            shapes[f"layers.{layer}.weight_ih_l0"] = (rows, self.input_size(layer))
+            shapes[f"layers.{layer}.weight_hh_l0"] = (rows, self.size)
+            shapes[f"layers.{layer}.bias_ih_l0"] = (rows,)
+            shapes[f"layers.{layer}.bias_hh_l0"] = (rows,)
+        shapes["output.weight"] = (self.vocabulary_size, self.size)
+        shapes["output.bias"] = (self.vocabulary_size,)
+        return shapes
+
+    @property
+    def num_parameters(self) -> int:
+        """V·E + Σ over layers of G·H·(I + H + 2) + V·(H + 1), two biases per layer as in torch.
+
+        N-grams add another V·E.
+        """
+        return sum(math.prod(shape) for shape in self.tensor_shapes().values())
+
+    def __str__(self) -> str:
+        return f"{self.cell} {self.layers}x{self.size}"
+
+
+def automatic_ngram(vocabulary_size: int) -> int:
+    """Return the highest order of n-grams for a text: 8, or 0 above 512 symbols.
+
+    For a large vocabulary, computing what they predict takes longer than a step of training.
+    """
+    return longest_order(vocabulary_size, NGRAM_ORDER) if vocabulary_size <= 512 else 0
+
+
+def longest_order(vocabulary_size: int, limit: int) -> int:
+    """Return the highest order of n-grams, up to `limit`, whose numbers fit into 64 bits."""
+    return max(order for order in range(1, limit + 1) if vocabulary_size**order < 1 << 64)

@@ -1,0 +1,99 @@
+"""The text of a job: where it is, and how it is read."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from charrnn_cli.config import TextOptions, TrainConfig
+from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError
+from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
+from charrnn_cli.model.reading import reading_options
+from charrnn_cli.storage.references import is_path
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.source import Source
+from charrnn_cli.storage.tensorfile import MAX_HEADER_BYTES
+from charrnn_cli.text.cache import cached_corpus
+from charrnn_cli.text.corpus import Corpus, ProgressCallback
+from charrnn_cli.text.encoding import Accept, accept_any, check_options_apply, is_encoded
+from charrnn_cli.text.vocab import Vocab
+from charrnn_cli.training.checks import check_prime, new_hint
+
+
+def check_recordable(source: Source | Corpus) -> None:
+    """Check that a resume file has room for the texts' paths. Raises TextError."""
+    if isinstance(source, Source) and len(json.dumps(source.to_json())) > MAX_HEADER_BYTES // 2:
+        raise TextError(
+            f"{len(source.paths):,} paths are too many to record for --resume",
+            hint="name a directory instead of its files",
+        )
+
+
+def resolve_initial(
+    source: Source, reference: str, registry: Registry
+) -> tuple[Source, Checkpoint]:
+    """Load the checkpoint that a reference names; the source gets a reference that never moves.
+
+    Raises NotFoundError, ConfigError, FileFormatError, StorageError.
+    """
+    path = registry.resolve(reference)
+    initial = load_checkpoint(path)
+    is_named = is_path(reference)
+    fixed = str(path.absolute()) if is_named else registry.reference_of(path, initial.step)
+    return dataclasses.replace(source, init_from=fixed), initial
+
+
+def check_reading_options(source: Source | Corpus, options: Mapping[str, Any]) -> None:
+    """Raise ConfigError if options for reading a text are given for an encoded one."""
+    if isinstance(source, Source):
+        unknown = ["unknown"] if source.unknown != "error" else []
+        check_options_apply(source.paths, [*options, *unknown])
+    elif options:
+        raise ConfigError("a text in memory is already encoded", hint="leave out its options")
+
+
+def with_reading_options(
+    source: Source, initial: Checkpoint | None, given: Mapping[str, Any]
+) -> Source:
+    """Complete the options for reading a text. Raises ConfigError, TextError."""
+    if len(source.paths) == 1 and is_encoded(source.paths[0]):
+        return dataclasses.replace(source, options=TextOptions())
+    options = source.options
+    if options is None and initial is not None:
+        options = reading_options(initial)
+    return dataclasses.replace(source, options=(options or TextOptions()).replaced(given))
+
+
+def read_new(
+    source: Source | Corpus,
+    config: TrainConfig,
+    initial: Checkpoint | None,
+    progress: ProgressCallback,
+) -> Corpus:
+    """Read the text of a new run, in the vocabulary of its initial checkpoint, if any."""
+    if initial is None:
+        return read_source(source, None, progress)
+    if isinstance(source, Corpus) or source.unknown != "extend":
+        check_prime(config, initial.data.reading, initial.vocab, is_model=True)
+    hint = "add them with --unknown extend, or leave them out with --unknown skip"
+    with new_hint(UnknownCharacterError, lambda: hint):
+        return read_source(source, initial.vocab, progress)
+
+
+def read_source(
+    source: Source | Corpus,
+    vocab: Vocab | None,
+    progress: ProgressCallback,
+    accept: Accept = accept_any,
+) -> Corpus:
+    if isinstance(source, Corpus):
+        accept(source.sha256, source.vocab)
+        return source
+    return cached_corpus(
+        source.paths,
+        source.options,
+        vocab=vocab,
+        unknown=source.unknown,
+        progress=progress,
+        accept=accept,
+    )

@@ -1,0 +1,139 @@
+"""What n-grams predict at each step, computed one step ahead in another thread.
+
+The network must not see what it has to predict: where the text of the n-grams itself is read, each
+position's own occurrence is left out of the counts.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn_cli.model.ngram_counts import counted_spans
+from charrnn_cli.model.ngram_pairs import Integers
+from charrnn_cli.model.ngram_reader import Features, as_inputs
+from charrnn_cli.model.ngrams import START, LeftOut, NgramModel
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.rows import Span
+from charrnn_cli.training.job import TrainingJob
+from charrnn_cli.training.windows import Windows
+
+# T time · B batch rows · R positions · K highest order · V vocabulary
+
+Positions = npt.NDArray[np.int64]
+
+
+def ngram_text(job: TrainingJob) -> "NgramText | None":
+    """Return the n-grams of a job with its text; None for a model without n-grams."""
+    if job.ngrams is None:
+        return None
+    is_own = job.counted == job.corpus.sha256
+    return NgramText(job.ngrams, job.corpus, counted_spans(job.split.train) if is_own else ())
+
+
+def ngram_inputs(job: TrainingJob, windows: Windows) -> "NgramInputs | None":
+    """Return the inputs from n-grams of a job's windows; None for a model without n-grams."""
+    text = ngram_text(job)
+    return None if text is None else NgramInputs(text, windows, job.split.train)
+
+
+class NgramText:
+    """A text and n-grams, which were counted in spans of this text, or in another one."""
+
+    def __init__(self, ngrams: NgramModel, corpus: Corpus, counted: Sequence[Span]) -> None:
+        self.order = ngrams.order
+        self._ngrams, self._corpus, self._counted = ngrams, corpus, SpanEdges(counted)
+
+    def inputs(self, positions_TB: Positions, limits_TB: Positions) -> Features:
+        """Return the inputs that predict the characters at positions of the text, (T, B, V).
+
+        The n-grams see at most as many characters before each position as `limits_TB`. A column
+        ascends and then has the position -1, where the inputs have no meaning.
+        """
+        contexts_TBK, targets_TB = self._read(positions_TB)
+        contexts_RK = contexts_TBK.reshape(positions_TB.size, -1)
+        lengths_R = np.maximum(self._counted.before(positions_TB).ravel(), 0)
+        left_out = None
+        if lengths_R.any():
+            left_out = LeftOut.of(self._ngrams, contexts_RK, targets_TB.ravel(), lengths_R)
+        hidden_RK = np.arange(self.order - 1) >= limits_TB.reshape(-1, 1)
+        contexts_RK[hidden_RK] = START
+        q_RV = self._ngrams.distributions(contexts_RK, left_out)
+        return as_inputs(q_RV).reshape(*positions_TB.shape, -1)
+
+    def _read(self, positions_TB: Positions) -> tuple[npt.NDArray[np.int32], Integers]:
+        """Return the K - 1 characters before each position, (T, B, K - 1), and those at it."""
+        most = self.order - 1
+        contexts_TBK = np.full((*positions_TB.shape, most), START, np.int32)
+        targets_TB = np.zeros(positions_TB.shape, np.int64)
+        for column, positions_T in enumerate(positions_TB.T):
+            inside_T = positions_T[positions_T >= 0]
+            if not len(inside_T):
+                continue
+            start = max(0, int(inside_T[0]) - most)
+            ids = self._corpus.read(start, int(inside_T[-1]) + 1).astype(np.int32)
+            padded = np.concatenate([np.full(most, START, np.int32), ids])
+            places_T = inside_T - start + most
+            targets_TB[: len(inside_T), column] = padded[places_T]
+            before_TK = places_T[:, None] - np.arange(1, most + 1)
+            contexts_TBK[: len(inside_T), column] = padded[before_TK]
+        return contexts_TBK, targets_TB
+
+
+class SpanEdges:
+    """Where spans of a text, in ascending order, start and stop."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self._starts = np.array([start for start, _ in spans], np.int64)
+        self._stops = np.array([stop for _, stop in spans], np.int64)
+
+    def before(self, positions: Positions) -> Positions:
+        """Return how many characters of its span are before each position; -1 outside of spans."""
+        if not len(self._starts):
+            return np.full(positions.shape, -1, np.int64)
+        spans = np.searchsorted(self._starts, positions, side="right") - 1
+        is_inside = (spans >= 0) & (positions < self._stops[spans])
+        return np.where(is_inside, positions - self._starts[spans], -1)
+
+
+class NgramInputs:
+    """The inputs of each training step, which depend only on the step."""
+
+    def __init__(self, text: NgramText, windows: Windows, spans: Sequence[Span]) -> None:
+        """Prepare the inputs of windows that read `spans` of the text."""
+        self._text, self._windows, self._edges = text, windows, SpanEdges(spans)
+        self._thread = ThreadPoolExecutor(1)
+        self._next: tuple[int, Future[Features]] | None = None
+
+    def at(self, step: int) -> Features:
+        """Return the inputs of a step, (T, B, V); those of the next step follow in the background.
+
+        Raises as `Corpus.read` does.
+        """
+        ready = self._next
+        if ready is None or ready[0] != step:
+            ready = step, self._thread.submit(self._compute, step)
+        self._next = step + 1, self._thread.submit(self._compute, step + 1)
+        return ready[1].result()
+
+    def _compute(self, step: int) -> Features:
+        positions_TB = self._windows.positions(step)
+        in_span_TB = np.maximum(self._edges.before(positions_TB), 0)
+        times_T1 = np.arange(1, len(positions_TB) + 1)[:, None]
+        read_TB = times_T1 + self._read_before(step, len(positions_TB))
+        return self._text.inputs(positions_TB, np.minimum(in_span_TB, read_TB))
+
+    def _read_before(self, step: int, length: int) -> Positions:
+        """Return how many characters each row's state has read before a step, up to K - 1, (B,).
+
+        `length` is the number of characters that a row reads in a step.
+        """
+        is_reset_B = self._windows.reset_rows(step)
+        read_B = np.zeros(len(is_reset_B), np.int64)
+        is_read_B = ~is_reset_B
+        while is_read_B.any() and int(read_B.max()) < self._text.order - 1:
+            read_B[is_read_B] += length
+            step -= 1
+            is_read_B &= ~self._windows.reset_rows(step)
+        return read_B
