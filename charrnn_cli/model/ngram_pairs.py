@@ -79,9 +79,13 @@ class Pairs:
     @cached_property
     def shares(self) -> Floats:
         """Each count without its discount, as a fraction of its context's total, (P,)."""
-        shares_P: Floats = self.rest(self.counts)
-        shares_P /= np.repeat(self.totals, np.diff(self.first))
+        shares_P: Floats = self.kept / np.repeat(self.totals, np.diff(self.first))
         return shares_P
+
+    @cached_property
+    def kept(self) -> Floats:
+        """Each count without its discount, (P,)."""
+        return self.rest(self.counts)
 
     def _sums(self, numbers_P: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the sum of numbers over each context, (C,)."""

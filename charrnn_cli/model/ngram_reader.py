@@ -160,7 +160,6 @@ def _indexes(keys_P: Keys, contexts_C: Keys) -> npt.NDArray[np.int32]:
 
 def as_inputs(q_RV: Floats) -> Features:
     """Return probabilities as inputs of the network, (R, V)."""
-    log_RV = np.log(q_RV)
+    log_RV: Features = np.log(q_RV.astype(np.float32))
     log_RV -= np.add.reduce(log_RV, axis=1, keepdims=True) / log_RV.shape[1]
-    inputs_RV: Features = log_RV.astype(np.float32)
-    return inputs_RV
+    return log_RV

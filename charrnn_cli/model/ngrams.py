@@ -13,6 +13,7 @@ stand before it, so a context that occurs only there has its plain counts.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +28,86 @@ START = -1  # in a context, in place of the characters before the start of a spa
 Contexts = npt.NDArray[np.int32]
 
 # Probabilities after short contexts are computed once: they take most of the time, and little room.
-_MOST_READY = 3  # order
-_READY_NUMBERS = 1 << 20  # 8 MB
+_MOST_READY = 4  # order
+_READY_NUMBERS = 1 << 21  # 16 MB
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """The occurrences that a model leaves out: those of R positions of the text that it counted."""
+
+    targets: Integers
+    """The id at each position, (R,)."""
+    lengths: Integers
+    """Characters before each position in its span when it was counted; 0 if it was not, (R,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lowered:
+    """The counts that are lower by one without the occurrences that are left out."""
+
+    targets: Integers
+    """The id at each position, (R,)."""
+    counts: Integers
+    """The count of the pair of each order, if it is lower by one; else 0, (R, K)."""
+
+    def of_rows(self, rows: Integers) -> "_Lowered":
+        """Return the counts of some positions."""
+        return _Lowered(self.targets[rows], self.counts[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The positions whose context of one order was seen."""
+
+    length: int
+    """Characters of the contexts, k - 1."""
+    pairs: Pairs
+    rows: Integers
+    """Indexes of the positions, (F,)."""
+    contexts: Integers
+    """Indexes of their contexts, (F,)."""
+    lengths: Integers
+    """Numbers of pairs that were seen after them, (F,)."""
+    seen: Integers
+    """Indexes of these pairs, (S,)."""
+
+    @classmethod
+    def of(cls, length: int, pairs: Pairs, keys_R: Keys, is_inside_R: Mask) -> Self:
+        """Find contexts by their keys, where the mask is set."""
+        rows_F, contexts_F = pairs.known(keys_R, is_inside_R)
+        starts_F = pairs.first[contexts_F]
+        lengths_F = pairs.first[contexts_F + 1] - starts_F
+        return cls(length, pairs, rows_F, contexts_F, lengths_F, _ranges(starts_F, lengths_F))
+
+    def counts_of(self, targets_R: Integers) -> Integers:
+        """Return the count of the pair of each position with its target; 0 if there is none."""
+        wanted_S = np.repeat(targets_R[self.rows], self.lengths)
+        own = np.flatnonzero(self.pairs.ids[self.seen] == wanted_S)
+        counts_R = np.zeros(len(targets_R), np.int64)
+        counts_R[np.repeat(self.rows, self.lengths)[own]] = self.pairs.counts[self.seen[own]]
+        return counts_R
+
+    def mix(self, q_RV: Floats, shown_R: Integers, lowered: _Lowered | None) -> None:
+        """Replace q_{k-1} by q_k, where the contexts are shown."""
+        pairs, rows_F = self.pairs, self.rows
+        totals_F, reserved_F = pairs.totals[self.contexts], pairs.reserved[self.contexts]
+        if lowered is not None:
+            own = np.flatnonzero(lowered.counts[rows_F, self.length])  # of the F, G positions
+            rows_G = rows_F[own]
+            targets_G, counts_G = lowered.targets[rows_G], lowered.counts[rows_G, self.length]
+            lost_G = pairs.rest(counts_G) - pairs.rest(counts_G - 1)
+            totals_F[own] -= 1
+            reserved_F[own] += lost_G - 1
+        is_used_F = (shown_R[rows_F] >= self.length) & (totals_F > 0)
+        shares_F = np.divide(1.0, totals_F, where=is_used_F, out=np.zeros(len(rows_F)))
+        factors_R = np.ones(len(q_RV))
+        factors_R[rows_F[is_used_F]] = (reserved_F * shares_F)[is_used_F]
+        q_RV *= factors_R[:, None]
+        places_S = np.repeat(rows_F * q_RV.shape[1], self.lengths) + pairs.ids[self.seen]
+        q_RV.reshape(-1)[places_S] += pairs.kept[self.seen] * np.repeat(shares_F, self.lengths)
+        if lowered is not None:
+            q_RV[rows_G, targets_G] -= lost_G * shares_F[own]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,27 +140,37 @@ class NgramModel:
             q_R = pairs.smooth(q_R, keys_KR[length], lengths_R >= length, targets_R)
         return q_R
 
-    def distributions(self, contexts_RK: Contexts, left_out: "LeftOut | None" = None) -> Floats:
+    def distributions(
+        self,
+        contexts_RK: Contexts,
+        shown_R: Integers | None = None,
+        left_out: LeftOut | None = None,
+    ) -> Floats:
         """Return the probability of every character after each context, (R, V).
 
-        With `left_out`, they are what they would be without one occurrence, another for each
-        position; only the discounts stay those of all occurrences.
+        With `shown_R`, they come from no more than so many of each context's characters. With
+        `left_out`, they are what they would be without one occurrence, another for each position;
+        only the discounts stay those of all occurrences.
         """
         keys_KR, lengths_R = context_keys(contexts_RK, self.vocabulary_size)
+        shown_R = lengths_R if shown_R is None else np.minimum(shown_R, lengths_R)
         order, ready_CV = self.ready
-        short = self.orders[:order]
-        rows_F, contexts_F = short[-1].known(keys_KR[order - 1], lengths_R >= order - 1)
+        found = [
+            _Found.of(length, self.orders[length], keys_KR[length], lengths_R >= length)
+            for length in range(order, self.order)
+        ]
+        lowered = None if left_out is None else self._lowered(left_out, keys_KR, found)
+        rows_F, contexts_F = self.orders[order - 1].known(keys_KR[order - 1], shown_R >= order - 1)
         q_RV = np.empty((len(contexts_RK), self.vocabulary_size))
         q_RV[rows_F] = ready_CV[contexts_F]
-        is_other_R = np.ones(len(contexts_RK), bool)
-        is_other_R[rows_F] = False
-        if left_out is not None:
-            is_other_R |= left_out.gone[:, :order].any(axis=1)
+        is_other_R = np.bincount(rows_F, minlength=len(q_RV)) == 0
+        if lowered is not None:
+            is_other_R |= lowered.counts[:, :order].any(axis=1)
         others = np.flatnonzero(is_other_R)
-        some = None if left_out is None else left_out.of_rows(others)
-        q_RV[others] = self._mixed(short, keys_KR[:, others], lengths_R[others], some)
-        for length in range(order, self.order):
-            self._mix(length, q_RV, keys_KR[length], lengths_R >= length, left_out)
+        some = None if lowered is None else lowered.of_rows(others)
+        q_RV[others] = self._lowest(keys_KR[:order, others], shown_R[others], some)
+        for each in found:
+            each.mix(q_RV, shown_R, lowered)
         return q_RV
 
     @cached_property
@@ -97,87 +186,32 @@ class NgramModel:
         keys_C = self.orders[order - 1].contexts
         ends_KC = [keys_C % np.uint64(self.vocabulary_size**length) for length in range(order)]
         lengths_C = np.full(len(keys_C), order - 1)
-        return order, self._mixed(self.orders[:order], np.array(ends_KC), lengths_C, None)
+        return order, self._lowest(np.array(ends_KC), lengths_C, None)
 
-    def _mixed(
-        self,
-        orders: tuple[Pairs, ...],
-        keys_KR: Keys,
-        lengths_R: Integers,
-        left_out: "LeftOut | None",
-    ) -> Floats:
-        """Return the probabilities of the lowest orders, (R, V)."""
-        q_RV = np.full((len(lengths_R), self.vocabulary_size), 1 / self.vocabulary_size)
-        for length in range(len(orders)):
-            self._mix(length, q_RV, keys_KR[length], lengths_R >= length, left_out)
+    def _lowest(self, keys_KR: Keys, shown_R: Integers, lowered: _Lowered | None) -> Floats:
+        """Return the probabilities of the lowest orders, those of the keys, (R, V)."""
+        q_RV = np.full((len(shown_R), self.vocabulary_size), 1 / self.vocabulary_size)
+        for length, keys_R in enumerate(keys_KR):
+            found = _Found.of(length, self.orders[length], keys_R, shown_R >= length)
+            found.mix(q_RV, shown_R, lowered)
         return q_RV
 
-    def _mix(
-        self,
-        length: int,
-        q_RV: Floats,
-        keys_R: Keys,
-        is_inside_R: Mask,
-        left_out: "LeftOut | None",
-    ) -> None:
-        """Replace q_{k-1} by q_k, for contexts of `length` characters, k - 1."""
-        pairs = self.orders[length]
-        rows_F, contexts_F = pairs.known(keys_R, is_inside_R)
-        totals_F, reserved_F = pairs.totals[contexts_F], pairs.reserved[contexts_F]
-        if left_out is not None:
-            own = np.flatnonzero(left_out.gone[rows_F, length])  # of the F, G positions
-            rows_G, targets_G = rows_F[own], left_out.targets[rows_F[own]]
-            counts_G = pairs.count_of(pairs.pair_keys(keys_R[rows_G], targets_G))
-            lost_G = pairs.rest(counts_G) - pairs.rest(counts_G - 1)
-            totals_F[own] -= 1
-            reserved_F[own] += lost_G - 1
-        is_left_F = totals_F > 0
-        shares_F = np.divide(1.0, totals_F, where=is_left_F, out=np.zeros(len(rows_F)))
-        factors_R = np.ones(len(q_RV))
-        factors_R[rows_F[is_left_F]] = (reserved_F * shares_F)[is_left_F]
-        q_RV *= factors_R[:, None]
-        lengths_F = pairs.first[contexts_F + 1] - pairs.first[contexts_F]
-        seen_S = _ranges(pairs.first[contexts_F], lengths_F)
-        places_S = np.repeat(rows_F * q_RV.shape[1], lengths_F) + pairs.ids[seen_S]
-        rest_S = pairs.rest(pairs.counts[seen_S])
-        q_RV.reshape(-1)[places_S] += rest_S * np.repeat(shares_F, lengths_F)
-        if left_out is not None:
-            q_RV[rows_G, targets_G] -= lost_G * shares_F[own]
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """The occurrences that a model leaves out, one for each of R positions."""
-
-    targets: Integers
-    """The id at each position, (R,)."""
-    gone: Mask
-    """Where the count of the pair of each order is lower by one, (R, K)."""
-
-    @classmethod
-    def of(
-        cls, model: NgramModel, contexts_RK: Contexts, targets_R: Integers, lengths_R: Integers
-    ) -> "LeftOut":
-        """Leave out each position's own occurrence in the text that the model counted.
-
-        `lengths_R` says how many characters were before each position in its span when it was
-        counted, and 0 where it was not: there, nothing is gone.
-        """
-        keys_KR, _ = context_keys(contexts_RK, model.vocabulary_size)
-        gone_RK = np.zeros((len(targets_R), model.order), bool)
-        longest_R = np.minimum(lengths_R, model.order - 1)
+    def _lowered(self, left_out: LeftOut, keys_KR: Keys, found: list[_Found]) -> _Lowered:
+        """Return the counts that are lower; `found` are the contexts of the highest orders."""
+        targets_R, longest_R = left_out.targets, np.minimum(left_out.lengths, self.order - 1)
+        counts_RK = np.zeros((len(targets_R), self.order), np.int64)
         vanishes_R = np.zeros(len(targets_R), bool)  # the pair of the next longer context
-        for length in range(model.order - 1, -1, -1):
-            gone_RK[:, length] = vanishes_R | ((longest_R == length) & (lengths_R > 0))
-            rows_F, pairs = np.flatnonzero(gone_RK[:, length]), model.orders[length]
-            counts_F = pairs.count_of(pairs.pair_keys(keys_KR[length, rows_F], targets_R[rows_F]))
-            vanishes_R = np.zeros(len(targets_R), bool)
-            vanishes_R[rows_F] = counts_F == 1
-        return cls(targets_R, gone_RK)
-
-    def of_rows(self, rows: Integers) -> "LeftOut":
-        """Return the occurrences of some positions."""
-        return LeftOut(self.targets[rows], self.gone[rows])
+        for length in range(self.order - 1, -1, -1):
+            is_gone_R = vanishes_R | ((longest_R == length) & (left_out.lengths > 0))
+            if length >= self.order - len(found):
+                counts_R = found[length - self.order].counts_of(targets_R)
+                counts_RK[:, length] = np.where(is_gone_R, counts_R, 0)
+            else:
+                rows_F, pairs = np.flatnonzero(is_gone_R), self.orders[length]
+                keys_F = pairs.pair_keys(keys_KR[length, rows_F], targets_R[rows_F])
+                counts_RK[rows_F, length] = pairs.count_of(keys_F)
+            vanishes_R = counts_RK[:, length] == 1
+        return _Lowered(targets_R, counts_RK)
 
 
 def context_keys(contexts_RK: Contexts, vocabulary_size: int) -> tuple[Keys, Integers]:

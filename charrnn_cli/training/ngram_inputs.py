@@ -1,4 +1,4 @@
-"""What n-grams predict at each step, computed one step ahead in another thread.
+"""What n-grams predict at each step.
 
 The network must not see what it has to predict: where the text of the n-grams itself is read, each
 position's own occurrence is left out of the counts.
@@ -32,10 +32,12 @@ def ngram_text(job: TrainingJob) -> "NgramText | None":
     return NgramText(job.ngrams, job.corpus, counted_spans(job.split.train) if is_own else ())
 
 
-def ngram_inputs(job: TrainingJob, windows: Windows) -> "NgramInputs | None":
+def ngram_inputs(
+    job: TrainingJob, windows: Windows, *, ahead: bool = False
+) -> "NgramInputs | None":
     """Return the inputs from n-grams of a job's windows; None for a model without n-grams."""
     text = ngram_text(job)
-    return None if text is None else NgramInputs(text, windows, job.split.train)
+    return None if text is None else NgramInputs(text, windows, job.split.train, ahead=ahead)
 
 
 class NgramText:
@@ -56,10 +58,8 @@ class NgramText:
         lengths_R = np.maximum(self._counted.before(positions_TB).ravel(), 0)
         left_out = None
         if lengths_R.any():
-            left_out = LeftOut.of(self._ngrams, contexts_RK, targets_TB.ravel(), lengths_R)
-        hidden_RK = np.arange(self.order - 1) >= limits_TB.reshape(-1, 1)
-        contexts_RK[hidden_RK] = START
-        q_RV = self._ngrams.distributions(contexts_RK, left_out)
+            left_out = LeftOut(targets_TB.ravel(), lengths_R)
+        q_RV = self._ngrams.distributions(contexts_RK, limits_TB.ravel(), left_out)
         return as_inputs(q_RV).reshape(*positions_TB.shape, -1)
 
     def _read(self, positions_TB: Positions) -> tuple[npt.NDArray[np.int32], Integers]:
@@ -98,19 +98,24 @@ class SpanEdges:
 
 
 class NgramInputs:
-    """The inputs of each training step, which depend only on the step."""
+    """The inputs of each training step, which depend only on the step.
 
-    def __init__(self, text: NgramText, windows: Windows, spans: Sequence[Span]) -> None:
+    Those of the next step can be computed ahead, in a thread. Without a core to spare, that takes
+    longer than it saves: the threads of a product wait for the slowest.
+    """
+
+    def __init__(
+        self, text: NgramText, windows: Windows, spans: Sequence[Span], *, ahead: bool
+    ) -> None:
         """Prepare the inputs of windows that read `spans` of the text."""
         self._text, self._windows, self._edges = text, windows, SpanEdges(spans)
-        self._thread = ThreadPoolExecutor(1)
+        self._thread = ThreadPoolExecutor(1) if ahead else None
         self._next: tuple[int, Future[Features]] | None = None
 
     def at(self, step: int) -> Features:
-        """Return the inputs of a step, (T, B, V); those of the next step follow in the background.
-
-        Raises as `Corpus.read` does.
-        """
+        """Return the inputs of a step, (T, B, V). Raises as `Corpus.read` does."""
+        if self._thread is None:
+            return self._compute(step)
         ready = self._next
         if ready is None or ready[0] != step:
             ready = step, self._thread.submit(self._compute, step)

@@ -14,6 +14,7 @@ from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import MemoryShortageError
 from charrnn_cli.text.rows import IGNORED
 from charrnn_cli.training.batch_loader import Batch, BatchLoader, has_room
+from charrnn_cli.training.cores import available_cores
 from charrnn_cli.training.device import autocast
 from charrnn_cli.training.dropout import DropoutMasks
 from charrnn_cli.training.job import TrainingJob
@@ -42,7 +43,8 @@ def make_trainer(
     frequencies_V: npt.NDArray[np.float64] | None = None,
 ) -> "Trainer":
     """Return a trainer for a job, at its first step; see `Trainer`."""
-    ngrams = ngram_inputs(job, windows)
+    has_free_core = decisions.device != "cpu" or decisions.threads < available_cores()
+    ngrams = ngram_inputs(job, windows, ahead=has_free_core)
     return Trainer(job.model, job.config, decisions, windows, frequencies_V, ngrams)
 
 

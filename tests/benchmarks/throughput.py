@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -85,15 +86,18 @@ def median_seconds(steps: Mapping[str, Callable[[], object]], rounds: int) -> di
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def product_seconds(
-    model: ModelConfig, batch_size: int, seq_len: int, device: str
-) -> dict[str, float]:
-    """Return the seconds of a step's products alone, forward and backward, with all threads."""
-    products = step_products(model, batch_size, seq_len)
-    times = time_products(
-        products, torch.device(device), threads=torch.get_num_threads(), budget=2.0
-    )
-    return {"fp32": 3 * times.fp32, "bf16": 3 * times.bf16}
+def product_seconds(model: ModelConfig, batch_size: int, seq_len: int, device: str) -> list[float]:
+    """Return the seconds of a step's products alone in each precision, forward and backward."""
+    seconds = [0.0, 0.0]
+    for product in step_products(model, batch_size, seq_len):
+        left = torch.randn(product.rows, product.width, device=device)
+        right = torch.randn(product.width, product.columns, device=device)
+        pairs = {"fp32": (left, right), "bf16": (left.bfloat16(), right.bfloat16())}
+        runs = {name: partial(torch.mm, *pair) for name, pair in pairs.items()}
+        times = median_seconds(runs, 15)
+        for number, name in enumerate(PRECISIONS):
+            seconds[number] += 3 * product.times * times[name]
+    return seconds
 
 
 def compare(text: Path, shape: tuple[int, int, int, int, int], device: str, rounds: int) -> None:
@@ -112,7 +116,8 @@ def compare(text: Path, shape: tuple[int, int, int, int, int], device: str, roun
             name = f"{precision}, n-grams" if order else precision
             steps[name] = our_step(job, device, precision)
     times = median_seconds(steps, rounds)
-    alone = product_seconds(jobs[0].model, batch_size, seq_len, device)
+    seconds_alone = product_seconds(jobs[0].model, batch_size, seq_len, device)
+    alone = dict(zip(PRECISIONS, seconds_alone, strict=True))
     print(f"\n{layers}x{size}, embed {embed}, {batch_size} x {seq_len}")
     print("                  port fp32  same port  without n-grams  products alone     seconds")
     for name, seconds in times.items():
