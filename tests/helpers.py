@@ -18,7 +18,8 @@ from charrnn_cli.architecture import Cell, ModelConfig
 from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.events import StepLogged, TrainEvent, TrainingFinished
 from charrnn_cli.model.checkpoint import Checkpoint, save_checkpoint
-from charrnn_cli.model.ngram_counts import count_ngrams
+from charrnn_cli.model.ngram_tables import count_tables
+from charrnn_cli.model.ngrams import NgramModel
 from charrnn_cli.storage.header import DataFacts, RunCounters
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
@@ -85,6 +86,11 @@ def error_of(stderr: str) -> str:
     start = stderr.find("error: ")
     assert start >= 0, stderr
     return stderr[start:]
+
+
+def count_ngrams(text: SpanText, vocabulary_size: int, order: int) -> NgramModel:
+    """Count n-grams of an order, however large their tables are."""
+    return count_tables(text, vocabulary_size, order, max_bytes=1 << 40)
 
 
 def make_checkpoint(

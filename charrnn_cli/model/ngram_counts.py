@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from charrnn_cli.model.ngram_pairs import Floats, Integers, Keys, Pairs, as_keys
-from charrnn_cli.model.ngrams import START, Contexts, NgramModel, context_keys
+from charrnn_cli.model.ngrams import START, Contexts, context_keys
 from charrnn_cli.text.rows import Span
 from charrnn_cli.text.spans import SpanText, evenly_sampled
 
@@ -19,25 +19,12 @@ def counted_spans(spans: Sequence[Span]) -> list[Span]:
     return evenly_sampled(spans, MAX_COUNTED)
 
 
-def count_ngrams(text: SpanText, vocabulary_size: int, order: int) -> NgramModel:
-    """Count all n-grams of spans, up to an order that `longest_order` allows.
-
-    No context crosses the start of a span. The first character of a span is part of contexts, but
-    is not counted as a next character, because nothing precedes it.
-    """
-    lower: list[Pairs] = []
-    for continuations, occurrences in pairs_by_order(text, vocabulary_size, order):
-        lower += [] if continuations is None else [continuations]
-        highest = occurrences
-    return NgramModel(vocabulary_size, (*lower, highest))
-
-
 def probabilities_by_order(
     text: SpanText, vocabulary_size: int, order: int, contexts_RK: Contexts, targets_R: Integers
 ) -> Iterator[Floats]:
     """Yield the probabilities of targets, (R,), under the models of order 1, 2 and so on.
 
-    They are those of `count_ngrams` for each order, at a fraction of the cost.
+    They are those of `count_tables` for each order, without the cost of models.
     """
     keys_KR, lengths_R = context_keys(contexts_RK, vocabulary_size)
     lower_R = np.full(len(targets_R), 1 / vocabulary_size)  # with continuation counts at the top
@@ -63,7 +50,11 @@ def contexts_and_targets(text: SpanText, order: int) -> tuple[Contexts, Integers
 def pairs_by_order(
     text: SpanText, vocabulary_size: int, order: int
 ) -> Iterator[tuple[Pairs | None, Pairs]]:
-    """Yield, for each order k, the different characters before pairs of k - 1, and pairs of k."""
+    """Yield, for each order k, the different characters before pairs of k - 1, and pairs of k.
+
+    No context crosses the start of a span. The first character of a span is part of contexts, but
+    is not counted as a next character, because nothing precedes it.
+    """
     keys, at_start = _RollingKeys(text, vocabulary_size), np.zeros(0, np.uint64)
     for longest in range(1, order + 1):
         at_shorter_start, at_start = at_start, keys.lengthen()

@@ -132,14 +132,6 @@ class NgramModel:
         """Number of pairs of all orders."""
         return sum(len(pairs.keys) for pairs in self.orders)
 
-    def probabilities(self, contexts_RK: Contexts, targets_R: Integers) -> Floats:
-        """Return the probability of the target of each position, (R,)."""
-        keys_KR, lengths_R = context_keys(contexts_RK, self.vocabulary_size)
-        q_R = np.full(len(targets_R), 1 / self.vocabulary_size)
-        for length, pairs in enumerate(self.orders):
-            q_R = pairs.smooth(q_R, keys_KR[length], lengths_R >= length, targets_R)
-        return q_R
-
     def distributions(
         self,
         contexts_RK: Contexts,

@@ -7,10 +7,10 @@ import torch
 from charrnn_cli.architecture import Cell, ModelConfig
 from charrnn_cli.model import engine
 from charrnn_cli.model.engine import Engine
-from charrnn_cli.model.ngram_counts import count_ngrams
 from charrnn_cli.model.ngram_reader import NgramReader
 from charrnn_cli.model.ngrams import NgramModel
 from charrnn_cli.training.network import CharRNN
+from tests.helpers import count_ngrams
 from tests.model.test_ngrams import span_text
 
 INPUTS = [(0, 0), (64, 0), (64, 4)]

@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_cli.model.ngram_counts import contexts_and_targets, count_ngrams
+from charrnn_cli.model.ngram_counts import contexts_and_targets
 from charrnn_cli.model.ngram_reader import NgramReader, NgramRow
+from tests.helpers import count_ngrams
 from tests.model.test_ngrams import ORDERS, SIZE, TEXTS, span_text
 
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn_cli.model.ngram_counts import count_ngrams
 from charrnn_cli.model.ngram_tables import (
     PARTS,
     Tables,
@@ -19,6 +18,7 @@ from charrnn_cli.model.ngram_tables import (
 from charrnn_cli.model.ngrams import NgramModel
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.spans import read_spans
+from tests.helpers import count_ngrams
 from tests.model.test_ngrams import ORDERS, SIZE, TEXTS, span_text
 
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.events import StepLogged, TrainingFinished
-from charrnn_cli.model.ngram_counts import count_ngrams
 from charrnn_cli.model.ngrams import LeftOut
 from charrnn_cli.storage.corpus_header import CorpusHeader
 from charrnn_cli.text.corpus import Corpus
@@ -23,7 +22,7 @@ from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
 from charrnn_cli.training.ngram_inputs import NgramInputs, NgramText, ngram_inputs, ngram_text
 from charrnn_cli.training.windows import DocumentWindows, TrainWindows, Windows, make_windows
-from tests.helpers import TINY, of_type, run_training, tiny_job
+from tests.helpers import TINY, count_ngrams, of_type, run_training, tiny_job
 from tests.model.slow_ngrams import Occurrence, occurrences, slow_model
 
 SIZE, ORDER = 4, 4
