@@ -226,12 +226,13 @@ def tiny_job(
     config: TrainConfig = TINY,
     name: str = "run",
     cell: Cell = "lstm",
+    ngram: int | None = None,
     **options: Any,
 ) -> "TrainingJob":
-    """Prepare a new run of a tiny model."""
+    """Prepare a new run of a tiny model, with n-grams of an automatic order if it is None."""
     from charrnn_cli.training.job import TrainingJob
 
-    model = {"cell": cell, "layers": 2, "size": 12, "embed": 6}
+    model = {"cell": cell, "layers": 2, "size": 12, "embed": 6, "ngram": ngram}
     return TrainingJob.new(corpus, {**model, **config.to_json()}, name=name, **options)
 
 
@@ -254,12 +255,14 @@ def resume_training(
     return list(train(TrainingJob.resumed(name, settings, texts=corpus)))
 
 
-def train_until(corpus: Corpus, step: int, config: TrainConfig = TINY, name: str = "run") -> None:
+def train_until(
+    corpus: Corpus, step: int, config: TrainConfig = TINY, name: str = "run", **options: Any
+) -> None:
     """Train a tiny model in a new run that is asked to stop at a step."""
     from charrnn_cli.training.loop import train
 
     steps = [0]
-    job = tiny_job(corpus, replace(config, log_every=1), name)
+    job = tiny_job(corpus, replace(config, log_every=1), name, **options)
     for event in train(job, should_stop=lambda: steps[-1] >= step):
         if isinstance(event, StepLogged):
             steps.append(event.step)

@@ -14,12 +14,19 @@ from tests.helpers import new_run, resume_training
 FORMAT_1 = Path(__file__).parent / "golden" / "format-1"
 
 
-def test_the_checkpoint_writes_its_text() -> None:
+@pytest.mark.parametrize(
+    ("name", "sample", "step", "model"),
+    [
+        ("checkpoint", "sample", 400, "lstm 2x16"),
+        ("ngrams", "ngrams-sample", 200, "lstm 1x16"),
+    ],
+)
+def test_the_checkpoint_writes_its_text(name: str, sample: str, step: int, model: str) -> None:
     """The recorded checkpoint writes the recorded 200 characters for a seed."""
-    checkpoint = load_checkpoint(FORMAT_1 / "checkpoint.safetensors")
-    expected = (FORMAT_1 / "sample.txt").read_text("utf-8")
+    checkpoint = load_checkpoint(FORMAT_1 / f"{name}.safetensors")
+    expected = (FORMAT_1 / f"{sample}.txt").read_text("utf-8")
     assert "the " + "".join(generate(checkpoint, "the ", length=200, seed=1)) == expected
-    assert (checkpoint.step, checkpoint.run, str(checkpoint.model)) == (400, "gold", "lstm 2x16")
+    assert (checkpoint.step, checkpoint.run, str(checkpoint.model)) == (step, "gold", model)
 
 
 def test_the_encoded_text_is_read() -> None:
@@ -43,8 +50,9 @@ def test_the_resume_file_continues() -> None:
     assert entry.val_loss == pytest.approx(recorded["val_loss"], abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["checkpoint", "corpus", "resume"])
+@pytest.mark.parametrize("name", ["checkpoint", "corpus", "ngrams", "resume"])
 def test_headers_say_format_1(name: str) -> None:
     """Each recorded file names its format and its kind."""
     header = read_header(FORMAT_1 / f"{name}.safetensors")
-    assert (header.metadata["format"], header.kind) == (1, name)
+    kind = "checkpoint" if name == "ngrams" else name
+    assert (header.metadata["format"], header.kind) == (1, kind)

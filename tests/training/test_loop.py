@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensorfile import read_header
+from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import Span
 from charrnn_cli.text.splits import matching_rows, split_corpus, symbol_frequencies
@@ -39,7 +41,7 @@ from charrnn_cli.training.network import CharRNN
 from charrnn_cli.training.ngram_inputs import NgramText
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 from charrnn_cli.training.trainer import CHECK_EVERY
-from tests.helpers import TINY, of_type, resume_training, run_training, tiny_job, train_until
+from tests.helpers import STORY, TINY, of_type, resume_training, run_training, tiny_job, train_until
 
 
 def loss_on(corpus: Corpus, rows: Sequence[Span], reference: str) -> float | None:
@@ -194,6 +196,11 @@ def test_stopped_and_resumed_is_the_same_run(corpus: Corpus, stop_at: int, ema: 
     started = resume_training(corpus, "parts")[0]
     assert isinstance(started, TrainingStarted)
     assert started.first_step == stop_at
+    assert_same_run()
+
+
+def assert_same_run() -> None:
+    """Compare the tensors of the runs `whole` and `parts`, to the bit."""
     whole, parts = Registry().run("whole"), Registry().run("parts")
     assert [entry.step for entry in parts.checkpoints()] == [10, 20, 30]
     for whole_file, parts_file in (
@@ -202,6 +209,32 @@ def test_stopped_and_resumed_is_the_same_run(corpus: Corpus, stop_at: int, ema: 
     ):
         assert read_header(whole_file).tensors_sha256 == read_header(parts_file).tensors_sha256
     assert whole.checkpoints()[1].val_loss == parts.checkpoints()[1].val_loss
+
+
+@pytest.mark.parametrize("kind", ["documents", "initial weights", "no n-grams", "short windows"])
+def test_stopped_and_resumed_is_the_same_run_of_any_kind(
+    corpus: Corpus, tmp_path: Path, kind: str
+) -> None:
+    """The same is true for separate documents, other initial weights, and any n-grams."""
+    options: dict[str, Any] = {}
+    config = TINY
+    if kind == "documents":
+        paths = [tmp_path / f"{number}.txt" for number in range(5)]
+        for number, path in enumerate(paths):
+            path.write_text(STORY[: 800 + 7 * number], "utf-8")
+        corpus = cached_corpus(paths)
+        config = replace(TINY, shuffle_documents=True)
+    elif kind == "initial weights":
+        run_training(corpus, TINY, "base")
+        options["initial"] = load_checkpoint("base@20")
+    elif kind == "short windows":  # shorter than what n-grams see
+        config = replace(TINY, seq_len=3)
+    ngram = 0 if kind == "no n-grams" else None
+    run_training(corpus, config, "whole", ngram=ngram, **options)
+    train_until(corpus, 17, config, "parts", ngram=ngram, **options)
+    resume_training(corpus, "parts")
+    assert_same_run()
+    assert (load_checkpoint("parts").ngrams is None) == (ngram == 0)
 
 
 def test_the_last_resume_file_is_written_once(
