@@ -15,7 +15,7 @@ The contexts of order 1 are the empty one, and those of order 2 are all V ids. B
 the highest one down; the last byte is filled up with zeros.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -49,14 +49,22 @@ def most_bytes(num_parameters: int) -> int:
     return max(4 * num_parameters // SHARE_OF_WEIGHTS, LEAST_BYTES)
 
 
-def count_tables(text: SpanText, vocabulary_size: int, order: int, max_bytes: int) -> NgramModel:
+def count_tables(
+    text: SpanText,
+    vocabulary_size: int,
+    order: int,
+    max_bytes: int,
+    check: Callable[[], None] = lambda: None,
+) -> NgramModel:
     """Count n-grams of up to `order` characters, or of fewer if their tables would be too large.
 
-    At least those of one character are kept.
+    At least those of one character are kept. `check` is called for each order, and may raise an
+    exception to stop.
     """
     lower: list[Pairs] = []
     model = NgramModel(vocabulary_size, ())
     for continuations, occurrences in pairs_by_order(text, vocabulary_size, order):
+        check()
         lower += [] if continuations is None else [continuations]
         larger = NgramModel(vocabulary_size, (*lower, occurrences))
         if model.orders and num_bytes(larger) > max_bytes:

@@ -149,7 +149,7 @@ class TrainingJob:
         whole = Split(((0, len(corpus)),), ())
         fitting_batch_size(corpus, whole, config)  # raises for a text too short to split
         split = split_corpus(corpus, config)
-        ngrams, requested_ngram = _counted(corpus, split, model), model.ngram
+        ngrams, requested_ngram = _counted(corpus, split, model, progress), model.ngram
         if ngrams is not None:
             model = dataclasses.replace(model, ngram=ngrams.order)
         requested, fitting = config.batch_size, fitting_batch_size(corpus, split, config)
@@ -234,10 +234,13 @@ class TrainingJob:
         )
 
 
-def _counted(corpus: Corpus, split: Split, model: ModelConfig) -> NgramModel | None:
+def _counted(
+    corpus: Corpus, split: Split, model: ModelConfig, progress: ProgressCallback
+) -> NgramModel | None:
     """Count the n-grams of the training text, if the model has any; takes up to 15 s."""
     if not model.ngram:
         return None
-    text = read_spans(corpus, counted_spans(split.train))
+    text, characters = read_spans(corpus, counted_spans(split.train)), len(corpus)
     limit = most_bytes(model.num_parameters)
-    return count_tables(text, model.vocabulary_size, model.ngram, limit)
+    check = functools.partial(progress, characters, characters)
+    return count_tables(text, model.vocabulary_size, model.ngram, limit, check)

@@ -115,3 +115,17 @@ def test_random_damage_never_crashes(data: st.DataObject) -> None:
     contexts = np.array([[x, y] for x in range(-1, SIZE) for y in range(-1, SIZE)], np.int32)
     rows = model.distributions(contexts)
     np.testing.assert_allclose(rows.sum(axis=1), 1, rtol=1e-9)
+
+
+def test_counting_can_be_stopped(corpus: Corpus) -> None:
+    """`check` is called for each order, and what it raises ends the work."""
+    text, size = read_spans(corpus, [(0, 2_000)]), len(corpus.vocab)
+    calls: list[None] = []
+    count_tables(text, size, 5, 10**9, lambda: calls.append(None))
+    assert len(calls) == 5
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        count_tables(text, size, 5, 10**9, stop)
