@@ -18,14 +18,14 @@ from charrnn_cli.model.ngrams import START, NgramModel
 
 FEW = 8  # numbers that Python adds faster than numpy
 
-Features = npt.NDArray[np.float32]
+Inputs = npt.NDArray[np.float32]
 Ids = Sequence[int] | npt.NDArray[np.integer[Any]]
 
 
 class Reader(Protocol):
     """Reads rows of text, one character of each at a time."""
 
-    def step(self, ids_R: Ids) -> Features:
+    def step(self, ids_R: Ids) -> Inputs:
         """Read one character in every row, and return the inputs after it, (R, V)."""
 
     def repeat(self, rows: int) -> "Reader":
@@ -44,7 +44,7 @@ class NgramReader:
         other._past_KR = np.repeat(self._past_KR, rows, axis=1)
         return other
 
-    def read(self, ids_TR: npt.NDArray[np.integer[Any]]) -> Features:
+    def read(self, ids_TR: npt.NDArray[np.integer[Any]]) -> Inputs:
         """Read T characters in every row, and return the inputs after each, (T, R, V)."""
         time, rows = ids_TR.shape
         known = len(self._past_KR)
@@ -54,11 +54,11 @@ class NgramReader:
         for back in range(known):
             contexts[:, :, back] = both[known - back : len(both) - back]
         q = self._model.distributions(contexts.reshape(time * rows, known))
-        inputs: Features = as_inputs(q).reshape(time, rows, -1)
+        inputs: Inputs = as_inputs(q).reshape(time, rows, -1)
         return inputs
 
-    def step(self, ids_R: Ids) -> Features:
-        inputs_RV: Features = self.read(np.asarray(ids_R)[None])[0]
+    def step(self, ids_R: Ids) -> Inputs:
+        inputs_RV: Inputs = self.read(np.asarray(ids_R)[None])[0]
         return inputs_RV
 
 
@@ -91,7 +91,7 @@ class NgramRow:
             reader._past_KR[-1 - back] = character
         return reader.repeat(rows)
 
-    def step(self, ids_R: Ids) -> Features:
+    def step(self, ids_R: Ids) -> Inputs:
         character, found = int(ids_R[0]), self._found[:1]
         self._past = [character, *self._past][: self._model.order - 1]
         if found and self._singles_at[character] >= 0:
@@ -158,8 +158,8 @@ def _indexes(keys_P: Keys, contexts_C: Keys) -> npt.NDArray[np.int32]:
     return indexes_P
 
 
-def as_inputs(q_RV: Floats) -> Features:
+def as_inputs(q_RV: Floats) -> Inputs:
     """Return probabilities as inputs of the network, (R, V)."""
-    log_RV: Features = np.log(q_RV.astype(np.float32))
+    log_RV: Inputs = np.log(q_RV.astype(np.float32))
     log_RV -= np.add.reduce(log_RV, axis=1, keepdims=True) / log_RV.shape[1]
     return log_RV

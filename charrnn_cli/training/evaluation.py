@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from charrnn_cli.model.checkpoint import Checkpoint
-from charrnn_cli.model.ngram_reader import Features, NgramReader
+from charrnn_cli.model.ngram_reader import Inputs, NgramReader
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import IGNORED, Span, row_windows
 from charrnn_cli.training.device import autocast
@@ -137,7 +137,7 @@ def _sum_of_losses(
     return total
 
 
-def _ngram_inputs(ngrams: NgramText, rows: Sequence[Span], start: int, length: int) -> Features:
+def _ngram_inputs(ngrams: NgramText, rows: Sequence[Span], start: int, length: int) -> Inputs:
     """Return the inputs from n-grams for the targets of `row_windows`, (length, R, V)."""
     read_T1 = start + np.arange(1, length + 1)[:, None]
     firsts_R, stops_R = np.array(rows, np.int64).T

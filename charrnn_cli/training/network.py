@@ -65,7 +65,7 @@ class CharRNN(nn.Module):
     ) -> tuple[Tensor, RecurrentState]:
         """Return logits (T, B, V) and the state after the last character; None is zero.
 
-        `ngrams_TBV` is `NgramModel.features` after each character, for a model with n-grams.
+        `ngrams_TBV` is what n-grams predict after each character; see `model.ngram_reader`.
         """
         if self.embedding is not None:
             inputs_TBH = self.embedding(ids_TB)

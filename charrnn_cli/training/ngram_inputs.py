@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from charrnn_cli.model.ngram_counts import counted_spans
 from charrnn_cli.model.ngram_pairs import Integers
-from charrnn_cli.model.ngram_reader import Features, as_inputs
+from charrnn_cli.model.ngram_reader import Inputs, as_inputs
 from charrnn_cli.model.ngrams import START, LeftOut, NgramModel
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import Span
@@ -47,7 +47,7 @@ class NgramText:
         self.order = ngrams.order
         self._ngrams, self._corpus, self._counted = ngrams, corpus, SpanEdges(counted)
 
-    def inputs(self, positions_TB: Positions, limits_TB: Positions) -> Features:
+    def inputs(self, positions_TB: Positions, limits_TB: Positions) -> Inputs:
         """Return the inputs that predict the characters at positions of the text, (T, B, V).
 
         The n-grams see at most as many characters before each position as `limits_TB`. A column
@@ -110,9 +110,9 @@ class NgramInputs:
         """Prepare the inputs of windows that read `spans` of the text."""
         self._text, self._windows, self._edges = text, windows, SpanEdges(spans)
         self._thread = ThreadPoolExecutor(1) if ahead else None
-        self._next: tuple[int, Future[Features]] | None = None
+        self._next: tuple[int, Future[Inputs]] | None = None
 
-    def at(self, step: int) -> Features:
+    def at(self, step: int) -> Inputs:
         """Return the inputs of a step, (T, B, V). Raises as `Corpus.read` does."""
         if self._thread is None:
             return self._compute(step)
@@ -122,7 +122,7 @@ class NgramInputs:
         self._next = step + 1, self._thread.submit(self._compute, step + 1)
         return ready[1].result()
 
-    def _compute(self, step: int) -> Features:
+    def _compute(self, step: int) -> Inputs:
         positions_TB = self._windows.positions(step)
         in_span_TB = np.maximum(self._edges.before(positions_TB), 0)
         times_T1 = np.arange(1, len(positions_TB) + 1)[:, None]
