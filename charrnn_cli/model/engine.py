@@ -21,26 +21,14 @@ TABLE_BYTES = 1 << 25  # limit of the input table; above it, each step multiplie
 
 
 class _Input:
-    """The first layer's input products, biases included; from a table for small vocabularies.
+    """The first layer's input products, biases included; from a table for small vocabularies."""
 
-    With n-grams, the input of each step depends on more than its character, and is multiplied.
-    """
-
-    def __init__(
-        self,
-        config: ModelConfig,
-        weights: Mapping[str, Array],
-        layer: Layer,
-        reader: Reader | None,
-    ) -> None:
-        self.reader = reader
+    def __init__(self, config: ModelConfig, weights: Mapping[str, Array], layer: Layer) -> None:
         self._embedding_VE = weights.get("embedding.weight")
         self._w_input_IG, self._bias_1G = layer.w_input_IG, layer.folded_bias()
         gates = self._bias_1G.shape[1]
         self._table_VG: Array | None = None
-        if reader is not None:
-            self._ngram_VE = np.ascontiguousarray(weights["ngram.weight"].T)
-        elif 4 * config.vocabulary_size * gates <= TABLE_BYTES:
+        if 4 * config.vocabulary_size * gates <= TABLE_BYTES:
             table = (
                 self._w_input_IG
                 if self._embedding_VE is None
@@ -58,12 +46,22 @@ class _Input:
             return self._table_VG[ids_R]
         if self._embedding_VE is None:
             return self._w_input_IG[ids_R] + self._bias_1G
-        inputs_RE = self._embedding_VE[ids_R]
-        if self.reader is not None:
-            inputs_RE += np.dot(self.reader.step(ids_R), self._ngram_VE)
-        product_RG: Array = np.dot(inputs_RE, self._w_input_IG)
-        product_RG += self._bias_1G
-        return product_RG
+        return self._embedding_VE[ids_R] @ self._w_input_IG + self._bias_1G
+
+
+class _Ngrams:
+    """What n-grams add to the first layer's input products and to the logits, in one product."""
+
+    def __init__(self, weights: Mapping[str, Array], layer: Layer, reader: Reader) -> None:
+        self.reader = reader
+        to_gates_VG = weights["ngram.weight"].T @ layer.w_input_IG
+        self.num_gates = to_gates_VG.shape[1]
+        self._w_joined_VS = np.concatenate([to_gates_VG, weights["ngram_output.weight"].T], axis=1)
+
+    def product(self, ids_R: Sequence[int] | npt.NDArray[np.intp]) -> Array:
+        """Read one character per row, and return both sums side by side, (R, G + V)."""
+        product_RS: Array = np.dot(self.reader.step(ids_R), self._w_joined_VS)
+        return product_RS
 
 
 class Engine:
@@ -80,8 +78,10 @@ class Engine:
         self._layers = [
             CELLS[config.cell](config, weights, layer) for layer in range(config.layers)
         ]
-        reader = None if ngrams is None else NgramRow(ngrams)
-        self._input = _Input(config, weights, self._layers[0], reader)
+        self._input = _Input(config, weights, self._layers[0])
+        self._ngrams: _Ngrams | None = None
+        if ngrams is not None:
+            self._ngrams = _Ngrams(weights, self._layers[0], NgramRow(ngrams))
         self._w_output_HV = np.ascontiguousarray(weights["output.weight"].T)
         self._output_bias_1V = weights["output.bias"][None]
         self._allocate(1)
@@ -98,9 +98,9 @@ class Engine:
         """
         other = copy.copy(self)
         other._layers = [copy.copy(layer) for layer in self._layers]
-        if self._input.reader is not None:
-            other._input = copy.copy(self._input)
-            other._input.reader = self._input.reader.repeat(rows)
+        if self._ngrams is not None:
+            other._ngrams = copy.copy(self._ngrams)
+            other._ngrams.reader = self._ngrams.reader.repeat(rows)
         other._allocate(rows)
         for new, old in zip(other._layers, self._layers, strict=True):
             for target, source in zip(new.states(), old.states(), strict=True):
@@ -112,9 +112,16 @@ class Engine:
 
         The next step overwrites the returned array.
         """
-        hidden = self._input.product(ids_R)
+        hidden, added_RV = self._input.product(ids_R), self._output_bias_1V
+        if self._ngrams is not None:
+            joined_RS = self._ngrams.product(ids_R)
+            gates = self._ngrams.num_gates
+            gates_RG, added_RV = joined_RS[:, :gates], joined_RS[:, gates:]
+            gates_RG += hidden
+            added_RV += self._output_bias_1V
+            hidden = gates_RG
         for layer in self._layers:
             hidden = layer.step(hidden)
         np.dot(hidden, self._w_output_HV, out=self._logits_RV)
-        self._logits_RV += self._output_bias_1V
+        self._logits_RV += added_RV
         return self._logits_RV

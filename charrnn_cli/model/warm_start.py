@@ -16,6 +16,8 @@ from charrnn_cli.text.vocab import Vocab
 
 Array = npt.NDArray[np.float32]
 
+_NGRAM_WEIGHTS = ("ngram.weight", "ngram_output.weight")
+
 
 def grown_model(checkpoint: Checkpoint, vocab: Vocab, ngram: int | None = None) -> ModelConfig:
     """Return the checkpoint's architecture for a larger vocabulary, with n-grams of its text.
@@ -54,11 +56,8 @@ def grown_weights(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, Array
     """
     weights = {name: array.copy() for name, array in checkpoint.weights.items()}
     new = model.vocabulary_size - checkpoint.model.vocabulary_size
-    known_EV = weights.pop("ngram.weight", np.zeros((model.embed, 0), np.float32))
-    if model.ngram:
-        grown_EV = np.zeros((model.embed, model.vocabulary_size), np.float32)
-        grown_EV[:, : known_EV.shape[1]] = known_EV
-        weights["ngram.weight"] = grown_EV
+    rarest = int(weights["output.bias"].argmin())
+    _grow_ngrams(weights, model, rarest)
     if not new:
         return weights
     if model.embed:
@@ -73,7 +72,23 @@ def grown_weights(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, Array
             [table_GV, np.tile(mean_G1, (1, new))], axis=1
         )
     output_VH, bias_V = weights["output.weight"], weights["output.bias"]
-    rarest = int(bias_V.argmin())
     weights["output.weight"] = np.concatenate([output_VH, np.tile(output_VH[rarest], (new, 1))])
     weights["output.bias"] = np.concatenate([bias_V, np.full(new, bias_V[rarest], np.float32)])
     return weights
+
+
+def _grow_ngrams(weights: dict[str, Array], model: ModelConfig, rarest: int) -> None:
+    """Give the weights of n-grams the shapes of a model; those that it does not have are removed.
+
+    A new character is predicted like the character `rarest`.
+    """
+    old_EV, old_VV = (weights.pop(name, None) for name in _NGRAM_WEIGHTS)
+    if not model.ngram:
+        return
+    for name in _NGRAM_WEIGHTS:
+        weights[name] = np.zeros(model.tensor_shapes()[name], np.float32)
+    if old_EV is not None and old_VV is not None:
+        known = len(old_VV)
+        weights["ngram.weight"][:, :known] = old_EV
+        weights["ngram_output.weight"][:known, :known] = old_VV
+        weights["ngram_output.weight"][known:, :known] = old_VV[rarest]

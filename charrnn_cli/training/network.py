@@ -28,7 +28,8 @@ _CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 class CharRNN(nn.Module):
     """Embedding or one-hot input, one-layer recurrent modules, and a linear layer to logits.
 
-    What n-grams predict, in a model with n-grams, is added to the embedding by a linear layer.
+    In a model with n-grams, two more linear layers add what these predict to the embedding and to
+    the logits.
 
     Layers are separate modules with dropout in between, because torch's own `dropout=` skips the
     last layer's output and gives wrong gradients on Apple's MPS. Tensors have the names and shapes
@@ -45,16 +46,15 @@ class CharRNN(nn.Module):
         empty = torch.empty(vocabulary_size, embed)
         self.embedding = nn.Embedding(vocabulary_size, embed, _weight=empty) if embed else None
         self.ngram: nn.Linear | None = None
+        self.ngram_output: nn.Linear | None = None
         with torch.device("meta"):
             if config.ngram:
                 self.ngram = nn.Linear(vocabulary_size, embed, bias=False)
+                self.ngram_output = nn.Linear(vocabulary_size, vocabulary_size, bias=False)
             sizes = [config.input_size(layer) for layer in range(config.layers)]
             self.layers = nn.ModuleList(cell(size, config.size) for size in sizes)
             self.output = nn.Linear(config.size, config.vocabulary_size)
-        if self.ngram is not None:
-            self.ngram.to_empty(device="cpu")
-        self.layers.to_empty(device="cpu")
-        self.output.to_empty(device="cpu")
+        self.to_empty(device="cpu")
 
     def forward(
         self,
@@ -84,7 +84,10 @@ class CharRNN(nn.Module):
             after.append(last if isinstance(last, tuple) else (last,))
             if dropout is not None:
                 inputs_TBH = dropout(number, inputs_TBH)
-        return self.output(inputs_TBH), after
+        logits_TBV = self.output(inputs_TBH)
+        if self.ngram_output is not None:
+            logits_TBV = logits_TBV + self.ngram_output(ngrams_TBV)
+        return logits_TBV, after
 
     @torch.no_grad()
     def initialize(
@@ -106,8 +109,9 @@ class CharRNN(nn.Module):
         generator = torch_generator(torch.device("cpu"), derive_seed("weights", seed))
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, generator=generator)
-        if self.ngram is not None:
+        if self.ngram is not None and self.ngram_output is not None:
             nn.init.zeros_(self.ngram.weight)
+            nn.init.zeros_(self.ngram_output.weight)
         for number in range(self.config.layers):
             self._initialize_layer(number, initialization, generator)
         nn.init.zeros_(self.output.bias)

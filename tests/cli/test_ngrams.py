@@ -109,4 +109,4 @@ def test_a_large_alphabet_has_none(inside: Inside, tmp_path: Path, symbols: int)
     )
     typed = inside("train", "large.txt", *facts, "--ngram", "2")
     parameters = [json.loads(found.stdout)["parameters"] for found in (automatic, typed)]
-    assert parameters[1] - parameters[0] == (0 if symbols == 512 else 513 * 8)
+    assert parameters[1] - parameters[0] == (0 if symbols == 512 else 513 * 8 + 513**2)

@@ -124,8 +124,8 @@ def random_text(symbols: int, characters: int) -> Corpus:
     return Corpus.from_text("".join(alphabet[index] for index in (raw % symbols).tolist()))
 
 
-def losses_on(corpus: Corpus, *, left_out: bool = True) -> tuple[float, float, float]:
-    """Train for an epoch; return the training loss in it, and on training and other text after."""
+def losses_on(corpus: Corpus, *, left_out: bool = True) -> tuple[float, float]:
+    """Train for an epoch; return the training loss in it, and the loss on other text after."""
     config = replace(
         TINY,
         batch_size=1,
@@ -145,9 +145,8 @@ def losses_on(corpus: Corpus, *, left_out: bool = True) -> tuple[float, float, f
     events = list(train(job))
     finished = of_type(events, TrainingFinished)[0]
     logged = of_type(events, StepLogged)
-    assert finished.train_loss is not None
     assert finished.val_loss is not None
-    return logged[-1].train_loss, finished.train_loss, finished.val_loss
+    return logged[-1].train_loss, finished.val_loss
 
 
 @pytest.mark.parametrize("symbols", [4, 16])
@@ -156,17 +155,17 @@ def test_the_network_cannot_see_the_target(symbols: int) -> None:
 
     The losses would fall under the entropy if the inputs said which character follows.
     """
-    entropy = math.log(symbols)
-    for loss in losses_on(random_text(symbols, 8_000)):
-        assert loss > entropy - 0.01
+    while_training, val_loss = losses_on(random_text(symbols, 8_000))
+    assert while_training > math.log(symbols) - 0.01
+    assert val_loss > math.log(symbols) - 0.01
 
 
 @pytest.mark.parametrize("symbols", [4, 16])
 def test_that_test_can_fail(symbols: int) -> None:
     """With its own occurrence counted, each target is visible."""
-    while_training, train_loss, _ = losses_on(random_text(symbols, 8_000), left_out=False)
+    while_training, val_loss = losses_on(random_text(symbols, 8_000), left_out=False)
     assert while_training < math.log(symbols) - 0.1
-    assert train_loss < math.log(symbols) - 0.1
+    assert val_loss > math.log(symbols) + 0.05  # what is learned is wrong for other text
 
 
 def test_the_gap_does_not_come_from_counting(corpus: Corpus) -> None:
