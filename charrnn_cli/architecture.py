@@ -16,7 +16,7 @@ MAX_LAYERS = 64
 MAX_NGRAM = 20
 
 NGRAM_ORDER = 8  # longer contexts gain less than 0.01 nats per character, in larger tables
-MAX_COUNTED_SYMBOLS = 512  # for more, what n-grams predict takes longer to compute than to learn
+MAX_SYMBOLS = 512  # for more, computing what n-grams predict takes longer than a training step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +50,7 @@ class ModelConfig(Settings):
         low=0,
         high=MAX_NGRAM,
         metavar="N|auto",
-        shown="auto, which is 8 up to 512 distinct characters",
+        shown="auto: up to 8, by the text",
     )
 
     def _problems(self) -> list[str | None]:
@@ -58,10 +58,11 @@ class ModelConfig(Settings):
             return []
         without = "ngram needs an embedding: use embed above 0, or ngram 0"
         longest = longest_order(self.vocabulary_size, MAX_NGRAM)
-        long = f"ngram is at most {longest} for {self.vocabulary_size:,} distinct characters"
+        size = f"{self.vocabulary_size:,} distinct characters"
+        long = f"ngram is at most {longest} for {size}, of which 64 bits hold no more"
         return [
             None if self.embed else without,
-            f"{long}; got {self.ngram}" if self.ngram > longest else None,
+            f"{long}; got {self.ngram}" if longest < self.ngram <= MAX_NGRAM else None,
         ]
 
     def input_size(self, layer: int) -> int:
@@ -103,11 +104,10 @@ class ModelConfig(Settings):
 
 
 def automatic_ngram(vocabulary_size: int) -> int:
-    """Return the highest order of n-grams for a text: 8, or 0 above 512 symbols.
-
-    For a large vocabulary, computing what they predict takes longer than a step of training.
-    """
-    return longest_order(vocabulary_size, NGRAM_ORDER) if vocabulary_size <= 512 else 0
+    """Return the highest order of n-grams: 8, 7 from 256 symbols on, and 0 above 512."""
+    if vocabulary_size > MAX_SYMBOLS:
+        return 0
+    return longest_order(vocabulary_size, NGRAM_ORDER)
 
 
 def longest_order(vocabulary_size: int, limit: int) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from charrnn_cli.architecture import automatic_ngram
 from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console, safe_text
@@ -289,4 +290,7 @@ def _command_to_try(job: "TrainingJob", source: Source, change: Mapping[str, flo
     if job.first_step:
         decided += ["device", "precision", "threads", "eval_every"]
     wanted = {**job.config.to_json(), **dict.fromkeys(decided), **change}
-    return train_command({**job.model.to_json(), **change}, wanted, source_words(source))
+    model = {**job.model.to_json(), **change, "ngram": job.requested_ngram}
+    if job.model.embed and job.requested_ngram == automatic_ngram(job.model.vocabulary_size):
+        del model["ngram"]
+    return train_command(model, wanted, source_words(source))

@@ -16,6 +16,7 @@ from charrnn_cli.model.ngrams import START, NgramModel
 
 # T time · R rows · K highest order · V vocabulary
 
+FLOOR = 1e-30  # of probabilities; float32 holds no number much lower
 FEW = 8  # numbers that Python adds faster than numpy
 
 Inputs = npt.NDArray[np.float32]
@@ -160,6 +161,6 @@ def _indexes(keys_P: Keys, contexts_C: Keys) -> npt.NDArray[np.int32]:
 
 def as_inputs(q_RV: Floats) -> Inputs:
     """Return probabilities as inputs of the network, (R, V)."""
-    log_RV: Inputs = np.log(q_RV.astype(np.float32))
+    log_RV: Inputs = np.log(np.maximum(q_RV, FLOOR).astype(np.float32))
     log_RV -= np.add.reduce(log_RV, axis=1, keepdims=True) / log_RV.shape[1]
     return log_RV

@@ -74,8 +74,15 @@ def count_tables(
 
 
 def num_bytes(model: NgramModel) -> int:
-    """Return the size of a model's tables."""
-    return sum(array.nbytes for array in to_tables(model).values())
+    """Return the size of a model's tables, without making them."""
+    total, num_above = 0, 1
+    for order, pairs in enumerate(model.orders, 1):
+        repeated_P = pairs.counts > 1
+        bits = (num_above, len(pairs.keys), len(pairs.keys))
+        total += sum((size + 7) // 8 for size in bits) + pairs.ids.nbytes
+        total += int(repeated_P.sum()) * _smallest(pairs.counts).itemsize
+        num_above = len(_possible_contexts(order + 1, pairs))
+    return total
 
 
 def to_tables(model: NgramModel) -> Tables:
@@ -105,6 +112,8 @@ def from_tables(tables: Mapping[str, Unsigned], vocabulary_size: int, order: int
     for each in range(1, order + 1):
         parts = [tables[name] for name in table_names(each)]
         orders.append(_pairs(above_A, vocabulary_size, *parts))
+        if len(orders[-1].keys) and not len(orders[0].keys):
+            raise ValueError("its n-grams contradict each other")
         above_A = _possible_contexts(each + 1, orders[-1])
     return NgramModel(vocabulary_size, tuple(orders))
 

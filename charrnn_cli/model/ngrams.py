@@ -104,10 +104,13 @@ class _Found:
         factors_R = np.ones(len(q_RV))
         factors_R[rows_F[is_used_F]] = (reserved_F * shares_F)[is_used_F]
         q_RV *= factors_R[:, None]
+        if lowered is not None:
+            lower_G = q_RV[rows_G, targets_G]
         places_S = np.repeat(rows_F * q_RV.shape[1], self.lengths) + pairs.ids[self.seen]
         q_RV.reshape(-1)[places_S] += pairs.kept[self.seen] * np.repeat(shares_F, self.lengths)
         if lowered is not None:
-            q_RV[rows_G, targets_G] -= lost_G * shares_F[own]
+            # Subtracting what is lost would leave nothing but rounding of a very small probability.
+            q_RV[rows_G, targets_G] = lower_G + pairs.rest(counts_G - 1) * shares_F[own]
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,11 @@ def grown_model(checkpoint: Checkpoint, vocab: Vocab, ngram: int | None = None) 
     if ngram is None:
         usual = longest_order(size, old.ngram) if old.ngram else automatic_ngram(size)
         ngram = usual if old.embed else 0
+    if ngram and not old.embed:
+        raise MismatchError(
+            f"{checkpoint.run}@{checkpoint.step} has no embedding, which n-grams need",
+            hint="leave out --ngram",
+        )
     return ModelConfig.from_json({**old.to_json(), "vocabulary_size": size, "ngram": ngram})
 
 

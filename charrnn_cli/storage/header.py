@@ -49,7 +49,7 @@ class DataFacts(Record):
     reading: TextOptions = setting(TextOptions(), "how the text was read, every option")
 
     def _problems(self) -> list[str | None]:
-        digests = (self.sha256, self.counted or self.sha256)
+        digests = (self.sha256, self.sha256 if self.counted is None else self.counted)
         is_valid = all(map(_SHA256.fullmatch, digests))
         return [None if is_valid else "a sha256 must have 64 digits"]
 

@@ -16,7 +16,7 @@ STEPS = (*FAST, "--max-steps", "20", "--eval-every", "10")
 def test_training_says_what_was_counted(inside: Inside, story: Path) -> None:
     """The n-grams have a line before training, and `show` names them; `--ngram 0` has neither."""
     counted = inside("train", story, *STEPS, "--run", "counted")
-    assert "n-grams up to 8 characters, 274 of them, " in counted.stderr
+    assert "n-grams 274 of up to 8 characters, " in counted.stderr
     assert ", n-grams of up to 8 characters, " in inside("checkpoints", "show", "counted").stdout
     plain = inside("train", story, *STEPS, "--run", "plain", "--ngram", "0")
     assert "n-grams" not in plain.stderr
@@ -24,7 +24,7 @@ def test_training_says_what_was_counted(inside: Inside, story: Path) -> None:
     assert "n-grams" not in shown
     assert "--ngram 0" in shown
     short = inside("train", story, *STEPS, "--run", "short", "--ngram", "3")
-    assert "n-grams up to 3 characters, " in short.stderr
+    assert " of up to 3 characters, " in short.stderr
     assert " --ngram 3 " in inside("checkpoints", "show", "short").stdout
     orders = [load_checkpoint(name).model.ngram for name in ("counted", "plain", "short")]
     assert orders == [8, 0, 3]
@@ -38,8 +38,8 @@ def test_fewer_than_asked_for(inside: Inside, story: Path, monkeypatch: pytest.M
         result = inside("train", story, *STEPS, "--ngram", "9")
     order = load_checkpoint().model.ngram
     assert 1 < order < 9
-    assert f"n-grams up to {order} characters, " in result.stderr
-    assert "n-grams 9 characters would take too much of each checkpoint" in result.stderr
+    assert f" of up to {order} characters, " in result.stderr
+    assert f"n-grams more than {order} characters would make each" in result.stderr
     monkeypatch.setattr(ngram_counts, "MAX_COUNTED", 2_000)
     result = inside("train", story, *STEPS)
     assert "n-grams counted in an even sample of 2,000 characters" in result.stderr
@@ -110,3 +110,30 @@ def test_a_large_alphabet_has_none(inside: Inside, tmp_path: Path, symbols: int)
     typed = inside("train", "large.txt", *facts, "--ngram", "2")
     parameters = [json.loads(found.stdout)["parameters"] for found in (automatic, typed)]
     assert parameters[1] - parameters[0] == (0 if symbols == 512 else 513 * 8 + 513**2)
+
+
+def test_the_next_command_keeps_what_is_automatic(inside: Inside, story: Path) -> None:
+    """The `try` line names an order that was typed, and the one before a table became too large."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ngram_tables, "LEAST_BYTES", 200)
+        patch.setattr(ngram_tables, "SHARE_OF_WEIGHTS", 1 << 30)
+        automatic = inside("train", story, *STEPS)
+        typed = inside("train", story, *STEPS, "--ngram", "9")
+    plain = inside("train", story, *STEPS, "--ngram", "0")
+    tried = [
+        next(line for line in found.stderr.splitlines() if line.startswith("try "))
+        for found in (automatic, typed, plain)
+    ]
+    assert "--ngram" not in tried[0]
+    assert " --ngram 9 " in tried[1]
+    assert " --ngram 0 " in tried[2]
+
+
+def test_a_checkpoint_without_an_embedding_has_no_ngrams(inside: Inside, story: Path) -> None:
+    """Asking for n-grams with such a checkpoint is an error that says what to leave out."""
+    inside("train", story, *STEPS, "--embed", "0", "--run", "hot")
+    result = inside("train", story, "--init-from", "hot", "--ngram", "5")
+    assert result.returncode == 2
+    assert result.stderr.endswith(
+        "error: hot@20 has no embedding, which n-grams need\nhint: leave out --ngram\n"
+    )

@@ -99,6 +99,20 @@ def test_contradictions_are_refused(damage: Callable[[Tables], None]) -> None:
         from_tables(tables, SIZE, 3)
 
 
+def test_the_size_is_that_of_the_tables(corpus: Corpus) -> None:
+    """The size is known before the tables are made."""
+    model = count_ngrams(read_spans(corpus, [(0, 3_000)]), len(corpus.vocab), 7)
+    assert num_bytes(model) == sum(table.nbytes for table in to_tables(model).values())
+
+
+def test_longer_contexts_need_shorter_ones() -> None:
+    """Tables without single characters, but with longer n-grams, are refused."""
+    tables = to_tables(count_ngrams(span_text([[0, 1, 2, 0, 1]]), SIZE, 2))
+    nothing = to_tables(count_ngrams(span_text([[0]]), SIZE, 1))
+    with pytest.raises(ValueError, match="contradict"):
+        from_tables({**tables, **nothing}, SIZE, 2)
+
+
 @settings(max_examples=200)
 @given(st.data())
 def test_random_damage_never_crashes(data: st.DataObject) -> None:

@@ -120,6 +120,21 @@ def test_nothing_to_leave_out() -> None:
     np.testing.assert_allclose(rows, model.distributions(contexts), rtol=1e-12)
 
 
+def test_very_small_probabilities() -> None:
+    """Where all documents begin alike, what is left of a pair that occurs once is still exact."""
+    names = [[0] * 9 + [1, 0, 2]] * 700
+    names[3] = [0] * 9 + [2, 0, 1]
+    text = span_text(names)
+    model, found = count_ngrams(text, SIZE, 8), occurrences(names)
+    contexts, targets = contexts_and_targets(text, 8)
+    lengths = text.before[text.before > 0].astype(np.int64)
+    rows = model.distributions(contexts, left_out=LeftOut(targets, lengths))
+    which = next(at for at, (past, x) in enumerate(found) if past == (0,) * 9 and x == 2)
+    expected = without_one(found, which, found[which][0], slow_model(found, 8, SIZE))
+    assert 0 < expected[2] < 1e-15
+    np.testing.assert_allclose(rows[which], expected, rtol=1e-9)
+
+
 def test_starts_of_documents() -> None:
     """A context that stands only at the start of documents has its plain counts."""
     end = 0

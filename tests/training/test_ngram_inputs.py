@@ -184,6 +184,18 @@ def test_the_gap_does_not_come_from_counting(corpus: Corpus) -> None:
     np.testing.assert_allclose(inputs, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_documents_that_begin_alike_can_be_trained_on() -> None:
+    """However small a probability is, the network gets a finite number."""
+    ids = ([0] * 25 + [1, 2]) * 1_500
+    starts = range(0, len(ids), 27)
+    corpus = corpus_of([3, *ids[1:]])
+    spans = [(start, start + 27) for start in starts]
+    model = count_ngrams(read_spans(corpus, spans), SIZE, 20)
+    positions = np.arange(27 * 700 + 1, 27 * 701)[:, None]
+    text = NgramText(model, corpus, spans)
+    assert np.isfinite(text.inputs(positions, np.arange(1, 27)[:, None])).all()
+
+
 def test_another_text_has_nothing_to_leave_out(corpus: Corpus) -> None:
     """Of a text that was not counted, such as that of `--allow-new-data`, nothing is left out."""
     job = tiny_job(corpus)

@@ -52,11 +52,11 @@ def _ngram_facts(job: "TrainingJob") -> Facts:
 
     if job.ngrams is None:
         return []
-    size = f"{job.ngrams.num_pairs:,} of them, {format_size(num_bytes(job.ngrams))} per checkpoint"
-    facts = [("n-grams", f"up to {format_count(job.ngrams.order, 'character')}, {size}")]
+    lengths = format_count(job.ngrams.order, "character")
+    size = f"{format_size(num_bytes(job.ngrams))} in each checkpoint"
+    facts = [("n-grams", f"{job.ngrams.num_pairs:,} of up to {lengths}, {size}")]
     if job.ngrams.order < job.requested_ngram:
-        longer = f"{job.requested_ngram} characters would take too much of each checkpoint"
-        facts.append(("n-grams", longer))
+        facts.append(("n-grams", f"more than {lengths} would make each checkpoint too large"))
     if job.split.train_characters > MAX_COUNTED:
         facts.append(("n-grams", f"counted in an even sample of {MAX_COUNTED:,} characters"))
     return facts
