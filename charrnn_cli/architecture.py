@@ -24,8 +24,7 @@ class ModelConfig(Settings):
     """A model's architecture, which determines the shapes of its tensors.
 
     Embedding (or one-hot input) -> `layers` recurrent layers of `size` units -> linear -> softmax.
-    With n-grams, linear functions of what they predict are added to the input of each layer and to
-    the logits.
+    With n-grams, linear functions of what they predict are added to the embedding and the logits.
     """
 
     vocabulary_size: int = field(
@@ -78,9 +77,7 @@ class ModelConfig(Settings):
         if self.embed:
             shapes["embedding.weight"] = (self.vocabulary_size, self.embed)
         if self.ngram:
-            for layer in range(self.layers):
-                name = f"ngram_layers.{layer}.weight"
-                shapes[name] = (self.input_size(layer), self.vocabulary_size)
+            shapes["ngram.weight"] = (self.embed, self.vocabulary_size)
             shapes["ngram_output.weight"] = (self.vocabulary_size, self.vocabulary_size)
         for layer in range(self.layers):
             shapes[f"layers.{layer}.weight_ih_l0"] = (rows, self.input_size(layer))
@@ -95,7 +92,7 @@ class ModelConfig(Settings):
     def num_parameters(self) -> int:
         """V·E + Σ over layers of G·H·(I + H + 2) + V·(H + 1), two biases per layer as in torch.
 
-        N-grams add V·(V + Σ over layers of I).
+        N-grams add V·E + V².
         """
         return sum(math.prod(shape) for shape in self.tensor_shapes().values())
 

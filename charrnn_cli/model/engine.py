@@ -5,7 +5,6 @@ is folded into a table of the first layer's input products.
 """
 
 import copy
-import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -51,26 +50,18 @@ class _Input:
 
 
 class _Ngrams:
-    """What n-grams add to the layers' inputs and to the logits, in one product.
+    """What n-grams add to the first layer's input products and to the logits, in one product."""
 
-    To the first layer, they add products of its input.
-    """
-
-    def __init__(
-        self, weights: Mapping[str, Array], layers: Sequence[Layer], reader: Reader
-    ) -> None:
+    def __init__(self, weights: Mapping[str, Array], layer: Layer, reader: Reader) -> None:
         self.reader = reader
-        inputs = [weights[f"ngram_layers.{layer}.weight"].T for layer in range(len(layers))]
-        inputs[0] = inputs[0] @ layers[0].w_input_IG
-        parts = [*inputs, weights["ngram_output.weight"].T]
-        self._w_joined_VS = np.concatenate(parts, axis=1)
-        ends = np.cumsum([part.shape[1] for part in parts]).tolist()
-        self._columns = [slice(*edges) for edges in itertools.pairwise([0, *ends])]
+        to_gates_VG = weights["ngram.weight"].T @ layer.w_input_IG
+        self.num_gates = to_gates_VG.shape[1]
+        self._w_joined_VS = np.concatenate([to_gates_VG, weights["ngram_output.weight"].T], axis=1)
 
-    def added(self, ids_R: Sequence[int] | npt.NDArray[np.intp]) -> list[Array]:
-        """Read one character per row; return what is added to each layer, and to the logits."""
-        joined_RS = np.dot(self.reader.step(ids_R), self._w_joined_VS)
-        return [joined_RS[:, columns] for columns in self._columns]
+    def product(self, ids_R: Sequence[int] | npt.NDArray[np.intp]) -> Array:
+        """Read one character per row, and return both sums side by side, (R, G + V)."""
+        product_RS: Array = np.dot(self.reader.step(ids_R), self._w_joined_VS)
+        return product_RS
 
 
 class Engine:
@@ -90,7 +81,7 @@ class Engine:
         self._input = _Input(config, weights, self._layers[0])
         self._ngrams: _Ngrams | None = None
         if ngrams is not None:
-            self._ngrams = _Ngrams(weights, self._layers, NgramRow(ngrams))
+            self._ngrams = _Ngrams(weights, self._layers[0], NgramRow(ngrams))
         self._w_output_HV = np.ascontiguousarray(weights["output.weight"].T)
         self._output_bias_1V = weights["output.bias"][None]
         self._allocate(1)
@@ -121,12 +112,16 @@ class Engine:
 
         The next step overwrites the returned array.
         """
-        hidden = self._input.product(ids_R)
-        added = [] if self._ngrams is None else self._ngrams.added(ids_R)
-        for layer, more in itertools.zip_longest(self._layers, added[:-1]):
-            hidden = layer.step(hidden if more is None else hidden + more)
+        hidden, added_RV = self._input.product(ids_R), self._output_bias_1V
+        if self._ngrams is not None:
+            joined_RS = self._ngrams.product(ids_R)
+            gates = self._ngrams.num_gates
+            gates_RG, added_RV = joined_RS[:, :gates], joined_RS[:, gates:]
+            gates_RG += hidden
+            added_RV += self._output_bias_1V
+            hidden = gates_RG
+        for layer in self._layers:
+            hidden = layer.step(hidden)
         np.dot(hidden, self._w_output_HV, out=self._logits_RV)
-        self._logits_RV += self._output_bias_1V
-        if added:
-            self._logits_RV += added[-1]
+        self._logits_RV += added_RV
         return self._logits_RV

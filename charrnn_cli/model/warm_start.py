@@ -16,6 +16,8 @@ from charrnn_cli.text.vocab import Vocab
 
 Array = npt.NDArray[np.float32]
 
+_NGRAM_WEIGHTS = ("ngram.weight", "ngram_output.weight")
+
 
 def grown_model(checkpoint: Checkpoint, vocab: Vocab, ngram: int | None = None) -> ModelConfig:
     """Return the checkpoint's architecture for a larger vocabulary, with n-grams of its text.
@@ -85,12 +87,13 @@ def _grow_ngrams(weights: dict[str, Array], model: ModelConfig, rarest: int) -> 
 
     A new character is predicted like the character `rarest`.
     """
-    old = {name: weights.pop(name) for name in list(weights) if name.startswith("ngram_")}
-    for name, shape in model.tensor_shapes().items():
-        if name.startswith("ngram_"):
-            weights[name] = np.zeros(shape, np.float32)
-    for name in old.keys() & weights.keys():
-        rows, known = old[name].shape
-        weights[name][:rows, :known] = old[name]
-        if name == "ngram_output.weight":
-            weights[name][rows:, :known] = old[name][rarest]
+    old_EV, old_VV = (weights.pop(name, None) for name in _NGRAM_WEIGHTS)
+    if not model.ngram:
+        return
+    for name in _NGRAM_WEIGHTS:
+        weights[name] = np.zeros(model.tensor_shapes()[name], np.float32)
+    if old_EV is not None and old_VV is not None:
+        known = len(old_VV)
+        weights["ngram.weight"][:, :known] = old_EV
+        weights["ngram_output.weight"][:known, :known] = old_VV
+        weights["ngram_output.weight"][known:, :known] = old_VV[rarest]

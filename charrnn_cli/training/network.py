@@ -25,16 +25,11 @@ Dropout = Callable[[int, Tensor], Tensor]
 _CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
-def _ngram_layer(config: ModelConfig, width: int) -> nn.Linear:
-    """Return a layer that maps what n-grams predict to an input or to logits."""
-    return nn.Linear(config.vocabulary_size, width, bias=False)
-
-
 class CharRNN(nn.Module):
     """Embedding or one-hot input, one-layer recurrent modules, and a linear layer to logits.
 
-    In a model with n-grams, more linear layers add what these predict to the input of each
-    recurrent layer and to the logits.
+    In a model with n-grams, two more linear layers add what these predict to the embedding and to
+    the logits.
 
     Layers are separate modules with dropout in between, because torch's own `dropout=` skips the
     last layer's output and gives wrong gradients on Apple's MPS. Tensors have the names and shapes
@@ -50,12 +45,14 @@ class CharRNN(nn.Module):
         vocabulary_size, embed = config.vocabulary_size, config.embed
         empty = torch.empty(vocabulary_size, embed)
         self.embedding = nn.Embedding(vocabulary_size, embed, _weight=empty) if embed else None
+        self.ngram: nn.Linear | None = None
+        self.ngram_output: nn.Linear | None = None
         with torch.device("meta"):
+            if config.ngram:
+                self.ngram = nn.Linear(vocabulary_size, embed, bias=False)
+                self.ngram_output = nn.Linear(vocabulary_size, vocabulary_size, bias=False)
             sizes = [config.input_size(layer) for layer in range(config.layers)]
             self.layers = nn.ModuleList(cell(size, config.size) for size in sizes)
-            if config.ngram:
-                self.ngram_layers = nn.ModuleList(_ngram_layer(config, size) for size in sizes)
-                self.ngram_output = _ngram_layer(config, vocabulary_size)
             self.output = nn.Linear(config.size, config.vocabulary_size)
         self.to_empty(device="cpu")
 
@@ -75,10 +72,10 @@ class CharRNN(nn.Module):
         else:
             one_hot_TBV = functional.one_hot(ids_TB, self.config.vocabulary_size)
             inputs_TBH = one_hot_TBV.to(self.output.weight.dtype)
+        if self.ngram is not None:
+            inputs_TBH = inputs_TBH + self.ngram(ngrams_TBV)
         after: RecurrentState = []
         for number, layer in enumerate(self.layers):
-            if ngrams_TBV is not None:
-                inputs_TBH = inputs_TBH + self.ngram_layers[number](ngrams_TBV)
             before = None if state is None else state[number]
             if before is not None and len(before) == 1:
                 inputs_TBH, last = layer(inputs_TBH, before[0])
@@ -88,7 +85,7 @@ class CharRNN(nn.Module):
             if dropout is not None:
                 inputs_TBH = dropout(number, inputs_TBH)
         logits_TBV = self.output(inputs_TBH)
-        if ngrams_TBV is not None:
+        if self.ngram_output is not None:
             logits_TBV = logits_TBV + self.ngram_output(ngrams_TBV)
         return logits_TBV, after
 
@@ -112,9 +109,9 @@ class CharRNN(nn.Module):
         generator = torch_generator(torch.device("cpu"), derive_seed("weights", seed))
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, generator=generator)
-        if self.config.ngram:
-            for layer in (*self.ngram_layers, self.ngram_output):
-                nn.init.zeros_(layer.weight)
+        if self.ngram is not None and self.ngram_output is not None:
+            nn.init.zeros_(self.ngram.weight)
+            nn.init.zeros_(self.ngram_output.weight)
         for number in range(self.config.layers):
             self._initialize_layer(number, initialization, generator)
         nn.init.zeros_(self.output.bias)

@@ -115,8 +115,6 @@ def ngrams_worker(rounds: int) -> None:
     """Print how much longer a character takes with n-grams; models of each shape take turns."""
     from pathlib import Path
 
-    import numpy as np
-
     import charrnn_cli
     from charrnn_cli.config import SampleConfig
     from charrnn_cli.model.sampling import Writer
@@ -133,9 +131,7 @@ def ngrams_worker(rounds: int) -> None:
             made = _checkpoint(layers, size, job.corpus.vocab.characters)
             weights = {**made.weights}
             if job.ngrams is not None:
-                shapes = config.tensor_shapes()
-                new = {name: np.zeros(shapes[name], np.float32) for name in shapes}
-                weights = {**new, **weights}
+                weights["ngram.weight"] = 0 * made.weights["embedding.weight"].T
             changed = {"model": config, "weights": weights, "ngrams": job.ngrams}
             checkpoint = dataclasses.replace(made, **changed)
             writers.append(Writer(checkpoint, SampleConfig(seed=1)))
