@@ -15,7 +15,7 @@ GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 MAX_LAYERS = 64
 MAX_NGRAM = 20
 
-NGRAM_ORDER = 8  # longer contexts gain less than 0.01 nats per character, in larger tables
+NGRAM_ORDER = 9  # more gains less than 0.01 nats per character, in larger tables
 MAX_SYMBOLS = 512  # for more, computing what n-grams predict takes longer than a training step
 
 
@@ -24,7 +24,7 @@ class ModelConfig(Settings):
     """A model's architecture, which determines the shapes of its tensors.
 
     Embedding (or one-hot input) -> `layers` recurrent layers of `size` units -> linear -> softmax.
-    With n-grams, linear functions of what they predict are added to the embedding and the logits.
+    With n-grams, a linear function of what they predict is added to the logits.
     """
 
     vocabulary_size: int = field(
@@ -49,20 +49,14 @@ class ModelConfig(Settings):
         low=0,
         high=MAX_NGRAM,
         metavar="N|auto",
-        shown="auto: up to 8, by the text",
+        shown="auto: up to 9, by the text",
     )
 
     def _problems(self) -> list[str | None]:
-        if not self.ngram:
-            return []
-        without = "ngram needs an embedding: use embed above 0, or ngram 0"
         longest = longest_order(self.vocabulary_size, MAX_NGRAM)
         size = f"{self.vocabulary_size:,} distinct characters"
         long = f"ngram is at most {longest} for {size}, of which 64 bits hold no more"
-        return [
-            None if self.embed else without,
-            f"{long}; got {self.ngram}" if longest < self.ngram <= MAX_NGRAM else None,
-        ]
+        return [f"{long}; got {self.ngram}" if longest < self.ngram <= MAX_NGRAM else None]
 
     def input_size(self, layer: int) -> int:
         """Return the input width of a layer, counted from 0."""
@@ -77,8 +71,7 @@ class ModelConfig(Settings):
         if self.embed:
             shapes["embedding.weight"] = (self.vocabulary_size, self.embed)
         if self.ngram:
-            shapes["ngram.weight"] = (self.embed, self.vocabulary_size)
-            shapes["ngram_output.weight"] = (self.vocabulary_size, self.vocabulary_size)
+            shapes["ngram.weight"] = (self.vocabulary_size, self.vocabulary_size)
         for layer in range(self.layers):
             shapes[f"layers.{layer}.weight_ih_l0"] = (rows, self.input_size(layer))
             shapes[f"layers.{layer}.weight_hh_l0"] = (rows, self.size)
@@ -92,7 +85,7 @@ class ModelConfig(Settings):
     def num_parameters(self) -> int:
         """V·E + Σ over layers of G·H·(I + H + 2) + V·(H + 1), two biases per layer as in torch.
 
-        N-grams add V·E + V².
+        N-grams add V².
         """
         return sum(math.prod(shape) for shape in self.tensor_shapes().values())
 
@@ -101,7 +94,7 @@ class ModelConfig(Settings):
 
 
 def automatic_ngram(vocabulary_size: int) -> int:
-    """Return the highest order of n-grams: 8, 7 from 256 symbols on, and 0 above 512."""
+    """Return the highest order of n-grams: 9, fewer from 138 symbols on, and 0 above 512."""
     if vocabulary_size > MAX_SYMBOLS:
         return 0
     return longest_order(vocabulary_size, NGRAM_ORDER)

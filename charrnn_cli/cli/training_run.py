@@ -291,6 +291,6 @@ def _command_to_try(job: "TrainingJob", source: Source, change: Mapping[str, flo
         decided += ["device", "precision", "threads", "eval_every"]
     wanted = {**job.config.to_json(), **dict.fromkeys(decided), **change}
     model = {**job.model.to_json(), **change, "ngram": job.requested_ngram}
-    if job.model.embed and job.requested_ngram == automatic_ngram(job.model.vocabulary_size):
+    if job.requested_ngram == automatic_ngram(job.model.vocabulary_size):
         del model["ngram"]
     return train_command(model, wanted, source_words(source))

@@ -49,21 +49,6 @@ class _Input:
         return self._embedding_VE[ids_R] @ self._w_input_IG + self._bias_1G
 
 
-class _Ngrams:
-    """What n-grams add to the first layer's input products and to the logits, in one product."""
-
-    def __init__(self, weights: Mapping[str, Array], layer: Layer, reader: Reader) -> None:
-        self.reader = reader
-        to_gates_VG = weights["ngram.weight"].T @ layer.w_input_IG
-        self.num_gates = to_gates_VG.shape[1]
-        self._w_joined_VS = np.concatenate([to_gates_VG, weights["ngram_output.weight"].T], axis=1)
-
-    def product(self, ids_R: Sequence[int] | npt.NDArray[np.intp]) -> Array:
-        """Read one character per row, and return both sums side by side, (R, G + V)."""
-        product_RS: Array = np.dot(self.reader.step(ids_R), self._w_joined_VS)
-        return product_RS
-
-
 class Engine:
     """A model that reads one character per row and step, and keeps the state of each row."""
 
@@ -79,9 +64,10 @@ class Engine:
             CELLS[config.cell](config, weights, layer) for layer in range(config.layers)
         ]
         self._input = _Input(config, weights, self._layers[0])
-        self._ngrams: _Ngrams | None = None
+        self._reader: Reader | None = None
         if ngrams is not None:
-            self._ngrams = _Ngrams(weights, self._layers[0], NgramRow(ngrams))
+            self._reader = NgramRow(ngrams)
+            self._w_ngram_VV = np.ascontiguousarray(weights["ngram.weight"].T)
         self._w_output_HV = np.ascontiguousarray(weights["output.weight"].T)
         self._output_bias_1V = weights["output.bias"][None]
         self._allocate(1)
@@ -98,9 +84,8 @@ class Engine:
         """
         other = copy.copy(self)
         other._layers = [copy.copy(layer) for layer in self._layers]
-        if self._ngrams is not None:
-            other._ngrams = copy.copy(self._ngrams)
-            other._ngrams.reader = self._ngrams.reader.repeat(rows)
+        if self._reader is not None:
+            other._reader = self._reader.repeat(rows)
         other._allocate(rows)
         for new, old in zip(other._layers, self._layers, strict=True):
             for target, source in zip(new.states(), old.states(), strict=True):
@@ -112,16 +97,11 @@ class Engine:
 
         The next step overwrites the returned array.
         """
-        hidden, added_RV = self._input.product(ids_R), self._output_bias_1V
-        if self._ngrams is not None:
-            joined_RS = self._ngrams.product(ids_R)
-            gates = self._ngrams.num_gates
-            gates_RG, added_RV = joined_RS[:, :gates], joined_RS[:, gates:]
-            gates_RG += hidden
-            added_RV += self._output_bias_1V
-            hidden = gates_RG
+        hidden = self._input.product(ids_R)
         for layer in self._layers:
             hidden = layer.step(hidden)
         np.dot(hidden, self._w_output_HV, out=self._logits_RV)
-        self._logits_RV += added_RV
+        self._logits_RV += self._output_bias_1V
+        if self._reader is not None:
+            self._logits_RV += np.dot(self._reader.step(ids_R), self._w_ngram_VV)
         return self._logits_RV

@@ -16,8 +16,6 @@ from charrnn_cli.text.vocab import Vocab
 
 Array = npt.NDArray[np.float32]
 
-_NGRAM_WEIGHTS = ("ngram.weight", "ngram_output.weight")
-
 
 def grown_model(checkpoint: Checkpoint, vocab: Vocab, ngram: int | None = None) -> ModelConfig:
     """Return the checkpoint's architecture for a larger vocabulary, with n-grams of its text.
@@ -32,13 +30,7 @@ def grown_model(checkpoint: Checkpoint, vocab: Vocab, ngram: int | None = None) 
         )
     old, size = checkpoint.model, len(vocab)
     if ngram is None:
-        usual = longest_order(size, old.ngram) if old.ngram else automatic_ngram(size)
-        ngram = usual if old.embed else 0
-    if ngram and not old.embed:
-        raise MismatchError(
-            f"{checkpoint.run}@{checkpoint.step} has no embedding, which n-grams need",
-            hint="leave out --ngram",
-        )
+        ngram = longest_order(size, old.ngram) if old.ngram else automatic_ngram(size)
     return ModelConfig.from_json({**old.to_json(), "vocabulary_size": size, "ngram": ngram})
 
 
@@ -62,7 +54,14 @@ def grown_weights(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, Array
     weights = {name: array.copy() for name, array in checkpoint.weights.items()}
     new = model.vocabulary_size - checkpoint.model.vocabulary_size
     rarest = int(weights["output.bias"].argmin())
-    _grow_ngrams(weights, model, rarest)
+    known_VV = weights.pop("ngram.weight", np.zeros((0, 0), np.float32))
+    if model.ngram:
+        grown_VV = np.zeros(model.tensor_shapes()["ngram.weight"], np.float32)
+        known = len(known_VV)
+        grown_VV[:known, :known] = known_VV
+        if known:
+            grown_VV[known:, :known] = known_VV[rarest]
+        weights["ngram.weight"] = grown_VV
     if not new:
         return weights
     if model.embed:
@@ -80,20 +79,3 @@ def grown_weights(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, Array
     weights["output.weight"] = np.concatenate([output_VH, np.tile(output_VH[rarest], (new, 1))])
     weights["output.bias"] = np.concatenate([bias_V, np.full(new, bias_V[rarest], np.float32)])
     return weights
-
-
-def _grow_ngrams(weights: dict[str, Array], model: ModelConfig, rarest: int) -> None:
-    """Give the weights of n-grams the shapes of a model; those that it does not have are removed.
-
-    A new character is predicted like the character `rarest`.
-    """
-    old_EV, old_VV = (weights.pop(name, None) for name in _NGRAM_WEIGHTS)
-    if not model.ngram:
-        return
-    for name in _NGRAM_WEIGHTS:
-        weights[name] = np.zeros(model.tensor_shapes()[name], np.float32)
-    if old_EV is not None and old_VV is not None:
-        known = len(old_VV)
-        weights["ngram.weight"][:, :known] = old_EV
-        weights["ngram_output.weight"][:known, :known] = old_VV
-        weights["ngram_output.weight"][known:, :known] = old_VV[rarest]

@@ -46,7 +46,7 @@ def from_preset(
         raise ConfigError(f"no preset {preset!r}", hint=hint)
     merged = {**PRESETS[preset], **settings}
     if merged.get("ngram", 0) is None:
-        merged["ngram"] = 0 if merged.get("embed") == 0 else NGRAM_ORDER
+        merged["ngram"] = NGRAM_ORDER
     if "epochs" not in settings and not settings.keys().isdisjoint(("max_steps", "max_time")):
         merged["epochs"] = None
     of_model = {name: merged.pop(name) for name in fields_of(ModelConfig) if name in merged}

@@ -13,9 +13,7 @@ DROPOUT_LEVELS = 256
 def completed(model: ModelConfig, automatic: Collection[str], vocabulary_size: int) -> ModelConfig:
     """Return a model for a text; its automatic settings depend on the size of the vocabulary."""
     embed = automatic_embed(vocabulary_size) if "embed" in automatic else model.embed
-    ngram = model.ngram
-    if "ngram" in automatic:
-        ngram = automatic_ngram(vocabulary_size) if embed else 0
+    ngram = automatic_ngram(vocabulary_size) if "ngram" in automatic else model.ngram
     return dataclasses.replace(model, vocabulary_size=vocabulary_size, embed=embed, ngram=ngram)
 
 

@@ -115,13 +115,15 @@ def ngrams_worker(rounds: int) -> None:
     """Print how much longer a character takes with n-grams; models of each shape take turns."""
     from pathlib import Path
 
+    import numpy as np
+
     import charrnn_cli
     from charrnn_cli.config import SampleConfig
     from charrnn_cli.model.sampling import Writer
     from charrnn_cli.training.job import TrainingJob
 
     book = Path(charrnn_cli.__file__).parent / "data" / "alice.txt"
-    jobs = [TrainingJob.new(book, {"ngram": order}) for order in (0, 8)]
+    jobs = [TrainingJob.new(book, {"ngram": order}) for order in (0, None)]
     text = "".join(jobs[0].corpus.text())[:STEPS]
     print("\none thread, ratio of a character with n-grams to one without: median (minimum)")
     for layers, size in SHAPES:
@@ -131,7 +133,9 @@ def ngrams_worker(rounds: int) -> None:
             made = _checkpoint(layers, size, job.corpus.vocab.characters)
             weights = {**made.weights}
             if job.ngrams is not None:
-                weights["ngram.weight"] = 0 * made.weights["embedding.weight"].T
+                weights["ngram.weight"] = np.zeros(
+                    config.tensor_shapes()["ngram.weight"], np.float32
+                )
             changed = {"model": config, "weights": weights, "ngrams": job.ngrams}
             checkpoint = dataclasses.replace(made, **changed)
             writers.append(Writer(checkpoint, SampleConfig(seed=1)))

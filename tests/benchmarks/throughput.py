@@ -104,7 +104,7 @@ def compare(text: Path, shape: tuple[int, int, int, int, int], device: str, roun
     layers, size, embed, batch_size, seq_len = shape
     settings = {"layers": layers, "size": size, "embed": embed}
     settings |= {"batch_size": batch_size, "seq_len": seq_len}
-    orders = [0, 8] if embed else [0]
+    orders = [0, 9] if embed else [0]
     jobs = {order: TrainingJob.new(text, {**settings, "ngram": order}) for order in orders}
     symbols = len(jobs[0].corpus.vocab)
     steps: dict[str, Callable[[], object]] = {}

@@ -46,7 +46,6 @@ WRONG = [
     ("train story.txt --ngram few", "auto"),
     ("train story.txt --ngram 20", "at most 16"),
     ("train story.txt --ngram 21", "from 0 to 20"),
-    ("train story.txt --ngram 5 --embed 0", "embedding"),
     ("train story.txt --dropout lots", "lots"),
     ("train story.txt --dropout 0.1 --keep-prob 0.9", "keep-prob"),
     ("train story.txt --max-time soon", "soon"),

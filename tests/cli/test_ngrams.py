@@ -16,8 +16,8 @@ STEPS = (*FAST, "--max-steps", "20", "--eval-every", "10")
 def test_training_says_what_was_counted(inside: Inside, story: Path) -> None:
     """The n-grams have a line before training, and `show` names them; `--ngram 0` has neither."""
     counted = inside("train", story, *STEPS, "--run", "counted")
-    assert "n-grams 274 of up to 8 characters, " in counted.stderr
-    assert ", n-grams of up to 8 characters, " in inside("checkpoints", "show", "counted").stdout
+    assert " of up to 9 characters, " in counted.stderr
+    assert ", n-grams of up to 9 characters, " in inside("checkpoints", "show", "counted").stdout
     plain = inside("train", story, *STEPS, "--run", "plain", "--ngram", "0")
     assert "n-grams" not in plain.stderr
     shown = inside("checkpoints", "show", "plain").stdout
@@ -27,7 +27,7 @@ def test_training_says_what_was_counted(inside: Inside, story: Path) -> None:
     assert " of up to 3 characters, " in short.stderr
     assert " --ngram 3 " in inside("checkpoints", "show", "short").stdout
     orders = [load_checkpoint(name).model.ngram for name in ("counted", "plain", "short")]
-    assert orders == [8, 0, 3]
+    assert orders == [9, 0, 3]
 
 
 def test_fewer_than_asked_for(inside: Inside, story: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,9 +35,9 @@ def test_fewer_than_asked_for(inside: Inside, story: Path, monkeypatch: pytest.M
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ngram_tables, "LEAST_BYTES", 200)
         patch.setattr(ngram_tables, "SHARE_OF_WEIGHTS", 1 << 30)
-        result = inside("train", story, *STEPS, "--ngram", "9")
+        result = inside("train", story, *STEPS, "--ngram", "12")
     order = load_checkpoint().model.ngram
-    assert 1 < order < 9
+    assert 1 < order < 12
     assert f" of up to {order} characters, " in result.stderr
     assert f"n-grams more than {order} characters would make each" in result.stderr
     monkeypatch.setattr(ngram_counts, "MAX_COUNTED", 2_000)
@@ -67,7 +67,7 @@ def test_another_text_counts_anew(inside: Inside, story: Path, tmp_path: Path, n
     result = inside("train", other, *arguments, "--run", "second")
     assert result.returncode == 0
     first, second = load_checkpoint("first"), load_checkpoint("second")
-    assert second.model.ngram == (5 if ngram == "5" else 8)
+    assert second.model.ngram == (5 if ngram == "5" else 9)
     assert second.data.counted == second.data.sha256
     assert second.ngrams is not None
     assert second.ngrams.vocabulary_size == len(first.vocab) + 3
@@ -82,7 +82,7 @@ def test_a_resumed_run_keeps_its_counts(inside: Inside, story: Path, tmp_path: P
     before = load_checkpoint("run")
     refused = inside("train", "--resume", "run", "--ngram", "3", "--max-steps", "30")
     assert refused.returncode == 2
-    assert "error: run 'run' was trained with --ngram 8, not 3" in refused.stderr
+    assert "error: run 'run' was trained with --ngram 9, not 3" in refused.stderr
     other = tmp_path / "other.txt"
     other.write_text(STORY[52:] * 2, "utf-8")
     inside("train", other, "--resume", "run", "--max-steps", "30", "--allow-new-data")
@@ -109,7 +109,7 @@ def test_a_large_alphabet_has_none(inside: Inside, tmp_path: Path, symbols: int)
     )
     typed = inside("train", "large.txt", *facts, "--ngram", "2")
     parameters = [json.loads(found.stdout)["parameters"] for found in (automatic, typed)]
-    assert parameters[1] - parameters[0] == (0 if symbols == 512 else 513 * 8 + 513**2)
+    assert parameters[1] - parameters[0] == (0 if symbols == 512 else 513**2)
 
 
 def test_the_next_command_keeps_what_is_automatic(inside: Inside, story: Path) -> None:
@@ -118,22 +118,12 @@ def test_the_next_command_keeps_what_is_automatic(inside: Inside, story: Path) -
         patch.setattr(ngram_tables, "LEAST_BYTES", 200)
         patch.setattr(ngram_tables, "SHARE_OF_WEIGHTS", 1 << 30)
         automatic = inside("train", story, *STEPS)
-        typed = inside("train", story, *STEPS, "--ngram", "9")
+        typed = inside("train", story, *STEPS, "--ngram", "8")
     plain = inside("train", story, *STEPS, "--ngram", "0")
     tried = [
         next(line for line in found.stderr.splitlines() if line.startswith("try "))
         for found in (automatic, typed, plain)
     ]
     assert "--ngram" not in tried[0]
-    assert " --ngram 9 " in tried[1]
+    assert " --ngram 8 " in tried[1]
     assert " --ngram 0 " in tried[2]
-
-
-def test_a_checkpoint_without_an_embedding_has_no_ngrams(inside: Inside, story: Path) -> None:
-    """Asking for n-grams with such a checkpoint is an error that says what to leave out."""
-    inside("train", story, *STEPS, "--embed", "0", "--run", "hot")
-    result = inside("train", story, "--init-from", "hot", "--ngram", "5")
-    assert result.returncode == 2
-    assert result.stderr.endswith(
-        "error: hot@20 has no embedding, which n-grams need\nhint: leave out --ngram\n"
-    )

@@ -44,7 +44,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "--cell gru": {"cell": "gru"},
     "--layers 3": {"layers": 3},
     "--size 7": {"size": 7},
-    "--embed 0": {"embed": 0, "ngram": 0, "automatic": {"ngram"}},
+    "--embed 0": {"embed": 0, "automatic": {"ngram"}},
     "--ngram 5": {"ngram": 5, "automatic": {"embed"}},
     "--ngram 0": {"ngram": 0, "automatic": {"embed"}},
     "--embed 7 --ngram auto": {"embed": 7, "automatic": {"ngram"}},

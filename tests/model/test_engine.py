@@ -13,7 +13,7 @@ from charrnn_cli.training.network import CharRNN
 from tests.helpers import count_ngrams
 from tests.model.test_ngrams import span_text
 
-INPUTS = [(0, 0), (64, 0), (64, 4)]
+INPUTS = [(0, 0), (0, 3), (64, 0), (64, 4)]
 """Widths of the embedding, and orders of n-grams."""
 
 
@@ -68,7 +68,6 @@ def test_rows_are_texts_of_their_own(
     weights = model.export()
     if ngram:
         weights["ngram.weight"] += np.arange(9) / 50
-        weights["ngram_output.weight"] += np.arange(9) / 50
     ngrams = some_ngrams(config)
     ids_TR = np.random.Generator(np.random.PCG64(1)).integers(0, 9, (20, 3))
     first = Engine(config, weights, ngrams)

@@ -66,16 +66,17 @@ def test_ngrams_of_another_text() -> None:
     """What n-grams predict keeps its weights; it has no effect where it was not trained."""
     without = make_checkpoint()
     grown = grown_model(without, Vocab(without.vocab.characters + "xyz"))
-    assert grown.ngram == 8
+    assert grown.ngram == 9
     weights = grown_weights(without, grown)
-    assert weights["ngram.weight"].shape == (3, 13)
+    assert weights["ngram.weight"].shape == (13, 13)
     assert not weights["ngram.weight"].any()
     trained = make_checkpoint(replace(without.model, ngram=5))
     grown = grown_model(trained, Vocab(trained.vocab.characters + "xyz"))
     assert grown.ngram == 5
-    weights = grown_weights(trained, grown)
-    assert (weights["ngram.weight"][:, :10] == trained.weights["ngram.weight"]).all()
-    assert not weights["ngram.weight"][:, 10:].any()
+    weights_VV = grown_weights(trained, grown)["ngram.weight"]
+    assert (weights_VV[:10, :10] == trained.weights["ngram.weight"]).all()
+    assert not weights_VV[:, 10:].any()
+    assert (weights_VV[10:] == weights_VV[int(trained.weights["output.bias"].argmin())]).all()
     off = grown_model(trained, trained.vocab, ngram=0)
     assert off.ngram == 0
     assert grown_weights(trained, off).keys() == off.tensor_shapes().keys()
@@ -84,8 +85,6 @@ def test_ngrams_of_another_text() -> None:
     )
     characters = "".join(map(chr, range(0x4E00, 0x4E00 + 1_000)))
     assert grown_model(huge, Vocab(huge.vocab.characters + characters)).ngram == 6
-    one_hot = make_checkpoint(replace(without.model, embed=0))
-    assert grown_model(one_hot, one_hot.vocab).ngram == 0
 
 
 def test_what_does_not_fit() -> None:

@@ -175,9 +175,9 @@ def test_the_gap_does_not_come_from_counting(corpus: Corpus) -> None:
     assert text is not None
     positions = np.arange(100, 400)[:, None]
     targets = corpus.read(100, 400).astype(np.int64)
-    inputs = text.inputs(positions, np.full_like(positions, 7))[:, 0]
+    inputs = text.inputs(positions, np.full_like(positions, 8))[:, 0]
     assert job.ngrams is not None
-    contexts = np.array([[*corpus.read(at - 7, at)[::-1]] for at in range(100, 400)], np.int32)
+    contexts = np.array([[*corpus.read(at - 8, at)[::-1]] for at in range(100, 400)], np.int32)
     left_out = LeftOut(targets, np.full(300, 99))
     q = job.ngrams.distributions(contexts, left_out=left_out)
     expected = np.log(q) - np.log(q).mean(axis=1, keepdims=True)
@@ -213,7 +213,7 @@ def test_the_model_says_what_was_counted(corpus: Corpus) -> None:
     job = tiny_job(corpus)
     assert job.ngrams is not None
     assert job.model == ModelConfig(
-        vocabulary_size=len(corpus.vocab), layers=2, size=12, embed=6, ngram=8
+        vocabulary_size=len(corpus.vocab), layers=2, size=12, embed=6, ngram=9
     )
     assert job.counted == corpus.sha256
     run_training(corpus)
