@@ -43,7 +43,7 @@ class ModelConfig(Settings):
     )
     ngram: int = setting(
         0,
-        "Length of the n-grams that are counted for the network; 0 disables.",
+        "Length of the n-grams to count; 0 disables.",
         MODEL,
         label="ngram",
         low=0,

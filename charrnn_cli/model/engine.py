@@ -59,7 +59,10 @@ class Engine:
         weights: Mapping[str, Array],
         ngrams: NgramModel | None = None,
     ) -> None:
-        """Prepare one row at the zero state; `weights` are named as in `config.tensor_shapes()`."""
+        """Prepare one row at the zero state; `weights` are named as in `config.tensor_shapes()`.
+
+        `ngrams` are those of a model with n-grams.
+        """
         self._layers = [
             CELLS[config.cell](config, weights, layer) for layer in range(config.layers)
         ]
