@@ -139,12 +139,12 @@ def test_the_output_of_train_is_shown_as_it_is(texts: Path, inside: Inside) -> N
 
 
 def without_numbers(line: str) -> str:
-    """The line with a placeholder for every number, duration and directory.
+    """The line with a placeholder for every number, duration, size and directory.
 
     The models of the scale are sorted, because their order depends on their figures.
     """
     line = re.sub(r" in [~/].*", " in DIRECTORY", line)
-    line = re.sub(r"-?\d([\d,.:]*\d)?( s\b)?", "N", line)
+    line = re.sub(r"-?\d([\d,.:]*\d)?( s\b| [kMG]?B\b)?", "N", line)
     if line.startswith("scale "):
         line = ", ".join(sorted(set(re.findall(r"[\w-]+ N", line))))
     return line
