@@ -54,9 +54,11 @@ class ModelConfig(Settings):
 
     def _problems(self) -> list[str | None]:
         longest = longest_order(self.vocabulary_size, MAX_NGRAM)
+        if not longest < self.ngram <= MAX_NGRAM:
+            return []
         size = f"{self.vocabulary_size:,} distinct characters"
-        long = f"ngram is at most {longest} for {size}, of which 64 bits hold no more"
-        return [f"{long}; got {self.ngram}" if longest < self.ngram <= MAX_NGRAM else None]
+        why = "because 64 bits hold no longer ones"
+        return [f"ngram is at most {longest} for {size}, {why}; got {self.ngram}"]
 
     def input_size(self, layer: int) -> int:
         """Return the input width of a layer, counted from 0."""

@@ -26,7 +26,7 @@ from charrnn_cli.errors import (
     FileFormatError,
     NotFoundError,
 )
-from charrnn_cli.model.ngram_tables import UNSIGNED, from_tables, table_names, to_tables
+from charrnn_cli.model.ngram_tables import from_tables, table_names, to_tables
 from charrnn_cli.model.ngrams import NgramModel
 from charrnn_cli.storage.directory import Directory
 from charrnn_cli.storage.header import CHECKPOINT_KIND, CheckpointHeader, DataFacts
@@ -42,6 +42,7 @@ from charrnn_cli.storage.tensorfile import (
     read_verified,
     verify_tensors,
 )
+from charrnn_cli.text.corpus import DTYPES
 from charrnn_cli.text.vocab import Vocab
 
 Array = npt.NDArray[np.float32]
@@ -200,7 +201,7 @@ def checkpoint_tensors(
         specs[prefix + name] = TensorSpec("F32", shape)
         pieces[prefix + name] = tensor_bytes(checkpoint.weights[name])
     if checkpoint.ngrams is not None:
-        names = {dtype: name for name, dtype in UNSIGNED.items()}
+        names = {dtype: name for name, dtype in DTYPES.items()}
         for name, table in to_tables(checkpoint.ngrams).items():
             specs[name] = TensorSpec(names[table.dtype], table.shape)
             pieces[name] = table.tobytes()
@@ -228,7 +229,7 @@ def check_tensor_table(
         if name not in extra and name not in tables
     }
     is_complete = tables <= header.tensors.keys() and all(
-        header.tensors[name].dtype in UNSIGNED and len(header.tensors[name].shape) == 1
+        header.tensors[name].dtype in DTYPES and len(header.tensors[name].shape) == 1
         for name in tables
     )
     is_float = all(header.tensors[name].dtype == "F32" for name in extra)
@@ -256,7 +257,7 @@ def checkpoint_from_tensors(
         raise FileFormatError(f"{path}: {error.message}") from error
     try:
         tables = {
-            name: np.frombuffer(tensors[name], UNSIGNED[header.tensors[name].dtype])
+            name: np.frombuffer(tensors[name], DTYPES[header.tensors[name].dtype])
             for name in ngram_tensors(model)
         }
         ngrams = from_tables(tables, len(vocab), model.ngram) if model.ngram else None

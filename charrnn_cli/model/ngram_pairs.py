@@ -7,6 +7,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from charrnn_cli.text.corpus import DTYPES, ids_dtype
+
 # N occurrences · P pairs of a context and its next character · C contexts · R positions
 # F positions whose context was seen
 
@@ -56,7 +58,7 @@ class Pairs:
     @cached_property
     def ids(self) -> npt.NDArray[np.unsignedinteger[Any]]:
         """Id of each pair's next character, (P,)."""
-        dtype = np.min_scalar_type(self.vocabulary_size - 1)
+        dtype = DTYPES[ids_dtype(self.vocabulary_size)]
         return (self.keys % np.uint64(self.vocabulary_size)).astype(dtype)
 
     @cached_property
@@ -73,7 +75,7 @@ class Pairs:
     @cached_property
     def reserved(self) -> Floats:
         """d_k, the sum of a context's discounts, (C,)."""
-        reserved_C: Floats = self._sums(self.discounts[np.minimum(self.counts, 3)])
+        reserved_C: Floats = self._sums(self.discount(self.counts))
         return reserved_C
 
     @cached_property
@@ -92,10 +94,14 @@ class Pairs:
         first_C = self.first[:-1]
         return np.add.reduceat(numbers_P, first_C) if len(first_C) else numbers_P[:0]
 
+    def discount(self, counts: npt.NDArray[np.integer[Any]]) -> Floats:
+        """Return D of counts, in their shape."""
+        discounts: Floats = self.discounts[np.minimum(counts, 3)]
+        return discounts
+
     def rest(self, counts: npt.NDArray[np.integer[Any]]) -> Floats:
         """Return counts without their discounts, in their shape."""
-        rest: Floats = counts - self.discounts[np.minimum(counts, 3)]
-        return rest
+        return counts - self.discount(counts)
 
     def count_of(self, keys_F: Keys) -> Integers:
         """Return c_k of pairs, (F,); 0 for a pair that was never seen."""
@@ -117,9 +123,7 @@ class Pairs:
         """Return the keys of contexts, (F,), with characters after them."""
         return keys_F * np.uint64(self.vocabulary_size) + as_keys(ids_F)
 
-    def smooth(
-        self, q_R: Floats, keys_R: Keys, is_inside_R: Mask, targets_R: Integers
-    ) -> npt.NDArray[np.float64]:
+    def smooth(self, q_R: Floats, keys_R: Keys, is_inside_R: Mask, targets_R: Integers) -> Floats:
         """Return q_k of each position's target, (R,), from q_{k-1} and the keys of contexts."""
         rows_F, contexts_F = self.known(keys_R, is_inside_R)
         counts_F = self.count_of(self.pair_keys(keys_R[rows_F], targets_R[rows_F]))

@@ -31,13 +31,6 @@ from charrnn_cli.text.spans import SpanText
 Unsigned = npt.NDArray[np.unsignedinteger[Any]]
 Tables = dict[str, Unsigned]
 
-UNSIGNED: dict[str, np.dtype[np.unsignedinteger[Any]]] = {
-    "U8": np.dtype("<u1"),
-    "U16": np.dtype("<u2"),
-    "U32": np.dtype("<u4"),
-}
-"""Types of the tensors, the smallest first, by their names in a file."""
-
 PARTS = ("contexts", "first", "ids", "repeated", "counts")
 
 LEAST_BYTES = 4_500_000

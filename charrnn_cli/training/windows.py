@@ -1,6 +1,8 @@
 """The training text as windows, one per step."""
 
+import functools
 import itertools
+import operator
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,6 +110,8 @@ class TrainWindows:
         self._corpus = corpus
         self._spans = spans
         self._starts = [0, *itertools.accumulate(stop - start for start, stop in spans)]
+        firsts = (first for first, _ in spans)
+        self._shifts_S = np.array([*map(operator.sub, firsts, self._starts)], np.int64)
         self.num_characters = num_characters = self._starts[-1]
         self.batch_size, self.seq_len = config.batch_size, config.seq_len
         self.per_epoch = (num_characters - 1) // (self.batch_size * self.seq_len)
@@ -145,10 +149,7 @@ class TrainWindows:
         """Return where each target of a step is in the text, (T, B)."""
         targets_TB = self.starts(step) + np.arange(1, self.seq_len + 1)[:, None]
         spans_TB = np.searchsorted(self._starts, targets_TB, side="right") - 1
-        firsts_S = np.array([first for first, _ in self._spans])
-        positions_TB: npt.NDArray[np.int64] = (
-            targets_TB - np.array(self._starts)[spans_TB] + firsts_S[spans_TB]
-        )
+        positions_TB: npt.NDArray[np.int64] = targets_TB + self._shifts_S[spans_TB]
         return positions_TB
 
     def reset_rows(self, step: int) -> npt.NDArray[np.bool_]:
@@ -224,7 +225,9 @@ class DocumentWindows:
                 f"this text's documents have {self._num_windows:,}",
                 hint=f"use --batch-size {max(1, self._num_windows)}",
             )
-        self._orders = {0: self._order(0)}
+        # The rows of a step are in at most two passes; another thread may be a step ahead.
+        self._order_of_pass = functools.lru_cache(maxsize=3)(self._order)
+        self._places = functools.lru_cache(maxsize=4)(self._find_places)  # asked for several times
 
     def at(self, step: int) -> Window:
         """Return the window of a step."""
@@ -252,7 +255,7 @@ class DocumentWindows:
         is_first_B = np.array([is_first for _, _, is_first in self._places(step)])
         return is_first_B | (step % self.per_epoch == 0)
 
-    def _places(self, step: int) -> list[tuple[int, int, bool]]:
+    def _find_places(self, step: int) -> list[tuple[int, int, bool]]:
         """Return the `_place` of each row's window."""
         epoch, window = divmod(step, self.per_epoch)
         first = epoch * self.batch_size * self.per_epoch + window
@@ -264,22 +267,13 @@ class DocumentWindows:
         The windows are numbered over all passes.
         """
         number_of_pass, place = divmod(number, self._num_windows)
-        order_D, ends_D = self._order_of_pass(number_of_pass)
+        order_D, ends_D = self._order_of_pass(0 if self._seed is None else number_of_pass)
         rank = int(ends_D.searchsorted(place, side="right"))
         document = order_D[rank]
         window = place - int(ends_D[rank] - self._windows_D[document])
         first, last = (int(edge) for edge in self._spans_D2[document])
         start = first + window * self.seq_len
         return start, min(start + self.seq_len, last - 1), window == 0
-
-    def _order_of_pass(self, number: int) -> _Order:
-        if self._seed is None:
-            number = 0
-        if number not in self._orders:
-            # The rows of a step are in at most two passes, one after the other.
-            near = {key: order for key, order in self._orders.items() if abs(key - number) == 1}
-            self._orders = {**near, number: self._order(number)}
-        return self._orders[number]
 
     def _order(self, number: int) -> _Order:
         """Return the documents in the order of a pass, and the place after each one's windows."""

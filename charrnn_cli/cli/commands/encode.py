@@ -23,7 +23,7 @@ from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import STANDARD_INPUT
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.documents import text_name
-from charrnn_cli.training.presets import from_preset
+from charrnn_cli.training.presets import automatic_settings, from_preset
 from charrnn_cli.training.recipe import completed
 
 if TYPE_CHECKING:
@@ -181,7 +181,8 @@ def _decode(path: Path, output: Path | None) -> None:
 
 def _summary(corpus: "Corpus") -> dict[str, Any]:
     facts = corpus.header
-    model = completed(from_preset("default", {})[0], ("embed", "ngram"), len(corpus.vocab))
+    automatic = automatic_settings("default", {})
+    model = completed(from_preset("default", {})[0], automatic, len(corpus.vocab))
     return {
         "characters": len(corpus),
         "vocabulary_size": len(corpus.vocab),

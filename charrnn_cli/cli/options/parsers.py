@@ -1,8 +1,12 @@
 """Parsers for option values."""
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 from charrnn_cli.errors import ConfigError
+
+Number = TypeVar("Number", int, float)
 
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 """Seconds per unit of a duration, the largest unit first."""
@@ -39,19 +43,21 @@ def parse_duration(text: str | float) -> float:
 
 def parse_dropout(text: str | float) -> float | str:
     """Return a probability or `auto`. Raises ConfigError."""
-    if text == "auto":
-        return "auto"
-    try:
-        return float(text)
-    except ValueError as error:
-        raise ConfigError(f"dropout must be a number or auto; got {text!r}") from error
+    return _or_auto(text, float, "dropout must be a number or auto")
 
 
 def parse_ngram(text: str | int) -> int | str:
     """Return an order of n-grams or `auto`. Raises ConfigError."""
+    # A TOML file may contain a fraction, or infinity.
+    return _or_auto(text, lambda typed: int(str(typed)), "ngram must be an integer or auto")
+
+
+def _or_auto(
+    text: str | float, convert: Callable[[str | float], Number], problem: str
+) -> Number | str:
     if text == "auto":
         return "auto"
     try:
-        return int(str(text))  # a TOML file may contain a fraction, or infinity
+        return convert(text)
     except ValueError as error:
-        raise ConfigError(f"ngram must be an integer or auto; got {text!r}") from error
+        raise ConfigError(f"{problem}; got {text!r}") from error
