@@ -5,7 +5,7 @@ is folded into a table of the first layer's input products.
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -100,11 +100,23 @@ class Engine:
 
         The next step overwrites the returned array.
         """
+        return self._step(ids_R, None if self._reader is None else self._reader.step(ids_R))
+
+    def read(self, ids_TR: npt.NDArray[np.intp]) -> Iterator[Array]:
+        """Read T characters in every row and yield the logits after each, as `step` returns them.
+
+        Faster than `step` for models with n-grams, whose inputs are computed together.
+        """
+        ngrams_TRV = None if self._reader is None else self._reader.read(ids_TR)
+        for time, ids_R in enumerate(ids_TR):
+            yield self._step(ids_R, None if ngrams_TRV is None else ngrams_TRV[time])
+
+    def _step(self, ids_R: Sequence[int] | npt.NDArray[np.intp], ngrams_RV: Array | None) -> Array:
         hidden = self._input.product(ids_R)
         for layer in self._layers:
             hidden = layer.step(hidden)
         np.dot(hidden, self._w_output_HV, out=self._logits_RV)
         self._logits_RV += self._output_bias_1V
-        if self._reader is not None:
-            self._logits_RV += np.dot(self._reader.step(ids_R), self._w_ngram_VV)
+        if ngrams_RV is not None:
+            self._logits_RV += np.dot(ngrams_RV, self._w_ngram_VV)
         return self._logits_RV

@@ -154,7 +154,10 @@ def find(sorted_P: Keys, wanted_F: Keys) -> tuple[Integers, Mask]:
     """Return the indexes of keys, and the mask of those that are there; both (F,)."""
     if not len(sorted_P):
         return np.zeros(len(wanted_F), np.int64), np.zeros(len(wanted_F), bool)
-    slots_F = np.minimum(np.searchsorted(sorted_P, wanted_F), len(sorted_P) - 1)
+    ascending = np.argsort(wanted_F)  # half the time: neighbors are found in the same places
+    slots_F = np.empty(len(wanted_F), np.int64)
+    slots_F[ascending] = np.searchsorted(sorted_P, wanted_F[ascending])
+    np.minimum(slots_F, len(sorted_P) - 1, out=slots_F)
     return slots_F, sorted_P[slots_F] == wanted_F
 
 

@@ -29,6 +29,9 @@ class Reader(Protocol):
     def step(self, ids_R: Ids) -> Inputs:
         """Read one character in every row, and return the inputs after it, (R, V)."""
 
+    def read(self, ids_TR: npt.NDArray[np.integer[Any]]) -> Inputs:
+        """Read T characters in every row, and return the inputs after each, (T, R, V)."""
+
     def repeat(self, rows: int) -> "Reader":
         """Return a reader whose `rows` rows all continue from this reader's only row."""
 
@@ -46,7 +49,6 @@ class NgramReader:
         return other
 
     def read(self, ids_TR: npt.NDArray[np.integer[Any]]) -> Inputs:
-        """Read T characters in every row, and return the inputs after each, (T, R, V)."""
         time, rows = ids_TR.shape
         known = len(self._past_KR)
         both = np.concatenate([self._past_KR, ids_TR.astype(np.int32)])
@@ -104,6 +106,9 @@ class NgramRow:
             found.append(longer)
         self._found = found
         return as_inputs(self._distribution()[None])
+
+    def read(self, ids_TR: npt.NDArray[np.integer[Any]]) -> Inputs:
+        return np.array([self.step(ids_R) for ids_R in ids_TR])
 
     def _distribution(self) -> Floats:
         """Return q of every character after what was read, (V,)."""

@@ -11,14 +11,16 @@ characters before h x, and each occurrence at the start of a span counts as one 
 stand before it, so a context that occurs only there has its plain counts.
 """
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.model.ngram_pairs import Floats, Integers, Keys, Mask, Pairs, as_keys
+from charrnn_cli.model.ngram_pairs import Floats, Integers, Keys, Mask, Pairs, as_keys, find
 
 # R positions · K highest order · V vocabulary · C contexts of one order
 # F positions whose context was seen · S pairs that were seen after their contexts
@@ -42,74 +44,46 @@ class LeftOut:
     """Characters before each position in its span when it was counted; 0 if it was not, (R,)."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Lowered:
-    """The counts that are lower by one without the occurrences that are left out."""
-
-    targets: Integers
-    """The id at each position, (R,)."""
-    counts: Integers
-    """The count of the pair of each order, if it is lower by one; else 0, (R, K)."""
-
-    def of_rows(self, rows: Integers) -> "_Lowered":
-        """Return the counts of some positions."""
-        return _Lowered(self.targets[rows], self.counts[rows])
-
-
-@dataclass(frozen=True, slots=True)
 class _Found:
-    """The positions whose context of one order was seen."""
+    """The positions whose context of one order was seen, with the pairs that begin with it."""
 
-    length: int
-    """Characters of the contexts, k - 1."""
-    pairs: Pairs
-    rows: Integers
-    """Indexes of the positions, (F,)."""
-    contexts: Integers
-    """Indexes of their contexts, (F,)."""
-    lengths: Integers
-    """Numbers of pairs that were seen after them, (F,)."""
-    seen: Integers
-    """Indexes of these pairs, (S,)."""
+    def __init__(self, length: int, pairs: Pairs, contexts_R: Integers) -> None:
+        """Read the pairs of contexts of `length` characters; their index is -1 if never seen."""
+        self.length, self._discounts = length, pairs.discounts
+        self.rows_F = np.flatnonzero(contexts_R >= 0)
+        contexts_F = contexts_R[self.rows_F]
+        first_F = pairs.first[contexts_F]
+        self.lengths_F = pairs.first[contexts_F + 1] - first_F
+        self.starts_F = np.cumsum(self.lengths_F) - self.lengths_F
+        pairs_S = np.repeat(first_F - self.starts_F, self.lengths_F)
+        pairs_S += np.arange(len(pairs_S))
+        self.rows_S = np.repeat(self.rows_F, self.lengths_F)
+        self.ids_S, self.counts_S = pairs.ids[pairs_S], pairs.counts[pairs_S]
 
-    @classmethod
-    def of(cls, length: int, pairs: Pairs, keys_R: Keys, is_inside_R: Mask) -> Self:
-        """Find contexts by their keys, where the mask is set."""
-        rows_F, contexts_F = pairs.known(keys_R, is_inside_R)
-        starts_F = pairs.first[contexts_F]
-        lengths_F = pairs.first[contexts_F + 1] - starts_F
-        return cls(length, pairs, rows_F, contexts_F, lengths_F, _ranges(starts_F, lengths_F))
+    def leave_out(self, targets_R: Integers, is_gone_R: Mask) -> Mask:
+        """Count one occurrence less of each target that is gone; return where none is left."""
+        own = np.flatnonzero(self.ids_S == np.where(is_gone_R, targets_R, -1)[self.rows_S])
+        self.counts_S[own] -= 1
+        is_last_R = np.zeros(len(targets_R), bool)
+        is_last_R[self.rows_S[own]] = self.counts_S[own] == 0
+        return is_last_R
 
-    def counts_of(self, targets_R: Integers) -> Integers:
-        """Return the count of the pair of each position with its target; 0 if there is none."""
-        wanted_S = np.repeat(targets_R[self.rows], self.lengths)
-        own = np.flatnonzero(self.pairs.ids[self.seen] == wanted_S)
-        counts_R = np.zeros(len(targets_R), np.int64)
-        counts_R[np.repeat(self.rows, self.lengths)[own]] = self.pairs.counts[self.seen[own]]
-        return counts_R
+    def terms(self, factors_R: Floats, shown_R: Integers) -> Floats:
+        """Return what the pairs add to q, (S,), where their contexts are shown.
 
-    def mix(self, q_RV: Floats, shown_R: Integers, lowered: _Lowered | None) -> None:
-        """Replace q_{k-1} by q_k, where the contexts are shown."""
-        pairs, rows_F = self.pairs, self.rows
-        totals_F, reserved_F = pairs.totals[self.contexts], pairs.reserved[self.contexts]
-        if lowered is not None:
-            own = np.flatnonzero(lowered.counts[rows_F, self.length])  # of the F, G positions
-            rows_G = rows_F[own]
-            targets_G, counts_G = lowered.targets[rows_G], lowered.counts[rows_G, self.length]
-            totals_F[own] -= 1
-            reserved_F[own] += pairs.discount(counts_G - 1) - pairs.discount(counts_G)
-        is_used_F = (shown_R[rows_F] >= self.length) & (totals_F > 0)
-        shares_F = np.divide(1.0, totals_F, where=is_used_F, out=np.zeros(len(rows_F)))
-        factors_R = np.ones(len(q_RV))
-        factors_R[rows_F[is_used_F]] = (reserved_F * shares_F)[is_used_F]
-        q_RV *= factors_R[:, None]
-        if lowered is not None:
-            lower_G = q_RV[rows_G, targets_G]
-        places_S = np.repeat(rows_F * q_RV.shape[1], self.lengths) + pairs.ids[self.seen]
-        q_RV.reshape(-1)[places_S] += pairs.kept[self.seen] * np.repeat(shares_F, self.lengths)
-        if lowered is not None:
-            # Subtracting what is lost would leave nothing but rounding of a very small probability.
-            q_RV[rows_G, targets_G] = lower_G + pairs.rest(counts_G - 1) * shares_F[own]
+        `factors_R` is the product of the factors d_k / n_k of the higher orders. This order
+        multiplies it by its own.
+        """
+        discounts_S = self._discounts[np.minimum(self.counts_S, 3)]
+        totals_F = _sums(self.counts_S.astype(np.int64), self.starts_F)
+        reserved_F = _sums(discounts_S, self.starts_F)
+        is_used_F = (shown_R[self.rows_F] >= self.length) & (totals_F > 0)
+        rows_U = self.rows_F[is_used_F]
+        scales_F = np.zeros(len(self.rows_F))
+        scales_F[is_used_F] = factors_R[rows_U] / totals_F[is_used_F]
+        factors_R[rows_U] = reserved_F[is_used_F] * scales_F[is_used_F]
+        terms_S: Floats = (self.counts_S - discounts_S) * np.repeat(scales_F, self.lengths_F)
+        return terms_S
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,24 +122,53 @@ class NgramModel:
         """
         keys_KR, lengths_R = context_keys(contexts_RK, self.vocabulary_size)
         shown_R = lengths_R if shown_R is None else np.minimum(shown_R, lengths_R)
+        contexts_KR = self._contexts(keys_KR, lengths_R)
         order, ready_CV = self.ready
-        found = [
-            _Found.of(length, self.orders[length], keys_KR[length], lengths_R >= length)
-            for length in range(order, self.order)
-        ]
-        lowered = None if left_out is None else self._lowered(left_out, keys_KR, found)
-        rows_F, contexts_F = self.orders[order - 1].known(keys_KR[order - 1], shown_R >= order - 1)
-        q_RV = np.empty((len(contexts_RK), self.vocabulary_size))
-        q_RV[rows_F] = ready_CV[contexts_F]
-        is_other_R = np.bincount(rows_F, minlength=len(q_RV)) == 0
-        if lowered is not None:
-            is_other_R |= lowered.counts[:, :order].any(axis=1)
-        others = np.flatnonzero(is_other_R)
-        some = None if lowered is None else lowered.of_rows(others)
-        q_RV[others] = self._lowest(keys_KR[:order, others], shown_R[others], some)
-        for each in found:
-            each.mix(q_RV, shown_R, lowered)
+        found = self._found(contexts_KR[order:], order)
+        is_ready_R = (contexts_KR[order - 1] >= 0) & (shown_R >= order - 1)
+        is_gone_KR = np.zeros((order, len(shown_R)), bool)
+        targets_R = np.zeros(len(shown_R), np.int64)
+        if left_out is not None:
+            targets_R = left_out.targets
+            is_gone_KR = self._leave_out(left_out, keys_KR, found)
+            is_ready_R &= ~is_gone_KR.any(axis=0)
+        q_RV = np.empty((len(shown_R), self.vocabulary_size))
+        q_RV[is_ready_R] = ready_CV[contexts_KR[order - 1, is_ready_R]]
+        others = np.flatnonzero(~is_ready_R)
+        lowest = self._found(contexts_KR[:order, others])
+        for each, is_gone_R in zip(lowest, is_gone_KR[:, others], strict=True):
+            each.leave_out(targets_R[others], is_gone_R)
+        q_RV[others] = self._smooth_lowest(lowest, shown_R[others])
+        _smooth(q_RV, found, shown_R)
         return q_RV
+
+    def _contexts(self, keys_KR: Keys, lengths_R: Integers) -> Integers:
+        """Return the index of each context of every order, (K, R); -1 for those never seen.
+
+        A search waits for the memory, so only the longest context that was seen is searched for.
+        """
+        contexts_KR = np.full(keys_KR.shape, -1)
+        for length in range(self.order - 1, -1, -1):
+            contexts_R = contexts_KR[length]
+            unknown = np.flatnonzero((contexts_R < 0) & (lengths_R >= length))
+            found, is_seen = find(self.orders[length].contexts, keys_KR[length, unknown])
+            contexts_R[unknown[is_seen]] = found[is_seen]
+            if length:
+                seen = np.flatnonzero(contexts_R >= 0)
+                contexts_KR[length - 1, seen] = self._shorter[length - 1][contexts_R[seen]]
+        return contexts_KR
+
+    @cached_property
+    def _shorter(self) -> list[npt.NDArray[np.int32]]:
+        """For each order above 1, the indexes of its contexts without their first characters.
+
+        Each is an index among the contexts of the order below, where all of them were seen.
+        """
+        shorter = []
+        for length, (below, pairs) in enumerate(itertools.pairwise(self.orders)):
+            indexes_C, _ = find(below.contexts, self._ends(pairs.contexts, length))
+            shorter.append(indexes_C.astype(np.int32))
+        return shorter
 
     @cached_property
     def ready(self) -> tuple[int, Floats]:
@@ -178,34 +181,64 @@ class NgramModel:
         ]
         order = max(fitting, default=1)
         keys_C = self.orders[order - 1].contexts
-        ends_KC = [keys_C % np.uint64(self.vocabulary_size**length) for length in range(order)]
+        shorter_KC = [
+            find(pairs.contexts, self._ends(keys_C, length))[0]
+            for length, pairs in enumerate(self.orders[:order])
+        ]
         lengths_C = np.full(len(keys_C), order - 1)
-        return order, self._lowest(np.array(ends_KC), lengths_C, None)
+        return order, self._smooth_lowest(self._found(shorter_KC), lengths_C)
 
-    def _lowest(self, keys_KR: Keys, shown_R: Integers, lowered: _Lowered | None) -> Floats:
-        """Return the probabilities of the lowest orders, those of the keys, (R, V)."""
+    def _ends(self, keys_C: Keys, length: int) -> Keys:
+        """Return the keys of the last characters of longer contexts."""
+        return keys_C % np.uint64(self.vocabulary_size**length)
+
+    def _found(self, contexts_KR: Iterable[Integers], shortest: int = 0) -> list[_Found]:
+        """Read the pairs of contexts of `shortest` characters and more."""
+        return [
+            _Found(length, self.orders[length], contexts_R)
+            for length, contexts_R in enumerate(contexts_KR, shortest)
+        ]
+
+    def _smooth_lowest(self, found: list[_Found], shown_R: Integers) -> Floats:
+        """Return the probabilities of the lowest orders, (R, V)."""
         q_RV = np.full((len(shown_R), self.vocabulary_size), 1 / self.vocabulary_size)
-        for length, keys_R in enumerate(keys_KR):
-            found = _Found.of(length, self.orders[length], keys_R, shown_R >= length)
-            found.mix(q_RV, shown_R, lowered)
+        _smooth(q_RV, found, shown_R)
         return q_RV
 
-    def _lowered(self, left_out: LeftOut, keys_KR: Keys, found: list[_Found]) -> _Lowered:
-        """Return the counts that are lower; `found` are the contexts of the highest orders."""
+    def _leave_out(self, left_out: LeftOut, keys_KR: Keys, found: list[_Found]) -> Mask:
+        """Lower the counts that were found, and return which counts of the other orders are lower.
+
+        `found` are the contexts of the highest orders; the mask has the orders below, (K, R).
+        """
         targets_R, longest_R = left_out.targets, np.minimum(left_out.lengths, self.order - 1)
-        counts_RK = np.zeros((len(targets_R), self.order), np.int64)
-        vanishes_R = np.zeros(len(targets_R), bool)  # the pair of the next longer context
+        lowest = self.order - len(found)
+        is_gone_KR = np.zeros((lowest, len(targets_R)), bool)
+        is_last_R = np.zeros(len(targets_R), bool)  # no pair of the next longer context is left
         for length in range(self.order - 1, -1, -1):
-            is_gone_R = vanishes_R | ((longest_R == length) & (left_out.lengths > 0))
-            if length >= self.order - len(found):
-                counts_R = found[length - self.order].counts_of(targets_R)
-                counts_RK[:, length] = np.where(is_gone_R, counts_R, 0)
-            else:
-                rows_F, pairs = np.flatnonzero(is_gone_R), self.orders[length]
-                keys_F = pairs.pair_keys(keys_KR[length, rows_F], targets_R[rows_F])
-                counts_RK[rows_F, length] = pairs.count_of(keys_F)
-            vanishes_R = counts_RK[:, length] == 1
-        return _Lowered(targets_R, counts_RK)
+            is_gone_R = is_last_R | ((longest_R == length) & (left_out.lengths > 0))
+            if length >= lowest:
+                is_last_R = found[length - lowest].leave_out(targets_R, is_gone_R)
+                continue
+            is_gone_KR[length] = is_gone_R
+            rows, pairs = np.flatnonzero(is_gone_R), self.orders[length]
+            keys = pairs.pair_keys(keys_KR[length, rows], targets_R[rows])
+            is_last_R = np.zeros(len(targets_R), bool)
+            is_last_R[rows] = pairs.count_of(keys) == 1
+        return is_gone_KR
+
+
+def _smooth(q_RV: Floats, found: list[_Found], shown_R: Integers) -> None:
+    """Replace the q of the order below `found`, in ascending order, by that of the highest."""
+    factors_R = np.ones(len(q_RV))
+    terms = [each.terms(factors_R, shown_R) for each in reversed(found)]
+    q_RV *= factors_R[:, None]
+    for each, terms_S in zip(reversed(found), terms, strict=True):
+        q_RV.reshape(-1)[each.rows_S * q_RV.shape[1] + each.ids_S] += terms_S
+
+
+def _sums(numbers_S: npt.NDArray[Any], starts_F: Integers) -> npt.NDArray[Any]:
+    """Return the sum of numbers over each range that starts there, (F,)."""
+    return np.add.reduceat(numbers_S, starts_F) if len(starts_F) else numbers_S[:0]
 
 
 def context_keys(contexts_RK: Contexts, vocabulary_size: int) -> tuple[Keys, Integers]:
@@ -219,11 +252,3 @@ def context_keys(contexts_RK: Contexts, vocabulary_size: int) -> tuple[Keys, Int
         digits_R = as_keys(contexts_RK[:, length]) * np.uint64(vocabulary_size**length)
         np.add(keys_KR[length], digits_R, out=keys_KR[length + 1])
     return keys_KR, (contexts_RK != START).sum(axis=1)
-
-
-def _ranges(first_F: Integers, lengths_F: Integers) -> Integers:
-    """Return the integers of ranges, joined."""
-    ends_F = np.cumsum(lengths_F)
-    shifts = np.repeat(first_F - (ends_F - lengths_F), lengths_F)
-    ranges: Integers = np.arange(len(shifts)) + shifts
-    return ranges

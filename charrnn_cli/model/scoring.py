@@ -53,8 +53,8 @@ class NumpyPredictor:
     @np.errstate(over="ignore", invalid="ignore")  # `character_losses` reports an overflow
     def losses(self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]) -> Losses:
         losses_TR = np.empty(inputs_TR.shape, np.float32)
-        for time, inputs_R in enumerate(inputs_TR):
-            log_probabilities_RV = log_softmax(self._engine.step(inputs_R))
+        for time, logits_RV in enumerate(self._engine.read(inputs_TR)):
+            log_probabilities_RV = log_softmax(logits_RV)
             targets_R1 = np.maximum(targets_TR[time], 0)[:, None]
             losses_TR[time] = -np.take_along_axis(log_probabilities_RV, targets_R1, axis=1)[:, 0]
         return losses_TR
