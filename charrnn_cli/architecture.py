@@ -24,7 +24,7 @@ class ModelConfig(Settings):
     """A model's architecture, which determines the shapes of its tensors.
 
     Embedding (or one-hot input) -> `layers` recurrent layers of `size` units -> linear -> softmax.
-    With n-grams, a linear function of what they predict is added to the logits.
+    With n-grams, linear functions of what they predict are added to the embedding and the logits.
     """
 
     vocabulary_size: int = field(
@@ -72,8 +72,10 @@ class ModelConfig(Settings):
         shapes: dict[str, tuple[int, ...]] = {}
         if self.embed:
             shapes["embedding.weight"] = (self.vocabulary_size, self.embed)
+        if self.ngram and self.embed:
+            shapes["ngram_input.weight"] = (self.embed, self.vocabulary_size)
         if self.ngram:
-            shapes["ngram.weight"] = (self.vocabulary_size, self.vocabulary_size)
+            shapes["ngram_output.weight"] = (self.vocabulary_size, self.vocabulary_size)
         for layer in range(self.layers):
             shapes[f"layers.{layer}.weight_ih_l0"] = (rows, self.input_size(layer))
             shapes[f"layers.{layer}.weight_hh_l0"] = (rows, self.size)
@@ -87,7 +89,7 @@ class ModelConfig(Settings):
     def num_parameters(self) -> int:
         """V·E + Σ over layers of G·H·(I + H + 2) + V·(H + 1), two biases per layer as in torch.
 
-        N-grams add V².
+        N-grams add V·E + V².
         """
         return sum(math.prod(shape) for shape in self.tensor_shapes().values())
 

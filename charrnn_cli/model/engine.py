@@ -49,6 +49,26 @@ class _Input:
         return self._embedding_VE[ids_R] @ self._w_input_IG + self._bias_1G
 
 
+class _Ngrams:
+    """What n-grams add to the first layer's input products and to the logits, in one product."""
+
+    def __init__(self, weights: Mapping[str, Array], layer: Layer, model: NgramModel) -> None:
+        self.reader: Reader = NgramRow(model)
+        parts = [weights["ngram_output.weight"].T]
+        if "ngram_input.weight" in weights:
+            parts.append(weights["ngram_input.weight"].T @ layer.w_input_IG)
+        self._w_joined_VS = np.concatenate(parts, axis=1)
+
+    def products(self, ngrams_RV: Array) -> tuple[Array, Array]:
+        """Return what inputs from n-grams add to the logits, (R, V), and to the gates, (R, G).
+
+        Without an embedding, G is 0: nothing is added to the gates.
+        """
+        sums_RS = np.dot(ngrams_RV, self._w_joined_VS)
+        size = ngrams_RV.shape[1]
+        return sums_RS[:, :size], sums_RS[:, size:]
+
+
 class Engine:
     """A model that reads one character per row and step, and keeps the state of each row."""
 
@@ -67,10 +87,9 @@ class Engine:
             CELLS[config.cell](config, weights, layer) for layer in range(config.layers)
         ]
         self._input = _Input(config, weights, self._layers[0])
-        self._reader: Reader | None = None
+        self._ngrams: _Ngrams | None = None
         if ngrams is not None:
-            self._reader = NgramRow(ngrams)
-            self._w_ngram_VV = np.ascontiguousarray(weights["ngram.weight"].T)
+            self._ngrams = _Ngrams(weights, self._layers[0], ngrams)
         self._w_output_HV = np.ascontiguousarray(weights["output.weight"].T)
         self._output_bias_1V = weights["output.bias"][None]
         self._allocate(1)
@@ -87,8 +106,9 @@ class Engine:
         """
         other = copy.copy(self)
         other._layers = [copy.copy(layer) for layer in self._layers]
-        if self._reader is not None:
-            other._reader = self._reader.repeat(rows)
+        if self._ngrams is not None:
+            other._ngrams = copy.copy(self._ngrams)
+            other._ngrams.reader = self._ngrams.reader.repeat(rows)
         other._allocate(rows)
         for new, old in zip(other._layers, self._layers, strict=True):
             for target, source in zip(new.states(), old.states(), strict=True):
@@ -100,23 +120,27 @@ class Engine:
 
         The next step overwrites the returned array.
         """
-        return self._step(ids_R, None if self._reader is None else self._reader.step(ids_R))
+        return self._step(ids_R, None if self._ngrams is None else self._ngrams.reader.step(ids_R))
 
     def read(self, ids_TR: npt.NDArray[np.intp]) -> Iterator[Array]:
         """Read T characters in every row and yield the logits after each, as `step` returns them.
 
         Faster than `step` for models with n-grams, whose inputs are computed together.
         """
-        ngrams_TRV = None if self._reader is None else self._reader.read(ids_TR)
+        ngrams_TRV = None if self._ngrams is None else self._ngrams.reader.read(ids_TR)
         for time, ids_R in enumerate(ids_TR):
             yield self._step(ids_R, None if ngrams_TRV is None else ngrams_TRV[time])
 
     def _step(self, ids_R: Sequence[int] | npt.NDArray[np.intp], ngrams_RV: Array | None) -> Array:
-        hidden = self._input.product(ids_R)
+        hidden, added_RV = self._input.product(ids_R), self._output_bias_1V
+        if self._ngrams is not None and ngrams_RV is not None:
+            added_RV, gates_RG = self._ngrams.products(ngrams_RV)
+            added_RV += self._output_bias_1V
+            if gates_RG.shape[1]:
+                gates_RG += hidden
+                hidden = gates_RG
         for layer in self._layers:
             hidden = layer.step(hidden)
         np.dot(hidden, self._w_output_HV, out=self._logits_RV)
-        self._logits_RV += self._output_bias_1V
-        if ngrams_RV is not None:
-            self._logits_RV += np.dot(ngrams_RV, self._w_ngram_VV)
+        self._logits_RV += added_RV
         return self._logits_RV

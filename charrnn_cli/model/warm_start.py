@@ -16,6 +16,8 @@ from charrnn_cli.text.vocab import Vocab
 
 Array = npt.NDArray[np.float32]
 
+_NGRAM_WEIGHTS = ("ngram_input.weight", "ngram_output.weight")
+
 
 def grown_model(checkpoint: Checkpoint, vocab: Vocab, ngram: int | None = None) -> ModelConfig:
     """Return the checkpoint's architecture for a larger vocabulary, with n-grams of its text.
@@ -54,14 +56,7 @@ def grown_weights(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, Array
     weights = {name: array.copy() for name, array in checkpoint.weights.items()}
     new = model.vocabulary_size - checkpoint.model.vocabulary_size
     rarest = int(weights["output.bias"].argmin())
-    known_VV = weights.pop("ngram.weight", np.zeros((0, 0), np.float32))
-    if model.ngram:
-        grown_VV = np.zeros(model.tensor_shapes()["ngram.weight"], np.float32)
-        known = len(known_VV)
-        grown_VV[:known, :known] = known_VV
-        if known:
-            grown_VV[known:, :known] = known_VV[rarest]
-        weights["ngram.weight"] = grown_VV
+    _grow_ngrams(weights, model, rarest)
     if not new:
         return weights
     if model.embed:
@@ -79,3 +74,20 @@ def grown_weights(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, Array
     weights["output.weight"] = np.concatenate([output_VH, np.tile(output_VH[rarest], (new, 1))])
     weights["output.bias"] = np.concatenate([bias_V, np.full(new, bias_V[rarest], np.float32)])
     return weights
+
+
+def _grow_ngrams(weights: dict[str, Array], model: ModelConfig, rarest: int) -> None:
+    """Give the weights of n-grams the shapes of a model; those that it does not have are removed.
+
+    What predicts the character `rarest` also predicts each new character.
+    """
+    old = {name: weights.pop(name) for name in _NGRAM_WEIGHTS if name in weights}
+    shapes = model.tensor_shapes()
+    for name in shapes.keys() & _NGRAM_WEIGHTS:
+        weights[name] = np.zeros(shapes[name], np.float32)
+        if name in old:
+            rows, columns = old[name].shape
+            weights[name][:rows, :columns] = old[name]
+    if "ngram_output.weight" in weights and "ngram_output.weight" in old:
+        known = len(old["ngram_output.weight"])
+        weights["ngram_output.weight"][known:, :known] = old["ngram_output.weight"][rarest]

@@ -28,7 +28,8 @@ _CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 class CharRNN(nn.Module):
     """Embedding or one-hot input, one-layer recurrent modules, and a linear layer to logits.
 
-    In a model with n-grams, another linear layer adds what these predict to the logits.
+    In a model with n-grams, two more linear layers add what these predict to the embedding, if
+    there is one, and to the logits.
 
     Layers are separate modules with dropout in between, because torch's own `dropout=` skips the
     last layer's output and gives wrong gradients on Apple's MPS. Tensors have the names and shapes
@@ -44,10 +45,13 @@ class CharRNN(nn.Module):
         vocabulary_size, embed = config.vocabulary_size, config.embed
         empty = torch.empty(vocabulary_size, embed)
         self.embedding = nn.Embedding(vocabulary_size, embed, _weight=empty) if embed else None
-        self.ngram: nn.Linear | None = None
+        self.ngram_input: nn.Linear | None = None
+        self.ngram_output: nn.Linear | None = None
         with torch.device("meta"):
+            if config.ngram and embed:
+                self.ngram_input = nn.Linear(vocabulary_size, embed, bias=False)
             if config.ngram:
-                self.ngram = nn.Linear(vocabulary_size, vocabulary_size, bias=False)
+                self.ngram_output = nn.Linear(vocabulary_size, vocabulary_size, bias=False)
             sizes = [config.input_size(layer) for layer in range(config.layers)]
             self.layers = nn.ModuleList(cell(size, config.size) for size in sizes)
             self.output = nn.Linear(config.size, config.vocabulary_size)
@@ -69,6 +73,8 @@ class CharRNN(nn.Module):
         else:
             one_hot_TBV = functional.one_hot(ids_TB, self.config.vocabulary_size)
             inputs_TBH = one_hot_TBV.to(self.output.weight.dtype)
+        if self.ngram_input is not None:
+            inputs_TBH = inputs_TBH + self.ngram_input(ngrams_TBV)
         after: RecurrentState = []
         for number, layer in enumerate(self.layers):
             before = None if state is None else state[number]
@@ -80,8 +86,8 @@ class CharRNN(nn.Module):
             if dropout is not None:
                 inputs_TBH = dropout(number, inputs_TBH)
         logits_TBV = self.output(inputs_TBH)
-        if self.ngram is not None:
-            logits_TBV = logits_TBV + self.ngram(ngrams_TBV)
+        if self.ngram_output is not None:
+            logits_TBV = logits_TBV + self.ngram_output(ngrams_TBV)
         return logits_TBV, after
 
     @torch.no_grad()
@@ -104,8 +110,9 @@ class CharRNN(nn.Module):
         generator = torch_generator(torch.device("cpu"), derive_seed("weights", seed))
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, generator=generator)
-        if self.ngram is not None:
-            nn.init.zeros_(self.ngram.weight)
+        for added in (self.ngram_input, self.ngram_output):
+            if added is not None:
+                nn.init.zeros_(added.weight)
         for number in range(self.config.layers):
             self._initialize_layer(number, initialization, generator)
         nn.init.zeros_(self.output.bias)

@@ -22,7 +22,7 @@ def test_a_first_run(charrnn: Charrnn, story: Path, home: Path) -> None:
     assert (result.returncode, result.stdout) == (0, "")
     for expected in (
         "story: 4,160 characters, 15 distinct\n",
-        "lstm 1x16, embed 8, 2,264 parameters",
+        "lstm 1x16, embed 8, 2,384 parameters",
         "parameters for 3,744 characters",
         "60 steps of 4 x 16 characters",
         "step 20/60",
@@ -64,7 +64,7 @@ def test_json_lines(inside: Inside, story: Path) -> None:
     assert (rows[0]["event"], rows[-1]["event"]) == ("TrainingStarted", "TrainingFinished")
     evaluated = next(row for row in rows if row["event"] == "Evaluated")
     assert {"step", "epoch", "train_loss", "val_loss", "val_bpc", "seconds"} <= set(evaluated)
-    assert rows[0]["parameters"] == 2264
+    assert rows[0]["parameters"] == 2384
     assert result.stderr == ""
 
 
@@ -88,7 +88,7 @@ def test_a_dry_run_leaves_nothing(inside: Inside, story: Path, home: Path) -> No
     for expected in ("174 steps of 4 x 16", " s per step\n", "memory  ", "disk    up to "):
         assert expected in result.stderr
     facts = json.loads(inside("train", story, *FAST, "--epochs", "3", "--dry-run", "--json").stdout)
-    assert (facts["total_steps"], facts["parameters"]) == (174, 2264)
+    assert (facts["total_steps"], facts["parameters"]) == (174, 2384)
     assert Registry().runs() == []
 
 

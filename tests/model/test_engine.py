@@ -67,7 +67,9 @@ def test_rows_are_texts_of_their_own(
     model.initialize(1, "orthogonal")
     weights = model.export()
     if ngram:
-        weights["ngram.weight"] += np.arange(9) / 50
+        weights["ngram_output.weight"] += np.arange(9) / 50
+        if embed:
+            weights["ngram_input.weight"] += np.arange(9) / 50
     ngrams = some_ngrams(config)
     ids_TR = np.random.Generator(np.random.PCG64(1)).integers(0, 9, (20, 3))
     first = Engine(config, weights, ngrams)

@@ -68,13 +68,18 @@ def test_ngrams_of_another_text() -> None:
     grown = grown_model(without, Vocab(without.vocab.characters + "xyz"))
     assert grown.ngram == 9
     weights = grown_weights(without, grown)
-    assert weights["ngram.weight"].shape == (13, 13)
-    assert not weights["ngram.weight"].any()
+    assert weights["ngram_input.weight"].shape == (without.model.embed, 13)
+    assert weights["ngram_output.weight"].shape == (13, 13)
+    assert not weights["ngram_input.weight"].any()
+    assert not weights["ngram_output.weight"].any()
     trained = make_checkpoint(replace(without.model, ngram=5))
     grown = grown_model(trained, Vocab(trained.vocab.characters + "xyz"))
     assert grown.ngram == 5
-    weights_VV = grown_weights(trained, grown)["ngram.weight"]
-    assert (weights_VV[:10, :10] == trained.weights["ngram.weight"]).all()
+    weights = grown_weights(trained, grown)
+    weights_EV, weights_VV = weights["ngram_input.weight"], weights["ngram_output.weight"]
+    assert (weights_EV[:, :10] == trained.weights["ngram_input.weight"]).all()
+    assert not weights_EV[:, 10:].any()
+    assert (weights_VV[:10, :10] == trained.weights["ngram_output.weight"]).all()
     assert not weights_VV[:, 10:].any()
     assert (weights_VV[10:] == weights_VV[int(trained.weights["output.bias"].argmin())]).all()
     off = grown_model(trained, trained.vocab, ngram=0)

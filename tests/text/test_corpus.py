@@ -35,7 +35,7 @@ def test_round_trip(tmp_path: Path, text: str) -> None:
     source, output = tmp_path / "in.txt", tmp_path / "out.safetensors"
     source.write_bytes(text.encode())
     output.unlink(missing_ok=True)
-    corpus = encode_text(source, output, TextOptions(newlines="keep"))
+    corpus = encode_text(source, output, TextOptions(newlines="keep", force_text=True))
     assert "".join(corpus.text()) == text
     assert corpus.vocab.characters == "".join(sorted(set(text)))
     assert corpus.counts_V.tolist() == [
@@ -123,7 +123,7 @@ def test_the_cache_is_keyed_by_content_and_options(
     again = cached_corpus(story)
     assert (again.sha256, "".join(again.text())) == (first.sha256, STORY)
     assert len(encoded) == 1
-    cached_corpus(story, TextOptions(newlines="keep"))
+    cached_corpus(story, TextOptions(newlines="keep", force_text=True))
     assert len(encoded) == 2
     story.write_text("another story", "utf-8")
     assert "".join(cached_corpus(story).text()) == "another story"
