@@ -123,7 +123,7 @@ def test_the_cache_is_keyed_by_content_and_options(
     again = cached_corpus(story)
     assert (again.sha256, "".join(again.text())) == (first.sha256, STORY)
     assert len(encoded) == 1
-    cached_corpus(story, TextOptions(newlines="keep", force_text=True))
+    cached_corpus(story, TextOptions(newlines="keep"))
     assert len(encoded) == 2
     story.write_text("another story", "utf-8")
     assert "".join(cached_corpus(story).text()) == "another story"
