@@ -57,6 +57,8 @@ class TrainConfig(Settings):
     schedule: Schedule = setting(
         "linear", "Decay of the learning rate after its peak.", OPTIMIZATION
     )
+    replanned_at: int | None = setting(None, "Step at which a slow run was planned anew.", low=0)
+    replanned_from: int | None = setting(None, "Number of steps in the plan before.", low=1)
     warmup: float = setting(
         0.02, "Fraction of the steps in which the learning rate rises.", OPTIMIZATION, low=0, high=1
     )
@@ -96,6 +98,9 @@ class TrainConfig(Settings):
         VALIDATION,
         low=0,
         shown="up to 20 per run",
+    )
+    val_rows: int | None = setting(
+        None, "Rows of the validation text that evaluations read.", low=1, shown="all"
     )
     patience: int | None = setting(
         None, "Stop after this many evaluations without improvement.", VALIDATION, low=1

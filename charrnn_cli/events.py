@@ -20,6 +20,8 @@ class TrainingStarted:
     parameters: int
     train_characters: int
     val_characters: int
+    evaluated_characters: int
+    """Characters of the validation text that every evaluation reads."""
     batch_size: int
     seq_len: int
     dropout: float
@@ -55,7 +57,7 @@ class StepLogged:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluated:
-    """Loss on the whole validation text, without dropout."""
+    """Loss on the evaluated rows of the validation text, without dropout."""
 
     step: int
     epoch: float
@@ -135,6 +137,17 @@ class SlowedDown:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Replanned:
+    """The machine is slower than planned: the rest of the run is fitted to its time limit."""
+
+    step: int
+    planned_steps: int
+    total_steps: int
+    """Steps that will be done at the present speed."""
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BatchSplit:
     """The batch does not fit into memory; each step runs it in parts, with the same result."""
 
@@ -171,6 +184,7 @@ TrainEvent = (
     | CheckpointRemoved
     | Diverged
     | SlowedDown
+    | Replanned
     | BatchSplit
     | TrainingFinished
 )

@@ -35,6 +35,7 @@ def test_public_names() -> None:
             "ForeignFileError",
             "InterruptionError",
             "BatchSplit",
+            "Replanned",
             "SlowedDown",
             "MemoryShortageError",
             "MismatchError",

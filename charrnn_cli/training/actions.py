@@ -96,7 +96,7 @@ def is_last(now: float, plan: Plan, counters: LoopCounters) -> bool:
 
 def is_evaluated(plan: Plan, step: int, *, last: bool) -> bool:
     """Whether this step ends with an evaluation."""
-    return bool(plan.split.val) and (last or step % plan.decisions.eval_every == 0)
+    return bool(plan.decisions.val_rows) and (last or step % plan.decisions.eval_every == 0)
 
 
 def is_saved(plan: Plan, step: int) -> bool:

@@ -10,12 +10,12 @@ import torch
 from charrnn_cli.training.cores import available_cores
 from charrnn_cli.training.device import check_precision, choose_device, supports_bf16
 from charrnn_cli.training.evaluation import (
-    GAP_STRIDE,
     MAX_ROWS,
     evaluate,
     never_stop,
     window_length,
 )
+from charrnn_cli.training.evaluation_plan import GAP_STRIDE
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.ngram_inputs import ngram_text
 from charrnn_cli.training.plan import Calibration, Decisions
@@ -52,6 +52,7 @@ def calibrate(job: TrainingJob, should_stop: Callable[[], bool]) -> Calibration:
         steps=1000,
         dropout=0.25 if config.dropout is None else config.dropout,
         eval_every=0,
+        val_rows=0,
     )
     windows = make_windows(job.corpus, job.split, config, decisions.seed)
     trainer = make_trainer(job, decisions, windows)

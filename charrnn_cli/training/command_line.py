@@ -10,7 +10,8 @@ from charrnn_cli.storage.source import Source, is_read_once
 from charrnn_cli.training.presets import PRESETS, from_preset
 
 _PRESET_ONLY = ("initialization", "beta1", "beta2")  # settings without an option
-_NOT_TYPED = ("vocabulary_size", *_PRESET_ONLY)
+_DECIDED = ("val_rows", "replanned_at", "replanned_from")  # while a run is planned or trained
+_NOT_TYPED = ("vocabulary_size", *_DECIDED, *_PRESET_ONLY)
 
 
 def source_words(source: Source) -> str:

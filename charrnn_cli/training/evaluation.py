@@ -19,10 +19,6 @@ MAX_LOGITS = 1 << 24  # elements at a time, 64 MB; limits memory without changin
 MAX_WINDOW = 500  # characters per row at a time
 MAX_ROWS = 128  # rows at a time
 
-# During training, the gap is measured on every fourth matching row of training text; at the end,
-# on all of them.
-GAP_STRIDE = 4
-
 
 def window_length(num_rows: int, vocabulary_size: int) -> int:
     """Return the characters per row that are evaluated at a time."""

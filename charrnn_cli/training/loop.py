@@ -11,7 +11,6 @@ from charrnn_cli.events import (
     Diverged,
     Evaluated,
     Sampled,
-    SlowedDown,
     StepLogged,
     TrainEvent,
     TrainingFinished,
@@ -20,7 +19,7 @@ from charrnn_cli.model.sampling import generate
 from charrnn_cli.storage.metrics_log import record
 from charrnn_cli.storage.runs import latest
 from charrnn_cli.text.rows import Span
-from charrnn_cli.text.splits import matching_rows, symbol_frequencies
+from charrnn_cli.text.splits import symbol_frequencies
 from charrnn_cli.training.actions import (
     ENDINGS,
     Action,
@@ -29,16 +28,17 @@ from charrnn_cli.training.actions import (
     is_out_of_patience,
     next_action,
 )
-from charrnn_cli.training.calibration import calibrate, one_thread_speedup
+from charrnn_cli.training.calibration import calibrate
 from charrnn_cli.training.device import restored_threads, translate_memory_errors
-from charrnn_cli.training.evaluation import GAP_STRIDE, evaluate, never_stop
+from charrnn_cli.training.evaluation import evaluate, never_stop
+from charrnn_cli.training.evaluation_plan import GAP_STRIDE
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.ngram_inputs import ngram_text
 from charrnn_cli.training.plan import Plan, make_plan
 from charrnn_cli.training.run_state import RunState
 from charrnn_cli.training.saver import Saver, check_room
 from charrnn_cli.training.snapshot import check_snapshot
-from charrnn_cli.training.speed import SpeedWatch
+from charrnn_cli.training.speed import PlanWatch, SpeedWatch
 from charrnn_cli.training.trainer import make_trainer
 
 MAX_DIVERGENCES = 3
@@ -103,6 +103,7 @@ class _Loop:
         self.last_good = state.capture()  # restored after a divergence
         self._logged_characters = 0
         self._speed, self._ngrams = SpeedWatch(), ngram_text(job)
+        self._pace = PlanWatch(plan, self.trainer.step, time.monotonic())
         self._perform: dict[Action, Callable[[], Iterator[TrainEvent]]] = {
             Action.UPDATE: self._update,
             Action.SAMPLE: self._sample,
@@ -118,7 +119,7 @@ class _Loop:
         check_snapshot(self.last_good)
         free = check_room(self.job.run, self.plan.first_save_bytes(self.job.model))
         yield self.plan.started(self.job.run.name, self.job.model, self.trainer.step, free)
-        if self.state.init_from and not self.trainer.step and self.plan.split.val:
+        if self.state.init_from and not self.trainer.step and self.plan.val:
             # The initial weights have no step file, so they are never the best.
             beginning = self._measure()
             if beginning is not None:
@@ -142,14 +143,11 @@ class _Loop:
         best = self._speed.best
         speed = self._speed.add(time.monotonic() - before, self.trainer.characters - characters)
         if speed is not None:
-            faster = one_thread_speedup(self.job, self.trainer.device)
-            yield SlowedDown(
-                step=self.trainer.step,
-                chars_per_second=speed,
-                before=best,
-                one_thread=None if faster is None else faster * speed,
-                seconds=self.state.seconds,
-            )
+            yield self.state.slowed_down(speed, best)
+        fitting = self._pace.fitting(self.plan, self.trainer.step, time.monotonic())
+        if fitting is not None:
+            self.plan = fitting
+            yield self.state.follow(fitting.config, fitting.decisions)
         if self.trainer.parts > parts:
             yield BatchSplit(
                 step=self.trainer.step, parts=self.trainer.parts, seconds=self.state.seconds
@@ -240,8 +238,8 @@ class _Loop:
 
     def _measure(self) -> Evaluated | None:
         """Return both losses without dropout, or None if a stop was requested."""
-        val_loss = self._loss_on(self.plan.split.val)
-        clean_train_loss = self._loss_on(matching_rows(self.plan.split)[::GAP_STRIDE])
+        val_loss = self._loss_on(self.plan.val)
+        clean_train_loss = self._loss_on(self.plan.matching[::GAP_STRIDE])
         if val_loss is None or clean_train_loss is None:
             return None
         return Evaluated(
@@ -263,8 +261,8 @@ class _Loop:
     def _end(self, reason: Action) -> Iterator[TrainEvent]:
         step, stopped = self.trainer.step, reason is Action.STOPPED
         train_loss = None
-        if self.plan.split.val and not stopped:
-            train_loss = self._loss_on(matching_rows(self.plan.split))
+        if self.plan.val and not stopped:
+            train_loss = self._loss_on(self.plan.matching)
         if stopped and step > self.run.last_saved_step:
             snapshot = self.state.capture(interrupted=True)
             yield from self.saver.save(snapshot, self.state.seconds)

@@ -92,12 +92,14 @@ def learning_rate(config: TrainConfig, step: int, total_steps: int) -> float:
     """Return the learning rate of a step, counted from 0.
 
     It rises linearly over the warm-up, then falls to 0 at `total_steps` (linear; cosine after
-    Loshchilov and Hutter 2017) or stays constant.
+    Loshchilov and Hutter 2017) or stays constant. After a change of plan, the rest of the schedule
+    is stretched or shortened to the new number of steps.
     """
+    place, total_steps = _place(config, step, total_steps)
     warmup = round(config.warmup * total_steps)
-    if step < warmup:
-        return config.lr * (step + 1) / warmup
-    progress = (step - warmup) / max(1, total_steps - warmup)
+    if place < warmup:
+        return config.lr * (place + 1) / warmup
+    progress = (place - warmup) / max(1, total_steps - warmup)
     match config.schedule:
         case "constant":
             return config.lr
@@ -105,6 +107,17 @@ def learning_rate(config: TrainConfig, step: int, total_steps: int) -> float:
             return config.lr * (1 - progress)
         case "cosine":
             return config.lr * (1 + math.cos(math.pi * progress)) / 2
+
+
+def _place(config: TrainConfig, step: int, total_steps: int) -> tuple[float, int]:
+    """Return a step's place in the schedule that was planned first, and the steps of that."""
+    changed_at, planned = config.replanned_at, config.replanned_from
+    if changed_at is None or planned is None:
+        return step, total_steps
+    if step <= changed_at:
+        return step, planned
+    share = (step - changed_at) / max(1, total_steps - changed_at)
+    return changed_at + share * (planned - changed_at), planned
 
 
 def _fused_update(

@@ -3,21 +3,26 @@
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.events import TrainingStarted
 from charrnn_cli.seeds import random_seed
-from charrnn_cli.text.splits import Split
+from charrnn_cli.text.rows import Span
+from charrnn_cli.text.splits import Split, matching_rows
+from charrnn_cli.training.evaluation_plan import (
+    FORWARD,
+    GAP_STRIDE,
+    evenly_spread,
+    fitting_rows,
+    num_evaluations,
+)
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.recipe import automatic_dropout
 from charrnn_cli.training.windows import Windows, make_windows
 
-EVALUATIONS = 20  # per run
-EVALUATION_INTERVAL = 30.0  # seconds between evaluations; less if evaluations are cheap
-EVALUATION_SHARE = 0.02  # largest fraction of the time for evaluations less than 30 s apart
 EXIT_RESERVE = 1.5  # seconds from the last save to the end of the process
 
 
@@ -30,7 +35,7 @@ class Calibration:
     threads: int
     seconds_per_step: float
     evaluation_seconds: float
-    """Seconds of one evaluation on validation and training text; 0 without validation."""
+    """Seconds of one evaluation of all validation rows; 0 without validation."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +50,8 @@ class Decisions:
     dropout: float
     eval_every: int
     """Steps between evaluations; 0 without validation."""
+    val_rows: int
+    """Rows of the validation text that every evaluation reads."""
 
     def recorded(self, config: TrainConfig) -> TrainConfig:
         """Return the configuration with nothing left open, as checkpoints record it."""
@@ -59,6 +66,7 @@ class Decisions:
             max_time=None,
             dropout=self.dropout,
             eval_every=self.eval_every,
+            val_rows=self.val_rows or None,
         )
 
 
@@ -72,8 +80,19 @@ class Plan:
     windows: Windows
     seconds_per_step: float
     evaluation_seconds: float
+    """Seconds of one evaluation of the rows that are read."""
     deadline: float | None
     """The time by which the process must end, on `time.monotonic`'s clock."""
+
+    @property
+    def val(self) -> tuple[Span, ...]:
+        """The rows of validation text that are evaluated; none without validation."""
+        return evenly_spread(self.split.val, self.decisions.val_rows)
+
+    @property
+    def matching(self) -> tuple[Span, ...]:
+        """Rows of training text that match them; see `splits.matching_rows`."""
+        return evenly_spread(matching_rows(self.split), self.decisions.val_rows)
 
     def started(
         self, run: str, model: ModelConfig, first_step: int, disk_free: int
@@ -88,6 +107,7 @@ class Plan:
             parameters=model.num_parameters,
             train_characters=self.split.train_characters,
             val_characters=self.split.val_characters,
+            evaluated_characters=sum(stop - start for start, stop in self.val),
             batch_size=self.config.batch_size,
             seq_len=self.config.seq_len,
             dropout=decisions.dropout,
@@ -129,6 +149,22 @@ class Plan:
         """Weights, both moments and, with it, the weights' average."""
         return 4 if self.config.ema else 3
 
+    def replanned(self, step: int, steps: int, seconds_per_step: float) -> Self:
+        """Return the plan for a machine that is slower than planned, from a step on.
+
+        The learning rate falls to its end in the new number of steps.
+        """
+        old = self.decisions
+        every = old.eval_every
+        if self.config.eval_every is None and every:
+            every = max(1, round(every * steps / old.steps))
+        return dataclasses.replace(
+            self,
+            config=dataclasses.replace(self.config, replanned_at=step, replanned_from=old.steps),
+            decisions=dataclasses.replace(old, steps=steps, eval_every=every),
+            seconds_per_step=seconds_per_step,
+        )
+
     def is_late(self, now: float) -> bool:
         """Whether one more step would leave too little time to finish."""
         if self.deadline is None:
@@ -148,13 +184,20 @@ def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now
     seed = random_seed() if config.seed is None else config.seed
     windows = make_windows(job.corpus, job.split, config, seed)
     deadline = None if config.max_time is None else started + config.max_time
+    rows, each = _evaluation(job, calibration, deadline, now)
     limits = []
     if config.max_steps is not None:
         limits.append(config.max_steps)
     if config.epochs is not None:
         limits.append(config.epochs * windows.per_epoch)
     if deadline is not None:
-        limits.append(job.first_step + _steps_until(deadline, calibration, started, now))
+        seconds = _seconds_until(deadline, calibration.seconds_per_step, each, started, now)
+        per_step = calibration.seconds_per_step
+        if config.eval_every:
+            per_step += each / config.eval_every
+        elif config.eval_every is None:
+            seconds -= num_evaluations(each, seconds) * each
+        limits.append(job.first_step + max(1, int(seconds / per_step)))
     steps = min(limits)
     passes = steps / windows.per_epoch
     decisions = Decisions(
@@ -164,7 +207,8 @@ def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now
         threads=calibration.threads,
         steps=steps,
         dropout=automatic_dropout(passes) if config.dropout is None else config.dropout,
-        eval_every=_steps_between_evaluations(job, calibration, steps),
+        eval_every=_steps_between_evaluations(job, steps, each, calibration.seconds_per_step),
+        val_rows=rows,
     )
     return Plan(
         config=config,
@@ -172,7 +216,7 @@ def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now
         split=job.split,
         windows=windows,
         seconds_per_step=calibration.seconds_per_step,
-        evaluation_seconds=calibration.evaluation_seconds,
+        evaluation_seconds=each,
         deadline=deadline,
     )
 
@@ -182,8 +226,25 @@ def ending_seconds(evaluation_seconds: float) -> float:
     return EXIT_RESERVE + 2.5 * evaluation_seconds
 
 
-def _steps_until(deadline: float, calibration: Calibration, started: float, now: float) -> int:
-    per_step, per_evaluation = calibration.seconds_per_step, calibration.evaluation_seconds
+def _evaluation(
+    job: TrainingJob, calibration: Calibration, deadline: float | None, now: float
+) -> tuple[int, float]:
+    """Return how many rows an evaluation reads, and the seconds that it takes."""
+    rows, seconds = len(job.split.val), calibration.evaluation_seconds
+    if not rows:
+        return 0, 0.0
+    read = rows
+    if job.config.val_rows is not None:
+        read = min(rows, job.config.val_rows)
+    elif deadline is not None:
+        read = fitting_rows(rows, seconds, deadline - now - EXIT_RESERVE)
+    return read, seconds * read / rows
+
+
+def _seconds_until(
+    deadline: float, per_step: float, per_evaluation: float, started: float, now: float
+) -> float:
+    """Return the seconds left for steps and evaluations. Raises ConfigError for less than one."""
     ending = ending_seconds(per_evaluation)
     left = deadline - now - ending
     if left < per_step:
@@ -193,19 +254,25 @@ def _steps_until(deadline: float, calibration: Calibration, started: float, now:
             f"startup took {now - started:.1f} s, and finishing will take {ending:.1f} s",
             hint=f"use at least --max-time {needed:.0f}s",
         )
-    evaluations = min(EVALUATIONS, left / max(_interval(per_evaluation), 1e-6))
-    return max(1, int((left - evaluations * per_evaluation) / per_step))
+    return left
 
 
-def _interval(evaluation_seconds: float) -> float:
-    return min(EVALUATION_INTERVAL, evaluation_seconds / EVALUATION_SHARE)
+def _steps_between_evaluations(
+    job: TrainingJob, steps: int, per_evaluation: float, per_step: float
+) -> int:
+    """Return the steps between evaluations; 0 without validation.
 
-
-def _steps_between_evaluations(job: TrainingJob, calibration: Calibration, steps: int) -> int:
+    Without a limit of time, they do not depend on measured seconds, so that a seeded run is the
+    same everywhere.
+    """
     if not job.split.val:
         return 0
-    if job.config.eval_every is not None:
-        return job.config.eval_every or steps
-    seconds = _interval(calibration.evaluation_seconds)
-    apart = math.ceil(seconds / max(calibration.seconds_per_step, 1e-6))
-    return min(steps, max(apart, math.ceil(steps / EVALUATIONS)))
+    config = job.config
+    if config.eval_every is not None:
+        return config.eval_every or steps
+    if config.max_time is not None:
+        cost, work = per_evaluation, steps * per_step
+    else:
+        cost = FORWARD * (1 + 1 / GAP_STRIDE) * job.split.val_characters
+        work = steps * config.batch_size * config.seq_len
+    return math.ceil(steps / num_evaluations(cost, work))

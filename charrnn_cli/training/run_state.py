@@ -5,10 +5,13 @@ import time
 
 import torch
 
+from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import FileFormatError
+from charrnn_cli.events import Replanned, SlowedDown
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.warm_start import grown_weights
 from charrnn_cli.storage.header import DataFacts, RunCounters
+from charrnn_cli.training.calibration import one_thread_speedup
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.plan import Decisions
 from charrnn_cli.training.snapshot import TrainingSnapshot
@@ -39,6 +42,29 @@ class RunState:
         elif job.initial is not None:
             trainer.load_initial_weights(grown_weights(job.initial, job.model))
             self.init_from = f"{job.initial.run}@{job.initial.step}"
+
+    def follow(self, config: TrainConfig, decisions: Decisions) -> Replanned:
+        """Go on with another plan of the same run, and record it."""
+        planned = self.trainer.decisions.steps
+        self.trainer.follow(config, decisions)
+        self._config = decisions.recorded(config)
+        return Replanned(
+            step=self.trainer.step,
+            planned_steps=planned,
+            total_steps=decisions.steps,
+            seconds=self.seconds,
+        )
+
+    def slowed_down(self, chars_per_second: float, before: float) -> SlowedDown:
+        """Report that training is slower than it was; measures for up to half a second."""
+        faster = one_thread_speedup(self._job, self.trainer.device)
+        return SlowedDown(
+            step=self.trainer.step,
+            chars_per_second=chars_per_second,
+            before=before,
+            one_thread=None if faster is None else faster * chars_per_second,
+            seconds=self.seconds,
+        )
 
     @property
     def seconds(self) -> float:

@@ -1,9 +1,15 @@
-"""Noticing that a run has become much slower than it was."""
+"""Noticing that a run is much slower than it was, or than it was planned to be."""
 
+import math
 from dataclasses import dataclass
+
+from charrnn_cli.training.plan import Plan, ending_seconds
 
 WINDOW = 30.0  # seconds of training: shorter slumps pass by themselves
 SLUMP = 0.5  # of the highest speed so far
+STRETCH = 0.1  # of the time limit: the plan is compared as often
+SLOWER = 1.5  # times as many steps are left in the plan as will be done, when it is changed
+WORTHWHILE = 1.1  # times as many steps in the whole plan; fewer leave a low rate anyway
 
 
 @dataclass(slots=True)
@@ -31,3 +37,32 @@ class SpeedWatch:
             return speed
         self.best = max(self.best, speed)
         return None
+
+
+class PlanWatch:
+    """Compares the speed of a run with its plan, to fit the plan once to a slower machine."""
+
+    def __init__(self, plan: Plan, step: int, now: float) -> None:
+        """Start to watch at a step; times are on `time.monotonic`'s clock."""
+        self._step, self._since = step, now
+        self._stretch = math.inf
+        if plan.deadline is not None and plan.config.replanned_at is None:
+            self._stretch = STRETCH * (plan.deadline - now)
+
+    def fitting(self, plan: Plan, step: int, now: float) -> Plan | None:
+        """Return a plan for the steps that will be done, if they are far fewer than planned.
+
+        The speed is that of the last tenth of the run's time, with evaluations and saves. Returns a
+        plan once at most.
+        """
+        if plan.deadline is None or now - self._since < self._stretch or step == self._step:
+            return None
+        per_step = (now - self._since) / (step - self._step)
+        left = max(0.0, plan.deadline - now - ending_seconds(plan.evaluation_seconds))
+        fitting = step + max(1, int(left / per_step))
+        self._step, self._since = step, now
+        planned = plan.decisions.steps
+        if planned - step < SLOWER * (fitting - step) or planned < WORTHWHILE * fitting:
+            return None
+        self._stretch = math.inf
+        return plan.replanned(step, fitting, per_step)

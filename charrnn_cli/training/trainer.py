@@ -96,6 +96,10 @@ class Trainer:
         self.parts = 1
         """Parts in which the batch passes through the model; more than 1 if memory is short."""
 
+    def follow(self, config: TrainConfig, decisions: Decisions) -> None:
+        """Go on with another plan of the same run: other numbers of steps, of the same work."""
+        self.config, self.decisions = config, decisions
+
     def load_initial_weights(self, weights: Tensors) -> None:
         """Replace the fresh weights before the first step."""
         self.model.load(weights)

@@ -47,6 +47,7 @@ def our_step(
         steps=10_000,
         dropout=0.5,
         eval_every=0,
+        val_rows=0,
     )
     windows = make_windows(job.corpus, job.split, job.config, seed=1)
     return make_trainer(job, decisions, windows).update

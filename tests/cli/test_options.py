@@ -18,7 +18,15 @@ from tests.helpers import Inside
 
 Received = Callable[..., dict[str, Any]]
 
-NO_OPTION = {"vocabulary_size", "beta1", "beta2", "initialization"}
+NO_OPTION = {
+    "vocabulary_size",
+    "beta1",
+    "beta2",
+    "initialization",
+    "val_rows",
+    "replanned_at",
+    "replanned_from",
+}
 
 # What `charrnn train text.txt` hands to a new run where nothing else is typed.
 DEFAULTS: dict[str, Any] = {

@@ -14,6 +14,7 @@ from charrnn_cli.events import (
     CheckpointSaved,
     Diverged,
     Evaluated,
+    Replanned,
     Sampled,
     SaveFailed,
     SlowedDown,
@@ -30,6 +31,7 @@ STARTED = TrainingStarted(
     parameters=1,
     train_characters=100,
     val_characters=10,
+    evaluated_characters=10,
     batch_size=5,
     seq_len=20,
     dropout=0.0,
@@ -107,13 +109,14 @@ def test_the_gap_has_no_negative_zero(
 
 
 def test_problems_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
-    """A failed save, a divergence, a split batch and a slump have a line each."""
+    """A failed save, a divergence, a split batch, a slump and a new plan have a line each."""
     problems: list[TrainEvent] = [
         SaveFailed(step=1, message="cannot write step: no space left", seconds=1.0),
         Diverged(step=9, back_to=5, learning_rate=0.05, seconds=1.0),
         BatchSplit(step=9, parts=2, seconds=1.0),
         SlowedDown(step=9, chars_per_second=400, before=9000, one_thread=None, seconds=1.0),
         SlowedDown(step=9, chars_per_second=400, before=9000, one_thread=5000, seconds=1.0),
+        Replanned(step=9, planned_steps=4000, total_steps=1500, seconds=1.0),
     ]
     assert list(show([STARTED, *problems])) == [STARTED, *problems]
     assert capsys.readouterr().err == (
@@ -124,6 +127,8 @@ def test_problems_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
         "warning 400 chars/s now, 9,000 chars/s before\n"
         "warning 400 chars/s now, 9,000 chars/s before; "
         "stop, and resume with --threads 1 for about 5,000 chars/s now\n"
+        "plan    this machine is slower than planned: 1,500 steps instead of 4,000, "
+        "with a learning rate that ends with them\n"
     )
 
 

@@ -28,6 +28,7 @@ def plan(config: TrainConfig, deadline: float | None = None) -> Plan:
         steps=100,
         dropout=0.0,
         eval_every=10 if split.val else 0,
+        val_rows=len(split.val),
     )
     return Plan(
         config=config,

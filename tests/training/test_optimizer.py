@@ -1,6 +1,7 @@
 """AdamW, the gradient norm, and schedules."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -65,3 +66,17 @@ def test_schedules(schedule: str) -> None:
     assert max(rates) == pytest.approx(0.1)
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[100] == pytest.approx(0.1 if schedule == "constant" else 0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
+@pytest.mark.parametrize(("changed_at", "steps"), [(0, 40), (30, 50), (30, 31), (5, 60), (60, 200)])
+def test_a_new_plan_continues_the_schedule(schedule: str, changed_at: int, steps: int) -> None:
+    """Until the change, rates are as planned; then they go on from there to the same end."""
+    planned = TrainConfig.from_json({"lr": 0.1, "schedule": schedule, "warmup": 0.1})
+    changed = replace(planned, replanned_at=changed_at, replanned_from=100)
+    before = [learning_rate(planned, step, 100) for step in range(101)]
+    after = [learning_rate(changed, step, steps) for step in range(steps + 1)]
+    assert after[: changed_at + 1] == before[: changed_at + 1]
+    assert after[steps] == before[100]
+    if changed_at >= 10:
+        assert after[changed_at:] == sorted(after[changed_at:], reverse=True)

@@ -28,7 +28,8 @@ def test_every_open_setting_is_decided(corpus: Corpus) -> None:
     assert (decisions.device, decisions.precision, decisions.threads) == ("cpu", "bf16", 2)
     assert decisions.steps == 500
     assert decisions.dropout == pytest.approx(0.2, abs=0.1)  # about nine passes
-    assert decisions.eval_every == 250  # an evaluation of 0.5 s is 2 % of 25 s, or 250 steps
+    assert 500 / 20 <= decisions.eval_every <= 500
+    assert decisions.val_rows == len(plan.split.val)
     recorded = decisions.recorded(plan.config)
     assert None not in (recorded.seed, recorded.dropout, recorded.eval_every, recorded.threads)
     assert (recorded.max_steps, recorded.epochs, recorded.max_time) == (500, None, None)
@@ -47,9 +48,14 @@ def test_a_time_budget_counts_from_the_start(corpus: Corpus) -> None:
     config = replace(OPEN, max_steps=None, max_time=60.0)
     early, late = (planned(corpus, config, now=now) for now in (1.0, 31.0))
     assert early.deadline == late.deadline == 60.0
-    # 60 s less 1 s of start, 2.75 s of end, and at most 20 evaluations of 0.5 s 25 s apart
-    assert early.decisions.steps == int((60 - 1 - 2.75) * (1 - 0.02) / 0.1)
-    assert late.decisions.steps == early.decisions.steps - 294
+    for plan, left in ((early, 60 - 1), (late, 60 - 31)):
+        each = plan.evaluation_seconds
+        assert each == 0.5 * plan.decisions.val_rows / len(plan.split.val)
+        number = plan.decisions.steps // plan.decisions.eval_every
+        assert 8 <= number <= 20
+        planned_seconds = plan.seconds_from(0)
+        assert 0.9 * left < planned_seconds <= left
+        assert number * each <= 0.15 * left
     # The hint is twice what was needed: the start, the end, and one step of 0.1 s.
     for now, hint in ((57.2, "120s"), (100.0, "206s")):
         with pytest.raises(ConfigError) as caught:
@@ -63,8 +69,9 @@ def test_a_time_budget_counts_from_the_start(corpus: Corpus) -> None:
 def test_the_planned_seconds_are_what_is_to_come(corpus: Corpus) -> None:
     """The estimate adds steps, evaluations and the end, and shrinks as steps are done."""
     plan = planned(corpus, replace(OPEN, max_steps=500))
-    assert plan.seconds_from(0) == pytest.approx(500 * 0.1 + 2 * 0.5 + 2.75)
-    assert plan.seconds_from(400) == pytest.approx(100 * 0.1 + 2.75)
+    number = 500 // plan.decisions.eval_every
+    assert plan.seconds_from(0) == pytest.approx(500 * 0.1 + number * 0.5 + 2.75)
+    assert plan.seconds_from(499) == pytest.approx(0.1 + 2.75)
 
 
 def test_the_budget_of_a_resumed_run_is_for_more_steps(corpus: Corpus) -> None:
@@ -86,25 +93,63 @@ def test_seeds_that_nobody_chose_differ(corpus: Corpus) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "evaluation_seconds", "expected"),
+    ("changes", "expected"),
     [
-        (replace(OPEN, max_steps=1000), 0.0, 50),  # 20 evaluations
-        (replace(OPEN, max_steps=1001), 0.0, 51),
-        (replace(OPEN, max_steps=1000), 0.5, 250),  # 2 % of the time
-        (replace(OPEN, max_steps=1000), 10.0, 300),  # 30 s apart, although that is 33 %
-        (replace(OPEN, max_steps=100), 10.0, 100),  # at the end at least
-        (replace(OPEN, max_steps=1000, eval_every=7), 10.0, 7),
-        (replace(OPEN, max_steps=1000, eval_every=0), 0.5, 1000),  # only at the end
-        (replace(OPEN, max_steps=1000, val_fraction=0.0), 0.5, 0),
+        ({"eval_every": 7}, 7),
+        ({"eval_every": 0}, 1000),  # only at the end
+        ({"val_fraction": 0.0}, 0),
+        ({"max_steps": 1}, 1),
     ],
+    ids=str,
 )
 def test_how_often_a_run_is_evaluated(
-    corpus: Corpus, config: TrainConfig, evaluation_seconds: float, expected: int
+    corpus: Corpus, changes: dict[str, Any], expected: int
 ) -> None:
-    """Evaluations come about 20 times per run, in 2 % of the time or every 30 s."""
-    calibration = replace(CALIBRATION, evaluation_seconds=evaluation_seconds)
-    plan = make_plan(tiny_job(corpus, config), calibration, started=0.0, now=1.0)
+    """A setting decides, or the text has nothing to evaluate."""
+    plan = planned(corpus, replace(OPEN, **{"max_steps": 1000, **changes}))
     assert plan.decisions.eval_every == expected
+
+
+def test_the_steps_of_evaluations_without_a_time_limit(corpus: Corpus) -> None:
+    """They do not depend on the machine: a seeded run is the same everywhere."""
+    job = tiny_job(corpus, replace(OPEN, max_steps=1000))
+    found = set()
+    for seconds in (0.0, 0.5, 10.0):
+        calibration = replace(CALIBRATION, evaluation_seconds=seconds)
+        decisions = make_plan(job, calibration, started=0.0, now=1.0).decisions
+        found.add((decisions.eval_every, decisions.val_rows))
+    assert len(found) == 1
+
+
+def test_a_time_limit_may_leave_rows_out(corpus: Corpus) -> None:
+    """Every evaluation reads the same rows, as many as fit into the time; a setting decides."""
+    config = replace(OPEN, max_steps=None, max_time=60.0)
+    for evaluation_seconds, rows in ((0.5, 4), (2.0, 1), (1e3, 1)):
+        calibration = replace(CALIBRATION, evaluation_seconds=evaluation_seconds)
+        job = tiny_job(corpus, config)
+        if evaluation_seconds == 1e3:
+            with pytest.raises(ConfigError, match="too short"):
+                make_plan(job, calibration, started=0.0, now=1.0)
+            continue
+        plan = make_plan(job, calibration, started=0.0, now=1.0)
+        assert plan.decisions.val_rows == len(plan.val) == len(plan.matching) == rows
+        assert plan.decisions.recorded(config).val_rows == rows
+        assert set(plan.val) <= set(plan.split.val)
+    typed = planned(corpus, replace(config, val_rows=3))
+    assert typed.decisions.val_rows == len(typed.val) == 3
+
+
+def test_a_plan_for_a_slower_machine(corpus: Corpus) -> None:
+    """It has other numbers of steps, and records since when."""
+    config = replace(OPEN, max_steps=None, max_time=60.0)
+    plan = planned(corpus, config)
+    steps = plan.decisions.steps
+    slower = plan.replanned(100, steps // 3, 0.3)
+    assert slower.decisions.steps == steps // 3
+    assert slower.decisions.eval_every == round(plan.decisions.eval_every / 3)
+    recorded = slower.decisions.recorded(slower.config)
+    assert (recorded.replanned_at, recorded.replanned_from) == (100, steps)
+    assert (recorded.max_steps, recorded.max_time) == (steps // 3, None)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,14 @@ from charrnn_cli.training.windows import make_windows
 from tests.helpers import TINY, make_checkpoint, of_type, resume_training, run_training, tiny_job
 
 DECISIONS = Decisions(
-    seed=5, device="cpu", precision="fp32", threads=1, steps=30, dropout=0.25, eval_every=10
+    seed=5,
+    device="cpu",
+    precision="fp32",
+    threads=1,
+    steps=30,
+    dropout=0.25,
+    eval_every=10,
+    val_rows=1,
 )
 
 

@@ -19,7 +19,14 @@ from charrnn_cli.training.windows import DocumentWindows, TrainWindows
 
 CONFIG = TrainConfig(batch_size=6, seq_len=8)
 DECISIONS = Decisions(
-    seed=1, device="cpu", precision="fp32", threads=1, steps=100, dropout=0.25, eval_every=0
+    seed=1,
+    device="cpu",
+    precision="fp32",
+    threads=1,
+    steps=100,
+    dropout=0.25,
+    eval_every=0,
+    val_rows=0,
 )
 
 

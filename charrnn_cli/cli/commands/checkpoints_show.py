@@ -200,9 +200,15 @@ def _recipe_lines(fields: Fields) -> list[Line]:
         for name, value in _recipe(fields).items()
         if value not in (None, False)
     ]
+    train, replanned = fields["train"], []
+    if train.get("replanned_at") is not None:
+        change = f"from {train['replanned_from']:,} to {train['max_steps']:,} steps"
+        what = f"at step {train['replanned_at']:,}, {change}; no command repeats exactly this run"
+        replanned = [("replanned", what)]
     versions = [f"{name} {version}" for name, version in fields["versions"].items()]
     return [
         ("settings", ", ".join(recipe)),
+        *replanned,
         ("versions", ", ".join(versions)),
         ("command", fields["command"]),
     ]

@@ -78,6 +78,9 @@ def plan_facts(event: TrainingStarted) -> Facts:
     )
     resume = [("resume", f"from step {event.first_step:,}")] if event.first_step else []
     facts = [("plan", plan), *resume, ("setup", setup)]
+    if event.evaluated_characters < event.val_characters:
+        read = f"{event.evaluated_characters:,} of {event.val_characters:,} characters held out"
+        facts.append(("val", f"evaluations read {read}, to take at most 15 % of the time"))
     if event.disk_bytes > event.disk_free:
         needed, free = format_size(event.disk_bytes), format_size(event.disk_free)
         warning = f"the checkpoints will take up to {needed}, but only {free} is free; "

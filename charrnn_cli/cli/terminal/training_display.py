@@ -23,6 +23,7 @@ from charrnn_cli.events import (
     CheckpointSaved,
     Diverged,
     Evaluated,
+    Replanned,
     Sampled,
     SaveFailed,
     SlowedDown,
@@ -273,5 +274,8 @@ def say_warning(event: TrainEvent) -> None:
             if alone is not None:
                 remedy = f"; stop, and resume with --threads 1 for about {alone:,.0f} chars/s now"
             say("warning", f"{now:,.0f} chars/s now, {before:,.0f} chars/s before{remedy}")
+        case Replanned(planned_steps=planned, total_steps=steps):
+            slower = f"this machine is slower than planned: {steps:,} steps instead of {planned:,}"
+            say("plan", f"{slower}, with a learning rate that ends with them")
         case BatchSplit(parts=parts):
             say("memory", f"the batch does not fit into memory; splitting it into {parts} parts")
