@@ -93,6 +93,17 @@ class ModelConfig(Settings):
         """
         return sum(math.prod(shape) for shape in self.tensor_shapes().values())
 
+    @property
+    def multiplications(self) -> int:
+        """Multiplications per character, forward; a one-hot input, a row of a matrix, costs none.
+
+        Σ over layers of G·H·(I + H), the output's V·H, and what n-grams add to.
+        """
+        inputs = self.embed + (self.layers - 1) * self.size
+        recurrent = GATES[self.cell] * self.size * (inputs + self.layers * self.size)
+        ngrams = self.vocabulary_size * (self.vocabulary_size + self.embed) if self.ngram else 0
+        return recurrent + self.vocabulary_size * self.size + ngrams
+
     def __str__(self) -> str:
         return f"{self.cell} {self.layers}x{self.size}"
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from charrnn_cli.architecture import GATES, ModelConfig
+from charrnn_cli.architecture import ModelConfig
 
 # char-rnn's README: parameters and characters should have the same order of magnitude.
 UNDERFIT_RATIO = 0.1
@@ -67,10 +67,7 @@ def advise_on_vocabulary(model: ModelConfig, counts: Sequence[int]) -> Advice | 
     `counts` are the occurrences of each character in the text.
     """
     output = model.vocabulary_size * model.size
-    # A one-hot input is a row of the first layer's matrix, which costs no multiplication.
-    inputs = model.embed + (model.layers - 1) * model.size
-    recurrent = GATES[model.cell] * model.size * (inputs + model.layers * model.size)
-    fraction = output / (output + recurrent)
+    fraction = output / model.multiplications
     if fraction < COSTLY_OUTPUT:
         return None
     cost = (

@@ -58,11 +58,11 @@ def test_a_time_budget_counts_from_the_start(corpus: Corpus) -> None:
         assert 0.9 * left < planned_seconds <= left
         assert number * each <= 0.15 * left
     # The hint is twice what was needed: the start, the end, and one step of 0.1 s.
-    for now, hint in ((57.2, "120s"), (100.0, "206s")):
+    for now, hint in ((58.2, "120s"), (100.0, "204s")):
         with pytest.raises(ConfigError) as caught:
             planned(corpus, config, now=now)
         assert caught.value.message == (
-            f"max time 60 s is too short: startup took {now:.1f} s, and finishing will take 2.8 s"
+            f"max time 60 s is too short: startup took {now:.1f} s, and finishing will take 1.8 s"
         )
         assert caught.value.hint == f"use at least --max-time {hint}"
 
