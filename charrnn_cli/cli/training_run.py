@@ -1,13 +1,12 @@
 """A training job in the terminal: facts, live events, advice and the next command."""
 
 import contextlib
-import dataclasses
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn_cli.architecture import automatic_ngram
+from charrnn_cli.cli.next_commands import command_to_try, option_to_continue
 from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console, safe_text
@@ -20,10 +19,12 @@ from charrnn_cli.cli.terminal.corpus_output import (
 )
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.cli.terminal.run_facts import (
+    choice_facts,
     end_facts,
     job_facts,
     overlap_facts,
     plan_facts,
+    shorter_run_facts,
     thread_facts,
 )
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
@@ -34,11 +35,12 @@ from charrnn_cli.storage.paths import check_writable, free_bytes, runs_directory
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 from charrnn_cli.training.advice import advise_on_losses
-from charrnn_cli.training.command_line import source_words, train_command
+from charrnn_cli.training.candidates import leaves_model_open
 from charrnn_cli.training.tensorboard import check_tensorboard, log_to_tensorboard
 
 if TYPE_CHECKING:
     from charrnn_cli.training.job import TrainingJob
+    from charrnn_cli.training.plan import Calibration
     from charrnn_cli.training.resume import ResumePoint
 
 
@@ -54,6 +56,7 @@ class TrainingRun:
     ) -> None:
         self.quiet, self.as_json = quiet or as_json, as_json
         self.only_reference = quiet and not as_json
+        self._is_open = False  # whether nothing decides the model and the length of the run
         self.tensorboard = tensorboard
         if tensorboard is not None:
             check_tensorboard()
@@ -98,10 +101,16 @@ class TrainingRun:
             self._say_all(describe_corpus(job.corpus))
             if dry_run:
                 self._say_all(list_files(job.corpus))
+            calibration = None
+            if preset == "default" and source.init_from is None and leaves_model_open(settings):
+                if "max_time" in settings:
+                    job, calibration = self._fit_to_time(job, settings)
+                else:
+                    self._is_open = settings.keys().isdisjoint(("epochs", "max_steps"))
             self._say_all(job_facts(job))
             if not self.quiet:
                 self._say_all(overlap_facts(job))
-            self._dry_run(job) if dry_run else self._train(job)
+            self._dry_run(job, calibration) if dry_run else self._train(job, calibration)
         return job.run.name
 
     def resume(
@@ -147,11 +156,26 @@ class TrainingRun:
         state = "already" if max_steps is not None and max_steps < step else "complete"
         self.say("done", f"run {name} is {state} at step {step:,}")
         words = ["charrnn train", *(path_word(str(path)) for path in texts), "--resume", name]
-        self.say("next", " ".join([*words, _option_to_continue(point)]))
+        self.say("next", " ".join([*words, option_to_continue(point)]))
         if self.only_reference:
             console.write_line(f"{name}@{point.snapshot.counters.best_step or step}")
 
     # ---- before training
+
+    def _fit_to_time(
+        self, job: "TrainingJob", settings: Mapping[str, Any]
+    ) -> tuple["TrainingJob", "Calibration"]:
+        """Choose the model for the time limit of a run, and say why."""
+        import time
+
+        from charrnn_cli.training.time_limit import choose_model
+
+        limit = settings["max_time"]
+        left = STARTED + limit - time.monotonic()
+        choice = choose_model(job, left, self.stop, keeps_lr="lr" in settings)
+        self.stop.check()
+        self._say_all(choice_facts(choice, limit))
+        return choice.job, choice.calibration
 
     def _scale(self, job: "TrainingJob") -> dict[str, float]:
         """Return bits per character of simple models on this text; empty for a short run."""
@@ -166,7 +190,7 @@ class TrainingRun:
         self.say("scale", str(found))
         return found.labelled
 
-    def _dry_run(self, job: "TrainingJob") -> None:
+    def _dry_run(self, job: "TrainingJob", calibration: "Calibration | None") -> None:
         """Show the plan of a run from a few timed steps; save nothing."""
         import time
 
@@ -174,14 +198,16 @@ class TrainingRun:
         from charrnn_cli.training.device import restored_threads
         from charrnn_cli.training.plan import make_plan
 
-        with restored_threads():
-            calibration = calibrate(job, self.stop)
+        if calibration is None:
+            with restored_threads():
+                calibration = calibrate(job, self.stop)
         plan = make_plan(job, calibration, started=STARTED, now=time.monotonic())
         self.stop.check()
         event = plan.started("", job.model, 0, free_bytes(job.run.path))
         if self.as_json:
             console.write_line(safe_text.to_json(event_to_json(event)))
         self._say_all(plan_facts(event))
+        self._say_all(shorter_run_facts(job, event) if self._is_open else [])
         with contextlib.suppress(ImportError):  # not every platform has this module
             import resource
 
@@ -192,7 +218,7 @@ class TrainingRun:
 
     # ---- training
 
-    def _train(self, job: "TrainingJob") -> None:
+    def _train(self, job: "TrainingJob", calibration: "Calibration | None" = None) -> None:
         """Train while showing the events, then print advice and the next command.
 
         Raises InterruptionError after a signal.
@@ -200,7 +226,9 @@ class TrainingRun:
         scale = self._scale(job)
         from charrnn_cli.training.loop import train
 
-        events: Iterable[TrainEvent] = train(job, should_stop=self.stop, started=STARTED)
+        events: Iterable[TrainEvent] = train(
+            job, should_stop=self.stop, started=STARTED, calibration=calibration
+        )
         if self.tensorboard is not None:
             events = log_to_tensorboard(events, self.tensorboard)
         started, finished, lost = self._show(job, events, scale)
@@ -239,6 +267,7 @@ class TrainingRun:
                 case TrainingStarted():
                     started = event
                     self._say_all(plan_facts(event))
+                    self._say_all(shorter_run_facts(job, event) if self._is_open else [])
                     self._say_all(thread_facts(job.config.threads, event.threads))
                     self.say("run", f"{event.run} in {job.run.path.with_name(event.run)}")
                 case TrainingFinished():
@@ -259,7 +288,7 @@ class TrainingRun:
         )
         self.say("advice", advice.message)
         if job.source is not None:
-            self.say("try", _command_to_try(job, job.source, advice.change))
+            self.say("try", command_to_try(job, job.source, advice.change))
 
 
 def _interruption(event: TrainingFinished, signum: int) -> InterruptionError:
@@ -270,27 +299,3 @@ def _interruption(event: TrainingFinished, signum: int) -> InterruptionError:
         signum=signum,
         hint=f"charrnn train --resume {event.run}",
     )
-
-
-def _option_to_continue(point: "ResumePoint") -> str:
-    """Return the option with which a finished run continues."""
-    from charrnn_cli.training.resume import needed_patience
-
-    needed, recorded = needed_patience(point), point.snapshot.checkpoint.train
-    if needed is not None:
-        return f"--patience {max(needed, 2 * recorded['patience'])}"
-    return f"--max-steps {max(2 * point.step, recorded['max_steps'] or 0)}"
-
-
-def _command_to_try(job: "TrainingJob", source: Source, change: Mapping[str, float]) -> str:
-    """Return this run's command with a change; settings chosen on this machine stay open."""
-    if "size" in change:  # the initial checkpoint has another size
-        source = dataclasses.replace(source, init_from=None, unknown="error")
-    decided = ["seed"]
-    if job.first_step:
-        decided += ["device", "precision", "threads", "eval_every"]
-    wanted = {**job.config.to_json(), **dict.fromkeys(decided), **change}
-    model = {**job.model.to_json(), **change, "ngram": job.requested_ngram}
-    if job.requested_ngram == automatic_ngram(job.model.vocabulary_size):
-        del model["ngram"]
-    return train_command(model, wanted, source_words(source))

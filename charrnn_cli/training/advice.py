@@ -1,5 +1,6 @@
 """Advice on a run, from its sizes and losses, by common rules of thumb. Pure functions."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -8,6 +9,7 @@ from charrnn_cli.architecture import ModelConfig
 # char-rnn's README: parameters and characters should have the same order of magnitude.
 UNDERFIT_RATIO = 0.1
 OVERFIT_RATIO = 10
+FEW_STEPS, FEW_PASSES = 50, 0.2
 NOISY_VALIDATION = 20_000  # characters
 COPIED_VALIDATION = 0.1  # fraction; novels have 0, and texts with a license in each file a little
 GAP_SMALL, GAP_LARGE = 0.05, 0.25  # nats between train and val loss
@@ -43,6 +45,24 @@ def advise_on_size(num_parameters: int, num_characters: int) -> Advice:
             f"{figure}: large for this text; raise --dropout, or use a smaller --size",
         )
     return Advice(f"{figure}: a good match for this text")
+
+
+def advise_on_plan(steps: int, passes: float, seconds_per_step: float) -> Advice | None:
+    """Warn of a plan under which a model cannot learn a text."""
+    if steps < FEW_STEPS:
+        figure = "1 step is" if steps == 1 else f"{steps} steps are"
+        problem, enough, what = (
+            f"{figure} too few to learn much",
+            2 * FEW_STEPS,
+            f"{2 * FEW_STEPS} steps take",
+        )
+    elif passes < FEW_PASSES:
+        problem = f"{passes:.2g} epochs leave most of this text unread"
+        enough, what = math.ceil(steps / passes), "an epoch takes"
+    else:
+        return None
+    minutes = max(1, math.ceil(enough * seconds_per_step / 60))
+    return Advice(f"{problem}; here, {what} up to {minutes:,} min, less with a smaller --size")
 
 
 def advise_on_validation(val_characters: int) -> Advice | None:

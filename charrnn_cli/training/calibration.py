@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -19,7 +20,7 @@ from charrnn_cli.training.evaluation_plan import GAP_STRIDE
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.ngram_inputs import ngram_text
 from charrnn_cli.training.plan import Calibration, Decisions
-from charrnn_cli.training.products import ProductTimes, step_products, time_products
+from charrnn_cli.training.products import BUDGET, ProductTimes, step_products, time_products
 from charrnn_cli.training.trainer import Trainer, make_trainer
 from charrnn_cli.training.windows import make_windows
 
@@ -31,11 +32,45 @@ SPEEDUP_TO_USE_ONE_THREAD = 1.5
 WORTHWHILE = 1.25  # times as fast in products: converting numbers costs some of what is saved
 
 
+@dataclass(frozen=True, slots=True)
+class TimedTraining:
+    """A trainer of a job's model on this machine, and how fast it is."""
+
+    job: TrainingJob
+    trainer: Trainer
+    threads: int
+    seconds_per_step: float
+
+    def calibration(self) -> Calibration:
+        """Time an evaluation as well; torch is set to the chosen number of threads."""
+        torch.set_num_threads(self.threads)
+        decisions, has_val = self.trainer.decisions, bool(self.job.split.val)
+        return Calibration(
+            device=decisions.device,
+            precision=decisions.precision,
+            threads=self.threads,
+            seconds_per_step=self.seconds_per_step,
+            evaluation_seconds=time_evaluation(self.job, self.trainer) if has_val else 0.0,
+        )
+
+
 def calibrate(job: TrainingJob, should_stop: Callable[[], bool]) -> Calibration:
     """Choose the device, the precision and the threads, and time steps and an evaluation.
 
     A model of the job's shape trains for a few steps and is discarded. torch is set to the
     returned number of threads.
+    Raises DeviceError, TextError.
+    """
+    config = job.config
+    budget = STEPS_BUDGET if config.max_time is None else min(4.0, config.max_time / 20)
+    return time_training(job, budget, should_stop).calibration()
+
+
+def time_training(
+    job: TrainingJob, budget: float, should_stop: Callable[[], bool]
+) -> TimedTraining:
+    """Choose the device, the precision and the threads, and time steps for `budget` seconds.
+
     Raises DeviceError, TextError.
     """
     config = job.config
@@ -56,17 +91,10 @@ def calibrate(job: TrainingJob, should_stop: Callable[[], bool]) -> Calibration:
     )
     windows = make_windows(job.corpus, job.split, config, decisions.seed)
     trainer = make_trainer(job, decisions, windows)
-    budget = STEPS_BUDGET if config.max_time is None else min(4.0, config.max_time / 20)
     seconds_per_step = time_steps(trainer, budget, should_stop)
     if config.threads is None and device.type == "cpu":
         seconds_per_step = fastest_threads(trainer, seconds_per_step, budget / 8, should_stop)
-    return Calibration(
-        device=decisions.device,
-        precision=decisions.precision,
-        threads=torch.get_num_threads(),
-        seconds_per_step=seconds_per_step,
-        evaluation_seconds=time_evaluation(job, trainer) if job.split.val else 0.0,
-    )
+    return TimedTraining(job, trainer, torch.get_num_threads(), seconds_per_step)
 
 
 def choose_precision(job: TrainingJob, device: torch.device) -> Literal["fp32", "bf16"]:
@@ -81,7 +109,8 @@ def choose_precision(job: TrainingJob, device: torch.device) -> Literal["fp32", 
     if not supports_bf16(device):
         return "fp32"
     products = step_products(job.model, config.batch_size, config.seq_len)
-    return faster_precision(time_products(products, device))
+    budget = BUDGET if config.max_time is None else min(BUDGET, config.max_time / 200)
+    return faster_precision(time_products(products, device, budget=budget))
 
 
 def faster_precision(times: ProductTimes) -> Literal["fp32", "bf16"]:

@@ -80,6 +80,28 @@ class TrainingJob:
         """Steps already done; above 0 only for a resumed run."""
         return 0 if self.snapshot is None else self.snapshot.checkpoint.step
 
+    def resized(self, layers: int, size: int, lr: float) -> Self:
+        """Return the job of a new run with a model of another size and its learning rate."""
+        model = dataclasses.replace(self.model, layers=layers, size=size)
+        ngrams, limit = self.ngrams, most_bytes(model.num_parameters)
+        if model.ngram < self.requested_ngram and limit > most_bytes(self.model.num_parameters):
+            requested = dataclasses.replace(model, ngram=self.requested_ngram)
+            ngrams = _counted(self.corpus, self.split, requested, no_progress)
+        if ngrams is not None:
+            model = dataclasses.replace(model, ngram=ngrams.order)
+        run, default_name, registry = self.run, self.default_name, Registry(self.run.path.parent)
+        if default_name is not None:
+            default_name = _default_name(self.corpus, model)
+            run = Run(name := registry.free_name(default_name), registry.root / name)
+        return dataclasses.replace(
+            self,
+            run=run,
+            model=model,
+            config=dataclasses.replace(self.config, lr=lr),
+            ngrams=ngrams,
+            default_name=default_name,
+        )
+
     @contextlib.contextmanager
     def held(self) -> Iterator[Self]:
         """Hold the lock of the job's run for a `with` block; the directory of a new run is created.
@@ -157,7 +179,7 @@ class TrainingJob:
             config = dataclasses.replace(config, batch_size=fitting)
         default_name = None
         if name is None:
-            default_name = run_name(corpus.name, f"{model.cell}-{model.layers}x{model.size}")
+            default_name = _default_name(corpus, model)
             name = registry.free_name(default_name)
         return cls(
             run=Run(name, registry.root / name),
@@ -232,6 +254,10 @@ class TrainingJob:
             ngrams=checkpoint.ngrams,
             counted=checkpoint.data.counted,
         )
+
+
+def _default_name(corpus: Corpus, model: ModelConfig) -> str:
+    return run_name(corpus.name, f"{model.cell}-{model.layers}x{model.size}")
 
 
 def _counted(

@@ -5,6 +5,8 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+import torch
+
 from charrnn_cli.errors import DivergedError, RunBusyError, StorageError
 from charrnn_cli.events import (
     BatchSplit,
@@ -34,7 +36,7 @@ from charrnn_cli.training.evaluation import evaluate, never_stop
 from charrnn_cli.training.evaluation_plan import GAP_STRIDE
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.ngram_inputs import ngram_text
-from charrnn_cli.training.plan import Plan, make_plan
+from charrnn_cli.training.plan import Calibration, Plan, make_plan
 from charrnn_cli.training.run_state import RunState
 from charrnn_cli.training.saver import Saver, check_room
 from charrnn_cli.training.snapshot import check_snapshot
@@ -50,13 +52,14 @@ def train(
     *,
     should_stop: Callable[[], bool] = never_stop,
     started: float | None = None,
+    calibration: Calibration | None = None,
 ) -> Iterator[TrainEvent]:
     """Train a job, and report progress as events; nothing is printed.
 
     The generator is lazy: work is done only while events are taken from it. A `break` loses the
     steps since the last save, about a minute at most; `should_stop` is polled between steps and
     saves before the run ends. `max_time` counts from `started`, on `time.monotonic`'s clock; by
-    default, from the first event.
+    default, from the first event. `calibration` is that of this job, if it was measured before.
     Raises ConfigError, TextError, DeviceError, FileFormatError, RunBusyError, StorageError,
     MemoryShortageError, DivergedError.
     """
@@ -65,7 +68,9 @@ def train(
         saver = Saver(held.run, held.config.keep)  # puts a damaged resume file aside first
         _check_not_advanced(held)
         with translate_memory_errors("use a smaller --batch-size, --seq-len, --size or --layers"):
-            calibration = calibrate(held, should_stop)
+            if calibration is None:
+                calibration = calibrate(held, should_stop)
+            torch.set_num_threads(calibration.threads)
             plan = make_plan(held, calibration, started=started, now=time.monotonic())
             is_fresh = held.snapshot is None and held.initial is None
             frequencies_V = symbol_frequencies(held.corpus, held.split) if is_fresh else None

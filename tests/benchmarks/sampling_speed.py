@@ -132,10 +132,9 @@ def ngrams_worker(rounds: int) -> None:
             config = dataclasses.replace(job.model, layers=layers, size=size)
             made = _checkpoint(layers, size, job.corpus.vocab.characters)
             weights = {**made.weights}
-            if job.ngrams is not None:
-                weights["ngram.weight"] = np.zeros(
-                    config.tensor_shapes()["ngram.weight"], np.float32
-                )
+            for name, shape in config.tensor_shapes().items():
+                if name.startswith("ngram"):
+                    weights[name] = np.zeros(shape, np.float32)
             changed = {"model": config, "weights": weights, "ngrams": job.ngrams}
             checkpoint = dataclasses.replace(made, **changed)
             writers.append(Writer(checkpoint, SampleConfig(seed=1)))

@@ -8,7 +8,7 @@ from charrnn_cli.cli.training_run import TrainingRun
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 
-SETTINGS = {"layers": 2, "size": 256, "max_time": 45.0, "seed": 1}
+SETTINGS = {"max_time": 45.0, "seed": 1}
 PRIME = "Alice "
 SAMPLE_LENGTH = 600  # characters
 

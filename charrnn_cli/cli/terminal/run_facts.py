@@ -5,17 +5,23 @@ from typing import TYPE_CHECKING
 from charrnn_cli.cli.terminal.formats import format_count, format_duration, format_size
 from charrnn_cli.events import TrainingFinished, TrainingStarted
 from charrnn_cli.training.advice import (
+    advise_on_plan,
     advise_on_size,
     advise_on_validation,
     advise_on_vocabulary,
     warn_of_overlap,
 )
+from charrnn_cli.training.candidates import affordable, training_operations
+from charrnn_cli.training.command_line import source_words
 from charrnn_cli.units import bits_per_character
 
 if TYPE_CHECKING:
     from charrnn_cli.training.job import TrainingJob
+    from charrnn_cli.training.time_limit import Choice
 
 Facts = list[tuple[str, str]]
+
+LONG_RUN, SHORT_RUN = 20 * 60.0, 5 * 60.0  # seconds
 
 
 def overlap_facts(job: "TrainingJob") -> Facts:
@@ -62,6 +68,17 @@ def _ngram_facts(job: "TrainingJob") -> Facts:
     return facts
 
 
+def choice_facts(choice: "Choice", limit: float) -> Facts:
+    """Say which model was chosen for a time limit, why, and which options choose it."""
+    best, job = choice.candidate, choice.job
+    why = f"learns most in {format_duration(limit)} on this machine"
+    if choice.larger is not None:
+        steps = format_count(choice.larger_steps, "step")
+        why += f"; {choice.larger} would do only {steps}"
+    options = f"--layers {best.layers} --size {best.size} --lr {job.config.lr:g}"
+    return [("model", f"{best}, because it {why} (fixed by {options})")]
+
+
 def plan_facts(event: TrainingStarted) -> Facts:
     """Describe the planned steps, their time, and the device."""
     epochs = event.total_steps / event.steps_per_epoch
@@ -78,6 +95,9 @@ def plan_facts(event: TrainingStarted) -> Facts:
     )
     resume = [("resume", f"from step {event.first_step:,}")] if event.first_step else []
     facts = [("plan", plan), *resume, ("setup", setup)]
+    problem = advise_on_plan(event.total_steps, epochs, event.seconds_per_step)
+    if problem is not None:
+        facts.append(("warning", problem.message))
     if event.evaluated_characters < event.val_characters:
         read = f"{event.evaluated_characters:,} of {event.val_characters:,} characters held out"
         facts.append(("val", f"evaluations read {read}, to take at most 15 % of the time"))
@@ -86,6 +106,17 @@ def plan_facts(event: TrainingStarted) -> Facts:
         warning = f"the checkpoints will take up to {needed}, but only {free} is free; "
         facts.append(("warning", warning + "the oldest will be deleted when the disk is full"))
     return facts
+
+
+def shorter_run_facts(job: "TrainingJob", event: TrainingStarted) -> Facts:
+    """Say what five minutes would buy, before a run that takes more than twenty."""
+    if job.source is None or event.seconds_planned <= LONG_RUN:
+        return []
+    positions = event.batch_size * event.seq_len
+    rate = training_operations(job.model, positions) / event.seconds_per_step
+    best, steps = affordable(SHORT_RUN * rate, job.model, positions, event.train_characters)
+    what = f"5 minutes would train a {best} model for {steps / event.steps_per_epoch:.2g} epochs"
+    return [("shorter", f"{what}: charrnn train {source_words(job.source)} --max-time 5m")]
 
 
 def thread_facts(recorded: int | None, used: int) -> Facts:

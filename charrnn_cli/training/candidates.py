@@ -1,0 +1,75 @@
+"""The models among which a time limit chooses, by measured tables. Pure functions."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from charrnn_cli.architecture import ModelConfig
+
+ARCHITECTURE = ("layers", "size", "embed", "cell")
+FEWEST_STEPS = 100  # a larger model that does fewer hardly learns
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model, its learning rate, and from how much work on it is the best choice."""
+
+    layers: int
+    size: int
+    lr: float
+    least_operations: tuple[float, ...]
+    """Operations of training, for texts of each of `TEXT_SIZES`; the last holds for longer ones."""
+
+    def __str__(self) -> str:
+        return f"{self.layers}x{self.size}"
+
+    def least(self, characters: int) -> float:
+        """Return the least operations for a text, interpolated between measured sizes."""
+        logs = [math.log(size) for size in TEXT_SIZES]
+        place = min(max(math.log(max(characters, 1)), logs[0]), logs[-1])
+        for number in range(1, len(logs)):
+            if place <= logs[number]:
+                share = (place - logs[number - 1]) / (logs[number] - logs[number - 1])
+                low, high = self.least_operations[number - 1 : number + 1]
+                return math.exp((1 - share) * math.log(low) + share * math.log(high))
+        return self.least_operations[-1]
+
+
+TEXT_SIZES = (1e5, 1e6, 2e6)  # characters
+
+CANDIDATES = (
+    Candidate(1, 256, 4e-3, (0.0, 0.0, 0.0)),
+    Candidate(1, 512, 4e-3, (2e12, 2e12, 2e12)),
+    Candidate(2, 512, 3e-3, (6e13, 6e13, 6e13)),
+    Candidate(2, 768, 2e-3, (3e14, 3e14, 3e14)),
+)
+"""From the smallest to the largest."""
+
+
+def training_operations(model: ModelConfig, positions: int) -> float:
+    """Return the additions and multiplications of a training step, forward and back."""
+    return 6.0 * model.multiplications * positions
+
+
+def leaves_model_open(settings: Mapping[str, Any]) -> bool:
+    """Return whether settings say nothing of the model."""
+    return settings.keys().isdisjoint(ARCHITECTURE)
+
+
+def affordable(
+    operations: float, model: ModelConfig, positions: int, characters: int
+) -> tuple[Candidate, int]:
+    """Return the best candidate for an amount of work on a text, and the steps that it can do.
+
+    `model` has the text's vocabulary, and `positions` are those of a step.
+    """
+    best = CANDIDATES[0], 0
+    for candidate in CANDIDATES:
+        resized = dataclasses.replace(model, layers=candidate.layers, size=candidate.size)
+        steps = int(operations / training_operations(resized, positions))
+        if best[1] and (steps < FEWEST_STEPS or operations < candidate.least(characters)):
+            break
+        best = candidate, steps
+    return best

@@ -1,0 +1,87 @@
+"""Choosing the model that learns most in a time limit, from steps timed on this machine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from charrnn_cli.training.calibration import TimedTraining, time_training
+from charrnn_cli.training.candidates import (
+    CANDIDATES,
+    FEWEST_STEPS,
+    Candidate,
+    training_operations,
+)
+from charrnn_cli.training.device import restored_threads
+from charrnn_cli.training.evaluation_plan import SHARE
+from charrnn_cli.training.job import TrainingJob
+from charrnn_cli.training.plan import EXIT_RESERVE, Calibration
+
+TIMING_SHARE = 0.01  # of the time limit, for the steps of one candidate
+MOST_TIMING = 0.5  # seconds
+FASTER = 2.0  # a larger model may do as many times the operations per second
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The model that was chosen, and the next larger one that was not."""
+
+    job: TrainingJob
+    calibration: Calibration
+    candidate: Candidate
+    steps: int
+    larger: Candidate | None
+    larger_steps: int
+
+
+def choose_model(
+    job: TrainingJob, seconds: float, should_stop: Callable[[], bool], *, keeps_lr: bool
+) -> Choice:
+    """Return the job with the best model for the seconds that are left of its time limit.
+
+    The models are timed from the smallest to the first for which the time is too short; `keeps_lr`
+    keeps the job's learning rate.
+    Raises DeviceError, TextError.
+    """
+    training = max(0.0, seconds - EXIT_RESERVE) * (1 - SHARE)
+    budget = min(MOST_TIMING, TIMING_SHARE * seconds)
+    chosen: tuple[Candidate, TimedTraining] | None = None
+    larger, larger_steps = None, 0
+    with restored_threads():
+        for candidate in CANDIDATES:
+            lr = job.config.lr if keeps_lr else candidate.lr
+            resized = job.resized(candidate.layers, candidate.size, lr)
+            if chosen is not None:
+                steps = int(training / (_least_seconds(chosen[1], resized)))
+                if not _fits(candidate, resized, steps):
+                    larger, larger_steps = candidate, steps
+                    break
+            timed = time_training(resized, budget, should_stop)
+            steps = int(training / timed.seconds_per_step)
+            if chosen is not None and not _fits(candidate, resized, steps):
+                larger, larger_steps = candidate, steps
+                break
+            chosen = candidate, timed
+        assert chosen is not None
+        candidate, timed = chosen
+        return Choice(
+            job=timed.job,
+            calibration=timed.calibration(),
+            candidate=candidate,
+            steps=int(training / timed.seconds_per_step),
+            larger=larger,
+            larger_steps=larger_steps,
+        )
+
+
+def _operations(job: TrainingJob) -> float:
+    return training_operations(job.model, job.config.batch_size * job.config.seq_len)
+
+
+def _least_seconds(timed: TimedTraining, larger: TrainingJob) -> float:
+    """Return the least seconds per step to expect of a larger model."""
+    return timed.seconds_per_step * _operations(larger) / _operations(timed.job) / FASTER
+
+
+def _fits(candidate: Candidate, job: TrainingJob, steps: int) -> bool:
+    """Whether a model can do enough steps to be the best choice."""
+    least = candidate.least(job.split.train_characters)
+    return steps >= FEWEST_STEPS and steps * _operations(job) >= least
