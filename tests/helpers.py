@@ -274,9 +274,16 @@ class Clock:
     """A clock that work alone moves: training takes as long on every machine, however busy."""
 
     def __init__(
-        self, monkeypatch: "pytest.MonkeyPatch", *, step: float, evaluation: float = 0.0
+        self,
+        monkeypatch: "pytest.MonkeyPatch",
+        *,
+        step: "float | Callable[[ModelConfig], float]",
+        evaluation: float = 0.0,
     ) -> None:
-        """Take `step` seconds per update, and `evaluation` seconds per evaluated character."""
+        """Take `step` seconds per update, and `evaluation` seconds per evaluated character.
+
+        `step` may be a function of the model.
+        """
         from charrnn_cli.training import calibration, loop
         from charrnn_cli.training.evaluation import evaluate
         from charrnn_cli.training.trainer import Trainer
@@ -285,7 +292,8 @@ class Clock:
         update = Trainer.update
 
         def timed_update(trainer: Trainer) -> bool:
-            self.now += self.step
+            each = self.step
+            self.now += each(trainer.model.config) if callable(each) else each
             return update(trainer)
 
         def timed_evaluate(model: Any, corpus: Corpus, rows: Any, *others: Any) -> float | None:

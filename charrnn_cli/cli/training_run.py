@@ -75,8 +75,6 @@ class TrainingRun:
         for label, text in facts:
             self.say(label, text)
 
-    # ---- a new run, or a resumed one
-
     def new(
         self,
         source: Source,
@@ -276,7 +274,7 @@ class TrainingRun:
         assert finished is not None
         return started, finished, lost
 
-    # ---- after training
+    # ---- after
 
     def _show_verdict(
         self, job: "TrainingJob", started: TrainingStarted, finished: TrainingFinished

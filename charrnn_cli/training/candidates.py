@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from charrnn_cli.architecture import ModelConfig
 
 ARCHITECTURE = ("layers", "size", "embed", "cell")
@@ -27,14 +29,12 @@ class Candidate:
 
     def least(self, characters: int) -> float:
         """Return the least operations for a text, interpolated between measured sizes."""
-        logs = [math.log(size) for size in TEXT_SIZES]
-        place = min(max(math.log(max(characters, 1)), logs[0]), logs[-1])
-        for number in range(1, len(logs)):
-            if place <= logs[number]:
-                share = (place - logs[number - 1]) / (logs[number] - logs[number - 1])
-                low, high = self.least_operations[number - 1 : number + 1]
-                return math.exp((1 - share) * math.log(low) + share * math.log(high))
-        return self.least_operations[-1]
+        place = math.log(max(characters, 1))
+        return float(np.interp(place, np.log(TEXT_SIZES), self.least_operations))
+
+    def fits(self, characters: int, steps: int, operations: float) -> bool:
+        """Return whether work on a text is enough for this model to be the best choice."""
+        return steps >= FEWEST_STEPS and operations >= self.least(characters)
 
 
 TEXT_SIZES = (1e5, 1e6, 2e6)  # characters
@@ -69,7 +69,7 @@ def affordable(
     for candidate in CANDIDATES:
         resized = dataclasses.replace(model, layers=candidate.layers, size=candidate.size)
         steps = int(operations / training_operations(resized, positions))
-        if best[1] and (steps < FEWEST_STEPS or operations < candidate.least(characters)):
+        if candidate != CANDIDATES[0] and not candidate.fits(characters, steps, operations):
             break
         best = candidate, steps
     return best

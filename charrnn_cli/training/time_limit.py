@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from charrnn_cli.training.calibration import TimedTraining, time_training
 from charrnn_cli.training.candidates import (
     CANDIDATES,
-    FEWEST_STEPS,
     Candidate,
     training_operations,
 )
@@ -82,6 +81,4 @@ def _least_seconds(timed: TimedTraining, larger: TrainingJob) -> float:
 
 
 def _fits(candidate: Candidate, job: TrainingJob, steps: int) -> bool:
-    """Whether a model can do enough steps to be the best choice."""
-    least = candidate.least(job.split.train_characters)
-    return steps >= FEWEST_STEPS and steps * _operations(job) >= least
+    return candidate.fits(job.split.train_characters, steps, steps * _operations(job))
