@@ -32,6 +32,8 @@ def command_to_try(job: "TrainingJob", source: Source, change: Mapping[str, floa
         decided += ["device", "precision", "threads", "eval_every"]
     wanted = {**job.config.to_json(), **dict.fromkeys(decided), **change}
     model = {**job.model.to_json(), **change, "ngram": job.requested_ngram}
+    if source.init_from is not None:  # sets the architecture
+        model = {"ngram": job.requested_ngram}
     if job.requested_ngram == automatic_ngram(job.model.vocabulary_size):
         del model["ngram"]
     return train_command(model, wanted, source_words(source))

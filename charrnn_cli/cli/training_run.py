@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from charrnn_cli.cli.new_job import prepare
 from charrnn_cli.cli.next_commands import command_to_try, option_to_continue
 from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.signals import StopRequest
@@ -19,9 +20,9 @@ from charrnn_cli.cli.terminal.corpus_output import (
 )
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.cli.terminal.run_facts import (
-    choice_facts,
     end_facts,
     job_facts,
+    name_facts,
     overlap_facts,
     plan_facts,
     shorter_run_facts,
@@ -35,7 +36,6 @@ from charrnn_cli.storage.paths import check_writable, free_bytes, runs_directory
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 from charrnn_cli.training.advice import advise_on_losses
-from charrnn_cli.training.candidates import leaves_model_open
 from charrnn_cli.training.tensorboard import check_tensorboard, log_to_tensorboard
 
 if TYPE_CHECKING:
@@ -89,27 +89,25 @@ class TrainingRun:
         if not dry_run:
             check_writable(runs_directory())
         self.say("charrnn", f"reading {describe_texts(list(source.paths))}")
-        from charrnn_cli.training.job import TrainingJob
-
         with self.stop.listening():
-            with bytes_progress("encoding", self.stop) as progress:
-                job = TrainingJob.new(
-                    source, settings, options=options, preset=preset, name=name, progress=progress
-                )
-            self._say_all(describe_corpus(job.corpus))
+            new = prepare(
+                source,
+                settings,
+                options=options,
+                preset=preset,
+                name=name,
+                say=self._say_all,
+                stop=self.stop,
+            )
             if dry_run:
-                self._say_all(list_files(job.corpus))
-            calibration = None
-            if preset == "default" and source.init_from is None and leaves_model_open(settings):
-                if "max_time" in settings:
-                    job, calibration = self._fit_to_time(job, settings)
-                else:
-                    self._is_open = settings.keys().isdisjoint(("epochs", "max_steps"))
-            self._say_all(job_facts(job))
+                self._say_all(list_files(new.job.corpus))
+            self._say_all([*name_facts(new.job.run), *job_facts(new.job)])
             if not self.quiet:
-                self._say_all(overlap_facts(job))
-            self._dry_run(job, calibration) if dry_run else self._train(job, calibration)
-        return job.run.name
+                self._say_all(overlap_facts(new.job))
+            self._is_open = new.is_open
+            act = self._dry_run if dry_run else self._train
+            act(new.job, new.calibration)
+        return new.job.run.name
 
     def resume(
         self,
@@ -159,21 +157,6 @@ class TrainingRun:
             console.write_line(f"{name}@{point.snapshot.counters.best_step or step}")
 
     # ---- before training
-
-    def _fit_to_time(
-        self, job: "TrainingJob", settings: Mapping[str, Any]
-    ) -> tuple["TrainingJob", "Calibration"]:
-        """Choose the model for the time limit of a run, and say why."""
-        import time
-
-        from charrnn_cli.training.time_limit import choose_model
-
-        limit = settings["max_time"]
-        left = STARTED + limit - time.monotonic()
-        choice = choose_model(job, left, self.stop, keeps_lr="lr" in settings)
-        self.stop.check()
-        self._say_all(choice_facts(choice, limit))
-        return choice.job, choice.calibration
 
     def _scale(self, job: "TrainingJob") -> dict[str, float]:
         """Return bits per character of simple models on this text; empty for a short run."""

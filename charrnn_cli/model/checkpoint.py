@@ -3,9 +3,9 @@
 `storage/header.py` documents the header, and `storage/tensorfile.py` the file.
 
 The tensors of a checkpoint are `vocabulary`, code points as U32 in the order of their ids; the
-weights as F32 under the names of `ModelConfig.tensor_shapes`; and n-grams, which
-`model/ngram_tables.py` documents. A resume file puts `model.` before the names of the weights, and
-also holds the optimizer's moments and the recurrent state.
+weights as F32, or all as F16, under the names of `ModelConfig.tensor_shapes`; and n-grams, which
+`model/ngram_tables.py` documents. A resume file puts `model.` before the names of the weights,
+always as F32, and also holds the optimizer's moments and the recurrent state.
 """
 
 import io
@@ -13,7 +13,7 @@ import platform
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,9 @@ from charrnn_cli.text.corpus import DTYPES
 from charrnn_cli.text.vocab import Vocab
 
 Array = npt.NDArray[np.float32]
+Float = Literal["F32", "F16"]
+
+FLOATS: dict[str, npt.DTypeLike] = {"F32": "<f4", "F16": "<f2"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,13 +131,15 @@ def save_checkpoint(
     *,
     replace: bool = False,
     directory: Directory | None = None,
+    dtype: Float = "F32",
 ) -> None:
-    """Publish a checkpoint. An existing file with the same content counts as published.
+    """Publish a checkpoint, with weights of one type.
 
-    A damaged file is replaced; any other file is not, unless `replace` is set.
+    An existing file with the same content counts as published. A damaged file is replaced; any
+    other file is not, unless `replace` is set.
     Raises AlreadyPublishedError, StorageError, ConfigError.
     """
-    specs, pieces = checkpoint_tensors(checkpoint, prefix="")
+    specs, pieces = checkpoint_tensors(checkpoint, prefix="", dtype=dtype)
     header = CheckpointHeader(**header_fields(checkpoint), interrupted=checkpoint.interrupted)
     try:
         with write_tensors(
@@ -157,7 +162,7 @@ def save_checkpoint(
                 verify_tensors(file, existing, path)
             fields = typed_header(existing, CheckpointHeader, path)
         except (DamagedFileError, NotFoundError):
-            save_checkpoint(path, checkpoint, replace=True, directory=directory)
+            save_checkpoint(path, checkpoint, replace=True, directory=directory, dtype=dtype)
             return
         is_same = (fields.step, fields.model) == (checkpoint.step, checkpoint.model)
         if not (is_same and existing.tensors_sha256 == digest()):
@@ -185,7 +190,7 @@ def header_fields(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def checkpoint_tensors(
-    checkpoint: Checkpoint, prefix: str
+    checkpoint: Checkpoint, prefix: str, dtype: Float = "F32"
 ) -> tuple[dict[str, TensorSpec], dict[str, bytes | memoryview]]:
     """Return the specification and the bytes of each tensor; weights are named with `prefix`.
 
@@ -198,8 +203,8 @@ def checkpoint_tensors(
             raise ConfigError(
                 f"tensor {name} has shape {checkpoint.weights[name].shape}, expected {shape}"
             )
-        specs[prefix + name] = TensorSpec("F32", shape)
-        pieces[prefix + name] = tensor_bytes(checkpoint.weights[name])
+        specs[prefix + name] = TensorSpec(dtype, shape)
+        pieces[prefix + name] = tensor_bytes(checkpoint.weights[name], dtype)
     if checkpoint.ngrams is not None:
         names = {dtype: name for name, dtype in DTYPES.items()}
         for name, table in to_tables(checkpoint.ngrams).items():
@@ -208,9 +213,9 @@ def checkpoint_tensors(
     return specs, pieces
 
 
-def tensor_bytes(array: Array) -> memoryview:
-    """Return an array as little-endian float32, without a copy where possible."""
-    return np.ascontiguousarray(array, dtype="<f4").reshape(-1).view(np.uint8).data
+def tensor_bytes(array: Array, dtype: Float = "F32") -> memoryview:
+    """Return an array as little-endian numbers of a type, without a copy where possible."""
+    return np.ascontiguousarray(array, dtype=FLOATS[dtype]).reshape(-1).view(np.uint8).data
 
 
 def check_tensor_table(
@@ -218,9 +223,13 @@ def check_tensor_table(
 ) -> None:
     """Check that the header lists exactly the model's tensors, before they are read.
 
-    `extra` names further float tensors of the file, of any shape. Raises FileFormatError.
+    `extra` names further float tensors of the file, of any shape, all as F32; only a file without
+    a `prefix` may have weights as F16. Raises FileFormatError.
     """
-    expected = {prefix + name: ("F32", shape) for name, shape in model.tensor_shapes().items()}
+    shapes = {prefix + name: shape for name, shape in model.tensor_shapes().items()}
+    types = {header.tensors[name].dtype for name in shapes if name in header.tensors}
+    dtype = "F16" if types == {"F16"} and not prefix else "F32"
+    expected = {name: (dtype, shape) for name, shape in shapes.items()}
     expected["vocabulary"] = ("U32", (model.vocabulary_size,))
     tables = ngram_tensors(model)
     actual = {
@@ -248,7 +257,7 @@ def checkpoint_from_tensors(
     """Build a checkpoint from a checked header and its tensors. Raises FileFormatError."""
     model = fields.model
     weights = {
-        name: finite_array(tensors[prefix + name], shape, path)
+        name: finite_array(tensors[prefix + name], shape, path, header.tensors[prefix + name].dtype)
         for name, shape in model.tensor_shapes().items()
     }
     try:
@@ -280,9 +289,9 @@ def checkpoint_from_tensors(
     )
 
 
-def finite_array(data: bytes, shape: tuple[int, ...], path: Path) -> Array:
-    """Return a float32 tensor as an array. Raises FileFormatError if a value is not finite."""
-    array = np.frombuffer(data, "<f4").reshape(shape)
+def finite_array(data: bytes, shape: tuple[int, ...], path: Path, dtype: str = "F32") -> Array:
+    """Return a float tensor as float32. Raises FileFormatError if a value is not finite."""
+    array = np.frombuffer(data, FLOATS[dtype]).astype(np.float32, copy=False).reshape(shape)
     if not np.isfinite(array).all():
         raise FileFormatError(f"{path} contains values that are not finite")
     return array

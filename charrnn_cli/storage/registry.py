@@ -20,6 +20,7 @@ from charrnn_cli.errors import (
     StorageError,
 )
 from charrnn_cli.shell import path_word
+from charrnn_cli.storage import built_in
 from charrnn_cli.storage.lock import LOCK_NAME, HeldRun, create_locked, hold_lock
 from charrnn_cli.storage.near_names import near_names
 from charrnn_cli.storage.paths import HOME_HINT, make_directory, runs_directory
@@ -37,6 +38,7 @@ from charrnn_cli.storage.runs import (
 from charrnn_cli.storage.temporary import is_temporary
 
 _TRAIN_HINT = "train a model with `charrnn train TEXT` or `charrnn demo`"
+_SAMPLE_HINT = f"{_TRAIN_HINT}, or try `charrnn sample {built_in.NAME}`"
 _LINK_HINT = "use the path of its target, or replace the link with its target"
 _LIST_HINT = "run `charrnn checkpoints list` to see all runs"
 
@@ -59,8 +61,13 @@ class Registry:
             raise self._unreadable(error) from error
         return [Run(name, self.root / name) for name in sorted(names) if is_run_name(name)]
 
+    def listed(self) -> list[Run]:
+        """Return all runs and, unless one of them has its name, the built-in model."""
+        runs, extra = self.runs(), built_in.built_in_run()
+        return runs if extra.name in (run.name for run in runs) else [*runs, extra]
+
     def run(self, name: str) -> Run:
-        """Return the run called `name`.
+        """Return the run called `name`; the built-in model if there is no run of its name.
 
         Raises NotFoundError with a similar name as its hint, ConfigError for an invalid name,
         StorageError.
@@ -74,10 +81,12 @@ class Registry:
             raise self._unreadable(error) from error
         if stat.S_ISLNK(mode):
             raise NotFoundError(f"{run.path} is a link, and is not followed", hint=_LINK_HINT)
+        if not mode and name == built_in.NAME:
+            return built_in.built_in_run()
         if not stat.S_ISDIR(mode):
-            names = [known.name for known in self.runs()]
-            near = near_names(name, names, 1)
-            hint = f"did you mean {near[0]!r}?" if near else _LIST_HINT if names else _TRAIN_HINT
+            near = near_names(name, [known.name for known in self.listed()], 1)
+            other = _LIST_HINT if self.runs() else _SAMPLE_HINT
+            hint = f"did you mean {near[0]!r}?" if near else other
             if os.path.isfile(name):  # a text in the place of a model
                 hint = f"train a model on this file first: charrnn train {path_word(name)}"
             raise NotFoundError(f"no run named {name!r} in {self.root}", hint=hint)
@@ -189,7 +198,7 @@ class Registry:
         updated, newest = max(runs, key=lambda item: item[0], default=(0.0, None))
         if newest is None or updated == 0.0:
             missing = "runs to resume" if resumable else "checkpoints"
-            hint = _TRAIN_HINT
+            hint = _TRAIN_HINT if resumable else _SAMPLE_HINT
             if self._with_files(resumable=not resumable):
                 hint = f"charrnn train {'TEXT --init-from' if resumable else '--resume'} latest"
             raise NotFoundError(f"no {missing} in {self.root}", hint=hint)
@@ -241,20 +250,19 @@ class Registry:
         path = path.absolute()
         run = Run(path.parent.name, path.parent)
         is_ours = run.path.parent == self.root.absolute() and is_run_name(run.name)
+        is_ours |= built_in.is_built_in(run)
         return run.reference(step) if is_ours and path == run.step_path(step) else str(path)
 
     def references(self, prefix: str = "") -> list[str]:
         """Return the references that start with `prefix`: runs, or checkpoints after an @."""
         name, at, _ = prefix.partition("@")
         if not at:
-            return [run.name for run in self.runs() if run.name.startswith(name)]
-        if not is_run_name(name):
-            return []
-        run = Run(name, self.root / name)
-        steps = [str(step) for step in run.steps()]
+            return [run.name for run in self.listed() if run.name.startswith(name)]
+        known = [run for run in self.listed() if run.name == name]
         return [
             reference
-            for which in ("best", "latest", *steps)
+            for run in known
+            for which in ("best", "latest", *map(str, run.steps()))
             if (reference := f"{name}@{which}").startswith(prefix)
         ]
 

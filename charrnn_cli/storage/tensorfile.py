@@ -49,7 +49,7 @@ MAX_TENSORS = 4096
 MAX_DIMS = 4
 MAX_ELEMENTS = 1 << 44
 
-ITEM_BYTES = {"F32": 4, "U8": 1, "U16": 2, "U32": 4, "U64": 8}
+ITEM_BYTES = {"F16": 2, "F32": 4, "U8": 1, "U16": 2, "U32": 4, "U64": 8}
 DIGEST_FIELD = b'\\"header_sha256\\":\\"'  # in a JSON string that holds JSON
 NO_DIGEST = "0" * 64
 _BEGINNING = b'{"__metadata__":{"charrnn":'  # of every header of ours

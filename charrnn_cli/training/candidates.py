@@ -1,12 +1,11 @@
 """The models among which a time limit chooses, by measured tables. Pure functions."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from charrnn_cli.architecture import ModelConfig
 
@@ -29,8 +28,12 @@ class Candidate:
 
     def least(self, characters: int) -> float:
         """Return the least operations for a text, interpolated between measured sizes."""
-        place = math.log(max(characters, 1))
-        return float(np.interp(place, np.log(TEXT_SIZES), self.least_operations))
+        measured = zip(TEXT_SIZES, self.least_operations, strict=True)
+        for (shorter, low), (longer, high) in itertools.pairwise(measured):
+            if characters < longer:
+                share = math.log(max(characters, shorter) / shorter) / math.log(longer / shorter)
+                return low + share * (high - low)
+        return self.least_operations[-1]
 
     def fits(self, characters: int, steps: int, operations: float) -> bool:
         """Return whether work on a text is enough for this model to be the best choice."""

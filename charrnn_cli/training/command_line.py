@@ -8,6 +8,7 @@ from charrnn_cli.settings import option_name
 from charrnn_cli.shell import path_word, shell_word
 from charrnn_cli.storage.source import Source, is_read_once
 from charrnn_cli.training.presets import PRESETS, from_preset
+from charrnn_cli.training.recipe import warm_settings
 
 _PRESET_ONLY = ("initialization", "beta1", "beta2")  # settings without an option
 _DECIDED = ("val_rows", "replanned_at", "replanned_from")  # while a run is planned or trained
@@ -40,6 +41,8 @@ def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: st
     The settings may come from a stranger's file: every value becomes one word of the command.
     """
     wanted = {**model, **train}
+    # From weights, these have other defaults, which depend on the text.
+    open_settings = warm_settings((), 0) if option_name("init_from") in source.split() else ()
     commands = []
     for preset in PRESETS:
         default_model, default_train = from_preset(preset, {})
@@ -51,7 +54,8 @@ def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: st
         words += [
             _typed(name, value, is_flag=isinstance(defaults[name], bool))
             for name, value in wanted.items()
-            if name in defaults and name not in _NOT_TYPED and value not in (None, defaults[name])
+            if name in defaults and name not in _NOT_TYPED and value is not None
+            if value != defaults[name] or name in open_settings
         ]
         commands.append(" ".join(words))
     return min(commands, key=len, default="")

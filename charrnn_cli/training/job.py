@@ -35,7 +35,7 @@ from charrnn_cli.training.job_text import (
     with_reading_options,
 )
 from charrnn_cli.training.presets import automatic_settings, from_preset
-from charrnn_cli.training.recipe import completed
+from charrnn_cli.training.recipe import completed, warm_settings
 from charrnn_cli.training.resume import (
     ResumePoint,
     check_text,
@@ -140,9 +140,9 @@ class TrainingJob:
         `settings` are those of ModelConfig and TrainConfig by name; the preset provides the others.
         The embedding's width is automatic unless it is set, and the batch shrinks to fit a short
         text unless its size is set. By default, the run is named after the text and the model.
-        `initial`, or the checkpoint that the source names, provides weights and vocabulary, and the
-        options for reading the text unless the source has its own. `options` replaces some of them
-        by name.
+        `initial`, or the checkpoint that the source names, provides weights and vocabulary, the
+        options for reading the text unless the source has its own, and with the size of the text
+        the recipe; see `recipe.warm_settings`. `options` replaces some of them by name.
         Raises ConfigError, TextError, NotFoundError, MismatchError, UnknownCharacterError,
         FileFormatError, StorageError.
         """
@@ -174,9 +174,8 @@ class TrainingJob:
         ngrams, requested_ngram = _counted(corpus, split, model, progress), model.ngram
         if ngrams is not None:
             model = dataclasses.replace(model, ngram=ngrams.order)
-        requested, fitting = config.batch_size, fitting_batch_size(corpus, split, config)
-        if "batch_size" not in settings:
-            config = dataclasses.replace(config, batch_size=fitting)
+        requested = config.batch_size
+        config = _fitted(config, settings, corpus, split, is_warm=initial is not None)
         default_name = None
         if name is None:
             default_name = _default_name(corpus, model)
@@ -254,6 +253,21 @@ class TrainingJob:
             ngrams=checkpoint.ngrams,
             counted=checkpoint.data.counted,
         )
+
+
+def _fitted(
+    config: TrainConfig, settings: Mapping[str, Any], corpus: Corpus, split: Split, *, is_warm: bool
+) -> TrainConfig:
+    """Fit what is not given to the text: the batch, and the recipe to go on from weights.
+
+    Raises TextError.
+    """
+    fitting = fitting_batch_size(corpus, split, config)
+    chosen: dict[str, Any] = {} if "batch_size" in settings else {"batch_size": fitting}
+    if is_warm:
+        given = [name for name, value in settings.items() if value is not None]
+        chosen |= warm_settings(given, split.train_characters)
+    return dataclasses.replace(config, **chosen)
 
 
 def _default_name(corpus: Corpus, model: ModelConfig) -> str:

@@ -9,6 +9,14 @@ from charrnn_cli.architecture import ModelConfig, automatic_ngram
 # One random byte per unit is 40 times cheaper than bernoulli_, and exact for 0.25 and 0.5.
 DROPOUT_LEVELS = 256
 
+# Going on from a checkpoint: below a number of characters, learning rate, dropout and epochs.
+_WARM = (
+    (40_000, 1e-3, 0.5, 8),
+    (150_000, 1e-3, 0.5, 8),
+    (600_000, 1e-3, 0.25, 6),
+    (math.inf, 1e-3, 0.1, 3),
+)
+
 
 def completed(model: ModelConfig, automatic: Collection[str], vocabulary_size: int) -> ModelConfig:
     """Return a model for a text; its automatic settings depend on the size of the vocabulary."""
@@ -26,6 +34,24 @@ def automatic_embed(vocabulary_size: int) -> int:
     if vocabulary_size <= 512:
         return 64
     return min(512, 64 * round(4 * math.sqrt(vocabulary_size) / 64))
+
+
+def warm_settings(given: Collection[str], characters: int) -> dict[str, float]:
+    """Return settings to go on from a checkpoint's weights, for a number of characters.
+
+    They are those that are not given; a number of steps replaces the number of epochs. Measured on
+    texts of 20 kB to 1 MB with the built-in model: longer training, or at a higher rate, overfits.
+    """
+    row = next((row for row in _WARM if characters < row[0]), _WARM[-1])
+    settings = dict(zip(("lr", "dropout", "epochs"), row[1:], strict=True))
+    if "max_steps" in given:
+        del settings["epochs"]
+    return {name: value for name, value in settings.items() if name not in given}
+
+
+def most_epochs(characters: int) -> int:
+    """Return after how many passes over a text more of them hardly help, with a time limit."""
+    return 16 if characters < 500_000 else 40
 
 
 def automatic_dropout(passes: float) -> float:

@@ -1,5 +1,6 @@
 """Choosing the model that learns most in a time limit, from steps timed on this machine."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from charrnn_cli.training.device import restored_threads
 from charrnn_cli.training.evaluation_plan import SHARE
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.plan import EXIT_RESERVE, Calibration
+from charrnn_cli.training.recipe import most_epochs
 
 TIMING_SHARE = 0.01  # of the time limit, for the steps of one candidate
 MOST_TIMING = 0.5  # seconds
@@ -29,6 +31,8 @@ class Choice:
     steps: int
     larger: Candidate | None
     larger_steps: int
+    is_whole: bool
+    """Whether there is time for all passes over the text that help."""
 
 
 def choose_model(
@@ -61,13 +65,20 @@ def choose_model(
             chosen = candidate, timed
         assert chosen is not None
         candidate, timed = chosen
+        steps = int(training / timed.seconds_per_step)
+        epochs = job.config.epochs
+        if epochs is None and job.config.max_steps is None:
+            epochs = most_epochs(job.split.train_characters)
         return Choice(
-            job=timed.job,
+            job=dataclasses.replace(
+                timed.job, config=dataclasses.replace(timed.job.config, epochs=epochs)
+            ),
             calibration=timed.calibration(),
             candidate=candidate,
-            steps=int(training / timed.seconds_per_step),
+            steps=steps,
             larger=larger,
             larger_steps=larger_steps,
+            is_whole=epochs is not None and steps >= epochs * timed.trainer.windows.per_epoch,
         )
 
 

@@ -11,14 +11,16 @@ from tests.terminal import Terminal, on_screen
 
 
 def test_an_empty_home_suggests_what_to_do(inside: Inside, home: Path) -> None:
-    """Without any run, the list is empty and a hint names the commands that train one."""
+    """Without any run, only the built-in model is listed, and a hint says how to train one."""
     result = inside("checkpoints", "list")
-    assert (result.returncode, result.stdout) == (0, "")
+    assert result.returncode == 0
+    assert [line.split("\t")[0] for line in result.stdout.splitlines()] == ["run", "english"]
     assert result.stderr == (
         f"no checkpoints in {home / 'runs'}\n"
         "next    train a model with `charrnn train TEXT` or `charrnn demo`\n"
     )
-    assert inside("checkpoints", "list", "--json").stdout == "[]\n"
+    (row,) = json.loads(inside("checkpoints", "list", "--json").stdout)
+    assert (row["run"], row["status"], row["updated"]) == ("english", "built in", None)
     assert inside("checkpoints", "list", "-q").stdout == ""
 
 
@@ -37,12 +39,13 @@ def test_a_run_without_checkpoints(inside: Inside) -> None:
 @pytest.mark.usefixtures("tiny_run")
 def test_runs_are_listed_one_per_row(inside: Inside) -> None:
     """A pipe gets a header and whole tab-separated rows; JSON has the documented names."""
-    header, row = inside("checkpoints", "list").stdout.splitlines()
+    header, row, built_in = inside("checkpoints", "list").stdout.splitlines()
+    assert built_in.split("\t")[::8] == ["english", "built in"]
     assert header == "run\tmodel\tparameters\tstep\tval\tbpc\tsize\tupdated\tstatus"
     cells = row.split("\t")
     assert cells[:6] == ["tiny", "lstm 1x4", "224", "300", "1.000", "1.443"]
     assert cells[8] == "interrupted"
-    (fields,) = json.loads(inside("checkpoints", "ls", "--json").stdout)
+    fields, _ = json.loads(inside("checkpoints", "ls", "--json").stdout)
     assert fields.pop("bytes") > 0
     assert fields.pop("updated") > 0
     assert fields == {
@@ -130,25 +133,26 @@ def test_a_damaged_file_is_a_row(inside: Inside, tiny_run: Run) -> None:
     assert rows[200]["val_loss"] is None
     assert [step for step, row in rows.items() if row["problem"]] == [200, 400, 500]
     assert [step for step, row in rows.items() if row["best"]] == [300]
-    (run,) = json.loads(inside("checkpoints", "list", "--json").stdout)
+    run, _ = json.loads(inside("checkpoints", "list", "--json").stdout)
     assert (run["damaged"], run["best"]) == (3, 300)
-    assert inside("checkpoints", "list").stdout.endswith("\tinterrupted, 3 damaged\n")
+    assert "\tinterrupted, 3 damaged\n" in inside("checkpoints", "list").stdout
     table = inside("checkpoints", "list", "--run", "tiny").stdout
     assert table.count("\tdamaged: ") == 3
 
 
 @pytest.mark.usefixtures("tiny_run")
-@pytest.mark.parametrize(("columns", "missing"), [(120, 0), (60, 3), (40, 5)])
+@pytest.mark.parametrize(("columns", "missing"), [(120, 0), (60, 4), (40, 5)])
 def test_a_narrow_terminal_leaves_columns_out(columns: int, missing: int) -> None:
     """Columns that do not fit are left out in a fixed order and named below; no row is folded."""
     save(make_checkpoint(run="a-longer-name"))
     with Terminal("checkpoints", "list", columns=columns) as terminal:
         assert terminal.wait() == 0
-    header, first, second, *rest = [
+    header, first, second, built_in, *rest = [
         line.rstrip() for line in on_screen(terminal.written) if line.strip()
     ]
     assert all(len(line) <= columns for line in (header, first, second))
     assert (first.split()[0], second.split()[0]) == ("a-longer-name", "tiny")
+    assert built_in.split()[0] == "english"
     left_out = ["size", "bpc", "parameters", "updated", "model"][:missing]
     names = ["run", "model", "parameters", "step", "val", "bpc", "size", "updated", "status"]
     assert header.split() == [name for name in names if name not in left_out]

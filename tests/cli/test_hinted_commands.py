@@ -69,21 +69,21 @@ RESUMED: dict[str, tuple[str, str]] = {
         "run 'short' was trained with --batch-size 4, not 2",
         (
             "leave out --batch-size, or train a new run with it: charrnn train STORY "
-            "--init-from short@latest --batch-size 2 --seq-len 16 --max-steps 3 --dropout 0"
+            "--init-from short@latest --batch-size 2 --seq-len 16 --max-steps 3 --lr 0.003 --dropout 0"
         ),
     ),
     "--seq-len 8": (
         "run 'short' was trained with --seq-len 16, not 8",
         (
             "leave out --seq-len, or train a new run with it: charrnn train STORY "
-            "--init-from short@latest --batch-size 4 --seq-len 8 --max-steps 2 --dropout 0"
+            "--init-from short@latest --batch-size 4 --seq-len 8 --max-steps 2 --lr 0.003 --dropout 0"
         ),
     ),
     "--seed 9": (
         "run 'short' was trained with --seed 1, not 9",
         (
             "leave out --seed, or train a new run with it: charrnn train STORY "
-            f"--init-from short@latest {RECIPE} --dropout 0 --seed 9"
+            f"--init-from short@latest {RECIPE} --lr 0.003 --dropout 0 --seed 9"
         ),
     ),
     "--size 4": (
@@ -135,7 +135,7 @@ def test_a_text_with_other_characters(
         (
             f"error: run 'short' was trained on 'story'; this text {difference}\n"
             f"hint: continue in a new run: charrnn train {text} --init-from short@latest{option} "
-            "--batch-size 4 --seq-len 16 --max-steps 4 --dropout 0\n"
+            "--batch-size 4 --seq-len 16 --max-steps 4 --lr 0.003 --dropout 0\n"
         ),
     )
     follow(inside, err)
@@ -156,7 +156,7 @@ def test_a_text_that_grew_in_its_place(inside: Inside, texts: Path) -> None:
         assert error_of(err) == (
             f"error: {error}\n"
             f"hint: continue in a new run: charrnn train {story} --init-from {name}@latest "
-            "--unknown extend --batch-size 4 --seq-len 16 --max-steps 4 --dropout 0\n"
+            "--unknown extend --batch-size 4 --seq-len 16 --max-steps 4 --lr 0.001 --dropout 0.5\n"
         )
         follow(inside, err)
 
@@ -171,7 +171,8 @@ def test_early_stopping_of_a_run_without_validation(inside: Inside, texts: Path)
         (
             "error: --patience requires a validation text, which run 'blind' does not have\n"
             "hint: leave out --patience, or train a new run with it: charrnn train "
-            f"{texts / 'story.txt'} --init-from blind@latest {RECIPE} --dropout 0 --patience 3\n"
+            f"{texts / 'story.txt'} --init-from blind@latest {RECIPE} --lr 0.003 --dropout 0 "
+            "--patience 3\n"
         ),
     )
     follow(inside, err)

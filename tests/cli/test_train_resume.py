@@ -169,7 +169,7 @@ def test_another_text_is_refused(inside: Inside, story: Path, tmp_path: Path) ->
             "error: run 'short' was trained on 'same'; this text has new characters: "
             "'Ä' (U+00C4), 'Ö' (U+00D6), 'Ü' (U+00DC)\n"
             f"hint: continue in a new run: charrnn train {other} --init-from short@latest "
-            "--unknown extend --batch-size 4 --seq-len 16 --max-steps 9 --dropout 0\n"
+            "--unknown extend --batch-size 4 --seq-len 16 --max-steps 9 --lr 0.003 --dropout 0\n"
         ),
     )
 

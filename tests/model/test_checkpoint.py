@@ -51,6 +51,45 @@ def test_what_is_saved_is_loaded() -> None:
     assert set(loaded.versions) >= {"python", "numpy"}
 
 
+def test_weights_of_16_bits(tmp_path: Path) -> None:
+    """They are read as float32 numbers that 16 bits hold, from a file of about half the size."""
+    checkpoint = make_checkpoint(ModelConfig(vocabulary_size=10, layers=2, size=40, embed=3))
+    paths = {"F32": tmp_path / "whole.safetensors", "F16": tmp_path / "half.safetensors"}
+    save_checkpoint(paths["F32"], checkpoint)
+    save_checkpoint(paths["F16"], checkpoint, dtype="F16")
+    loaded = load_checkpoint(paths["F16"])
+    for name, array in checkpoint.weights.items():
+        assert loaded.weights[name].dtype == np.float32
+        assert (loaded.weights[name] == array.astype(np.float16)).all()
+    sizes = {dtype: path.stat().st_size for dtype, path in paths.items()}
+    assert sizes["F32"] - sizes["F16"] == pytest.approx(2 * checkpoint.model.num_parameters, abs=64)
+    again = tmp_path / "again.safetensors"
+    save_checkpoint(again, loaded, dtype="F16")
+    assert again.read_bytes() == paths["F16"].read_bytes()
+
+
+def test_types_of_weights_are_not_mixed(tmp_path: Path) -> None:
+    """A file has weights of one type; 16 bits cannot hold a number above 65,504."""
+    checkpoint = make_checkpoint()
+    specs, pieces = checkpoint_tensors(checkpoint, prefix="")
+    half_specs, half_pieces = checkpoint_tensors(checkpoint, prefix="", dtype="F16")
+    specs["output.bias"] = half_specs["output.bias"]
+    pieces["output.bias"] = half_pieces["output.bias"]
+    header = CheckpointHeader(**header_fields(checkpoint))
+    mixed = tmp_path / "mixed.safetensors"
+    with write_tensors(mixed, CHECKPOINT_KIND, specs, header.to_json()) as tensors:
+        for name in tensors.order:
+            tensors.write(pieces[name])
+    with pytest.raises(FileFormatError, match="do not match its configuration"):
+        load_checkpoint(mixed)
+    large = {**checkpoint.weights, "output.bias": np.full(10, 1e5, np.float32)}
+    path = tmp_path / "large.safetensors"
+    with np.errstate(over="ignore"):
+        save_checkpoint(path, dataclasses.replace(checkpoint, weights=large), dtype="F16")
+    with pytest.raises(FileFormatError, match="not finite"):
+        load_checkpoint(path)
+
+
 NGRAMS = ModelConfig(vocabulary_size=10, layers=1, size=4, embed=3, ngram=4)
 
 

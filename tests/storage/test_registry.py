@@ -27,6 +27,10 @@ from charrnn_cli.storage.runs import Run, best, check_run_name, latest, prunable
 from charrnn_cli.training.snapshot import save_resume
 from tests.helpers import forge, make_checkpoint, new_run, resume_state, save
 
+TRAIN_OR_TRY = (
+    "train a model with `charrnn train TEXT` or `charrnn demo`, or try `charrnn sample english`"
+)
+
 
 def step_of(path: Path) -> int:
     return int(path.stem.split("-")[1])
@@ -181,10 +185,10 @@ def test_nothing_to_resolve() -> None:
     with pytest.raises(NotFoundError) as caught:
         Registry().resolve()
     assert caught.value.message == f"no checkpoints in {Registry().root}"
-    assert caught.value.hint == "train a model with `charrnn train TEXT` or `charrnn demo`"
+    assert caught.value.hint == TRAIN_OR_TRY
     with pytest.raises(NotFoundError) as caught:
         Registry().resolve("tiny")
-    assert caught.value.hint == "train a model with `charrnn train TEXT` or `charrnn demo`"
+    assert caught.value.hint == TRAIN_OR_TRY
     with pytest.raises(NotFoundError) as caught:
         Registry().newest(resumable=True)
     assert caught.value.message == f"no runs to resume in {Registry().root}"
@@ -543,7 +547,7 @@ def test_what_leads_on_from_a_run(home: Path) -> None:
     assert run.next_command() == "charrnn checkpoints list"
     with pytest.raises(NotFoundError) as caught:
         Registry().newest()
-    assert caught.value.hint == "train a model with `charrnn train TEXT` or `charrnn demo`"
+    assert caught.value.hint == TRAIN_OR_TRY
     save_resume(run, resume_state())
     assert run.next_command() == "charrnn train --resume one"
     with pytest.raises(NotFoundError) as caught:

@@ -1,6 +1,7 @@
 """`charrnn checkpoints list` and `path`, which read only names and headers."""
 
 import time
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +17,9 @@ from charrnn_cli.cli.terminal.formats import (
 )
 from charrnn_cli.cli.terminal.table import Column, write_table
 from charrnn_cli.errors import ConfigError, StorageError
+from charrnn_cli.storage.built_in import is_built_in
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import Run, best, latest
+from charrnn_cli.storage.runs import CheckpointEntry, Run, best, latest
 from charrnn_cli.units import bits_per_character
 
 SORTS = ("updated", "val", "size", "name")
@@ -66,7 +68,7 @@ def list_checkpoints(
         raise ConfigError("PREFIX cannot be combined with --run", hint="leave out PREFIX")
     registry = Registry()
     if run is None:
-        rows = _sorted(_run_rows(registry, prefix), sort)
+        rows = _sorted(_run_rows(registry.runs(), prefix), sort)
         columns, reference = RUN_COLUMNS, "run"
     else:
         rows = _checkpoint_rows(registry.run(run))
@@ -74,15 +76,21 @@ def list_checkpoints(
             rows = _sorted(rows, sort)
         columns, reference = CHECKPOINT_COLUMNS, "reference"
     rows = rows[:limit]
+    shown = rows if run is not None or quiet else [*rows, *_built_in_rows(registry, prefix)]
     if as_json:
-        console.write_json(rows)
-    elif quiet:
+        console.write_json(shown)
+        return
+    if quiet:
         console.write("".join(f"{row[reference]}\n" for row in rows))
-    elif rows:
-        write_table(columns, rows)
-    elif prefix:
-        console.say("", f"no run in {registry.root} starts with {prefix!r}")
-        console.say("next", "charrnn checkpoints list")
+        return
+    if shown:
+        write_table(columns, shown)
+    if rows:
+        return
+    if prefix:
+        if not shown:
+            console.say("", f"no run in {registry.root} starts with {prefix!r}")
+            console.say("next", "charrnn checkpoints list")
     elif run is not None:
         found = registry.run(run)
         state = " is being trained and" if found.is_training() else ""
@@ -101,10 +109,10 @@ def path(reference: ReferenceArgument = None) -> None:
     console.write_path(Registry().resolve(reference).absolute())
 
 
-def _run_rows(registry: Registry, prefix: str) -> list[Row]:
+def _run_rows(runs: Iterable[Run], prefix: str) -> list[Row]:
     """Describe every run that has files or is being trained."""
     rows = []
-    for run in registry.runs():
+    for run in runs:
         if run.name.startswith(prefix):
             try:
                 rows.append(_describe_run(run))
@@ -117,13 +125,17 @@ def _run_rows(registry: Registry, prefix: str) -> list[Row]:
     ]
 
 
+def _built_in_rows(registry: Registry, prefix: str) -> list[Row]:
+    """Describe the built-in model, unless a run has its name; it is no run to delete or resume."""
+    return _run_rows(filter(is_built_in, registry.listed()), prefix)
+
+
 def _describe_run(run: Run) -> Row:
     entries = run.checkpoints()
     newest, lowest = latest(entries), best(entries)
     evaluated = lowest or newest
     val_loss = evaluated.val_loss if evaluated else None
     header = newest.header if newest else run.resume_header()
-    ended = "finished" if run.is_finished(newest) else "interrupted"
     return {
         "run": run.name,
         "model": None if header is None else str(header.model),
@@ -137,9 +149,17 @@ def _describe_run(run: Run) -> Row:
         "checkpoints": len(entries),
         "damaged": sum(entry.header is None for entry in entries),
         "bytes": run.file_bytes(),
-        "updated": run.updated(),
-        "status": "training" if run.is_training() else ended,
+        "updated": None if is_built_in(run) else run.updated(),
+        "status": _state(run, newest),
     }
+
+
+def _state(run: Run, newest: CheckpointEntry | None) -> str:
+    if is_built_in(run):
+        return "built in"
+    if run.is_training():
+        return "training"
+    return "finished" if run.is_finished(newest) else "interrupted"
 
 
 def _checkpoint_rows(run: Run) -> list[Row]:
@@ -182,7 +202,7 @@ def _bpc(val_loss: float | None) -> float | None:
 
 
 def _age(row: Row) -> str:
-    return format_age(time.time() - row["updated"])
+    return UNKNOWN if row["updated"] is None else format_age(time.time() - row["updated"])
 
 
 def _status(row: Row) -> str:

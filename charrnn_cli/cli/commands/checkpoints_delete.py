@@ -12,6 +12,7 @@ from charrnn_cli.cli.options.completion import complete_reference, complete_run
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.errors import ConfigError
+from charrnn_cli.storage.built_in import check_changeable
 from charrnn_cli.storage.lock import check_unlocked, hold_lock
 from charrnn_cli.storage.references import is_path
 from charrnn_cli.storage.registry import Registry
@@ -51,6 +52,7 @@ def remove(
         if name in ("", "best", "latest") or (at and not which):
             raise ConfigError(f"rm does not accept {reference!r}", hint=_NAME_HINT)
         run = registry.run(name)
+        check_changeable(run)
         chosen = [registry.entry(reference).path] if at else run.files()
         found.setdefault(run.name, (run, {}))[1].update(dict.fromkeys(chosen))
     _delete([(run, list(paths)) for run, paths in found.values()], yes=yes, dry_run=dry_run)
@@ -69,6 +71,7 @@ def prune(
     Example: charrnn checkpoints prune anna-lstm-2x512 --keep 5
     """
     found = Registry().run(run)
+    check_changeable(found)
     check_unlocked(found.path)
     paths = [entry.path for entry in prunable(found.checkpoints(), keep)]
     _delete([(found, paths)], yes=yes, dry_run=dry_run)

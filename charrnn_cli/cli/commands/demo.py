@@ -3,6 +3,7 @@
 from importlib import resources
 from pathlib import Path
 
+from charrnn_cli.cli.new_job import AFRESH
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.training_run import TrainingRun
 from charrnn_cli.storage.registry import Registry
@@ -21,7 +22,7 @@ def demo() -> None:
     Example: charrnn demo
     """
     with resources.as_file(resources.files("charrnn_cli") / "data" / "alice.txt") as text:
-        run = TrainingRun().new(Source((Path(text),)), SETTINGS)
+        run = TrainingRun().new(Source((Path(text),), init_from=AFRESH), SETTINGS)
     _write_sample(run)
     console.say("next", "charrnn train YOUR_TEXT.txt --max-time 10m")
 

@@ -24,6 +24,7 @@ from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.formats import format_count
+from charrnn_cli.cli.terminal.run_facts import name_facts
 from charrnn_cli.cli.terminal.sample_output import (
     PieceConsumer,
     SampleStatistics,
@@ -39,6 +40,7 @@ from charrnn_cli.config import SampleConfig, TextOptions, Unknown
 from charrnn_cli.model.samples import Sample, draw_samples
 from charrnn_cli.storage.atomic import check_absent
 from charrnn_cli.storage.registry import Registry
+from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import STANDARD_INPUT
 
 if TYPE_CHECKING:
@@ -140,6 +142,8 @@ def sample(
     started = time.monotonic()
     job = _prepare(checkpoint, path, config, given, choice, context.params)
     if not quiet:
+        for label, text in name_facts(Run(path.parent.name, path.parent)):
+            console.say(label, text)
         console.say("sample", job.description)
         if job.num_replaced:
             replaced = format_count(job.num_replaced, "rare character")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn_cli.architecture import ModelConfig
+from charrnn_cli.cli.new_job import AFRESH
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import (
     complete_preset,
@@ -26,6 +27,7 @@ from charrnn_cli.settings import fields_of, option_name
 from charrnn_cli.storage.run_names import check_new_run_name
 from charrnn_cli.storage.source import Source
 from charrnn_cli.training.presets import PRESETS, automatic_settings, from_preset
+from charrnn_cli.training.recipe import warm_settings
 
 _TEXT = TextOptions()
 _SETTINGS = {*fields_of(ModelConfig), *fields_of(TrainConfig)}
@@ -76,8 +78,11 @@ InitFrom = Annotated[
     str | None,
     _option(
         CHECKPOINTS,
-        help="Start from a checkpoint's weights and vocabulary.",
-        metavar="REF",
+        help=with_default(
+            "Start from a checkpoint's weights and vocabulary; none: from random weights.",
+            "english for English prose",
+        ),
+        metavar="REF|none",
         autocompletion=complete_reference,
     ),
 ]
@@ -202,14 +207,16 @@ def train(
             hint="run `charrnn train book.txt`, or `charrnn train -` for standard input",
         )
     handling = text_options.check_unknown(unknown, text_options.UNKNOWN_TRAIN)
-    text_options.check_unknown_applies(unknown, init_from, "--init-from")
+    initial = None if init_from == AFRESH else init_from
+    text_options.check_unknown_applies(unknown, initial, "--init-from")
     model, config = from_preset(preset, given)
     if run is not None:
         check_new_run_name(run)
     if print_config:
         automatic = list(automatic_settings(preset, given))
-        if init_from is not None:  # the checkpoint sets the architecture
+        if initial is not None:  # the checkpoint sets the architecture, the text's size the recipe
             automatic = [name for name in fields_of(ModelConfig) if name not in given]
+            automatic += warm_settings(given, 0)
             automatic += fields_of(TextOptions).keys() - options.keys()
         automatic += [] if "batch_size" in given else ["batch_size"]
         console.write(to_toml(_resolved(context.params, model, config, automatic)))

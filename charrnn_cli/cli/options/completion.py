@@ -25,7 +25,16 @@ def complete_run(incomplete: str) -> list[str]:
 
 def complete_resumable(incomplete: str) -> list[str]:
     """Return matching values of `--resume`."""
-    return [name for name in ["latest", *complete_run(incomplete)] if name.startswith(incomplete)]
+    names = [name for name in complete_run(incomplete) if name in own_names()]
+    return [name for name in ["latest", *names] if name.startswith(incomplete)]
+
+
+def own_names() -> list[str]:
+    """Return the names of the runs in the registry, which does not hold the built-in model."""
+    try:
+        return [run.name for run in Registry().runs()]
+    except CharrnnError:
+        return []
 
 
 def complete_preset(incomplete: str) -> list[str]:

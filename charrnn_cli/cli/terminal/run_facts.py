@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from charrnn_cli.cli.terminal.formats import format_count, format_duration, format_size
 from charrnn_cli.events import TrainingFinished, TrainingStarted
+from charrnn_cli.storage.built_in import hides_built_in
+from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.advice import (
     advise_on_plan,
     advise_on_size,
@@ -16,6 +18,7 @@ from charrnn_cli.training.command_line import source_words
 from charrnn_cli.units import bits_per_character
 
 if TYPE_CHECKING:
+    from charrnn_cli.training.built_in_start import Comparison
     from charrnn_cli.training.job import TrainingJob
     from charrnn_cli.training.time_limit import Choice
 
@@ -30,6 +33,13 @@ def overlap_facts(job: "TrainingJob") -> Facts:
 
     warning = warn_of_overlap(validation_overlap(job.corpus, job.split)) if job.split.val else None
     return [] if warning is None else [("warning", warning.message)]
+
+
+def name_facts(run: Run) -> Facts:
+    """Say that a run has the name of the built-in model."""
+    if not hides_built_in(run):
+        return []
+    return [("note", f"your run {run.name} takes the place of the built-in model of this name")]
 
 
 def job_facts(job: "TrainingJob") -> Facts:
@@ -68,6 +78,13 @@ def _ngram_facts(job: "TrainingJob") -> Facts:
     return facts
 
 
+def start_facts(start: "Comparison") -> Facts:
+    """Say that a run starts from the built-in model, why, and how it would not."""
+    losses = f"val loss is {start.built_in:.2f} before the first step, {start.counted:.2f}"
+    why = f"from {start.reference}, because {losses} with n-grams of this text alone"
+    return [("start", f"{why}; --init-from none starts afresh")]
+
+
 def choice_facts(choice: "Choice", limit: float) -> Facts:
     """Say which model was chosen for a time limit, why, and which options choose it."""
     best, job = choice.candidate, choice.job
@@ -75,6 +92,8 @@ def choice_facts(choice: "Choice", limit: float) -> Facts:
     if choice.larger is not None:
         steps = format_count(choice.larger_steps, "step")
         why += f"; {choice.larger} would do only {steps}"
+    if choice.is_whole:
+        why += f"; more than {job.config.epochs} epochs would not help"
     options = f"--layers {best.layers} --size {best.size} --lr {job.config.lr:g}"
     return [("model", f"{best}, because it {why} (fixed by {options})")]
 

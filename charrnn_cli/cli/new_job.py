@@ -1,0 +1,88 @@
+"""The job of a new run, with what nobody chose decided for its text, its time and this machine."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from charrnn_cli.cli.process import STARTED, set_blas_threads
+from charrnn_cli.cli.signals import StopRequest
+from charrnn_cli.cli.terminal.byte_progress import bytes_progress
+from charrnn_cli.cli.terminal.corpus_output import describe_corpus
+from charrnn_cli.cli.terminal.run_facts import Facts, choice_facts, start_facts
+from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_read_once
+from charrnn_cli.training.candidates import leaves_model_open
+
+if TYPE_CHECKING:
+    from charrnn_cli.training.job import TrainingJob
+    from charrnn_cli.training.plan import Calibration
+
+AFRESH = "none"  # as `--init-from`: start from random weights, whatever the text
+_LENGTH = ("epochs", "max_steps", "max_time")
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job, and the measurements that decided its model, if any."""
+
+    job: "TrainingJob"
+    calibration: "Calibration | None"
+    is_open: bool
+    """Whether nobody chose the model and the length of the run."""
+
+
+def prepare(
+    source: Source,
+    settings: Mapping[str, Any],
+    *,
+    options: Mapping[str, Any] | None,
+    preset: str,
+    name: str | None,
+    say: Callable[[Facts], None],
+    stop: StopRequest,
+) -> NewJob:
+    """Read the text, and choose where training starts and which model it trains."""
+    set_blas_threads(rows=1)  # more wait for each other while other programs run
+    from charrnn_cli.training.job import TrainingJob
+
+    is_open = preset == "default" and leaves_model_open(settings)
+    may_start_anywhere = (
+        is_open and source.init_from is None and "ngram" not in settings and _is_read_again(source)
+    )
+    if source.init_from == AFRESH:
+        source = dataclasses.replace(source, init_from=None)
+    with bytes_progress("encoding", stop) as progress:
+        job = TrainingJob.new(
+            source, settings, options=options, preset=preset, name=name, progress=progress
+        )
+    say(describe_corpus(job.corpus))
+    if may_start_anywhere:
+        from charrnn_cli.training.built_in_start import better_start
+
+        start = better_start(job)
+        if start is not None:
+            say(start_facts(start))
+            source = dataclasses.replace(source, init_from=start.reference, unknown="extend")
+            job = TrainingJob.new(source, settings, options=options, name=name)
+    if not is_open or source.init_from is not None:
+        return NewJob(job, None, is_open=False)
+    if "max_time" not in settings:
+        return NewJob(job, None, is_open=settings.keys().isdisjoint(_LENGTH))
+    from charrnn_cli.training.time_limit import choose_model
+
+    limit = settings["max_time"]
+    left = STARTED + limit - time.monotonic()
+    choice = choose_model(job, left, stop, keeps_lr="lr" in settings)
+    stop.check()
+    say(choice_facts(choice, limit) if choice.steps else [])  # else an error follows
+    return NewJob(choice.job, choice.calibration, is_open=False)
+
+
+def _is_read_again(source: Source) -> bool:
+    """Return whether a text can be read in another vocabulary: not from a pipe, nor if encoded."""
+    from charrnn_cli.text.encoding import is_encoded
+
+    return not any(
+        path == STANDARD_INPUT or is_read_once(path) or is_encoded(path) for path in source.paths
+    )
