@@ -150,13 +150,14 @@ def test_a_text_that_grew_in_its_place(inside: Inside, texts: Path) -> None:
     story.write_text(STORY + "Ä\n", "utf-8")
     new = "run 'short' was trained on 'story'; this text has new characters: 'Ä' (U+00C4)"
     lacking = "the vocabulary lacks 1 character: 'Ä' (U+00C4) 1x"
-    for name, error in (("short", new), ("warm", lacking)):
+    fresh_recipe, warm_recipe = "--lr 0.003 --dropout 0", "--lr 0.001 --dropout 0.5"
+    for name, error, recipe in (("short", new, fresh_recipe), ("warm", lacking, warm_recipe)):
         code, _, err = inside("train", "--resume", name, "--max-steps", "4")
         assert code == 2
         assert error_of(err) == (
             f"error: {error}\n"
             f"hint: continue in a new run: charrnn train {story} --init-from {name}@latest "
-            "--unknown extend --batch-size 4 --seq-len 16 --max-steps 4 --lr 0.001 --dropout 0.5\n"
+            f"--unknown extend --batch-size 4 --seq-len 16 --max-steps 4 {recipe}\n"
         )
         follow(inside, err)
 
