@@ -40,13 +40,13 @@ class Candidate:
         return steps >= FEWEST_STEPS and operations >= self.least(characters)
 
 
-TEXT_SIZES = (1e5, 1e6, 2e6)  # characters
+TEXT_SIZES = (1.5e5, 1e6, 2e6)  # characters
 
 CANDIDATES = (
     Candidate(1, 256, 4e-3, (0.0, 0.0, 0.0)),
-    Candidate(1, 512, 4e-3, (2e12, 2e12, 2e12)),
-    Candidate(2, 512, 3e-3, (6e13, 6e13, 6e13)),
-    Candidate(2, 768, 2e-3, (3e14, 3e14, 3e14)),
+    Candidate(1, 512, 4e-3, (2e14, 8e13, 3e13)),
+    Candidate(2, 512, 3e-3, (1e15, 3e14, 1e14)),
+    Candidate(2, 768, 2e-3, (1e16, 1.5e15, 8e14)),
 )
 """From the smallest to the largest."""
 

@@ -199,14 +199,16 @@ def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now
             seconds -= num_evaluations(each, seconds) * each
         limits.append(job.first_step + max(1, int(seconds / per_step)))
     steps = min(limits)
-    passes = steps / windows.per_epoch
+    dropout = config.dropout
+    if dropout is None:
+        dropout = automatic_dropout(steps / windows.per_epoch, job.split.train_characters)
     decisions = Decisions(
         seed=seed,
         device=calibration.device,
         precision=calibration.precision,
         threads=calibration.threads,
         steps=steps,
-        dropout=automatic_dropout(passes) if config.dropout is None else config.dropout,
+        dropout=dropout,
         eval_every=_steps_between_evaluations(job, steps, each, calibration.seconds_per_step),
         val_rows=rows,
     )

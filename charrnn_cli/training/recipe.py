@@ -11,11 +11,10 @@ DROPOUT_LEVELS = 256
 
 # Going on from a checkpoint: below a number of characters, learning rate, dropout and epochs.
 _WARM = (
-    (40_000, 1e-3, 0.5, 8),
-    (150_000, 1e-3, 0.5, 8),
-    (600_000, 1e-3, 0.25, 6),
-    (math.inf, 1e-3, 0.1, 3),
+    (600_000, 1e-3, 0.5, 8),
+    (math.inf, 1e-3, 0.25, 3),
 )
+_LONG = 1_000_000  # characters; shorter texts need more dropout
 
 
 def completed(model: ModelConfig, automatic: Collection[str], vocabulary_size: int) -> ModelConfig:
@@ -54,11 +53,13 @@ def most_epochs(characters: int) -> int:
     return 16 if characters < 500_000 else 40
 
 
-def automatic_dropout(passes: float) -> float:
-    """Return the dropout for a number of passes over the text.
+def automatic_dropout(passes: float, characters: int) -> float:
+    """Return the dropout for a number of passes over a text.
 
-    0 up to 2 passes, 0.25 at 10, 0.5 from 40 on, linear in between; a multiple of 1/256.
+    For a million characters and more, it is 0 up to 2 passes, 0.25 at 10, 0.5 from 40 on, linear in
+    between; a multiple of 1/256. A pass over a shorter text of N characters counts as √(10⁶ / N).
     """
+    passes *= math.sqrt(max(1.0, _LONG / max(characters, 1)))
     (start, low), (stop, high) = ((2, 0.0), (10, 0.25)) if passes < 10 else ((10, 0.25), (40, 0.5))
     progress = min(max((passes - start) / (stop - start), 0.0), 1.0)
     return round((low + progress * (high - low)) * DROPOUT_LEVELS) / DROPOUT_LEVELS

@@ -69,14 +69,16 @@ RESUMED: dict[str, tuple[str, str]] = {
         "run 'short' was trained with --batch-size 4, not 2",
         (
             "leave out --batch-size, or train a new run with it: charrnn train STORY "
-            "--init-from short@latest --batch-size 2 --seq-len 16 --max-steps 3 --lr 0.003 --dropout 0"
+            "--init-from short@latest --batch-size 2 --seq-len 16 --max-steps 3 "
+            "--lr 0.003 --dropout 0"
         ),
     ),
     "--seq-len 8": (
         "run 'short' was trained with --seq-len 16, not 8",
         (
             "leave out --seq-len, or train a new run with it: charrnn train STORY "
-            "--init-from short@latest --batch-size 4 --seq-len 8 --max-steps 2 --lr 0.003 --dropout 0"
+            "--init-from short@latest --batch-size 4 --seq-len 8 --max-steps 2 "
+            "--lr 0.003 --dropout 0"
         ),
     ),
     "--seed 9": (

@@ -48,4 +48,13 @@ def test_no_dropout_is_no_mask() -> None:
 )
 def test_automatic(passes: float, dropout: float) -> None:
     """Automatic dropout is 0 up to 2 passes, 0.25 at 10, 0.5 from 40, and linear in between."""
-    assert automatic_dropout(passes) == dropout
+    for characters in (10**6, 10**9):
+        assert automatic_dropout(passes, characters) == dropout
+
+
+def test_short_texts_get_more_dropout() -> None:
+    """A pass over a quarter of a million characters counts as two."""
+    assert automatic_dropout(5, 250_000) == automatic_dropout(10, 10**6)
+    values = [automatic_dropout(8, 10**power) for power in range(8)]
+    assert values == sorted(values, reverse=True)
+    assert automatic_dropout(1, 0) == 0.5

@@ -28,7 +28,7 @@ def test_every_open_setting_is_decided(corpus: Corpus) -> None:
     decisions = plan.decisions
     assert (decisions.device, decisions.precision, decisions.threads) == ("cpu", "bf16", 2)
     assert decisions.steps == 500
-    assert decisions.dropout == pytest.approx(0.2, abs=0.1)  # about nine passes
+    assert decisions.dropout == 0.5  # about nine passes over a short text
     assert 500 / 20 <= decisions.eval_every <= 500
     assert decisions.val_rows == len(plan.split.val)
     recorded = decisions.recorded(plan.config)

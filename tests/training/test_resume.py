@@ -86,7 +86,7 @@ def test_only_limits_and_the_machine_may_change(corpus: Corpus) -> None:
     assert caught.value.hint == (
         "leave out --dropout, or train a new run with it: "
         "charrnn train TEXT --init-from one@latest --batch-size 4 --seq-len 16 --max-steps 30 "
-        "--dropout 0.5"
+        "--lr 0.003 --dropout 0.5"
     )
     assert resumed_config(point, {"dropout": None}).dropout == 0.25  # as auto chose it
     with pytest.raises(MismatchError, match="layers 2, not 3"):
@@ -143,7 +143,7 @@ def test_the_text_must_be_the_runs(corpus: Corpus) -> None:
     message = "run 'one' was trained on 'story'; this text has new characters: 'X' (U+0058)"
     hint = (
         "continue in a new run: charrnn train TEXT --init-from one@latest --unknown extend "
-        "--batch-size 4 --seq-len 16 --max-steps 30 --dropout 0.25"
+        "--batch-size 4 --seq-len 16 --max-steps 30 --lr 0.003 --dropout 0.25"
     )
     assert (caught.value.message, caught.value.hint) == (message, hint)
     with pytest.raises(MismatchError, match="this text has its characters in another order"):

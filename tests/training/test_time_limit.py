@@ -10,6 +10,7 @@ from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training.candidates import CANDIDATES
 from charrnn_cli.training.evaluation import never_stop
 from charrnn_cli.training.loop import train
+from charrnn_cli.training.recipe import most_epochs
 from charrnn_cli.training.time_limit import choose_model
 from tests.helpers import STORY, TINY, Clock, tiny_job
 
@@ -38,7 +39,8 @@ def test_the_largest_model_that_fits_is_chosen(
     choice = choose_model(job, 601.5, never_stop, keeps_lr=False)
     assert choice.candidate == expected
     assert (choice.job.model.layers, choice.job.model.size) == (expected.layers, expected.size)
-    assert choice.job.config == replace(job.config, lr=expected.lr)
+    epochs = most_epochs(job.split.train_characters)
+    assert choice.job.config == replace(job.config, lr=expected.lr, epochs=epochs)
     assert choice.calibration.seconds_per_step == pytest.approx(seconds(choice.job.model))
     assert choice.larger == (CANDIDATES[layers_timed] if layers_timed < len(CANDIDATES) else None)
 
@@ -54,11 +56,12 @@ def test_a_slow_machine_times_few_models(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_typed_learning_rate_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only an open learning rate follows the model; everything else stays."""
+    """Only an open learning rate follows the model, and only open epochs the text."""
     Clock(monkeypatch, step=0.1)
-    job = tiny_job(TEXT, replace(LIMITED, lr=0.0123, dropout=0.3))
+    job = tiny_job(TEXT, replace(LIMITED, lr=0.0123, dropout=0.3, epochs=3))
     choice = choose_model(job, 30.0, never_stop, keeps_lr=True)
     assert choice.job.config == job.config
+    assert not choice.is_whole
 
 
 def test_what_was_measured_is_not_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
