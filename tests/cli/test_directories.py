@@ -162,7 +162,7 @@ def test_a_repeated_text_is_a_warning(inside: Inside, tmp_path: Path) -> None:
         "warning about 100% of the validation text also stands in the training text: "
         "val loss will be too low; remove the copies from the text"
     )
-    for options in (["--dry-run"], ["--max-steps", "1"]):
+    for options in (["--dry-run"], ["--max-steps", "50"]):
         err = inside("train", "twice.txt", *FAST, *options)[2]
         assert lines(err, "warning") == [warning]
         alone = ["--val-fraction", "0", *options]

@@ -88,14 +88,16 @@ def start_facts(start: "Comparison") -> Facts:
 def choice_facts(choice: "Choice", limit: float) -> Facts:
     """Say which model was chosen for a time limit, why, and which options choose it."""
     best, job = choice.candidate, choice.job
-    why = f"learns most in {format_duration(limit)} on this machine"
-    if choice.larger is not None:
-        steps = format_count(choice.larger_steps, "step")
-        why += f"; {choice.larger} would do only {steps}"
-    if choice.is_whole:
-        why += f"; more than {job.config.epochs} epochs would not help"
     options = f"--layers {best.layers} --size {best.size} --lr {job.config.lr:g}"
-    return [("model", f"{best}, because it {why} (fixed by {options})")]
+    if choice.is_whole:
+        options += f" --epochs {job.config.epochs}"
+        why = f"for this text, a larger model or more than {job.config.epochs} epochs would overfit"
+    else:
+        why = f"it learns most in {format_duration(limit)} on this machine"
+        if choice.larger is not None:
+            steps = format_count(choice.larger_steps, "step")
+            why += f"; {choice.larger} would do only {steps}"
+    return [("model", f"{best}, because {why} (fixed by {options})")]
 
 
 def plan_facts(event: TrainingStarted) -> Facts:
