@@ -73,7 +73,7 @@ def prepare(
 
     limit = settings["max_time"]
     left = STARTED + limit - time.monotonic()
-    choice = choose_model(job, left, stop, keeps_lr="lr" in settings)
+    choice = choose_model(job, left, stop, settings)
     stop.check()
     say(choice_facts(choice, limit) if choice.steps else [])  # else an error follows
     return NewJob(choice.job, choice.calibration, is_open=False)

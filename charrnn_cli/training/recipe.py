@@ -14,6 +14,7 @@ _WARM = (
     (600_000, 1e-3, 0.5, 8),
     (math.inf, 1e-3, 0.25, 3),
 )
+_SHORT = 500_000  # characters
 _LONG = 1_000_000  # characters; shorter texts need more dropout
 
 
@@ -48,9 +49,15 @@ def warm_settings(given: Collection[str], characters: int) -> dict[str, float]:
     return {name: value for name, value in settings.items() if name not in given}
 
 
-def most_epochs(characters: int) -> int:
-    """Return after how many passes over a text more of them hardly help, with a time limit."""
-    return 16 if characters < 500_000 else 40
+def limited_settings(given: Collection[str], characters: int) -> dict[str, float]:
+    """Return settings for a run from random weights with a time limit, those that are not given.
+
+    After so many passes over a text, more of them hardly help, or overfit it.
+    """
+    settings = {"epochs": 16, "weight_decay": 0.5} if characters < _SHORT else {"epochs": 40}
+    if "max_steps" in given:
+        del settings["epochs"]
+    return {name: value for name, value in settings.items() if name not in given}
 
 
 def automatic_dropout(passes: float, characters: int) -> float:

@@ -1,8 +1,9 @@
 """Choosing the model that learns most in a time limit, from steps timed on this machine."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 from charrnn_cli.training.calibration import TimedTraining, time_training
 from charrnn_cli.training.candidates import (
@@ -14,7 +15,7 @@ from charrnn_cli.training.device import restored_threads
 from charrnn_cli.training.evaluation_plan import SHARE
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.plan import EXIT_RESERVE, Calibration
-from charrnn_cli.training.recipe import most_epochs
+from charrnn_cli.training.recipe import limited_settings
 
 TIMING_SHARE = 0.01  # of the time limit, for the steps of one candidate
 MOST_TIMING = 0.5  # seconds
@@ -36,12 +37,12 @@ class Choice:
 
 
 def choose_model(
-    job: TrainingJob, seconds: float, should_stop: Callable[[], bool], *, keeps_lr: bool
+    job: TrainingJob, seconds: float, should_stop: Callable[[], bool], given: Collection[str]
 ) -> Choice:
     """Return the job with the best model for the seconds that are left of its time limit.
 
-    The models are timed from the smallest to the first for which the time is too short; `keeps_lr`
-    keeps the job's learning rate.
+    The models are timed from the smallest to the first for which the time is too short. The job's
+    settings that are `given` are kept.
     Raises DeviceError, TextError.
     """
     training = max(0.0, seconds - EXIT_RESERVE) * (1 - SHARE)
@@ -50,7 +51,7 @@ def choose_model(
     larger, larger_steps = None, 0
     with restored_threads():
         for candidate in CANDIDATES:
-            lr = job.config.lr if keeps_lr else candidate.lr
+            lr = job.config.lr if "lr" in given else candidate.lr
             resized = job.resized(candidate.layers, candidate.size, lr)
             if chosen is not None:
                 steps = int(training / (_least_seconds(chosen[1], resized)))
@@ -66,13 +67,11 @@ def choose_model(
         assert chosen is not None
         candidate, timed = chosen
         steps = int(training / timed.seconds_per_step)
-        epochs = job.config.epochs
-        if epochs is None and job.config.max_steps is None:
-            epochs = most_epochs(job.split.train_characters)
+        chosen_settings: dict[str, Any] = limited_settings(given, job.split.train_characters)
+        config = dataclasses.replace(timed.job.config, **chosen_settings)
+        epochs = config.epochs
         return Choice(
-            job=dataclasses.replace(
-                timed.job, config=dataclasses.replace(timed.job.config, epochs=epochs)
-            ),
+            job=dataclasses.replace(timed.job, config=config),
             calibration=timed.calibration(),
             candidate=candidate,
             steps=steps,

@@ -5,7 +5,7 @@ import pytest
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training.job import TrainingJob
-from charrnn_cli.training.recipe import most_epochs, warm_settings
+from charrnn_cli.training.recipe import limited_settings, warm_settings
 from tests.helpers import STORY, make_checkpoint
 
 SIZES = (1_000, 20_000, 60_000, 300_000, 1_000_000, 10**9)
@@ -28,8 +28,9 @@ def test_a_short_text_is_trained_on_gently() -> None:
     dropouts = [warm_settings((), characters)["dropout"] for characters in SIZES]
     assert dropouts == sorted(dropouts, reverse=True)
     assert all(warm_settings((), size)["lr"] < TrainConfig().lr for size in SIZES)
-    epochs = [most_epochs(characters) for characters in SIZES]
+    epochs = [limited_settings((), characters)["epochs"] for characters in SIZES]
     assert epochs == sorted(epochs)
+    assert limited_settings(["max_steps", "weight_decay"], 1_000) == {}
 
 
 def test_a_job_from_weights_has_this_recipe() -> None:

@@ -1,6 +1,7 @@
 """Choosing a model for a time limit, on machines of any speed."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training.candidates import CANDIDATES
 from charrnn_cli.training.evaluation import never_stop
 from charrnn_cli.training.loop import train
-from charrnn_cli.training.recipe import most_epochs
+from charrnn_cli.training.recipe import limited_settings
 from charrnn_cli.training.time_limit import choose_model
 from tests.helpers import STORY, TINY, Clock, tiny_job
 
@@ -36,11 +37,11 @@ def test_the_largest_model_that_fits_is_chosen(
         return 6 * model.multiplications * positions / rate
 
     Clock(monkeypatch, step=seconds)
-    choice = choose_model(job, 601.5, never_stop, keeps_lr=False)
+    choice = choose_model(job, 601.5, never_stop, ())
     assert choice.candidate == expected
     assert (choice.job.model.layers, choice.job.model.size) == (expected.layers, expected.size)
-    epochs = most_epochs(job.split.train_characters)
-    assert choice.job.config == replace(job.config, lr=expected.lr, epochs=epochs)
+    settings: dict[str, Any] = limited_settings((), job.split.train_characters)
+    assert choice.job.config == replace(job.config, lr=expected.lr, **settings)
     assert choice.calibration.seconds_per_step == pytest.approx(seconds(choice.job.model))
     assert choice.larger == (CANDIDATES[layers_timed] if layers_timed < len(CANDIDATES) else None)
 
@@ -49,7 +50,7 @@ def test_a_slow_machine_times_few_models(monkeypatch: pytest.MonkeyPatch) -> Non
     """A model that cannot be chosen at twice the speed is not timed: timing takes 5 % at most."""
     clock = Clock(monkeypatch, step=lambda model: model.multiplications / 1e6)
     before = clock.now
-    choice = choose_model(tiny_job(TEXT, LIMITED), 30.0, never_stop, keeps_lr=False)
+    choice = choose_model(tiny_job(TEXT, LIMITED), 30.0, never_stop, ())
     assert choice.candidate == CANDIDATES[0]
     assert choice.larger == CANDIDATES[1]
     assert clock.now - before <= 0.05 * 30.0
@@ -59,7 +60,7 @@ def test_a_typed_learning_rate_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only an open learning rate follows the model, and only open epochs the text."""
     Clock(monkeypatch, step=0.1)
     job = tiny_job(TEXT, replace(LIMITED, lr=0.0123, dropout=0.3, epochs=3))
-    choice = choose_model(job, 30.0, never_stop, keeps_lr=True)
+    choice = choose_model(job, 30.0, never_stop, ("lr", "dropout", "epochs", "weight_decay"))
     assert choice.job.config == job.config
     assert not choice.is_whole
 
@@ -68,7 +69,7 @@ def test_what_was_measured_is_not_measured_again(monkeypatch: pytest.MonkeyPatch
     """Training with a calibration begins with its first step."""
     Clock(monkeypatch, step=1.0)
     job = tiny_job(TEXT, replace(LIMITED, max_time=60.0))
-    choice = choose_model(job, 50.0, never_stop, keeps_lr=False)
+    choice = choose_model(job, 50.0, never_stop, ())
     clock = Clock(monkeypatch, step=1.0)
     before = clock.now
     started = next(iter(train(choice.job, calibration=choice.calibration)))

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from charrnn_cli.cli.terminal.formats import format_count, format_duration, format_size
+from charrnn_cli.config import TrainConfig
 from charrnn_cli.events import TrainingFinished, TrainingStarted
 from charrnn_cli.storage.built_in import hides_built_in
 from charrnn_cli.storage.runs import Run
@@ -89,6 +90,8 @@ def choice_facts(choice: "Choice", limit: float) -> Facts:
     """Say which model was chosen for a time limit, why, and which options choose it."""
     best, job = choice.candidate, choice.job
     options = f"--layers {best.layers} --size {best.size} --lr {job.config.lr:g}"
+    if job.config.weight_decay != TrainConfig().weight_decay:
+        options += f" --weight-decay {job.config.weight_decay:g}"
     if choice.is_whole:
         options += f" --epochs {job.config.epochs}"
         why = f"for this text, a larger model or more than {job.config.epochs} epochs would overfit"
