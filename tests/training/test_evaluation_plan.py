@@ -47,11 +47,12 @@ def test_how_often_is_limited_on_both_sides(cost: float, work: float, expected: 
 
 @given(st.integers(1, 300), st.integers(1, 400))
 def test_rows_are_spread_evenly(rows: int, count: int) -> None:
-    """The rows are in order, all different, and the distances differ by one at most."""
+    """The rows are in order, all different, as far from each other, and from both ends."""
     spans = [(index, index + 1) for index in range(rows)]
     chosen = [start for start, _ in evenly_spread(spans, count)]
     assert len(chosen) == min(rows, count)
-    assert chosen[0] == 0
+    before, after = chosen[0], rows - 1 - chosen[-1]
+    assert abs(before - after) <= 1
     gaps = {later - earlier for earlier, later in itertools.pairwise(chosen)}
     assert all(gap >= 1 for gap in gaps)
     assert len(gaps) <= 2
