@@ -6,7 +6,13 @@ import pytest
 
 from charrnn_cli.errors import ConfigError, NotFoundError
 from charrnn_cli.model.checkpoint import load_checkpoint
-from charrnn_cli.storage.built_in import NAME, built_in_run, check_changeable, is_built_in
+from charrnn_cli.storage.built_in import (
+    NAME,
+    built_in_run,
+    check_changeable,
+    hides_built_in,
+    is_built_in,
+)
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import latest
 from tests.helpers import make_checkpoint, save
@@ -52,11 +58,14 @@ def test_a_run_of_its_name_takes_its_place() -> None:
     registry = Registry()
     save(make_checkpoint(run=NAME), registry)
     assert not is_built_in(registry.run(NAME))
+    assert hides_built_in(registry.run(NAME))
+    check_changeable(registry.run(NAME))
     assert [run.path for run in registry.listed()] == [registry.root / NAME]
     assert Path(registry.root) in registry.resolve(NAME).parents
 
 
 def test_it_cannot_be_changed() -> None:
-    """Commands that delete refuse it."""
+    """Commands that delete refuse it, and it does not hide itself."""
+    assert not hides_built_in(built_in_run())
     with pytest.raises(ConfigError, match="built in"):
         check_changeable(built_in_run())
