@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import pytest
 
     from charrnn_cli.training.job import TrainingJob
+    from charrnn_cli.training.plan import Decisions
 
 STORY = "the cat sat on the mat, and the rat sat on the cat.\n" * 80
 TIMEOUT = 300.0  # seconds; only a process that hangs takes as long, however busy the machine is
@@ -234,6 +235,23 @@ def tiny_job(
 
     model = {"cell": cell, "layers": 2, "size": 12, "embed": 6, "ngram": ngram}
     return TrainingJob.new(corpus, {**model, **config.to_json()}, name=name, **options)
+
+
+def tiny_decisions(**changes: Any) -> "Decisions":
+    """Return the decisions of a run on one thread of a CPU in fp32, with some changed."""
+    from charrnn_cli.training.plan import Decisions
+
+    decided = Decisions(
+        seed=1,
+        device="cpu",
+        precision="fp32",
+        threads=1,
+        steps=100,
+        dropout=0.25,
+        eval_every=0,
+        val_rows=0,
+    )
+    return replace(decided, **changes)
 
 
 def run_training(

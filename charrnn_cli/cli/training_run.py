@@ -75,6 +75,8 @@ class TrainingRun:
         for label, text in facts:
             self.say(label, text)
 
+    # ---- a new run, or a resumed one
+
     def new(
         self,
         source: Source,
@@ -257,7 +259,7 @@ class TrainingRun:
         assert finished is not None
         return started, finished, lost
 
-    # ---- after
+    # ---- after training
 
     def _show_verdict(
         self, job: "TrainingJob", started: TrainingStarted, finished: TrainingFinished

@@ -69,13 +69,13 @@ class Pairs:
     @cached_property
     def totals(self) -> Integers:
         """n_k, the sum of a context's counts, (C,)."""
-        totals_C: Integers = self._sums(self.counts.astype(np.int64))
+        totals_C: Integers = sums(self.counts.astype(np.int64), self.first[:-1])
         return totals_C
 
     @cached_property
     def reserved(self) -> Floats:
         """d_k, the sum of a context's discounts, (C,)."""
-        reserved_C: Floats = self._sums(self.discount(self.counts))
+        reserved_C: Floats = sums(self.discount(self.counts), self.first[:-1])
         return reserved_C
 
     @cached_property
@@ -88,11 +88,6 @@ class Pairs:
     def kept(self) -> Floats:
         """Each count without its discount, (P,)."""
         return self.rest(self.counts)
-
-    def _sums(self, numbers_P: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the sum of numbers over each context, (C,)."""
-        first_C = self.first[:-1]
-        return np.add.reduceat(numbers_P, first_C) if len(first_C) else numbers_P[:0]
 
     def discount(self, counts: npt.NDArray[np.integer[Any]]) -> Floats:
         """Return D of counts, in their shape."""
@@ -159,6 +154,11 @@ def find(sorted_P: Keys, wanted_F: Keys) -> tuple[Integers, Mask]:
     slots_F[ascending] = np.searchsorted(sorted_P, wanted_F[ascending])
     np.minimum(slots_F, len(sorted_P) - 1, out=slots_F)
     return slots_F, sorted_P[slots_F] == wanted_F
+
+
+def sums(numbers_P: npt.NDArray[Any], starts_C: Integers) -> npt.NDArray[Any]:
+    """Return the sum of numbers over each range, (C,), given where the ranges start."""
+    return np.add.reduceat(numbers_P, starts_C) if len(starts_C) else numbers_P[:0]
 
 
 def as_keys(ids: npt.NDArray[np.integer[Any]]) -> Keys:

@@ -15,12 +15,11 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.model.ngram_pairs import Floats, Integers, Keys, Mask, Pairs, as_keys, find
+from charrnn_cli.model.ngram_pairs import Floats, Integers, Keys, Mask, Pairs, as_keys, find, sums
 
 # R positions · K highest order · V vocabulary · C contexts of one order
 # F positions whose context was seen · S pairs that were seen after their contexts
@@ -75,8 +74,8 @@ class _Found:
         multiplies it by its own.
         """
         discounts_S = self._discounts[np.minimum(self.counts_S, 3)]
-        totals_F = _sums(self.counts_S.astype(np.int64), self.starts_F)
-        reserved_F = _sums(discounts_S, self.starts_F)
+        totals_F = sums(self.counts_S.astype(np.int64), self.starts_F)
+        reserved_F = sums(discounts_S, self.starts_F)
         is_used_F = (shown_R[self.rows_F] >= self.length) & (totals_F > 0)
         rows_U = self.rows_F[is_used_F]
         scales_F = np.zeros(len(self.rows_F))
@@ -234,11 +233,6 @@ def _smooth(q_RV: Floats, found: list[_Found], shown_R: Integers) -> None:
     q_RV *= factors_R[:, None]
     for each, terms_S in zip(reversed(found), terms, strict=True):
         q_RV.reshape(-1)[each.rows_S * q_RV.shape[1] + each.ids_S] += terms_S
-
-
-def _sums(numbers_S: npt.NDArray[Any], starts_F: Integers) -> npt.NDArray[Any]:
-    """Return the sum of numbers over each range that starts there, (F,)."""
-    return np.add.reduceat(numbers_S, starts_F) if len(starts_F) else numbers_S[:0]
 
 
 def context_keys(contexts_RK: Contexts, vocabulary_size: int) -> tuple[Keys, Integers]:

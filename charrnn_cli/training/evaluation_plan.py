@@ -34,6 +34,6 @@ def num_evaluations(cost: float, work: float) -> int:
 
 
 def evenly_spread(rows: Sequence[Span], count: int) -> tuple[Span, ...]:
-    """Return `count` of the rows, spread evenly; all of them if there are not so many."""
+    """Return up to `count` of the rows, at even distances."""
     count = min(count, len(rows))
     return tuple(rows[(2 * index + 1) * len(rows) // (2 * count)] for index in range(count))

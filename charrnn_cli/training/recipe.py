@@ -52,7 +52,7 @@ def warm_settings(given: Collection[str], characters: int) -> dict[str, float]:
 def limited_settings(given: Collection[str], characters: int) -> dict[str, float]:
     """Return settings for a run from random weights with a time limit, those that are not given.
 
-    After so many passes over a text, more of them hardly help, or overfit it.
+    More epochs than these overfit a short text, and hardly lower the loss on a longer one.
     """
     settings = {"epochs": 16, "weight_decay": 0.5} if characters < _SHORT else {"epochs": 40}
     if "max_steps" in given:

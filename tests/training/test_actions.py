@@ -9,9 +9,9 @@ from charrnn_cli.storage.header import RunCounters
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.splits import split_corpus
 from charrnn_cli.training.actions import LoopCounters, next_action
-from charrnn_cli.training.plan import Decisions, Plan
+from charrnn_cli.training.plan import Plan
 from charrnn_cli.training.windows import make_windows
-from tests.helpers import STORY, TINY
+from tests.helpers import STORY, TINY, tiny_decisions
 
 CORPUS = Corpus.from_text(STORY)
 NOW = 1000.0
@@ -20,15 +20,8 @@ NOW = 1000.0
 def plan(config: TrainConfig, deadline: float | None = None) -> Plan:
     """A plan of 100 steps of one second, with an evaluation every 10."""
     split = split_corpus(CORPUS, config)
-    decisions = Decisions(
-        seed=1,
-        device="cpu",
-        precision="fp32",
-        threads=1,
-        steps=100,
-        dropout=0.0,
-        eval_every=10 if split.val else 0,
-        val_rows=len(split.val),
+    decisions = tiny_decisions(
+        dropout=0.0, eval_every=10 if split.val else 0, val_rows=len(split.val)
     )
     return Plan(
         config=config,

@@ -13,24 +13,22 @@ from charrnn_cli.storage.registry import Registry
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
-from charrnn_cli.training.plan import Decisions
 from charrnn_cli.training.resume import is_complete, open_resume_point
 from charrnn_cli.training.run_state import RunState
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 from charrnn_cli.training.trainer import make_trainer
 from charrnn_cli.training.windows import make_windows
-from tests.helpers import TINY, make_checkpoint, of_type, resume_training, run_training, tiny_job
-
-DECISIONS = Decisions(
-    seed=5,
-    device="cpu",
-    precision="fp32",
-    threads=1,
-    steps=30,
-    dropout=0.25,
-    eval_every=10,
-    val_rows=1,
+from tests.helpers import (
+    TINY,
+    make_checkpoint,
+    of_type,
+    resume_training,
+    run_training,
+    tiny_decisions,
+    tiny_job,
 )
+
+DECISIONS = tiny_decisions(seed=5, steps=30, eval_every=10, val_rows=1)
 
 
 def new_state(job: TrainingJob) -> RunState:

@@ -13,21 +13,12 @@ from charrnn_cli.errors import MemoryShortageError
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training import batch_loader
 from charrnn_cli.training.batch_loader import BatchLoader
-from charrnn_cli.training.plan import Decisions
 from charrnn_cli.training.trainer import CHECK_EVERY, Trainer, snapshot_shapes
 from charrnn_cli.training.windows import DocumentWindows, TrainWindows
+from tests.helpers import tiny_decisions
 
 CONFIG = TrainConfig(batch_size=6, seq_len=8)
-DECISIONS = Decisions(
-    seed=1,
-    device="cpu",
-    precision="fp32",
-    threads=1,
-    steps=100,
-    dropout=0.25,
-    eval_every=0,
-    val_rows=0,
-)
+DECISIONS = tiny_decisions()
 
 
 def make_trainer(corpus: Corpus, cell: Cell = "lstm", config: TrainConfig = CONFIG) -> Trainer:

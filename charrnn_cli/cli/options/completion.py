@@ -25,16 +25,11 @@ def complete_run(incomplete: str) -> list[str]:
 
 def complete_resumable(incomplete: str) -> list[str]:
     """Return matching values of `--resume`."""
-    names = [name for name in complete_run(incomplete) if name in own_names()]
-    return [name for name in ["latest", *names] if name.startswith(incomplete)]
-
-
-def own_names() -> list[str]:
-    """Return the names of the runs in the registry, which does not hold the built-in model."""
     try:
-        return [run.name for run in Registry().runs()]
+        names = [run.name for run in Registry().runs()]  # the built-in model has nothing to resume
     except CharrnnError:
-        return []
+        names = []
+    return [name for name in ["latest", *names] if name.startswith(incomplete)]
 
 
 def complete_preset(incomplete: str) -> list[str]:
