@@ -32,6 +32,7 @@ class Choice:
     steps: int
     larger: Candidate | None
     larger_steps: int
+    """At most; models that cannot be chosen are not timed."""
     is_whole: bool
     """Whether there is time for all passes over the text that help."""
 
@@ -53,17 +54,18 @@ def choose_model(
         for candidate in CANDIDATES:
             lr = job.config.lr if "lr" in given else candidate.lr
             resized = job.resized(candidate.layers, candidate.size, lr)
-            if chosen is not None:
-                steps = int(training / (_least_seconds(chosen[1], resized)))
-                if not _fits(candidate, resized, steps):
-                    larger, larger_steps = candidate, steps
-                    break
-            timed = time_training(resized, budget, should_stop)
-            steps = int(training / timed.seconds_per_step)
-            if chosen is not None and not _fits(candidate, resized, steps):
-                larger, larger_steps = candidate, steps
-                break
-            chosen = candidate, timed
+            if chosen is None:
+                chosen = candidate, time_training(resized, budget, should_stop)
+                continue
+            steps = int(training / _least_seconds(chosen[1], resized))
+            if _fits(candidate, resized, steps):
+                timed = time_training(resized, budget, should_stop)
+                steps = int(training / timed.seconds_per_step)
+                if _fits(candidate, resized, steps):
+                    chosen = candidate, timed
+                    continue
+            larger, larger_steps = candidate, steps
+            break
         assert chosen is not None
         candidate, timed = chosen
         steps = int(training / timed.seconds_per_step)

@@ -99,7 +99,7 @@ def choice_facts(choice: "Choice", limit: float) -> Facts:
         why = f"it learns most in {format_duration(limit)} on this machine"
         if choice.larger is not None:
             steps = format_count(choice.larger_steps, "step")
-            why += f"; {choice.larger} would do only {steps}"
+            why += f"; {choice.larger} would do at most {steps}"
     return [("model", f"{best}, because {why} (fixed by {options})")]
 
 
