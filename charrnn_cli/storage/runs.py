@@ -145,7 +145,7 @@ class Run:
     def next_command(self) -> str:
         """Return the command that leads on from a run without a readable checkpoint."""
         if self.has_checkpoint() or self.is_training():
-            return f"charrnn checkpoints list --run {self.name}"
+            return f"charrnn checkpoints list {self.name}"
         if self.has_resume_file():
             return f"charrnn train --resume {self.name}"
         if self.is_remains():

@@ -30,7 +30,7 @@ def test_it_samples_and_scores_without_any_run(inside: Inside, prose: Path) -> N
     assert inside("score", NAME, prose, "--unknown", "skip").returncode == 0
     (row,) = json.loads(inside("checkpoints", "list", "--json").stdout)
     assert (row["run"], row["status"], row["updated"]) == (NAME, "built in", None)
-    assert NAME in inside("checkpoints", "list", "--run", NAME).stdout
+    assert NAME in inside("checkpoints", "list", NAME).stdout
     assert "Jane Eyre" in inside("checkpoints", "show", NAME).stdout
     assert inside("checkpoints", "verify", NAME).returncode == 0
     assert f"charrnn sample {NAME}" in inside("sample").stderr

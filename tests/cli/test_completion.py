@@ -14,7 +14,7 @@ import pytest
         ("charrnn sample ti", {"tiny"}),
         ("charrnn sample tiny@", {"tiny@best", "tiny@latest", "tiny@100", "tiny@200", "tiny@300"}),
         ("charrnn checkpoints show tiny@2", {"tiny@200"}),
-        ("charrnn checkpoints list --run t", {"tiny"}),
+        ("charrnn checkpoints list t", {"tiny"}),
         ("charrnn train --resume ", {"latest", "tiny"}),
         ("charrnn train --preset n", {"notebook"}),
     ],

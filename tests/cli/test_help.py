@@ -144,7 +144,7 @@ SHOWING = [
     "--help",
     "train --help",
     "checkpoints list",
-    "checkpoints list --run tiny",
+    "checkpoints list tiny",
     "checkpoints list --json",
     "checkpoints show tiny",
     "checkpoints verify tiny",

@@ -286,7 +286,7 @@ def test_a_run_that_has_no_checkpoint_yet(inside: Inside, texts: Path) -> None:
         ("young", "charrnn train TEXT --run young"),
         ("foreign", "charrnn checkpoints list"),
     ):
-        code, out, err = inside("checkpoints", "list", "--run", name)
+        code, out, err = inside("checkpoints", "list", name)
         assert (code, out, err) == (
             0,
             "",
@@ -298,9 +298,9 @@ def test_a_run_that_has_no_checkpoint_yet(inside: Inside, texts: Path) -> None:
             f"error: run {name!r} has no readable checkpoint\nhint: {command}\n",
         )
     with hold_lock(run.path):
-        assert inside("checkpoints", "list", "--run", "short")[2] == (
+        assert inside("checkpoints", "list", "short")[2] == (
             "run 'short' is being trained and has no checkpoint yet\n"
-            "next    charrnn checkpoints list --run short\n"
+            "next    charrnn checkpoints list short\n"
         )
     follow(inside, "hint: charrnn train TEXT --run young --layers 1 --size 4 --max-steps 1")
     assert Registry().run("young").steps() == [1]
@@ -345,7 +345,7 @@ def test_damaged_runs(inside: Inside, texts: Path) -> None:
     follow(inside, err)
     run.step_path(2).write_bytes(b"")
     code, _, err = inside("sample", "short")
-    assert (code, hinted_commands(err)) == (2, [["checkpoints", "list", "--run", "short"]])
+    assert (code, hinted_commands(err)) == (2, [["checkpoints", "list", "short"]])
     follow(inside, err)
     code, _, err = inside("train", "--resume", "short")
     assert (code, hinted_commands(err)) == (1, [["train", "TEXT"]])

@@ -145,7 +145,7 @@ def test_a_run_without_readable_checkpoints(home: Path) -> None:
         with pytest.raises(NotFoundError) as caught:
             Registry().resolve(reference)
         assert caught.value.message == "run 'tiny' has no readable checkpoint"
-        assert caught.value.hint == "charrnn checkpoints list --run tiny"
+        assert caught.value.hint == "charrnn checkpoints list tiny"
     new_run("empty")
     with pytest.raises(NotFoundError) as caught:
         Registry().resolve("empty")
@@ -554,4 +554,4 @@ def test_what_leads_on_from_a_run(home: Path) -> None:
         Registry().newest()
     assert caught.value.hint == "charrnn train --resume latest"
     save(make_checkpoint(run="one"))
-    assert run.next_command() == "charrnn checkpoints list --run one"
+    assert run.next_command() == "charrnn checkpoints list one"

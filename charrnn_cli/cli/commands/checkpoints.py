@@ -1,46 +1,40 @@
 """`charrnn checkpoints list` and `path`, which read only names and headers."""
 
-import time
-from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from charrnn_cli.cli.commands.list_columns import (
+    chosen_columns,
+    table_columns,
+    to_csv,
+    to_objects,
+)
+from charrnn_cli.cli.commands.list_rows import (
+    CheckpointRow,
+    Row,
+    RunRow,
+    built_in_rows,
+    checkpoint_rows,
+    run_rows,
+    sorted_rows,
+)
 from charrnn_cli.cli.options.completion import ReferenceArgument, complete_run
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.terminal.formats import (
-    UNKNOWN,
-    format_age,
-    format_loss,
-    format_number,
-    format_size,
-)
-from charrnn_cli.cli.terminal.table import Column, write_table
-from charrnn_cli.errors import ConfigError, StorageError
-from charrnn_cli.storage.built_in import is_built_in
+from charrnn_cli.cli.terminal.table import write_table
+from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import CheckpointEntry, Run, best, latest
-from charrnn_cli.units import bits_per_character
+from charrnn_cli.storage.runs import Run
 
 SORTS = ("updated", "val", "size", "name")
 
-Row = dict[str, Any]
-
 
 def list_checkpoints(
-    prefix: Annotated[
-        str,
-        typer.Argument(
-            metavar="[PREFIX]",
-            help="List only runs whose names start with PREFIX.",
-            show_default=False,
-        ),
-    ] = "",
-    run: Annotated[
+    name: Annotated[
         str | None,
-        typer.Option(
-            metavar="RUN",
-            help="List the checkpoints of this run.",
+        typer.Argument(
+            metavar="[RUN|PREFIX]",
+            help="List the checkpoints of RUN, or the runs whose names start with PREFIX.",
             show_default=False,
             autocompletion=complete_run,
         ),
@@ -51,54 +45,52 @@ def list_checkpoints(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Maximum number of rows.", show_default=False)
     ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Settings to add as columns, such as seed,dropout,lr.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the rows as a JSON array.")
+        bool, typer.Option("--json", help="Print the rows as a JSON array, with all settings.")
     ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print references only, one per line.")
     ] = False,
 ) -> None:
     """List runs, or the checkpoints of one run.
 
-    Example: charrnn checkpoints list --sort val
+    In the row of a run, step is the newest step, and val is the loss of the step under best.
+
+    Example: charrnn checkpoints list --sort val --columns seed,lr
     """
     if sort not in SORTS:
         raise ConfigError(f"cannot sort by {sort!r}", hint=f"use one of {', '.join(SORTS)}")
-    if run is not None and prefix:
-        raise ConfigError("PREFIX cannot be combined with --run", hint="leave out PREFIX")
+    _check_forms({"--csv": as_csv, "--json": as_json, "--quiet": quiet}, columns)
     registry = Registry()
+    run = _named_run(registry, name)
+    kind: type[Row] = RunRow if run is None else CheckpointRow
+    chosen = chosen_columns(columns, kind)
     if run is None:
-        rows = _sorted(_run_rows(registry.runs(), prefix), sort)
-        columns, reference = RUN_COLUMNS, "run"
-    else:
-        rows = _checkpoint_rows(registry.run(run))
-        if sort != "updated":  # by default, checkpoints are in step order
-            rows = _sorted(rows, sort)
-        columns, reference = CHECKPOINT_COLUMNS, "reference"
+        rows = sorted_rows(run_rows(registry, name or ""), sort)
+    else:  # by default, checkpoints are in step order
+        rows = sorted_rows(checkpoint_rows(run), "name" if sort == "updated" else sort)
     rows = rows[:limit]
-    shown = rows if run is not None or quiet else [*rows, *_built_in_rows(registry, prefix)]
+    shown = rows if run is not None or quiet else [*rows, *built_in_rows(registry, name or "")]
     if as_json:
-        console.write_json(shown)
-        return
-    if quiet:
-        console.write("".join(f"{row[reference]}\n" for row in rows))
-        return
-    if shown:
-        write_table(columns, shown)
-    if rows:
-        return
-    if prefix:
-        if not shown:
-            console.say("", f"no run in {registry.root} starts with {prefix!r}")
-            console.say("next", "charrnn checkpoints list")
-    elif run is not None:
-        found = registry.run(run)
-        state = " is being trained and" if found.is_training() else ""
-        console.say("", f"run {run!r}{state} has no checkpoint yet")
-        console.say("next", found.next_command())
+        console.write_json(to_objects(chosen, shown))
+    elif as_csv:
+        console.write(to_csv(kind, chosen, shown))
+    elif quiet:
+        console.write("".join(f"{row.name}\n" for row in rows))
     else:
-        console.say("", f"no checkpoints in {registry.root}")
-        console.say("next", "train a model with `charrnn train TEXT` or `charrnn demo`")
+        if shown:
+            write_table(table_columns(kind, chosen), shown)
+        if not rows:
+            _say_nothing_found(registry, run, None if shown else name)
 
 
 def path(reference: ReferenceArgument = None) -> None:
@@ -109,132 +101,37 @@ def path(reference: ReferenceArgument = None) -> None:
     console.write_path(Registry().resolve(reference).absolute())
 
 
-def _run_rows(runs: Iterable[Run], prefix: str) -> list[Row]:
-    """Describe every run that has files or is being trained."""
-    rows = []
-    for run in runs:
-        if run.name.startswith(prefix):
-            try:
-                rows.append(_describe_run(run))
-            except StorageError as error:  # one run must not hide the others
-                console.say("warning", error.message)
-    return [
-        row
-        for row in rows
-        if row["step"] is not None or row["checkpoints"] or row["status"] == "training"
-    ]
+def _check_forms(given: dict[str, bool], columns: str | None) -> None:
+    """Raise ConfigError for two forms of output, or for columns of bare references."""
+    forms = [option for option, is_given in given.items() if is_given]
+    if columns is not None and forms[-1:] == ["--quiet"]:
+        forms = ["--columns", "--quiet"]
+    if len(forms) > 1:
+        raise ConfigError(
+            f"{forms[0]} cannot be combined with {forms[1]}", hint=f"leave out {forms[1]}"
+        )
 
 
-def _built_in_rows(registry: Registry, prefix: str) -> list[Row]:
-    """Describe the built-in model, unless a run has its name; it is no run to delete or resume."""
-    return _run_rows(filter(is_built_in, registry.listed()), prefix)
+def _named_run(registry: Registry, name: str | None) -> Run | None:
+    """Return the run of a name; None if it is the beginning of others' names, or not given.
+
+    Raises NotFoundError, ConfigError if it is neither.
+    """
+    names = [run.name for run in registry.listed()]
+    if name is None or (name not in names and any(each.startswith(name) for each in names)):
+        return None
+    return registry.run(name)
 
 
-def _describe_run(run: Run) -> Row:
-    entries = run.checkpoints()
-    newest, lowest = latest(entries), best(entries)
-    evaluated = lowest or newest
-    val_loss = evaluated.val_loss if evaluated else None
-    header = newest.header if newest else run.resume_header()
-    return {
-        "run": run.name,
-        "model": None if header is None else str(header.model),
-        "parameters": None if header is None else header.parameters,
-        "step": None if header is None else header.step,
-        "epoch": None if header is None else header.epoch,
-        "train_loss": newest.train_loss if newest else None,
-        "val_loss": val_loss,
-        "val_bpc": _bpc(val_loss),
-        "best": lowest.step if lowest else None,
-        "checkpoints": len(entries),
-        "damaged": sum(entry.header is None for entry in entries),
-        "bytes": run.file_bytes(),
-        "updated": None if is_built_in(run) else run.updated(),
-        "status": _state(run, newest),
-    }
-
-
-def _state(run: Run, newest: CheckpointEntry | None) -> str:
-    if is_built_in(run):
-        return "built in"
-    if run.is_training():
-        return "training"
-    return "finished" if run.is_finished(newest) else "interrupted"
-
-
-def _checkpoint_rows(run: Run) -> list[Row]:
-    """Describe every checkpoint of a run, in step order."""
-    entries = run.checkpoints()
-    lowest, newest = best(entries), latest(entries)
-    return [
-        {
-            "run": run.name,
-            "reference": run.reference(entry.step),
-            "checkpoint": entry.path.name,
-            "step": entry.step,
-            "epoch": None if entry.header is None else entry.header.epoch,
-            "train_loss": entry.train_loss,
-            "val_loss": entry.val_loss,
-            "val_bpc": _bpc(entry.val_loss),
-            "best": entry is lowest,
-            "latest": entry is newest,
-            "bytes": entry.file_bytes,
-            "updated": entry.updated,
-            "problem": entry.problem,
-        }
-        for entry in entries
-    ]
-
-
-def _sorted(rows: list[Row], sort: str) -> list[Row]:
-    match sort:
-        case "val":
-            return sorted(rows, key=lambda row: (row["val_loss"] is None, row["val_loss"] or 0.0))
-        case "size":
-            return sorted(rows, key=lambda row: -row["bytes"])
-        case "name":
-            return rows
-    return sorted(rows, key=lambda row: -row["updated"])
-
-
-def _bpc(val_loss: float | None) -> float | None:
-    return None if val_loss is None else bits_per_character(val_loss)
-
-
-def _age(row: Row) -> str:
-    return UNKNOWN if row["updated"] is None else format_age(time.time() - row["updated"])
-
-
-def _status(row: Row) -> str:
-    return f"{row['status']}, {row['damaged']} damaged" if row["damaged"] else row["status"]
-
-
-def _marks(row: Row) -> str:
-    if row["problem"]:
-        return f"damaged: {row['problem']}"
-    return " ".join(name for name in ("best", "latest") if row[name])
-
-
-_LOSS_AND_SIZE = [
-    Column("val", lambda row: format_loss(row["val_loss"]), number=True),
-    Column("bpc", lambda row: format_loss(row["val_bpc"]), number=True, drop_order=2),
-    Column("size", lambda row: format_size(row["bytes"]), number=True, drop_order=1),
-    Column("updated", _age, number=True, drop_order=4),
-]
-
-RUN_COLUMNS = [
-    Column("run", lambda row: row["run"]),
-    Column("model", lambda row: row["model"] or UNKNOWN, drop_order=5),
-    Column("parameters", lambda row: format_number(row["parameters"], ","), True, drop_order=3),
-    Column("step", lambda row: format_number(row["step"], ""), number=True),
-    *_LOSS_AND_SIZE,
-    Column("status", _status),
-]
-
-CHECKPOINT_COLUMNS = [
-    Column("checkpoint", lambda row: row["reference"]),
-    Column("epoch", lambda row: format_number(row["epoch"], ".2f"), number=True, drop_order=3),
-    Column("train", lambda row: format_loss(row["train_loss"]), number=True, drop_order=5),
-    *_LOSS_AND_SIZE,
-    Column("", _marks),
-]
+def _say_nothing_found(registry: Registry, run: Run | None, prefix: str | None) -> None:
+    if run is None and prefix is not None:
+        console.say("", f"no run in {registry.root} that starts with {prefix!r} has a checkpoint")
+        console.say("next", "charrnn checkpoints list")
+        return
+    if run is None:
+        console.say("", f"no checkpoints in {registry.root}")
+        console.say("next", "train a model with `charrnn train TEXT` or `charrnn demo`")
+        return
+    state = " is being trained and" if run.is_training() else ""
+    console.say("", f"run {run.name!r}{state} has no checkpoint yet")
+    console.say("next", run.next_command())

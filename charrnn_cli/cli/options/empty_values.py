@@ -5,7 +5,7 @@ from typing import Any
 
 from charrnn_cli.errors import ConfigError
 
-MAY_BE_EMPTY = {"prime", "sample_prime", "separator", "prefix"}
+MAY_BE_EMPTY = {"prime", "sample_prime", "separator"}
 """Parameters that are texts, not names."""
 
 
