@@ -25,7 +25,7 @@ def test_the_command_shown_trains_the_same_weights(inside: Inside, story: Path) 
     lines = inside("checkpoints", "show", "one").stdout.splitlines()
     shown = {line[:12].rstrip(): line[12:] for line in lines}
     assert list(shown) == [
-        *("checkpoint", "model", "data", "trained", "train loss", "val loss"),
+        *("checkpoint", "model", "weights", "data", "trained", "train loss", "val loss"),
         *("train curve", "val curve", "time", "settings", "versions", "command"),
     ]
     assert shown["checkpoint"].startswith("one@30, ")
@@ -42,6 +42,9 @@ def test_the_command_shown_trains_the_same_weights(inside: Inside, story: Path) 
     assert inside(*arguments, "--run", "two").returncode == 0
     one, two = load_checkpoint("one@30"), load_checkpoint("two@30")
     assert all((one.weights[name] == two.weights[name]).all() for name in one.weights)
+    again = json.loads(inside("checkpoints", "show", "two@30", "--json").stdout)
+    assert again["weights"] == facts["weights"]
+    assert shown["weights"] == facts["weights"][:16]
 
 
 def test_the_command_uses_the_preset_that_needs_the_fewest_options(
@@ -99,19 +102,54 @@ def test_a_folded_command_can_be_copied(inside: Inside) -> None:
     )
 
 
-def test_several_runs_are_shown_and_plotted(inside: Inside, tiny_run: Run, tmp_path: Path) -> None:
-    """Several references give several blocks, a JSON list, and one picture with all losses."""
+def test_equal_weights_have_equal_digests(inside: Inside) -> None:
+    """The digest is that of the weights and their vocabulary, whatever else the header says."""
+    first = make_checkpoint(seed=1)
+    save(first)
+    save(replace(first, run="other", step=7, val_loss=None, train={"seed": 2}))
+    save(make_checkpoint(run="next", seed=2))
+    save(make_checkpoint(run="letters", seed=1, characters="\n abcdefgi"))
+    runs = ("tiny", "other", "next", "letters")
+    digests = [
+        json.loads(inside("checkpoints", "show", run, "--json").stdout)["weights"] for run in runs
+    ]
+    assert all(len(digest) == 64 for digest in digests)
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+    assert f"\nweights     {digests[0][:16]}\n" in inside("checkpoints", "show", "other").stdout
+
+
+def test_settings_are_rounded(inside: Inside) -> None:
+    """Settings are shown with the digits that matter, and the command has all of them."""
+    recipe = {"dropout": 0.123456, "ema": 0.99999, "max_time": 90000.0, "shuffle_documents": True}
+    save(replace(make_checkpoint(), train=recipe))
+    out = inside("checkpoints", "show").stdout
+    settings = "max time 90000, dropout 0.1235, ema 0.99999, shuffle documents"
+    assert f"\nsettings    {settings}\n" in out
+    assert " --dropout 0.123456 " in out
+
+
+def test_several_runs_are_shown_or_plotted(inside: Inside, tiny_run: Run, tmp_path: Path) -> None:
+    """Several references give several blocks, a JSON list, or one picture with all losses."""
     record_losses(tiny_run)
     save(make_checkpoint(run="two"))
     record_losses(Registry().run("two"))
     result = inside("checkpoints", "show", "tiny", "two", "--plot", "losses.svg")
-    assert (result.returncode, result.stderr) == (0, "wrote   losses.svg\n")
+    assert result == (0, "", "wrote   losses.svg\n")
+    result = inside("checkpoints", "show", "tiny", "two")
+    assert (result.returncode, result.stderr) == (0, "")
     first, second = result.stdout.split("\n\n")
     assert first.startswith("checkpoint  tiny@200, ")
     assert second.startswith("checkpoint  two@100, ")
     picture = (tmp_path / "losses.svg").read_text()
     assert "tiny val" in picture
     assert "two val" in picture
+    result = inside("checkpoints", "show", "tiny", "--plot", "new.svg", "--json")
+    assert result == (
+        2,
+        "",
+        "error: --plot cannot be combined with --json\nhint: leave out --json\n",
+    )
     objects = json.loads(inside("checkpoints", "show", "tiny", "two", "--json").stdout)
     assert [facts["reference"] for facts in objects] == ["tiny@200", "two@100"]
 

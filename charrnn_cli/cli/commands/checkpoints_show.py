@@ -14,11 +14,13 @@ from charrnn_cli.cli.terminal.formats import (
     format_count,
     format_duration,
     format_loss,
+    format_setting,
     format_size,
     sparkline,
 )
 from charrnn_cli.cli.terminal.table import write_fields
 from charrnn_cli.config import TextOptions, TrainConfig
+from charrnn_cli.errors import ConfigError
 from charrnn_cli.events import Evaluated
 from charrnn_cli.settings import fields_of
 from charrnn_cli.storage.atomic import atomic_write
@@ -32,6 +34,7 @@ from charrnn_cli.training.command_line import reading_words, source_words, train
 from charrnn_cli.units import bits_per_character
 
 LABEL_WIDTH = 12
+DIGITS = 16  # of a digest that is shown; 64 bits distinguish all models on one disk
 
 Fields = dict[str, Any]
 Line = tuple[str, str]  # a label and its text
@@ -53,7 +56,7 @@ def show(
     plot: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.svg|.png", help="Draw the losses of the given runs in a new file."
+            metavar="FILE.svg|.png", help="Only draw the losses of the given runs, in a new file."
         ),
     ] = None,
     as_json: Annotated[
@@ -64,15 +67,18 @@ def show(
 
     Example: charrnn checkpoints show anna-lstm-2x512 --plot losses.svg
     """
+    if plot is not None and as_json:
+        raise ConfigError("--plot cannot be combined with --json", hint="leave out --json")
     registry = Registry()
     wanted: list[str | None] = [*references] if references else [None]
     files = [registry.resolve(reference) for reference in wanted]
     headers = [_fields(file) for file in files]
     metrics = _read_metrics(files, as_json)
-    found = [metrics[_run_of(file)].evaluations for file in files]
-    described = list(zip(headers, found, strict=True))
     if plot is not None:
         _plot(plot, metrics)
+        return
+    found = [metrics[_run_of(file)].evaluations for file in files]
+    described = list(zip(headers, found, strict=True))
     if as_json:
         objects = [
             {**fields, "evaluations": [event_to_json(event) for event in evaluations]}
@@ -132,6 +138,7 @@ def _fields(file: Path) -> Fields:
         "reference": Registry().reference_of(file, header.step),
         "val_bpc": None if header.val_loss is None else bits_per_character(header.val_loss),
         "bytes": found.file_bytes,
+        "weights": found.tensors_sha256,
         "command": train_command(fields["model"], _recipe(fields), _source(_run_of(file), header)),
     }
 
@@ -161,6 +168,7 @@ def _result_lines(fields: Fields) -> list[Line]:
     return [
         ("checkpoint", f"{fields['reference']}, {format_size(fields['bytes'])}"),
         ("model", f"{ModelConfig.from_json(model)}, {sizes}"),
+        ("weights", fields["weights"][:DIGITS]),
         ("data", f"{data['name']}: {characters}"),
         *([("read with", reading)] if reading else []),
         ("trained", f"{format_count(fields['step'], 'step')}, {fields['epoch']:.2f} epochs"),
@@ -196,7 +204,7 @@ def _time_lines(evaluations: Sequence[Evaluated]) -> list[Line]:
 
 def _recipe_lines(fields: Fields) -> list[Line]:
     recipe = [
-        f"{name.replace('_', ' ')} {value}"
+        name.replace("_", " ") + ("" if value is True else f" {format_setting(value)}")
         for name, value in _recipe(fields).items()
         if value not in (None, False)
     ]

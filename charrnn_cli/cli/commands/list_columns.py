@@ -21,6 +21,7 @@ from charrnn_cli.cli.terminal.formats import (
     format_age,
     format_loss,
     format_number,
+    format_setting,
     format_size,
 )
 from charrnn_cli.cli.terminal.table import Column
@@ -115,20 +116,9 @@ def _recorded(path: Sequence[str]) -> Value:
 
 def _column(name: str, value: Value) -> Column:
     def cell(row: Row) -> str:
-        return _shown(value(row))
+        return format_setting(value(row))
 
     return Column(name, cell)
-
-
-def _shown(value: Any) -> str:
-    match value:
-        case None:
-            return UNKNOWN
-        case float():
-            return f"{value:.4g}"
-        case bool():
-            return "yes" if value else "no"
-    return str(value)
 
 
 def _plain(value: Any) -> Any:

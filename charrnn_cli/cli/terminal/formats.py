@@ -10,6 +10,20 @@ def format_number(value: float | None, spec: str) -> str:
     return UNKNOWN if value is None else f"{value:{spec}}"
 
 
+def format_setting(value: object) -> str:
+    """Format a setting's value: a fraction has four digits, unless they would round it to 1."""
+    match value:
+        case None:
+            return UNKNOWN
+        case bool():
+            return "yes" if value else "no"
+        case float() if value.is_integer() or abs(value) >= 1000:
+            return f"{value:.0f}"
+        case float() if (rounded := f"{value:.4g}") != "1":
+            return rounded
+    return str(value)
+
+
 def format_loss(value: float | None) -> str:
     """Format a loss with three decimals; None is a dash."""
     return format_number(value, ".3f")
