@@ -104,10 +104,10 @@ def move_over(source: Path, target: Path, *, directory: Directory) -> None:
             raise StorageError(f"cannot write {target}: {error.strerror}") from error
 
 
-def check_absent(path: Path) -> None:
+def check_absent(path: Path, hint: str | None = None) -> None:
     """Raise AlreadyPublishedError if `path` exists. Call this before long work, to fail early."""
     if os.path.lexists(path):
-        raise _exists(path)
+        raise _exists(path, hint)
 
 
 @contextlib.contextmanager
@@ -131,10 +131,9 @@ def _sync(directory: Directory) -> None:
                 raise
 
 
-def _exists(path: Path) -> AlreadyPublishedError:
-    return AlreadyPublishedError(
-        f"{path} already exists", hint="choose another file name, or move the existing file"
-    )
+def _exists(path: Path, hint: str | None = None) -> AlreadyPublishedError:
+    hint = hint or "choose another file name, or move the existing file"
+    return AlreadyPublishedError(f"{path} already exists", hint=hint)
 
 
 def _room(directory: Path, num_bytes: int) -> str:

@@ -59,6 +59,8 @@ EFFECTS = [
     (f"{SAMPLE} --prime gagfed", "--interactive", "!gagfed"),  # shows answers alone
     (SAMPLE, "--check-copy gaffe.txt", "gaffe"),
     (SAMPLE, "--output new.txt", "file new.txt"),
+    (f"{SAMPLE} -o text.txt", "--append", "wrote   text.txt"),
+    (f"{SAMPLE} -o text.txt", "--force", "wrote   text.txt"),
     (SAMPLE, "--json", '"log_probabilities"'),
     (SAMPLE, "--stats", "stats"),
     (SAMPLE, "--quiet", "!tiny@200"),

@@ -28,7 +28,7 @@ def test_the_shells_substitution(tmp_path: Path, home: Path) -> None:
     scored = bash("charrnn score tiny <(cat abc.txt) --json", tmp_path)
     assert json.loads(scored.stdout)[0]["characters"] == 479
     primed = bash("charrnn sample tiny -q -n 0 --prime-file <(printf 'bad cab')", tmp_path)
-    assert (primed.stdout, primed.stderr) == ("bad cab", "")
+    assert (primed.stdout, primed.stderr) == ("bad cab\n", "")
     copied = bash("charrnn sample tiny -q -n 9 --check-copy <(cat abc.txt)", tmp_path)
     assert (copied.returncode, copied.stderr.split(" ")[0]) == (0, "copied")
     assert list(home.glob("corpora/.*")) == []

@@ -19,11 +19,12 @@ pytestmark = pytest.mark.usefixtures("tiny_run")
 
 
 def test_stdout_is_the_text(inside: Inside) -> None:
-    """Standard output is the prime and exactly n characters; the settings are on standard error."""
+    """Standard output is the prime, exactly n characters, and the end of the line."""
     result = inside("sample", "--prime", "abc", "-n", "200", "--seed", "7")
     assert result.returncode == 0
     assert result.stdout.startswith("abc")
-    assert len(result.stdout) == 203
+    assert len(result.stdout.removesuffix("\n")) in (202, 203)  # the last may be a line end
+    assert result.stdout.endswith("\n")
     assert result.stderr == "sample  tiny@200, temperature 1, top-k 5, seed 7\n"
 
 
@@ -72,8 +73,8 @@ def test_utf8_whatever_the_locale(inside: Inside) -> None:
         env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
     )
     assert result.returncode == 0
-    assert len(result.stdout) == 30
-    assert set(result.stdout) <= set("漢é😀")
+    assert len(result.stdout) == 31
+    assert set(result.stdout) <= set("漢é😀\n")
 
 
 def test_a_reader_that_leaves_is_not_reported(home: Path) -> None:
@@ -148,7 +149,7 @@ def test_json_is_enough_to_draw_again(inside: Inside) -> None:
         "--seed",
         row["seed"],
     )
-    assert again.stdout == row["text"]
+    assert again.stdout == row["text"].removesuffix("\n") + "\n"
 
 
 def test_stop_strings_end_the_text(inside: Inside) -> None:
@@ -157,7 +158,7 @@ def test_stop_strings_end_the_text(inside: Inside) -> None:
     plain = inside(*base).stdout
     stops = (plain[40:43], plain[100:105])
     ended = inside(*base, "--stop", stops[0], "--stop", stops[1]).stdout
-    assert ended == plain[: min(plain.index(stop) for stop in stops)]
+    assert ended == plain[: min(plain.index(stop) for stop in stops)].removesuffix("\n") + "\n"
     assert json.loads(inside(*base, "--stop", stops[0], "--json").stdout)["stopped"]
 
 
@@ -227,7 +228,7 @@ def test_a_prime_from_a_file(
         timeout=TIMEOUT,
         check=True,
     )
-    assert result.stdout == b"abc\ndef"
+    assert result.stdout == b"abc\ndef\n"
 
 
 @pytest.mark.parametrize("source", ["prime.txt", "-"])
@@ -276,14 +277,36 @@ def test_unknown_characters(inside: Inside) -> None:
 
 
 def test_a_file_of_samples(inside: Inside, tmp_path: Path) -> None:
-    """A file gets the bytes of standard output; an existing file is not overwritten."""
+    """A file gets the bytes of standard output; an existing file stays as it is."""
     base = ("sample", "-n", "30", "--seed", "1", "--count", "2")
     result = inside(*base, "-o", "out.txt")
     assert (result.returncode, result.stdout) == (0, "")
     assert (tmp_path / "out.txt").read_text() == inside(*base).stdout
     again = inside(*base, "-o", "out.txt")
     assert (again.returncode, again.stdout) == (1, "")
-    assert again.stderr.startswith("error: out.txt")
+    assert again.stderr == (
+        "error: out.txt already exists\nhint: add to it with --append, or replace it with --force\n"
+    )
+
+
+def test_a_file_is_added_to_or_replaced(inside: Inside, tmp_path: Path) -> None:
+    """--append adds lines to a file, and --force replaces it; both also make a new one."""
+    path = tmp_path / "out.txt"
+    base = ("sample", "-q", "-n", "30", "--seed", "1")
+    text = inside(*base).stdout
+    for option in ("--append", "--force"):
+        assert inside(*base, "-o", "out.txt", option) == (0, "", "")
+        assert path.read_text() == text
+        path.write_text("no end")
+    assert inside(*base, "-o", "out.txt", "--append").returncode == 0
+    assert inside(*base, "-o", "out.txt", "--append", "--json").returncode == 0
+    first, rest = path.read_text().split("\n", 1)
+    assert (first, rest.startswith(text)) == ("no end", True)
+    assert json.loads(rest.removeprefix(text))["seed"] == 1
+    assert inside(*base, "-o", "out.txt", "--force").returncode == 0
+    assert path.read_text() == text
+    refused = inside(*base, "-o", "..", "--append")
+    assert refused == (1, "", "error: .. is not a regular file\n")
 
 
 def test_stats_and_copies_are_reported(inside: Inside, tmp_path: Path) -> None:
@@ -319,6 +342,9 @@ NOT_TOGETHER = "error: {} cannot be combined with {}\n"
         ("--interactive -o x", NOT_TOGETHER.format("--interactive", "--output")),
         ("--interactive --stats", NOT_TOGETHER.format("--interactive", "--stats")),
         ("--interactive --check-copy x", NOT_TOGETHER.format("--interactive", "--check-copy")),
+        ("-o x --append --force", NOT_TOGETHER.format("--append", "--force")),
+        ("--append", "error: --append requires --output FILE\n"),
+        ("--force -o -", "error: --force requires --output FILE\n"),
         ("--count 0", "error: invalid value for '--count': 0 is below 1\n"),
         ("--temperature nan", "error: temperature must be a finite number; got nan\n"),
         ("-n -1", "error: length must be at least 0; got -1\n"),
@@ -343,7 +369,7 @@ def test_a_conversation_in_a_pipe(inside: Inside) -> None:
     first, second = result.stdout.splitlines()
     assert first != second
     for prime, answer in (("\nabc", first), (f"\nabc{first}abc", second)):
-        assert inside(*base, "--no-echo", "--prime", prime).stdout == answer
+        assert inside(*base, "--no-echo", "--prime", prime).stdout == answer + "\n"
 
 
 def test_a_line_of_unknown_characters_is_not_read(inside: Inside) -> None:
@@ -474,7 +500,8 @@ def test_hostile_characters_are_visible_on_a_terminal_and_exact_in_a_pipe(home: 
     command = [sys.executable, "-m", "charrnn_cli", *arguments]
     piped = subprocess.run(command, capture_output=True, timeout=TIMEOUT, check=True)
     text = piped.stdout.decode()
-    assert len(text) == 20_001
+    assert len(text.removesuffix("\n")) in (20_000, 20_001)
+    assert text.endswith("\n")
     assert set(text) == set(HOSTILE)
     for options in ((), ("--color",)):
         with Terminal(*arguments, *options) as terminal:

@@ -47,7 +47,7 @@ def converse(
             stream = TextStream(console.write_styled, to_terminal=sys.stdout.isatty(), color=color)
             for piece in draw_samples(writer, length, 1, stops, interrupt.take):
                 stream.write(piece.text, piece.log_probabilities)
-            stream.finish(interrupted=True)  # the next prompt starts a line
+            stream.finish()
 
 
 def _lines(interrupt: "_Interrupt", *, by_hand: bool) -> Iterator[str]:

@@ -17,7 +17,11 @@ from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import ReferenceArgument
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.options.prime import known_prime, known_stops, read_prime
-from charrnn_cli.cli.options.sample_conflicts import check_combinations, check_reads_files
+from charrnn_cli.cli.options.sample_conflicts import (
+    STANDARD_OUTPUT,
+    check_combinations,
+    check_reads_files,
+)
 from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
@@ -26,6 +30,7 @@ from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.cli.terminal.run_facts import name_facts
 from charrnn_cli.cli.terminal.sample_output import (
+    OutputFile,
     PieceConsumer,
     SampleStatistics,
     TextSamples,
@@ -33,15 +38,12 @@ from charrnn_cli.cli.terminal.sample_output import (
     WholeSamples,
     describe_settings,
     sample_to_json,
-    to_file,
     to_standard_output,
 )
 from charrnn_cli.config import SampleConfig, TextOptions, Unknown
 from charrnn_cli.model.samples import Sample, draw_samples
-from charrnn_cli.storage.atomic import check_absent
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
-from charrnn_cli.storage.source import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from charrnn_cli.model.checkpoint import Checkpoint
@@ -106,6 +108,12 @@ def sample(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="New file to write the samples to.")
     ] = None,
+    append: Annotated[
+        bool, typer.Option("--append", help="Add to the file of --output if it exists.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the file of --output if it exists.")
+    ] = False,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print one JSON object per sample, with log-probabilities."),
@@ -128,9 +136,9 @@ def sample(
     options = text_options.given_options(context)
     check_reads_files(options, [prime_file, check_copy])
     path = Registry().resolve(reference)
-    output = None if output == STANDARD_INPUT else output
-    if output is not None:
-        check_absent(output)
+    file = None if output in (None, STANDARD_OUTPUT) else OutputFile(output, append, force)
+    if file is not None:
+        file.check()
     from charrnn_cli.model.checkpoint import load_checkpoint
     from charrnn_cli.model.reading import reading_options
 
@@ -159,8 +167,8 @@ def sample(
     consumers: list[PieceConsumer] = [statistics]
     if copy_check is not None:
         consumers.append(copy_check)
-    seconds = _draw(job, consumers, output, color=color, as_json=as_json)
-    if output is not None and not quiet:
+    seconds = _draw(job, consumers, file, color=color, as_json=as_json)
+    if file is not None and not quiet:
         console.say("wrote", str(output))
     if stats:
         statistics.show(seconds, time.monotonic() - started)
@@ -224,14 +232,14 @@ def _prepare(
 def _draw(
     job: _Job,
     consumers: Sequence[PieceConsumer],
-    output: Path | None,
+    output: OutputFile | None,
     *,
     color: bool,
     as_json: bool,
 ) -> float:
     """Generate the samples, and pass them to `consumers`. Return the seconds of generation."""
     request = StopRequest(lambda: None)
-    with request.listening(), to_file(output) if output else to_standard_output() as write:
+    with request.listening(), output.opened() if output else to_standard_output() as write:
         stream = TextStream(write, to_terminal=output is None and sys.stdout.isatty(), color=color)
         shown = _json_samples(job, stream) if as_json else TextSamples(stream, job.shown_prime)
         _read_prime(job, request)
@@ -240,9 +248,9 @@ def _draw(
             for consumer in (shown, *consumers):
                 consumer.add(piece)
         seconds = time.monotonic() - started
-        stream.finish(interrupted=request())
+        stream.finish()
         if output is not None:
-            request.check()  # a file is complete or absent
+            request.check()  # a file changes only if the samples are complete
     request.check()
     return seconds
 

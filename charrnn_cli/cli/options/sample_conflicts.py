@@ -8,10 +8,13 @@ from typing import Any
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.settings import option_name, option_names
 
+STANDARD_OUTPUT = Path("-")
+
 _CONFLICTS = (
     ("--prime", "--prime-file"),
     ("--json", "--color"),
     ("--output", "--color"),
+    ("--append", "--force"),
     *(
         ("--interactive", option_name(name))
         for name in ("json", "output", "check_copy", "stats", "count")
@@ -21,6 +24,7 @@ _CONFLICTS = (
 
 def check_combinations(params: dict[str, Any]) -> None:
     """Raise ConfigError for options that conflict."""
+    to_file = params["output"] is not None and Path(params["output"]) != STANDARD_OUTPUT
     given = {
         "--prime": params["prime"] is not None,
         "--prime-file": params["prime_file"] is not None,
@@ -28,6 +32,8 @@ def check_combinations(params: dict[str, Any]) -> None:
         "--color": params["color"],
         "--interactive": params["interactive"],
         "--output": params["output"] is not None,
+        "--append": params["append"],
+        "--force": params["force"],
         "--check-copy": params["check_copy"] is not None,
         "--stats": params["stats"],
         "--count": params["count"] > 1,
@@ -37,6 +43,9 @@ def check_combinations(params: dict[str, Any]) -> None:
             raise ConfigError(
                 f"{first} cannot be combined with {second}", hint=f"leave out {second}"
             )
+    for option in ("--append", "--force"):
+        if given[option] and not to_file:
+            raise ConfigError(f"{option} requires --output FILE", hint=f"leave out {option}")
     if "" in (params["stop"] or []):
         raise ConfigError("--stop must not be empty", hint="leave out --stop")
     if params["color"] and not sys.stdout.isatty():

@@ -4,6 +4,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,7 +12,8 @@ from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.config import SampleConfig
 from charrnn_cli.model.samples import Piece, Sample
-from charrnn_cli.storage.atomic import atomic_write
+from charrnn_cli.storage.atomic import atomic_write, check_absent
+from charrnn_cli.storage.existing import atomic_append, atomic_replace, check_changeable
 from charrnn_cli.units import bits_per_character
 
 FLUSH_INTERVAL = 0.02  # seconds; looks continuous, and avoids most writes to a pipe
@@ -48,9 +50,9 @@ class TextStream:
         """Write the separator on its own line."""
         self._pending.append(("" if self._at_line_start else "\n") + f"{SEPARATOR}\n")
 
-    def finish(self, *, interrupted: bool) -> None:
-        """Flush; on a terminal or after an interruption, also end the last line."""
-        if (interrupted or self._to_terminal) and not self._at_line_start:
+    def finish(self) -> None:
+        """End the last line, and flush."""
+        if not self._at_line_start:
             self._pending.append("\n")
         self._flush()
 
@@ -171,14 +173,33 @@ def to_standard_output() -> Iterator[Write]:
     yield console.write_styled
 
 
-@contextlib.contextmanager
-def to_file(path: Path) -> Iterator[Write]:
-    """Yield the function that writes to a new file, which appears only when it is complete.
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """A file for samples: a new one, or one to add to or to replace."""
 
-    Raises AlreadyPublishedError, StorageError.
-    """
-    with atomic_write(path) as file:
-        yield lambda text: _write_bytes(file.write, text)
+    path: Path
+    append: bool = False
+    force: bool = False
+
+    def check(self) -> None:
+        """Fail before the samples are generated if the file cannot be written.
+
+        Raises AlreadyPublishedError, ForeignFileError, StorageError.
+        """
+        if self.append or self.force:
+            check_changeable(self.path)
+        else:
+            check_absent(self.path, hint="add to it with --append, or replace it with --force")
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Write]:
+        """Yield the function that writes; the file changes only when all is written.
+
+        Raises as `check` does.
+        """
+        change = atomic_append if self.append else atomic_replace if self.force else atomic_write
+        with change(self.path) as file:
+            yield lambda text: _write_bytes(file.write, text)
 
 
 def _write_bytes(write: Callable[[bytes], object], text: str) -> None:
