@@ -9,7 +9,7 @@ CharrnnError                  base class                                       e
 │   ├── AlreadyPublishedError the file already exists                          exit 1
 │   ├── DiskFullError         no room on the disk                              exit 1
 │   └── RunMovedError         the run's directory was moved or deleted         exit 1
-├── RunBusyError              another process is training this run             exit 1
+├── RunBusyError              another process is training this run             exit 75
 ├── MemoryShortageError       model or batch does not fit into memory          exit 1
 ├── DivergedError             the loss diverged at lower learning rates too    exit 1
 ├── InterruptionError         stopped by a signal, after saving                exit 128 + signal
@@ -96,7 +96,9 @@ class RunMovedError(StorageError):
 
 
 class RunBusyError(CharrnnError):
-    """Another process is training this run."""
+    """Another process is training this run; the same command may succeed later."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h
 
 
 class MemoryShortageError(CharrnnError):

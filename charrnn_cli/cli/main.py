@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from charrnn_cli.cli.options.empty_values import check_empty_values
 from charrnn_cli.cli.options.help_style import help_style
 from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal.error_output import print_error, print_stop
 from charrnn_cli.cli.usage_errors import described_usage_error, unknown_command
 from charrnn_cli.errors import CharrnnError, InterruptionError, UsageError
 from charrnn_cli.version import __version__
@@ -204,7 +205,7 @@ def main() -> None:
         code = error.exit_code
         message, hint = described_usage_error(error, typed.command)
         if message:
-            console.print_error(message, hint)
+            print_error(message, hint, code)
     except (typer.Abort, KeyboardInterrupt):
         code = 130
     except Exception as error:
@@ -237,17 +238,15 @@ def _print_unexpected(error: Exception) -> None:
 
     if "--install-completion" in sys.argv[1:] and isinstance(error, OSError | RuntimeError):
         # Typer writes these files; RuntimeError: there is no home directory.
-        console.print_error(
-            f"cannot install the completion: {error}",
-            "set HOME to a writable directory, or use `charrnn --show-completion`",
-        )
+        hint = "set HOME to a writable directory, or use `charrnn --show-completion`"
+        print_error(f"cannot install the completion: {error}", hint, 1)
         return
     log = write_crash_log(error, {*COMMANDS, *CHECKPOINT_COMMANDS, *_Typed.options})
     hint = "run the command again with `charrnn --debug` to see the traceback"
     if log is not None:
         hint = f"report this problem and attach {log}"
     line = traceback.format_exception_only(error)[-1].strip()
-    console.print_error(f"internal error: {line}", hint)
+    print_error(f"internal error: {line}", hint, 1)
 
 
 def _print_error(error: CharrnnError, command: str) -> None:
@@ -255,11 +254,9 @@ def _print_error(error: CharrnnError, command: str) -> None:
         case console.ReaderGoneError():
             pass
         case InterruptionError():
-            console.say("stopped", error.message.removeprefix("stopped "))
-            if error.hint:
-                console.say("next", error.hint)
+            print_stop(error.message, error.hint, error.exit_code)
         case UsageError(hint=None):
-            console.print_error(error.message, f"run `charrnn {command} --help` for usage")
+            print_error(error.message, f"run `charrnn {command} --help` for usage", error.exit_code)
         case _:
             examples = [each for each in error.examples if each.name in _Typed.options]
-            console.print_error(error.message, error.hint, examples)
+            print_error(error.message, error.hint, error.exit_code, examples)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal.error_output import print_stop
 from charrnn_cli.cli.terminal.outlet import hurry
 from charrnn_cli.errors import InterruptionError
 from charrnn_cli.storage.temporary import discard_temporaries
@@ -64,7 +65,7 @@ def exiting_on_signals() -> Iterator[None]:
         if exiting.signum is not None:
             code = 128 + exiting.signum
             console.end_echo(exiting.signum)
-            console.say("stopped", f"by {signal.Signals(exiting.signum).name}")
+            print_stop(f"stopped by {signal.Signals(exiting.signum).name}", None, code)
         if exiting.signum is not None or console.is_busy():
             discard_temporaries()  # those whose removal a signal interrupted
             os._exit(code)  # flushing a blocked stream would wait

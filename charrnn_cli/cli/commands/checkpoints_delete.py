@@ -72,13 +72,14 @@ def prune(
     """
     found = Registry().run(run)
     check_changeable(found)
-    check_unlocked(found.path)
     paths = [entry.path for entry in prunable(found.checkpoints(), keep)]
     _delete([(found, paths)], yes=yes, dry_run=dry_run)
 
 
 def _delete(chosen: list[tuple[Run, list[Path]]], *, yes: bool, dry_run: bool) -> None:
     """List the files, ask, and delete them. Raises ConfigError, RunBusyError, StorageError."""
+    for run, _ in chosen:
+        check_unlocked(run.path)
     paths = [path for _, of_run in chosen for path in of_run]
     if not paths:
         console.say("", "nothing to delete")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from charrnn_cli.cli.signals import is_second
 from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal.error_output import print_error
 from charrnn_cli.cli.terminal.sample_output import TextStream
 from charrnn_cli.errors import UnknownCharacterError
 from charrnn_cli.model.samples import draw_samples
@@ -39,7 +40,7 @@ def converse(
             try:
                 writer.read(fit(line.replace("\\n", "\n")), interrupt.check)
             except UnknownCharacterError as error:
-                console.print_error(error.message, error.hint)
+                print_error(error.message, error.hint, error.exit_code)
                 continue
             except KeyboardInterrupt:
                 console.write_line()

@@ -11,7 +11,6 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
@@ -21,7 +20,6 @@ from charrnn_cli.cli.terminal.safe_text import safe, to_json
 from charrnn_cli.errors import (
     CharrnnError,
     ConfigError,
-    Example,
     InterruptionError,
     StorageError,
 )
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LABEL_WIDTH = 8
-MAX_ERROR = 500  # characters of an error or a hint, its label included
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 EXIT_PATIENCE = 0.1  # seconds, for a write before an exit at once
 
@@ -234,38 +231,9 @@ def _continued(command: str, width: int) -> list[str]:
     return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
 
 
-def print_error(message: str, hint: str | None, examples: Sequence[Example] = ()) -> None:
-    """Print the lines `error:`, `hint:` if there is one, and one per example, of limited length."""
-    lines = [("error:", _one_line(message, MAX_ERROR - len("error: ")), "bold red")]
-    if hint:
-        lines.append(("hint:", _one_line(hint, MAX_ERROR - len("hint: ")), "bold cyan"))
-    width = max((len(option) for option, _ in examples), default=0)
-    for option, line in examples:
-        text = _one_line(f"{option:<{width}}  {line}", MAX_ERROR - len("error: "))
-        lines.append((" " * len("hint:"), text, ""))
-    if not is_fancy(sys.stderr):
-        write_error("".join(f"{label} {text}\n" for label, text, _ in lines))
-        return
-    from rich.text import Text
-
-    for label, text, style in lines:  # a hint may contain a command to copy
-        stderr_console().print(
-            Text.assemble((label, style), " ", text), soft_wrap=label == "hint:", overflow="fold"
-        )
-
-
 def print_traceback(error: BaseException) -> None:
     """Print an exception and where it was raised."""
     write_error(safe("".join(traceback.format_exception(error)), keep="\n\t"))
-
-
-def _one_line(text: str, limit: int) -> str:
-    """Return the text in one line; one that is too long loses its middle."""
-    line = safe(" ".join(text.split("\n")))
-    if len(line) <= limit:
-        return line
-    half = (limit - len(" … ")) // 2
-    return f"{line[:half]} … {line[-half:]}"
 
 
 def show_cursor() -> None:
