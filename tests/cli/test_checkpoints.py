@@ -231,8 +231,7 @@ def test_rows_as_csv(inside: Inside) -> None:
 def test_forms_that_exclude_each_other(inside: Inside) -> None:
     """Rows have one form, and an unknown column is an error that names similar ones."""
     for words, message, hint in (
-        ("--json --csv", "--csv cannot be combined with --json", "leave out --json"),
-        ("--json -q", "--json cannot be combined with --quiet", "leave out --quiet"),
+        ("--csv -q", "--csv cannot be combined with --quiet", "leave out --quiet"),
         ("--columns lr -q", "--columns cannot be combined with --quiet", "leave out --quiet"),
         ("--columns drop", "no setting or column is called 'drop'", "did you mean dropout?"),
         ("--columns zzz", "no setting or column is called 'zzz'", "use, for example, seed,lr"),
@@ -242,6 +241,10 @@ def test_forms_that_exclude_each_other(inside: Inside) -> None:
             "",
             f"error: {message}\nhint: {hint}\n",
         )
+    for option in ("--csv", "-q"):
+        code, out, err = inside("checkpoints", "list", option, "--json")
+        assert (code, out) == (2, "")
+        assert "cannot be combined with" in json.loads(err)["error"]
 
 
 def test_no_two_settings_have_one_name() -> None:

@@ -145,11 +145,8 @@ def test_several_runs_are_shown_or_plotted(inside: Inside, tiny_run: Run, tmp_pa
     assert "tiny val" in picture
     assert "two val" in picture
     result = inside("checkpoints", "show", "tiny", "--plot", "new.svg", "--json")
-    assert result == (
-        2,
-        "",
-        "error: --plot cannot be combined with --json\nhint: leave out --json\n",
-    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert json.loads(result.stderr)["error"] == "--plot cannot be combined with --json"
     objects = json.loads(inside("checkpoints", "show", "tiny", "two", "--json").stdout)
     assert [facts["reference"] for facts in objects] == ["tiny@200", "two@100"]
 

@@ -1,10 +1,11 @@
-"""`charrnn doctor`, and the text that `charrnn demo` trains on."""
+"""`charrnn doctor` and `charrnn demo`."""
 
 import json
 import re
 from importlib import resources
 
-from tests.helpers import Inside
+from charrnn_cli.storage.registry import Registry
+from tests.helpers import Charrnn, Inside
 
 
 def test_doctor(inside: Inside) -> None:
@@ -20,6 +21,18 @@ def test_doctor(inside: Inside) -> None:
     checks = re.findall(r"^check +(\w+ ?\w*): (\w+)", inside("doctor").stdout, re.MULTILINE)
     expected = ["engines lstm", "engines gru", "engines rnn", "file"]
     assert checks == [(name, "ok") for name in expected]
+
+
+def test_a_short_demo(charrnn: Charrnn) -> None:
+    """A demo of a few seconds trains a model that keeps to them, and prints a sample."""
+    result = charrnn("demo", "--max-time", "8s")  # counts from the start of the process
+    assert result.returncode == 0
+    assert result.stdout.startswith("Alice ")
+    assert result.stderr.endswith("next    charrnn train YOUR_TEXT.txt --max-time 10m\n")
+    (run,) = Registry().runs()
+    header = run.checkpoints()[-1].header
+    assert header is not None
+    assert header.train["max_time"] == 8.0
 
 
 def test_the_shipped_text_is_a_book() -> None:

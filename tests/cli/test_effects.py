@@ -75,6 +75,7 @@ EFFECTS = [
     ("score tiny accent.txt --encoding latin-1", "--unknown skip", "tiny@200\t1\t"),
     ("score tiny twins", "--keep-duplicates", "tiny@200\t53\t"),
     ("score tiny odd.txt --unknown skip", "--force-text", "9 characters that tiny@200"),
+    ("demo --max-time 0s", "--max-time soon", "'soon' is not a duration"),
     ("doctor", "--json", '"packages": {'),
     ("checkpoints list", "--columns seed", "\tseed\n"),
     ("checkpoints list", "--csv", "run,model,parameters"),

@@ -333,11 +333,9 @@ NOT_TOGETHER = "error: {} cannot be combined with {}\n"
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ("--json --color", NOT_TOGETHER.format("--json", "--color")),
         ("--color", "error: --color requires a terminal\n"),
         ("--prime a --prime-file b", NOT_TOGETHER.format("--prime", "--prime-file")),
         ("--stop=", "error: --stop must not be empty\n"),
-        ("--interactive --json", NOT_TOGETHER.format("--interactive", "--json")),
         ("--interactive --count 2", NOT_TOGETHER.format("--interactive", "--count")),
         ("--interactive -o x", NOT_TOGETHER.format("--interactive", "--output")),
         ("--interactive --stats", NOT_TOGETHER.format("--interactive", "--stats")),
@@ -357,6 +355,22 @@ def test_contradictions(inside: Inside, options: str, error: str) -> None:
     message, hint = result.stderr.splitlines(keepends=True)
     assert message == error
     assert hint.startswith("hint: ")
+
+
+def test_json_excludes_other_forms(inside: Inside) -> None:
+    """--json is neither colored nor a conversation; the error is an object."""
+    for options, pair in (
+        ("--json --color", "--json --color"),
+        ("-i --json", "--interactive --json"),
+    ):
+        first, second = pair.split()
+        code, out, err = inside("sample", *options.split())
+        assert (code, out) == (2, "")
+        assert json.loads(err) == {
+            "error": f"{first} cannot be combined with {second}",
+            "hint": f"leave out {second}",
+            "exit_code": 2,
+        }
 
 
 def test_a_conversation_in_a_pipe(inside: Inside) -> None:
