@@ -6,7 +6,8 @@
     for event in charrnn.train(job):
         print(event)
     checkpoint = charrnn.load_checkpoint("book")
-    print("".join(charrnn.generate(checkpoint, "Once", length=500)))
+    print("".join(charrnn.generate(checkpoint, "Once", length=500, echo=True)))
+    print(charrnn.score(checkpoint, "Once upon a time").bits_per_character)
 
 Each name is imported when it is first used, so that code without torch does not wait for torch.
 """
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
     from charrnn_cli.model.engine import Engine
     from charrnn_cli.model.sampling import Writer, generate
+    from charrnn_cli.model.scoring import Score, score
     from charrnn_cli.storage.registry import Registry
     from charrnn_cli.storage.runs import Run
     from charrnn_cli.storage.source import Source
@@ -123,6 +125,7 @@ _MODULES = {
     "storage.registry": ("Registry",),
     "storage.runs": ("Run",),
     "model.sampling": ("Writer", "generate"),
+    "model.scoring": ("Score", "score"),
     "storage.source": ("Source",),
     "training.job": ("TrainingJob",),
     "training.loop": ("train",),

@@ -49,6 +49,7 @@ def test_public_names() -> None:
             "RunMovedError",
             "SampleConfig",
             "SaveFailed",
+            "Score",
             "Source",
             "Sampled",
             "StepLogged",
@@ -70,6 +71,7 @@ def test_public_names() -> None:
             "generate",
             "load_checkpoint",
             "load_resume",
+            "score",
             "train",
         ]
     )
@@ -108,7 +110,7 @@ QUICK = [
     "checkpoints --help",
     "checkpoints list",
     "checkpoints list --json",
-    "checkpoints list --run tiny",
+    "checkpoints list tiny --columns seed --csv",
 ]
 
 

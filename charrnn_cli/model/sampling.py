@@ -1,5 +1,6 @@
 """Generating text with a model, character by character."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,22 +23,26 @@ def generate(
     checkpoint: Checkpoint,
     prime: str | None = None,
     config: SampleConfig | None = None,
+    *,
+    echo: bool = False,
     **settings: Any,
 ) -> Iterator[str]:
-    """Return an iterator of `length` new characters that continue `prime`, without the prime.
+    """Return an iterator of `length` new characters that continue `prime`.
 
-    Without a prime, the model starts from `checkpoint.default_prime`. Line ends and Unicode of a
-    prime are normalized as those of the training text were. Settings are those of
-    `SampleConfig`. The same seed gives the same text on the same machine.
+    With `echo`, the characters of a given prime come first. Without a prime, the model starts from
+    `checkpoint.default_prime`. Line ends and Unicode of a prime are normalized as those of the
+    training text were. Settings are those of `SampleConfig`. The same seed gives the same text on
+    the same machine.
     Raises UnknownCharacterError if the prime has a character outside the vocabulary, ConfigError.
     """
     if config is not None and settings:
         raise ConfigError("pass either a SampleConfig or keyword settings, not both")
     config = config or SampleConfig(**settings)
     writer = Writer(checkpoint, config)
-    prime = as_read(prime or checkpoint.default_prime, checkpoint.data.reading, checkpoint.vocab)
-    writer.read(prime)
-    return (drawn.characters[0] for drawn in writer.write(config.length))
+    read = as_read(prime or checkpoint.default_prime, checkpoint.data.reading, checkpoint.vocab)
+    writer.read(read)
+    new = (drawn.characters[0] for drawn in writer.write(config.length))
+    return itertools.chain(read, new) if echo and prime else new
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_cli.cli.commands.list_columns import _GROUPS, _settings
+from charrnn_cli.cli.terminal.list_columns import _GROUPS, _settings
 from charrnn_cli.storage.runs import Run
 from tests.helpers import Inside, make_checkpoint, new_run, save
 from tests.terminal import Terminal, on_screen

@@ -45,6 +45,14 @@ def test_generate_checks_before_it_draws() -> None:
     assert caught.value.message == "pass either a SampleConfig or keyword settings, not both"
 
 
+def test_the_prime_may_come_first() -> None:
+    """With echo, a given prime precedes the same characters as without; a default one does not."""
+    checkpoint = make_checkpoint()
+    plain = list(generate(checkpoint, "ab\r\n", length=9, seed=1))
+    assert list(generate(checkpoint, "ab\r\n", length=9, seed=1, echo=True)) == [*"ab\n", *plain]
+    assert len(list(generate(checkpoint, length=9, echo=True))) == 9
+
+
 def test_the_default_prime() -> None:
     """The default prime is a newline if the model knows it, else the most frequent character."""
     assert make_checkpoint().default_prime == "\n"

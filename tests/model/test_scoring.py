@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from charrnn_cli.architecture import Cell, ModelConfig
+from charrnn_cli.errors import ConfigError, UnknownCharacterError
 from charrnn_cli.model import scoring
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.filters import log_softmax
-from charrnn_cli.model.scoring import NumpyPredictor, Predictor, character_losses
+from charrnn_cli.model.scoring import NumpyPredictor, Predictor, Score, character_losses, score
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.remapping import in_vocabulary
 from charrnn_cli.text.vocab import Vocab
@@ -85,3 +86,26 @@ def test_a_text_without_skipped_characters_is_scored() -> None:
 def test_nothing_to_predict(text: str) -> None:
     """A text of fewer than two characters has no losses."""
     assert len(losses(NumpyPredictor(model()), text)) == 0
+
+
+def test_the_score_of_a_text() -> None:
+    """A score is the mean of the losses in bits, of all characters but the first."""
+    checkpoint = model()
+    expected = losses(NumpyPredictor(checkpoint), TEXT).mean() / np.log(2)
+    found = score(checkpoint, TEXT)
+    assert found == Score(found.bits_per_character, len(TEXT) - 1)
+    assert found.bits_per_character == pytest.approx(expected, rel=1e-6)
+    dos = TEXT.replace("\n", "\r\n")  # read as the training text was
+    assert score(checkpoint, dos) == score(checkpoint, TEXT)
+
+
+def test_texts_without_a_score() -> None:
+    """A text that is too short, or has a character that the model lacks, is an error."""
+    checkpoint = model()
+    for text, found in (("", "none"), ("a", "only one")):
+        with pytest.raises(ConfigError) as caught:
+            score(checkpoint, text)
+        message = f"scoring needs at least two characters; this text has {found}"
+        assert caught.value.message == message
+    with pytest.raises(UnknownCharacterError):
+        score(checkpoint, "abΩ")

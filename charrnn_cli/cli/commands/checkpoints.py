@@ -4,13 +4,15 @@ from typing import Annotated
 
 import typer
 
-from charrnn_cli.cli.commands.list_columns import (
+from charrnn_cli.cli.options.completion import ReferenceArgument, complete_run
+from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal.list_columns import (
     chosen_columns,
     table_columns,
     to_csv,
     to_objects,
 )
-from charrnn_cli.cli.commands.list_rows import (
+from charrnn_cli.cli.terminal.list_rows import (
     CheckpointRow,
     Row,
     RunRow,
@@ -19,8 +21,6 @@ from charrnn_cli.cli.commands.list_rows import (
     run_rows,
     sorted_rows,
 )
-from charrnn_cli.cli.options.completion import ReferenceArgument, complete_run
-from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.table import write_table
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.registry import Registry

@@ -8,14 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from charrnn_cli.architecture import ModelConfig
-from charrnn_cli.cli.commands.list_rows import (
-    CheckpointRow,
-    Row,
-    RunRow,
-    recorded_settings,
-    row_values,
-    value_names,
-)
 from charrnn_cli.cli.terminal.formats import (
     UNKNOWN,
     format_age,
@@ -23,6 +15,14 @@ from charrnn_cli.cli.terminal.formats import (
     format_number,
     format_setting,
     format_size,
+)
+from charrnn_cli.cli.terminal.list_rows import (
+    CheckpointRow,
+    Row,
+    RunRow,
+    recorded_settings,
+    row_values,
+    value_names,
 )
 from charrnn_cli.cli.terminal.table import Column
 from charrnn_cli.config import TextOptions, TrainConfig
