@@ -172,7 +172,7 @@ def _of_plan(facts: RunFacts) -> Diagnosis:
     if facts.passes > 1.5 * facts.epochs_that_help() and not facts.is_warm:
         return _replan(Kind.OVERFITTING, "so many epochs memorize a short text")
     if facts.dropout < facts.usual_dropout - OTHER_DROPOUT and not facts.is_warm:
-        return _automatic_dropout(Kind.OVERFITTING, "use more dropout")
+        return _automatic_dropout(facts, Kind.OVERFITTING, "little")
     if resized > 0:
         return _replan(Kind.UNDERFITTING, "a larger model learns more in this time")
     return Diagnosis(Kind.BALANCED, "model, text and time fit each other", Remedy.NONE)
@@ -199,7 +199,7 @@ def _overfitting(facts: RunFacts, losses: Losses) -> Diagnosis | None:
         start = {"init_from": BUILT_IN}
         return Diagnosis(Kind.OVERFITTING, why, Remedy.CHANGE, start)
     if not facts.is_warm and facts.dropout < facts.usual_dropout - OTHER_DROPOUT:
-        return _automatic_dropout(Kind.OVERFITTING, "use more dropout")
+        return _automatic_dropout(facts, Kind.OVERFITTING, "little")
     if not facts.is_warm and facts.passes > 1.5 * facts.epochs_that_help():
         return _replan(Kind.OVERFITTING, "use fewer epochs, and the recipe for short texts")
     if losses.val - losses.best_val > RISE:
@@ -220,8 +220,7 @@ def _overfitting(facts: RunFacts, losses: Losses) -> Diagnosis | None:
 def _too_much_dropout(facts: RunFacts, losses: Losses) -> Diagnosis | None:
     if facts.dropout < facts.usual_dropout + OTHER_DROPOUT or losses.gap > GAP_SMALL + facts.noise:
         return None
-    why = f"dropout {facts.dropout:.2g} is too much for {facts.passes:.2g} epochs"
-    return _automatic_dropout(Kind.UNDERFITTING, why)
+    return _automatic_dropout(facts, Kind.UNDERFITTING, "much")
 
 
 def _undertrained(facts: RunFacts, losses: Losses) -> Diagnosis | None:
@@ -275,8 +274,10 @@ def _replan(kind: Kind, reason: str) -> Diagnosis:
     return Diagnosis(kind, reason, Remedy.REPLAN)
 
 
-def _automatic_dropout(kind: Kind, why: str) -> Diagnosis:
-    return Diagnosis(kind, f"{why}; leave it to --dropout auto", Remedy.CHANGE, {"dropout": None})
+def _automatic_dropout(facts: RunFacts, kind: Kind, how: str) -> Diagnosis:
+    why = f"dropout {facts.dropout:.2g} is too {how} for {facts.passes:.2g} epochs of this text"
+    usual = f"--dropout auto would use {facts.usual_dropout:.2g}"
+    return Diagnosis(kind, f"{why}; {usual}", Remedy.CHANGE, {"dropout": None})
 
 
 def _continue(facts: RunFacts, kind: Kind, why: str = "") -> Diagnosis:
