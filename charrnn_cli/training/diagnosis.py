@@ -142,7 +142,11 @@ def diagnose(facts: RunFacts) -> Diagnosis:
     """Return the diagnosis of a run: of its plan before it, of its losses after it."""
     if facts.losses is None:
         return _of_plan(facts)
-    return _of_losses(facts, facts.losses)
+    found = _of_losses(facts, facts.losses)
+    if facts.built_in is None or facts.built_in > facts.losses.best_val + WARM_GAIN:
+        return found
+    why = "a text this short does not teach a language; start from the built-in model"
+    return Diagnosis(found.kind, why, Remedy.CHANGE, {"init_from": BUILT_IN})
 
 
 def cannot_learn(facts: RunFacts) -> str | None:
@@ -194,10 +198,6 @@ def _of_losses(facts: RunFacts, losses: Losses) -> Diagnosis:
 def _overfitting(facts: RunFacts, losses: Losses) -> Diagnosis | None:
     if not losses.is_overfit:
         return None
-    if facts.built_in is not None and facts.built_in < losses.best_val + WARM_GAIN:
-        why = "a text this short does not teach a language; start from the built-in model"
-        start = {"init_from": BUILT_IN}
-        return Diagnosis(Kind.OVERFITTING, why, Remedy.CHANGE, start)
     if not facts.is_warm and facts.dropout < facts.usual_dropout - OTHER_DROPOUT:
         return _automatic_dropout(facts, Kind.OVERFITTING, "little")
     if not facts.is_warm and facts.passes > 1.5 * facts.epochs_that_help():

@@ -98,7 +98,7 @@ def _facts(
         weight_decay=job.config.weight_decay,
         seconds_per_step=started.seconds_per_step,
         is_warm=bool(initial),
-        built_in=None if losses is None else _built_in_loss(job, started, losses),
+        built_in=None if losses is None else _built_in_loss(job, started),
         losses=losses,
     )
 
@@ -127,12 +127,12 @@ def _losses(
     )
 
 
-def _built_in_loss(job: "TrainingJob", started: TrainingStarted, losses: Losses) -> float | None:
+def _built_in_loss(job: "TrainingJob", started: TrainingStarted) -> float | None:
     """Return the loss of the built-in model on a short text that a run could start from it."""
     source = job.source
     if source is None or source.init_from is not None or job.initial is not None:
         return None
-    if job.first_step or started.train_characters > BUILT_IN_HELPS or not losses.is_overfit:
+    if job.first_step or started.train_characters > BUILT_IN_HELPS:
         return None
     from charrnn_cli.training.built_in_start import compare_with_built_in
 
