@@ -47,8 +47,8 @@ class StepLogged:
 
     step: int
     epoch: float
-    train_loss: float
-    """Moving average over about 50 steps, with dropout."""
+    running_loss: float
+    """Loss in training, with dropout: moving average over about 50 steps."""
     learning_rate: float
     chars_per_second: float
     """Training speed since the previous `StepLogged`, by wall time."""
@@ -57,14 +57,12 @@ class StepLogged:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluated:
-    """Loss on the evaluated rows of the validation text, without dropout."""
+    """Losses without dropout on rows of the training and of the validation text."""
 
     step: int
     epoch: float
     train_loss: float
-    """Moving average over about 50 steps, with dropout."""
-    clean_train_loss: float
-    """Loss on a part of the training text, without dropout: comparable with `val_loss`."""
+    """On rows like those of `val_loss`, so that both can be compared."""
     val_loss: float
     best: bool
     """Whether `val_loss` is the lowest so far."""
@@ -165,7 +163,7 @@ class TrainingFinished:
     total_steps: int
     epoch: float
     train_loss: float | None
-    """Like `Evaluated.clean_train_loss`; None without validation."""
+    """Like `val_loss`, that of the last evaluation; None without one."""
     val_loss: float | None
     best_step: int | None
     best_val_loss: float | None

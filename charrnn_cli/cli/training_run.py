@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charrnn_cli.cli.new_job import prepare
-from charrnn_cli.cli.next_commands import command_to_try, option_to_continue
+from charrnn_cli.cli.next_commands import option_to_continue, try_facts
 from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console, safe_text
@@ -28,14 +28,20 @@ from charrnn_cli.cli.terminal.run_facts import (
     shorter_run_facts,
     thread_facts,
 )
+from charrnn_cli.cli.terminal.verdict import plan_verdict, run_verdict
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
-from charrnn_cli.events import CheckpointRemoved, TrainEvent, TrainingFinished, TrainingStarted
+from charrnn_cli.events import (
+    CheckpointRemoved,
+    Evaluated,
+    TrainEvent,
+    TrainingFinished,
+    TrainingStarted,
+)
 from charrnn_cli.shell import path_word
 from charrnn_cli.storage.metrics_log import event_to_json
 from charrnn_cli.storage.paths import check_writable, free_bytes, runs_directory
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
-from charrnn_cli.training.advice import advise_on_losses
 from charrnn_cli.training.tensorboard import check_tensorboard, log_to_tensorboard
 
 if TYPE_CHECKING:
@@ -57,6 +63,7 @@ class TrainingRun:
         self.quiet, self.as_json = quiet or as_json, as_json
         self.only_reference = quiet and not as_json
         self._is_open = False  # whether nothing decides the model and the length of the run
+        self._evaluations: list[Evaluated] = []
         self.tensorboard = tensorboard
         if tensorboard is not None:
             check_tensorboard()
@@ -189,8 +196,7 @@ class TrainingRun:
         event = plan.started("", job.model, 0, free_bytes(job.run.path))
         if self.as_json:
             console.write_line(safe_text.to_json(event_to_json(event)))
-        self._say_all(plan_facts(event))
-        self._say_all(shorter_run_facts(job, event) if self._is_open else [])
+        self._say_plan(job, event)
         with contextlib.suppress(ImportError):  # not every platform has this module
             import resource
 
@@ -198,6 +204,15 @@ class TrainingRun:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
             self.say("memory", f"peak {format_size(peak)} after a few steps and an evaluation")
         self.say("disk", f"up to {format_size(event.disk_bytes)}")
+
+    def _say_plan(self, job: "TrainingJob", event: TrainingStarted) -> None:
+        """Describe the plan, judge it, and name a better command if there is one."""
+        if self.quiet:
+            return
+        facts, diagnosis = plan_verdict(job, event)
+        self._say_all([*plan_facts(event), *facts])
+        self._say_all(try_facts(job, diagnosis, seconds=event.seconds_planned))
+        self._say_all(shorter_run_facts(job, event) if self._is_open else [])
 
     # ---- training
 
@@ -218,7 +233,13 @@ class TrainingRun:
         if self.stop.signum is not None and finished.reason == "stopped":
             raise _interruption(finished, self.stop.signum)
         self._say_all([*end_facts(finished), *describe_unread(job.corpus)])
-        self._show_verdict(job, started, finished)
+        facts, diagnosis = run_verdict(job, started, finished, self._evaluations, scale)
+        more = f"--max-steps {2 * finished.step}"
+        if finished.reason == "patience":
+            more = f"--patience {2 * (job.config.patience or 1)}"
+        to_continue = f"--resume {finished.run} {more}"
+        self._say_all(facts)
+        self._say_all(try_facts(job, diagnosis, seconds=finished.seconds, to_continue=to_continue))
         if self.only_reference:
             best = finished.step if finished.best_step is None else finished.best_step
             console.write_line(f"{finished.run}@{best}")
@@ -249,29 +270,16 @@ class TrainingRun:
             match event:
                 case TrainingStarted():
                     started = event
-                    self._say_all(plan_facts(event))
-                    self._say_all(shorter_run_facts(job, event) if self._is_open else [])
+                    self._say_plan(job, event)
                     self._say_all(thread_facts(job.config.threads, event.threads))
                     self.say("run", f"{event.run} in {job.run.path.with_name(event.run)}")
+                case Evaluated():
+                    self._evaluations.append(event)
                 case TrainingFinished():
                     finished = event
         assert started is not None
         assert finished is not None
         return started, finished, lost
-
-    # ---- after training
-
-    def _show_verdict(
-        self, job: "TrainingJob", started: TrainingStarted, finished: TrainingFinished
-    ) -> None:
-        if finished.train_loss is None or finished.val_loss is None:
-            return
-        advice = advise_on_losses(
-            finished.train_loss, finished.val_loss, started.dropout, job.model.size
-        )
-        self.say("advice", advice.message)
-        if job.source is not None:
-            self.say("try", command_to_try(job, job.source, advice.change))
 
 
 def _interruption(event: TrainingFinished, signum: int) -> InterruptionError:

@@ -44,7 +44,7 @@ def curves_of(runs: Iterable[tuple[str, Metrics]]) -> list[Curve]:
     curves = []
     for number, (name, metrics) in enumerate(runs):
         val_losses = [(event.step, event.val_loss) for event in metrics.evaluations]
-        for part, points in (("train", metrics.train_losses), ("val", val_losses)):
+        for part, points in (("train", metrics.running_losses), ("val", val_losses)):
             if points:
                 curves.append(Curve(f"{name} {part}", _thinned(points), number, part == "train"))
     return curves

@@ -66,7 +66,9 @@ class CheckpointHeader(Record):
     step: int = field(metadata=required("updates so far", low=0, high=MAX_STEP))
     epoch: float = field(metadata=required("passes over the training text so far", low=0))
     train_loss: float | None = field(
-        metadata=required("nats per character, moving average with dropout; null at step 0")
+        metadata=required(
+            "nats per character of training text, without dropout; null between evaluations"
+        )
     )
     val_loss: float | None = field(
         metadata=required("nats per validation character; null between evaluations")
@@ -90,7 +92,9 @@ class CheckpointHeader(Record):
 class RunCounters:
     """Numbers that a run keeps from one process to the next."""
 
-    train_loss: float | None = setting(None, "same as in the header")
+    running_loss: float | None = setting(
+        None, "nats per character in training, moving average with dropout; null at step 0"
+    )
     lr_scale: float = setting(
         1.0, "factor on the learning rate; halved at each divergence", above=0, high=1
     )
@@ -115,7 +119,9 @@ class RunCounters:
         Raises ConfigError if one is missing, mistyped or out of range.
         """
         known = fields_of(cls).keys()
-        if missing := sorted(known - as_object(raw).keys()):
+        if "train_loss" in as_object(raw):  # its name in version 0.1.0
+            raw = {"running_loss": raw["train_loss"], **raw}
+        if missing := sorted(known - raw.keys()):
             raise ConfigError(f"missing counter {missing[0]!r}")
         counters = cls(**{name: raw[name] for name in known})
         check_fields(counters)

@@ -38,8 +38,8 @@ Row = TypeVar("Row")
 class Metrics:
     """The recorded losses of a run, in the order of steps."""
 
-    train_losses: list[tuple[int, float]]
-    """Steps and train losses of `StepLogged`, in nats per character; of many, evenly chosen ones,
+    running_losses: list[tuple[int, float]]
+    """Steps and losses of `StepLogged`, in nats per character; of many, evenly chosen ones,
     and always the first and the last."""
     evaluations: list[Evaluated]
     problem: str | None = None
@@ -105,7 +105,7 @@ def read_metrics(path: Path, *, all_evaluations: bool = False) -> Metrics:
     if problem is None and history.skipped:
         lines = "line" if history.skipped == 1 else "lines"
         problem = f"skipped {history.skipped:,} damaged {lines} of {path}"
-    return Metrics(history.train_losses.rows(), history.evaluations.rows(), problem)
+    return Metrics(history.running_losses.rows(), history.evaluations.rows(), problem)
 
 
 def _lines(raw: Any) -> Iterator[bytes]:
@@ -121,7 +121,7 @@ class _History:
     """The rows that no later line has superseded."""
 
     def __init__(self, *, all_evaluations: bool) -> None:
-        self.train_losses: _Rows[tuple[int, float]] = _Rows(MOST_ROWS)
+        self.running_losses: _Rows[tuple[int, float]] = _Rows(MOST_ROWS)
         self.evaluations: _Rows[Evaluated] = _Rows(None if all_evaluations else MOST_ROWS)
         self.skipped = 0
 
@@ -137,9 +137,9 @@ class _History:
     def _add_event(self, event: object, row: dict[str, Any]) -> None:
         match event:
             case "StepLogged":
-                step, train_loss = _step(row["step"]), _number(row["train_loss"])
+                step, running_loss = _step(row["step"]), _number(row["running_loss"])
                 self._go_back(step)
-                self.train_losses.add(step, (step, train_loss))
+                self.running_losses.add(step, (step, running_loss))
             case "Evaluated":
                 evaluated = _evaluated(row)
                 self._go_back(evaluated.step)
@@ -154,7 +154,7 @@ class _History:
                 raise TypeError
 
     def _go_back(self, step: int) -> None:
-        self.train_losses.go_back(step)
+        self.running_losses.go_back(step)
         self.evaluations.go_back(step)
 
 
@@ -199,7 +199,6 @@ def _evaluated(row: dict[str, Any]) -> Evaluated:
         step=_step(row["step"]),
         epoch=_number(row["epoch"]),
         train_loss=_number(row["train_loss"]),
-        clean_train_loss=_number(row["clean_train_loss"]),
         val_loss=_number(row["val_loss"]),
         best=row["best"],
         seconds=_number(row["seconds"]),

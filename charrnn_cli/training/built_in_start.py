@@ -44,14 +44,20 @@ class Comparison:
 def better_start(job: TrainingJob) -> Comparison | None:
     """Return how the built-in model compares with counting if a run should start from it.
 
-    A run of the built-in model's name hides it, and then no run starts from it. Raises as
-    `Corpus.read` does, FileFormatError, StorageError.
+    Raises as `compare_with_built_in` does.
+    """
+    found = compare_with_built_in(job)
+    return found if found is not None and found.built_in < found.counted else None
+
+
+def compare_with_built_in(job: TrainingJob) -> Comparison | None:
+    """Compare the built-in model with counting; None for a text that it cannot read.
+
+    A run of the built-in model's name hides it, and then there is none. Raises as `Corpus.read`
+    does, FileFormatError, StorageError.
     """
     run = Registry().run(NAME)
-    if not is_built_in(run):
-        return None
-    found = compare_starts(job, load_checkpoint(NAME))
-    return found if found is not None and found.built_in < found.counted else None
+    return compare_starts(job, load_checkpoint(NAME)) if is_built_in(run) else None
 
 
 def compare_starts(job: TrainingJob, built_in: Checkpoint) -> Comparison | None:

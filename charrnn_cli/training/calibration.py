@@ -16,7 +16,7 @@ from charrnn_cli.training.evaluation import (
     never_stop,
     window_length,
 )
-from charrnn_cli.training.evaluation_plan import GAP_STRIDE
+from charrnn_cli.training.evaluation_plan import train_share
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.ngram_inputs import ngram_text
 from charrnn_cli.training.plan import Calibration, Decisions
@@ -181,4 +181,4 @@ def time_evaluation(job: TrainingJob, trainer: Trainer) -> float:
         evaluate(trainer.model, job.corpus, rows, precision, never_stop, ngrams)
         seconds = time.monotonic() - before
     fraction = sum(stop - start for start, stop in rows) / job.split.val_characters
-    return seconds / fraction * (1 + 1 / GAP_STRIDE)
+    return seconds / fraction * (1 + train_share(job.split.val_characters))

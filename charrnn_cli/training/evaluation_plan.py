@@ -4,33 +4,44 @@ from collections.abc import Sequence
 
 from charrnn_cli.text.rows import Span
 
-MOST, FEWEST = 20, 8  # evaluations of a run
+MOST, FEWEST = 20, 8  # evaluations of a run of more than a few steps
+FEW_STEPS = 2 * FEWEST
 SHARE = 0.15  # largest fraction of a run's time that evaluations take
+LEAST_CHARACTERS = 20_000  # of validation text; the loss on fewer is noisy
 
-# During training, the gap is measured on every fourth matching row of training text; at the end,
-# on all of them.
-GAP_STRIDE = 4
-LAST = GAP_STRIDE / (GAP_STRIDE + 1)  # evaluations that the last one takes in addition
+# The train loss is measured on a quarter as many rows as the val loss, or on more of a short text.
+LEAST_SHARE, ENOUGH_CHARACTERS = 0.25, 25_000
 
 FORWARD = 1 / 3  # of the time of training on a character; going back takes the rest
 
 
-def fitting_rows(rows: int, evaluation_seconds: float, seconds: float) -> int:
-    """Return how many rows can be evaluated eight times and at the end in 15 % of the time.
+def train_share(val_characters: int) -> float:
+    """Return how many rows of training text are evaluated for each row of validation text."""
+    return max(LEAST_SHARE, min(1.0, ENOUGH_CHARACTERS / max(val_characters, 1)))
 
-    `evaluation_seconds` are those of an evaluation of all `rows`. At least one row is read.
+
+def evaluation_work(val_characters: int) -> float:
+    """Return how many characters of training take as long as an evaluation of both texts."""
+    return FORWARD * (1 + train_share(val_characters)) * val_characters
+
+
+def fitting_rows(rows: int, cost: float, work: float) -> int:
+    """Return how many rows can be evaluated eight times in 15 % of a run; at least one.
+
+    `cost` is that of an evaluation of all `rows`, and `work` that of the run, in seconds or in
+    characters.
     """
-    needed = (FEWEST + LAST) * evaluation_seconds
-    return max(1, min(rows, int(rows * SHARE * seconds / max(needed, 1e-9))))
+    return max(1, min(rows, int(rows * SHARE * work / max(FEWEST * cost, 1e-9))))
 
 
-def num_evaluations(cost: float, work: float) -> int:
-    """Return how often to evaluate: 1 to 20 times, in 15 % of the work if possible.
+def num_evaluations(cost: float, work: float, steps: int) -> int:
+    """Return how often to evaluate: 8 to 20 times, in 15 % of the work if possible.
 
-    `cost` is that of one evaluation, and `work` that of the run, in seconds or in characters.
+    Few steps are evaluated once. Cost and work are those of `fitting_rows`.
     """
-    fitting = SHARE * work / max(cost, 1e-9) - LAST
-    return int(max(1, min(MOST, fitting)))
+    if steps < FEW_STEPS:
+        return 1
+    return int(max(FEWEST, min(MOST, SHARE * work / max(cost, 1e-9))))
 
 
 def evenly_spread(rows: Sequence[Span], count: int) -> tuple[Span, ...]:

@@ -33,7 +33,6 @@ from charrnn_cli.training.actions import (
 from charrnn_cli.training.calibration import calibrate
 from charrnn_cli.training.device import restored_threads, translate_memory_errors
 from charrnn_cli.training.evaluation import evaluate, never_stop
-from charrnn_cli.training.evaluation_plan import GAP_STRIDE
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.ngram_inputs import ngram_text
 from charrnn_cli.training.plan import Calibration, Plan, make_plan
@@ -104,7 +103,7 @@ class _Loop:
         self.job, self.plan, self.saver, self.should_stop = job, plan, saver, should_stop
         self.state, self.trainer, self.run = state, state.trainer, state.counters
         self.counters = LoopCounters.at(self.trainer.step, self.run, time.monotonic())
-        self.val_loss: float | None = None
+        self.evaluated: Evaluated | None = None  # at the present step
         self.last_good = state.capture()  # restored after a divergence
         self._logged_characters = 0
         self._speed, self._ngrams = SpeedWatch(), ngram_text(job)
@@ -176,7 +175,7 @@ class _Loop:
         yield StepLogged(
             step=self.trainer.step,
             epoch=self.trainer.epoch,
-            train_loss=self.trainer.train_loss,
+            running_loss=self.trainer.running_loss,
             learning_rate=self.trainer.learning_rate,
             chars_per_second=(characters - self._logged_characters) / elapsed,
             seconds=self.state.seconds,
@@ -191,9 +190,10 @@ class _Loop:
         self.counters.healthy = math.isfinite(evaluated.val_loss)
         if not self.counters.healthy:
             return
-        self.counters.evaluated_step, self.val_loss = evaluated.step, evaluated.val_loss
         best = self.run.record_evaluation(evaluated.step, evaluated.val_loss)
-        yield dataclasses.replace(evaluated, best=best)
+        self.counters.evaluated_step = evaluated.step
+        self.evaluated = dataclasses.replace(evaluated, best=best)
+        yield self.evaluated
 
     def _save(self) -> Iterator[TrainEvent]:
         if not self._is_healthy():
@@ -202,7 +202,7 @@ class _Loop:
         last = is_last(time.monotonic(), self.plan, self.counters)
         self.run.last_saved_step = self.counters.step
         self.run.finished = last or (evaluated and is_out_of_patience(self.plan, self.run))
-        self.last_good = self.state.capture(self.val_loss if evaluated else None)
+        self.last_good = self.state.capture(self.evaluated if evaluated else None)
         yield from self.saver.save(self.last_good, self.state.seconds)
         self.counters.resume_saved_at = time.monotonic()
 
@@ -244,14 +244,13 @@ class _Loop:
     def _measure(self) -> Evaluated | None:
         """Return both losses without dropout, or None if a stop was requested."""
         val_loss = self._loss_on(self.plan.val)
-        clean_train_loss = self._loss_on(self.plan.matching[::GAP_STRIDE])
-        if val_loss is None or clean_train_loss is None:
+        train_loss = self._loss_on(self.plan.matching)
+        if val_loss is None or train_loss is None:
             return None
         return Evaluated(
             step=self.trainer.step,
             epoch=self.trainer.epoch,
-            train_loss=self.trainer.train_loss if self.trainer.step else clean_train_loss,
-            clean_train_loss=clean_train_loss,
+            train_loss=train_loss,
             val_loss=val_loss,
             best=False,
             seconds=self.state.seconds,
@@ -265,23 +264,22 @@ class _Loop:
 
     def _end(self, reason: Action) -> Iterator[TrainEvent]:
         step, stopped = self.trainer.step, reason is Action.STOPPED
-        train_loss = None
-        if self.plan.val and not stopped:
-            train_loss = self._loss_on(self.plan.matching)
         if stopped and step > self.run.last_saved_step:
             snapshot = self.state.capture(interrupted=True)
             yield from self.saver.save(snapshot, self.state.seconds)
         elif not stopped and not self.run.finished:  # resumed when nothing was left to do
             self.run.finished = True
-            yield from self.saver.save_resume(self.state.capture(self.val_loss), self.state.seconds)
+            yield from self.saver.save_resume(
+                self.state.capture(self.evaluated), self.state.seconds
+            )
         self._check_saved()
         yield TrainingFinished(
             run=self.job.run.name,
             step=step,
             total_steps=self.plan.decisions.steps,
             epoch=self.trainer.epoch,
-            train_loss=train_loss,
-            val_loss=self.val_loss,
+            train_loss=None if self.evaluated is None else self.evaluated.train_loss,
+            val_loss=None if self.evaluated is None else self.evaluated.val_loss,
             best_step=self.run.best_step,
             best_val_loss=self.run.best_val_loss,
             reason=reason.value,

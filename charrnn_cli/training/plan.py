@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -13,11 +14,12 @@ from charrnn_cli.seeds import random_seed
 from charrnn_cli.text.rows import Span
 from charrnn_cli.text.splits import Split, matching_rows
 from charrnn_cli.training.evaluation_plan import (
-    FORWARD,
-    GAP_STRIDE,
+    LEAST_CHARACTERS,
+    evaluation_work,
     evenly_spread,
     fitting_rows,
     num_evaluations,
+    train_share,
 )
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.recipe import automatic_dropout
@@ -91,8 +93,9 @@ class Plan:
 
     @property
     def matching(self) -> tuple[Span, ...]:
-        """Rows of training text that match them; see `splits.matching_rows`."""
-        return evenly_spread(matching_rows(self.split), self.decisions.val_rows)
+        """Rows of training text, like those of `val` or a part of them."""
+        share = train_share(self.split.val_characters)
+        return evenly_spread(matching_rows(self.split), math.ceil(share * self.decisions.val_rows))
 
     def started(
         self, run: str, model: ModelConfig, first_step: int, disk_free: int
@@ -184,19 +187,20 @@ def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now
     seed = random_seed() if config.seed is None else config.seed
     windows = make_windows(job.corpus, job.split, config, seed)
     deadline = None if config.max_time is None else started + config.max_time
-    rows, each = _evaluation(job, calibration, deadline, now)
     limits = []
     if config.max_steps is not None:
         limits.append(config.max_steps)
     if config.epochs is not None:
         limits.append(config.epochs * windows.per_epoch)
+    rows = _rows_to_evaluate(job, calibration, deadline, now, limits)
+    each = calibration.evaluation_seconds * rows / max(len(job.split.val), 1)
     if deadline is not None:
         seconds = _seconds_until(deadline, calibration.seconds_per_step, each, started, now)
         per_step = calibration.seconds_per_step
         if config.eval_every:
             per_step += each / config.eval_every
         elif config.eval_every is None:
-            seconds -= num_evaluations(each, seconds) * each
+            seconds -= num_evaluations(each, seconds, int(seconds / per_step)) * each
         limits.append(job.first_step + max(1, int(seconds / per_step)))
     steps = min(limits)
     dropout = config.dropout
@@ -209,7 +213,7 @@ def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now
         threads=calibration.threads,
         steps=steps,
         dropout=dropout,
-        eval_every=_steps_between_evaluations(job, steps, each, calibration.seconds_per_step),
+        eval_every=_steps_between_evaluations(job, steps, rows, each, calibration.seconds_per_step),
         val_rows=rows,
     )
     return Plan(
@@ -224,23 +228,31 @@ def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now
 
 
 def ending_seconds(evaluation_seconds: float) -> float:
-    """Estimate the seconds of the last evaluations, the last saves and the exit."""
-    return EXIT_RESERVE + 2.5 * evaluation_seconds
+    """Estimate the seconds of the last evaluation, the last saves and the exit."""
+    return EXIT_RESERVE + 1.5 * evaluation_seconds
 
 
-def _evaluation(
-    job: TrainingJob, calibration: Calibration, deadline: float | None, now: float
-) -> tuple[int, float]:
-    """Return how many rows an evaluation reads, and the seconds that it takes."""
-    rows, seconds = len(job.split.val), calibration.evaluation_seconds
+def _rows_to_evaluate(
+    job: TrainingJob,
+    calibration: Calibration,
+    deadline: float | None,
+    now: float,
+    limits: Sequence[int],
+) -> int:
+    """Return how many rows of validation text the evaluations read; `limits` are those of steps."""
+    config, rows = job.config, len(job.split.val)
     if not rows:
-        return 0, 0.0
-    read = rows
-    if job.config.val_rows is not None:
-        read = min(rows, job.config.val_rows)
-    elif deadline is not None:
-        read = fitting_rows(rows, seconds, deadline - now - EXIT_RESERVE)
-    return read, seconds * read / rows
+        return 0
+    if config.val_rows is not None:
+        return min(rows, config.val_rows)
+    if deadline is not None:
+        seconds = deadline - now - EXIT_RESERVE
+        return fitting_rows(rows, calibration.evaluation_seconds, seconds)
+    if config.eval_every is not None:
+        return rows
+    characters = job.split.val_characters
+    fitting = fitting_rows(rows, evaluation_work(characters), _work(job, min(limits)))
+    return max(fitting, min(rows, math.ceil(rows * LEAST_CHARACTERS / characters)))
 
 
 def _seconds_until(
@@ -260,7 +272,7 @@ def _seconds_until(
 
 
 def _steps_between_evaluations(
-    job: TrainingJob, steps: int, per_evaluation: float, per_step: float
+    job: TrainingJob, steps: int, rows: int, per_evaluation: float, per_step: float
 ) -> int:
     """Return the steps between evaluations; 0 without validation.
 
@@ -275,6 +287,10 @@ def _steps_between_evaluations(
     if config.max_time is not None:
         cost, work = per_evaluation, steps * per_step
     else:
-        cost = FORWARD * (1 + 1 / GAP_STRIDE) * job.split.val_characters
-        work = steps * config.batch_size * config.seq_len
-    return math.ceil(steps / num_evaluations(cost, work))
+        cost = evaluation_work(job.split.val_characters) * rows / len(job.split.val)
+        work = _work(job, steps)
+    return math.ceil(steps / num_evaluations(cost, work, steps))
+
+
+def _work(job: TrainingJob, steps: int) -> int:
+    return steps * job.config.batch_size * job.config.seq_len  # characters

@@ -14,7 +14,7 @@ _WARM = (
     (600_000, 1e-3, 0.5, 8),
     (math.inf, 1e-3, 0.25, 3),
 )
-_SHORT = 500_000  # characters
+SHORT_TEXT = 500_000  # characters
 _LONG = 1_000_000  # characters; shorter texts need more dropout
 
 
@@ -54,7 +54,7 @@ def limited_settings(given: Collection[str], characters: int) -> dict[str, float
 
     More epochs than these overfit a short text, and hardly lower the loss on a longer one.
     """
-    settings = {"epochs": 16, "weight_decay": 0.5} if characters < _SHORT else {"epochs": 40}
+    settings = {"epochs": 16, "weight_decay": 0.5} if characters < SHORT_TEXT else {"epochs": 40}
     if "max_steps" in given:
         del settings["epochs"]
     return {name: value for name, value in settings.items() if name not in given}

@@ -7,7 +7,7 @@ import torch
 
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import FileFormatError
-from charrnn_cli.events import Replanned, SlowedDown
+from charrnn_cli.events import Evaluated, Replanned, SlowedDown
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.warm_start import grown_weights
 from charrnn_cli.storage.header import DataFacts, RunCounters
@@ -71,8 +71,10 @@ class RunState:
         """Seconds of work, including all resumed parts."""
         return time.monotonic() - self._started
 
-    def checkpoint(self, val_loss: float | None = None, *, interrupted: bool = False) -> Checkpoint:
-        """Return the model as it is evaluated and saved; its arrays are copies."""
+    def checkpoint(
+        self, evaluated: Evaluated | None = None, *, interrupted: bool = False
+    ) -> Checkpoint:
+        """Return the model as it is evaluated and saved, with its losses; its arrays are copies."""
         trainer, corpus = self.trainer, self._job.corpus
         return Checkpoint(
             model=self._job.model,
@@ -81,8 +83,8 @@ class RunState:
             run=self._job.run.name,
             step=trainer.step,
             epoch=trainer.epoch,
-            train_loss=trainer.train_loss if trainer.step else None,
-            val_loss=val_loss,
+            train_loss=None if evaluated is None else evaluated.train_loss,
+            val_loss=None if evaluated is None else evaluated.val_loss,
             train=self._config.to_json(),
             data=DataFacts(
                 name=corpus.name,
@@ -99,11 +101,11 @@ class RunState:
         )
 
     def capture(
-        self, val_loss: float | None = None, *, interrupted: bool = False
+        self, evaluated: Evaluated | None = None, *, interrupted: bool = False
     ) -> TrainingSnapshot:
         """Return everything that a resume file stores; its arrays are copies."""
-        checkpoint = self.checkpoint(val_loss, interrupted=interrupted)
-        self.counters.train_loss = checkpoint.train_loss
+        checkpoint = self.checkpoint(evaluated, interrupted=interrupted)
+        self.counters.running_loss = self.trainer.running_loss if self.trainer.step else None
         self.counters.lr_scale = self.trainer.lr_scale
         self.counters.seconds = self.seconds
         return TrainingSnapshot(
@@ -129,6 +131,6 @@ class RunState:
             checkpoint.weights,
             snapshot.tensors,
             step=checkpoint.step,
-            train_loss=checkpoint.train_loss,
+            running_loss=snapshot.counters.running_loss,
             lr_scale=snapshot.counters.lr_scale if lr_scale is None else lr_scale,
         )

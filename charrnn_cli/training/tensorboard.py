@@ -42,14 +42,14 @@ def _figures(event: TrainEvent) -> dict[str, float]:
     match event:
         case StepLogged():
             return {
-                "loss/train": event.train_loss,
+                "loss/running": event.running_loss,
                 "speed/characters_per_second": event.chars_per_second,
                 "learning_rate": event.learning_rate,
             }
         case Evaluated():
             return {
                 "loss/val": event.val_loss,
-                "loss/train_without_dropout": event.clean_train_loss,
+                "loss/train": event.train_loss,
                 "bits_per_character/val": bits_per_character(event.val_loss),
             }
     return {}

@@ -112,7 +112,7 @@ class Trainer:
         return self.model if self._average is None else self._average
 
     @property
-    def train_loss(self) -> float:
+    def running_loss(self) -> float:
         """Nats per character with dropout, averaged over about 50 steps; nan before the first."""
         return self._smoothed.item()
 
@@ -242,7 +242,7 @@ class Trainer:
         tensors: Tensors,
         *,
         step: int,
-        train_loss: float | None,
+        running_loss: float | None,
         lr_scale: float,
     ) -> None:
         """Continue from the weights of `evaluated`, a `snapshot` and a position."""
@@ -261,7 +261,7 @@ class Trainer:
                 for layer in range(self.model.config.layers)
             ]
         self.step, self.lr_scale = step, lr_scale
-        loss = math.nan if train_loss is None else train_loss
+        loss = math.nan if running_loss is None else running_loss
         self._smoothed = torch.tensor(loss, device=self.device)
         self._healthy = torch.tensor(True, device=self.device)
 

@@ -61,7 +61,7 @@ def main() -> None:
         for event in train(job):
             if isinstance(event, Evaluated):
                 minutes = (time.monotonic() - started) / 60
-                losses = f"val {event.val_loss:.4f}, train {event.clean_train_loss:.4f}"
+                losses = f"val {event.val_loss:.4f}, train {event.train_loss:.4f}"
                 print(f"{minutes:5.1f} min, step {event.step:,}: {losses}", flush=True)
             if isinstance(event, TrainingFinished):
                 print(f"best: step {event.best_step}, val {event.best_val_loss}")

@@ -176,7 +176,6 @@ def record_losses(run: Run) -> None:
             step=step,
             epoch=1.0,
             train_loss=2 / step,
-            clean_train_loss=2 / step,
             val_loss=3 / step,
             best=True,
             seconds=1.0,

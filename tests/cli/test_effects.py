@@ -107,7 +107,6 @@ def prepare(directory: Path) -> None:
             step=step,
             epoch=0.1 * step,
             train_loss=2.0,
-            clean_train_loss=1.9,
             val_loss=3 / step,
             best=True,
             seconds=1.0,

@@ -28,14 +28,15 @@ def test_the_notebook_preset_plans_as_the_notebook_did(inside: Inside, tmp_path:
 
 def test_the_command_to_try_can_be_typed(inside: Inside, story: Path) -> None:
     """The suggested command repeats what was typed, with one change, and is valid."""
-    typed = ("--max-steps", "30", "--dropout", "0.1", "--newlines", "keep")
+    typed = ("--max-steps", "60", "--dropout", "0.9", "--newlines", "keep")
     result = inside("train", story, *FAST, *typed, "--sample-prime", "the ")
-    (line,) = [line for line in result.stderr.splitlines() if line.startswith("try ")]
+    advice, line, _ = result.stderr.splitlines()[-3:]
+    assert "dropout 0.9 is too much" in advice
     program, *words = shlex.split(line)[1:]
     assert (program, words[0]) == ("charrnn", "train")
     assert {"--newlines", "--max-steps", "--size", "--batch-size"} <= set(words)
     assert words[words.index("--sample-prime") + 1] == "the "
-    assert "--seed" not in words
+    assert not {"--seed", "--dropout"} & set(words)
     assert inside(*words, "--dry-run").returncode == 0
 
 

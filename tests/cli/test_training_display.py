@@ -47,11 +47,11 @@ STARTED = TrainingStarted(
 )
 
 
-def logged(step: int, train_loss: float) -> StepLogged:
+def logged(step: int, running_loss: float) -> StepLogged:
     return StepLogged(
         step=step,
         epoch=step / 100,
-        train_loss=train_loss,
+        running_loss=running_loss,
         learning_rate=0.1,
         chars_per_second=1000.0,
         seconds=1.0,
@@ -63,7 +63,6 @@ def evaluated(step: int, val_loss: float, *, best: bool) -> Evaluated:
         step=step,
         epoch=step / 100,
         train_loss=val_loss - 0.25,
-        clean_train_loss=val_loss - 0.5,
         val_loss=val_loss,
         best=best,
         seconds=1.0,
@@ -87,11 +86,14 @@ def test_plain_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[st
     assert list(show(EVENTS)) == EVENTS
     output = capsys.readouterr()
     first, second, third, sample = output.err.splitlines()
-    assert first == "step 1/2000  epoch 0.01  train 3.000  4.33 bpc  1,000 chars/s"
+    assert first == "step 1/2000  epoch 0.01  running 3.000  1,000 chars/s"
     assert second == (
-        "step 1/2000  epoch 0.01  train 1.750  val 2.000  2.89 bpc  gap 0.50  1,000 chars/s"
+        "step 1/2000  epoch 0.01  running 3.000  train 1.750  val 2.000  2.89 bpc  gap 0.25  "
+        "1,000 chars/s"
     )
-    assert third.startswith("step 10/2000  epoch 0.10  train 2.250  val 2.500  3.61 bpc  gap 0.50")
+    assert third.startswith(
+        "step 10/2000  epoch 0.10  running 3.000  train 2.250  val 2.500  3.61 bpc  gap 0.25"
+    )
     assert sample == "sample  a⏎b\\x1b[31mc"
     assert output.out == ""
 
@@ -103,7 +105,7 @@ def test_the_gap_has_no_negative_zero(
     capsys: pytest.CaptureFixture[str], train: float, shown: str
 ) -> None:
     """A validation loss a little below the training loss is a gap of 0.00."""
-    event = replace(evaluated(1, 2.0, best=True), clean_train_loss=train)
+    event = replace(evaluated(1, 2.0, best=True), train_loss=train)
     list(show([STARTED, event]))
     assert shown in capsys.readouterr().err
 
@@ -149,10 +151,11 @@ def test_the_live_display_fits_any_width(width: int) -> None:
     blank, position, losses, facts, train, val, comparison, label, *sample = lines
     assert blank == ""
     assert position.endswith("11/2,000  epoch 0.1")
-    assert losses == "train 2.750   val 2.500   3.61 bpc   gap 0.50"
+    shown = "running 2.750   train 2.250   val 2.500   3.61 bpc"
+    assert losses == (shown if width == 60 else f"{shown}   gap 0.25")
     assert facts.startswith("1,000 chars/s   0.1 s/step   ")
     assert facts.endswith("best @1   saved @10" if width > 60 else "best @1")
-    assert (train[:11], train[-5:]) == ("train 3.000", "2.750")
+    assert (train[:11], train[-5:]) == ("train 1.750", "2.250")
     assert (val[:11], val[-5:]) == ("val   2.000", "2.500")
     assert comparison == "✓ uniform 6.00   ✓ unigram 4.00   · 3-gram 2.00"
     assert label == "sample @11:"

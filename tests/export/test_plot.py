@@ -12,13 +12,12 @@ from charrnn_cli.export.plot import MOST_POINTS, Curve, curves_of, render_plot
 from charrnn_cli.storage.metrics_log import Metrics
 
 METRICS = Metrics(
-    train_losses=[(step, 3.0 - step / 1000) for step in range(1, 1000)],
+    running_losses=[(step, 3.0 - step / 1000) for step in range(1, 1000)],
     evaluations=[
         Evaluated(
             step=step,
             epoch=1.0,
             train_loss=3.0,
-            clean_train_loss=3.0,
             val_loss=3.1 - step / 1000,
             best=True,
             seconds=1.0,

@@ -22,18 +22,17 @@ def evaluated(step: int, val_loss: float = 2.0) -> Evaluated:
         step=step,
         epoch=1.0,
         train_loss=1.0,
-        clean_train_loss=1.0,
         val_loss=val_loss,
         best=True,
         seconds=1.0,
     )
 
 
-def logged(step: int, train_loss: float = 3.0) -> StepLogged:
+def logged(step: int, running_loss: float = 3.0) -> StepLogged:
     return StepLogged(
         step=step,
         epoch=1.0,
-        train_loss=train_loss,
+        running_loss=running_loss,
         learning_rate=0.002,
         chars_per_second=1000.0,
         seconds=1.0,
@@ -61,7 +60,7 @@ def test_events_pass_through(tmp_path: Path) -> None:
 def test_an_absent_file_has_no_losses(tmp_path: Path) -> None:
     """A run without a file of metrics has no losses, which is not a problem."""
     found = read_metrics(tmp_path / "missing")
-    assert (found.train_losses, found.evaluations, found.problem) == ([], [], None)
+    assert (found.running_losses, found.evaluations, found.problem) == ([], [], None)
 
 
 def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
@@ -122,12 +121,12 @@ def test_a_resume_supersedes_the_abandoned_steps(tmp_path: Path) -> None:
     first = lines_of([logged(50), evaluated(50), logged(100), evaluated(100, 9.0), logged(150)])
     path.write_text(first + STARTED % 60)
     found = read_metrics(path)
-    assert [step for step, _ in found.train_losses] == [50]
+    assert [step for step, _ in found.running_losses] == [50]
     assert [event.step for event in found.evaluations] == [50]
     again = lines_of([logged(80), evaluated(100, 1.0), diverged(120, 50), logged(70, 2.5)])
     path.write_text(first + STARTED % 60 + again)
     found = read_metrics(path)
-    assert found.train_losses == [(50, 3.0), (70, 2.5)]
+    assert found.running_losses == [(50, 3.0), (70, 2.5)]
     assert found.evaluations == [evaluated(50)]
 
 
@@ -138,7 +137,7 @@ def test_steps_only_grow(tmp_path: Path) -> None:
         lines_of([evaluated(1, 2.0), evaluated(2, 1.5), logged(3), evaluated(1, 1.9), logged(1)])
     )
     found = read_metrics(path)
-    assert (found.evaluations, found.train_losses) == ([evaluated(1, 1.9)], [(1, 3.0)])
+    assert (found.evaluations, found.running_losses) == ([evaluated(1, 1.9)], [(1, 3.0)])
 
 
 def damaged(**changes: Any) -> str:
@@ -159,16 +158,16 @@ def damaged(**changes: Any) -> str:
         '{"event": "TrainingStarted"}',
         '{"event": "Diverged", "back_to": -1}',
         '{"event": ["Evaluated"]}',
-        '{"event": "StepLogged", "step": 2, "train_loss": 1.0, "step": 3}',
-        '{"event": "StepLogged", "step": true, "train_loss": 1.0}',
-        '{"event": "StepLogged", "step": 2, "train_loss": ' + "1" * 5000 + "}",
-        '{"event": "StepLogged", "step": ' + "1" * 4000 + ', "train_loss": 1.0}',
-        '{"event": "StepLogged", "step": 2, "train_loss": 1e999}',
+        '{"event": "StepLogged", "step": 2, "running_loss": 1.0, "step": 3}',
+        '{"event": "StepLogged", "step": true, "running_loss": 1.0}',
+        '{"event": "StepLogged", "step": 2, "running_loss": ' + "1" * 5000 + "}",
+        '{"event": "StepLogged", "step": ' + "1" * 4000 + ', "running_loss": 1.0}',
+        '{"event": "StepLogged", "step": 2, "running_loss": 1e999}',
         "[" * 100_000,
         '{"event": "Evaluated", "step": ' + "[" * 100_000,
         damaged(val_loss="2"),
         damaged(val_loss=float("nan")),
-        damaged(clean_train_loss=float("inf")),
+        damaged(train_loss=float("inf")),
         damaged(train_loss=-1e300),
         damaged(train_loss=None),
         damaged(seconds=1e30),
@@ -190,7 +189,7 @@ def test_a_damaged_line_is_skipped(tmp_path: Path, line: str) -> None:
     path.write_text(lines_of([evaluated(1)]) + line + "\n" + lines_of([evaluated(3)]))
     found = read_metrics(path)
     assert [event.step for event in found.evaluations] == [1, 3]
-    assert found.train_losses == []
+    assert found.running_losses == []
     count = None if not line.strip() else f"skipped 1 damaged line of {path}"
     assert found.problem == (None if not line.strip() or line.startswith(" ") else count)
 
@@ -210,7 +209,7 @@ def test_many_rows_are_thinned(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     steps = range(1, 5 * MOST_ROWS + 4)
     path.write_text(lines_of([logged(step) for step in steps]))
-    kept = [step for step, _ in read_metrics(path).train_losses]
+    kept = [step for step, _ in read_metrics(path).running_losses]
     assert MOST_ROWS / 2 <= len(kept) <= MOST_ROWS
     assert (kept[0], kept[-1]) == (1, steps[-1])
     gaps = [after - before for before, after in itertools.pairwise(kept[:-1])]

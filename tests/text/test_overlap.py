@@ -41,7 +41,7 @@ def test_a_text_that_is_repeated(copies: int, val_split: ValSplit) -> None:
     assert fraction == pytest.approx(1, abs=0.02)
     advice = warn_of_overlap(fraction)
     assert advice is not None
-    assert advice.message == (
+    assert advice == (
         "about 100% of the validation text also stands in the training text: "
         "val loss will be too low; remove the copies from the text"
     )

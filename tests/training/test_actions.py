@@ -134,10 +134,10 @@ def test_what_is_due(case: str) -> None:
 @pytest.mark.parametrize(
     ("step", "saved", "left", "expected"),
     [
-        (7, 0, 6.0, "update"),  # one step of 1 s, and 4 s for the end
-        (7, 0, 4.0, "evaluate"),
-        (7, 7, 4.0, "time"),
-        (0, 0, 4.0, "update"),  # one step at least
+        (7, 0, 5.0, "update"),  # one step of 1 s, and 3 s for the end
+        (7, 0, 3.0, "evaluate"),
+        (7, 7, 3.0, "time"),
+        (0, 0, 3.0, "update"),  # one step at least
     ],
 )
 def test_a_late_run_ends(step: int, saved: int, left: float, expected: str) -> None:

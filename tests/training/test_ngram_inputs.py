@@ -146,7 +146,7 @@ def losses_on(corpus: Corpus, *, left_out: bool = True) -> tuple[float, float]:
     finished = of_type(events, TrainingFinished)[0]
     logged = of_type(events, StepLogged)
     assert finished.val_loss is not None
-    return logged[-1].train_loss, finished.val_loss
+    return logged[-1].running_loss, finished.val_loss
 
 
 @pytest.mark.parametrize("symbols", [4, 16])

@@ -28,6 +28,7 @@ from tests.helpers import (
     tiny_job,
 )
 
+EVALUATED = Evaluated(step=29, epoch=1.0, train_loss=1.25, val_loss=1.5, best=True, seconds=1.0)
 DECISIONS = tiny_decisions(seed=5, steps=30, eval_every=10, val_rows=1)
 
 
@@ -47,7 +48,7 @@ def test_restore_is_the_inverse_of_capture(corpus: Corpus, ema: float) -> None:
     for _ in range(5):
         state.trainer.update()
     state.counters.best_step = 3
-    taken = state.capture(1.5)
+    taken = state.capture(EVALUATED)
     before = {name: array.copy() for name, array in arrays(taken).items()}
     for _ in range(5):
         state.trainer.update()
@@ -61,7 +62,7 @@ def test_restore_is_the_inverse_of_capture(corpus: Corpus, ema: float) -> None:
         state.trainer.update()
     again = state.capture()
     assert all((arrays(once)[name] == array).all() for name, array in arrays(again).items())
-    assert again.counters.train_loss == once.counters.train_loss
+    assert again.counters.running_loss == once.counters.running_loss
 
 
 def test_a_checkpoint_says_where_it_comes_from(corpus: Corpus) -> None:
@@ -71,10 +72,10 @@ def test_a_checkpoint_says_where_it_comes_from(corpus: Corpus) -> None:
     assert (fresh.step, fresh.epoch, fresh.train_loss, fresh.val_loss) == (0, 0.0, None, None)
     for _ in range(29):
         state.trainer.update()
-    checkpoint = state.checkpoint(1.5, interrupted=True)
+    checkpoint = state.checkpoint(EVALUATED, interrupted=True)
     assert (checkpoint.run, checkpoint.step, checkpoint.val_loss) == ("run", 29, 1.5)
     assert checkpoint.epoch == 29 / state.trainer.windows.per_epoch
-    assert checkpoint.train_loss == state.trainer.train_loss
+    assert checkpoint.train_loss == 1.25
     assert checkpoint.interrupted
     assert checkpoint.vocab == corpus.vocab
     assert checkpoint.data == DataFacts(

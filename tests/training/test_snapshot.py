@@ -11,7 +11,7 @@ from charrnn_cli.training.snapshot import load_resume, save_resume
 from tests.helpers import new_run, resume_state
 
 COUNTERS = RunCounters(
-    train_loss=1.25,
+    running_loss=1.25,
     lr_scale=0.5,
     last_saved_step=90,
     best_step=80,
@@ -49,7 +49,7 @@ def test_every_counter_survives() -> None:
         ("best_val_loss", "low"),
         ("divergences", True),
         ("finished", 1),
-        ("train_loss", []),
+        ("running_loss", []),
         ("last_saved_step", 1.5),
     ],
 )

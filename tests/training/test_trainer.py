@@ -33,7 +33,7 @@ def restore(trainer: Trainer, weights_of: Trainer, tensors: dict[str, np.ndarray
         weights_of.model.export(),
         tensors,
         step=trainer.step,
-        train_loss=trainer.train_loss,
+        running_loss=trainer.running_loss,
         lr_scale=1.0,
     )
 
@@ -47,7 +47,7 @@ def test_a_batch_in_parts_is_the_same_batch(corpus: Corpus, cell: Cell, parts: i
     for _ in range(10):
         assert whole.update()
         assert divided.update()
-    assert divided.train_loss == pytest.approx(whole.train_loss, abs=1e-5)
+    assert divided.running_loss == pytest.approx(whole.running_loss, abs=1e-5)
     for name, array in whole.model.export().items():
         assert divided.model.export()[name] == pytest.approx(array, abs=1e-3)
     for name, array in whole.snapshot().items():
@@ -170,7 +170,7 @@ def test_a_divergence_is_remembered(corpus: Corpus, monkeypatch: pytest.MonkeyPa
     for _ in range(3):
         assert trainer.update()
         assert not trainer.is_healthy()
-    trainer.restore(good, tensors, step=1, train_loss=1.0, lr_scale=1.0)
+    trainer.restore(good, tensors, step=1, running_loss=1.0, lr_scale=1.0)
     assert trainer.update()
     assert trainer.is_healthy()
 

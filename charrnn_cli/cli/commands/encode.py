@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.options.help_style import with_default
@@ -107,8 +108,9 @@ def encode(
     corpus = _encode(texts, output, context)
     for label, line in describe_unusual(corpus):
         console.say(label, line)
-    summary = {"output": str(output), **_summary(corpus)}
-    lines = [] if as_json else summary_lines(corpus, summary)
+    model = _default_model(corpus)
+    summary = {"output": str(output), **_summary(corpus, model)}
+    lines = [] if as_json else summary_lines(corpus, model, summary)
     if with_baselines:
         from charrnn_cli.model.baselines import baselines
 
@@ -179,10 +181,13 @@ def _decode(path: Path, output: Path | None) -> None:
             file.write(piece.encode("utf-8"))
 
 
-def _summary(corpus: "Corpus") -> dict[str, Any]:
-    facts = corpus.header
+def _default_model(corpus: "Corpus") -> ModelConfig:
     automatic = automatic_settings("default", {})
-    model = completed(from_preset("default", {})[0], automatic, len(corpus.vocab))
+    return completed(from_preset("default", {})[0], automatic, len(corpus.vocab))
+
+
+def _summary(corpus: "Corpus", model: ModelConfig) -> dict[str, Any]:
+    facts = corpus.header
     return {
         "characters": len(corpus),
         "vocabulary_size": len(corpus.vocab),

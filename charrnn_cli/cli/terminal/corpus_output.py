@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.cli.terminal.formats import format_count
+from charrnn_cli.cli.terminal.verdict import default_verdict
 from charrnn_cli.shell import shell_word
 from charrnn_cli.storage.source import STANDARD_INPUT
 from charrnn_cli.text.character_names import character_name, is_invisible
 from charrnn_cli.text.facts import is_loss
-from charrnn_cli.training.advice import advise_on_size
 
 if TYPE_CHECKING:
     from charrnn_cli.storage.corpus_header import CorpusHeader
@@ -150,8 +151,11 @@ def _listed(names: Sequence[str], number: int) -> str:
     return f" ({', '.join(shown)}{more})" if shown else ""
 
 
-def summary_lines(corpus: "Corpus", summary: Mapping[str, Any]) -> list[Line]:
-    """Return the lines of the summary that `encode` prints; `summary` has the same facts."""
+def summary_lines(corpus: "Corpus", model: ModelConfig, summary: Mapping[str, Any]) -> list[Line]:
+    """Return the lines of the summary that `encode` prints; `summary` has the same facts.
+
+    `model` is the default model for the text.
+    """
     from charrnn_cli.text.corpus import ids_dtype
 
     counts = f"{len(corpus):,} characters, {len(corpus.vocab):,} distinct"
@@ -168,8 +172,8 @@ def summary_lines(corpus: "Corpus", summary: Mapping[str, Any]) -> list[Line]:
     lines += describe_line_ends(corpus.header)
     steps = f"{summary['windows_per_epoch']:,} of 100 x 100 characters per epoch"
     lines.append(("steps", f"{steps}, as in --preset notebook"))
-    advice = advise_on_size(summary["parameters"], len(corpus))
-    lines.append(("advice", f"with the default model, {advice.message}"))
+    advice = default_verdict(model, len(corpus))
+    lines.append(("advice", f"with the default settings, {advice}"))
     lines.append(("wrote", summary["output"]))
     return lines
 

@@ -8,8 +8,6 @@ from charrnn_cli.events import TrainingFinished, TrainingStarted
 from charrnn_cli.storage.built_in import hides_built_in
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.advice import (
-    advise_on_plan,
-    advise_on_size,
     advise_on_validation,
     advise_on_vocabulary,
     warn_of_overlap,
@@ -33,7 +31,7 @@ def overlap_facts(job: "TrainingJob") -> Facts:
     from charrnn_cli.text.overlap import validation_overlap
 
     warning = warn_of_overlap(validation_overlap(job.corpus, job.split)) if job.split.val else None
-    return [] if warning is None else [("warning", warning.message)]
+    return [] if warning is None else [("warning", warning)]
 
 
 def name_facts(run: Run) -> Facts:
@@ -44,17 +42,16 @@ def name_facts(run: Run) -> Facts:
 
 
 def job_facts(job: "TrainingJob") -> Facts:
-    """Describe the model, and compare its size with the text."""
+    """Describe the model, and what is unusual about its text."""
     model, split = job.model, job.split
     embed = f"embed {model.embed}" if model.embed else "one-hot"
     facts = [("model", f"{model}, {embed}, {model.num_parameters:,} parameters")]
     advice = (
-        advise_on_size(model.num_parameters, split.train_characters),
         advise_on_validation(split.val_characters),
         None if job.initial else advise_on_vocabulary(model, job.corpus.counts_V.tolist()),
     )
     facts += _ngram_facts(job)
-    facts += [("advice", each.message) for each in advice if each is not None]
+    facts += [("advice", each) for each in advice if each is not None]
     rows, requested = job.config.batch_size, job.requested_batch_size
     if rows != requested:
         fitting = format_count(rows, "row")
@@ -119,9 +116,6 @@ def plan_facts(event: TrainingStarted) -> Facts:
     )
     resume = [("resume", f"from step {event.first_step:,}")] if event.first_step else []
     facts = [("plan", plan), *resume, ("setup", setup)]
-    problem = advise_on_plan(event.total_steps, epochs, event.seconds_per_step)
-    if problem is not None:
-        facts.append(("warning", problem.message))
     if event.evaluated_characters < event.val_characters:
         read = f"{event.evaluated_characters:,} of {event.val_characters:,} characters held out"
         facts.append(("val", f"evaluations read {read}, to take at most 15 % of the time"))

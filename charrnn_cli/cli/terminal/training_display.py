@@ -57,9 +57,9 @@ class TrainingDisplay:
         self.characters_per_step = started.batch_size * started.seq_len
         self.started = time.monotonic()
         self.baselines = baselines
+        self.running_loss: float | None = None  # with dropout
         self.train_loss: float | None = None
         self.val_loss: float | None = None
-        self.gap = 0.0  # between val loss and train loss, both without dropout
         self.best_step: int | None = None
         self.saved_step: int | None = None
         self.sample: Sampled | None = None
@@ -72,14 +72,13 @@ class TrainingDisplay:
         match event:
             case StepLogged():
                 self.step = event.step
-                self.train_loss = event.train_loss
+                self.running_loss = event.running_loss
                 self.chars_per_second = event.chars_per_second
-                self.train_curve.append(event.train_loss)
             case Evaluated():
                 self.step = event.step
                 self.train_loss = event.train_loss
                 self.val_loss = event.val_loss
-                self.gap = event.val_loss - event.clean_train_loss
+                self.train_curve.append(event.train_loss)
                 self.val_curve.append(event.val_loss)
                 if event.best:
                     self.best_step = event.step
@@ -131,14 +130,12 @@ class TrainingDisplay:
 
     def _losses(self) -> list[str]:
         """Return the losses, most important first, because a narrow line drops the last ones."""
-        losses = [f"train {format_loss(self.train_loss)}"]
-        if self.val_loss is not None:
+        losses = [f"running {format_loss(self.running_loss)}"]
+        if self.train_loss is not None and self.val_loss is not None:
+            losses.append(f"train {format_loss(self.train_loss)}")
             losses.append(f"val {format_loss(self.val_loss)}")
-        known = self.train_loss if self.val_loss is None else self.val_loss
-        if known is not None:
-            losses.append(f"{bits_per_character(known):.2f} bpc")
-        if self.val_loss is not None:
-            losses.append(f"gap {self.gap:z.2f}")  # z avoids -0.00
+            losses.append(f"{bits_per_character(self.val_loss):.2f} bpc")
+            losses.append(f"gap {self.val_loss - self.train_loss:z.2f}")  # z avoids -0.00
         return losses
 
     def _facts(self) -> list[str]:

@@ -1,0 +1,288 @@
+"""One diagnosis of a run, before it from its plan and after it from its losses. Pure functions."""
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from charrnn_cli.architecture import ModelConfig
+from charrnn_cli.storage.built_in import NAME as BUILT_IN
+from charrnn_cli.training.candidates import affordable, training_operations
+from charrnn_cli.training.recipe import (
+    SHORT_TEXT,
+    automatic_dropout,
+    limited_settings,
+    warm_settings,
+)
+
+FEW_STEPS, FEW_PASSES = 50, 0.2  # with fewer, nothing is learned
+UNTRAINED_PASSES = 2
+OTHER_SIZE = 1.5  # times as many operations per character: a smaller or larger model
+GAP_SMALL, GAP_LARGE = 0.05, 0.25  # nats between train and val loss
+RISE = 0.03  # nats of val loss above its lowest: overfitting
+OTHER_DROPOUT = 0.15  # a difference that matters
+FALLING = 0.1  # nats of val loss in the last quarter of a run; the decay of the rate takes less
+MUCH_DECAY = 0.5  # weight decay; more than this was not better
+WARM_GAIN = 0.2  # nats that going on from a model of other text gains at least
+
+
+class Kind(Enum):
+    """The state of a run, as it is called in messages."""
+
+    UNDERTRAINED = "undertrained"
+    UNDERFITTING = "underfitting"
+    OVERFITTING = "overfitting"
+    NOISE = "uncertain"
+    BEATEN = "beaten by counting"
+    BALANCED = "in balance"
+
+
+class Remedy(Enum):
+    """The kind of command to try."""
+
+    CHANGE = "the same command with a change"
+    REPLAN = "the same time, with the model and the recipe chosen for it"
+    CONTINUE = "the same run, for twice as many steps"
+    NONE = "nothing that is known to help"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The state of a run, why, and what to do about it."""
+
+    kind: Kind
+    reason: str
+    remedy: Remedy
+    change: dict[str, Any] = field(default_factory=dict)
+    """Settings of `CHANGE`, by name, and the checkpoint to start from; None is automatic."""
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Losses:
+    """The losses of a run, in nats per character, without dropout."""
+
+    train: float
+    val: float
+    best_val: float
+    best_passes: float
+    """Passes over the text at the lowest val loss."""
+    fall: float = 0.0
+    """By how much the val loss fell in the last quarter of the run."""
+    trigram: float | None = None
+    """Loss of counts after two characters on the validation text, if it was measured."""
+    best_ngram: float | None = None
+    """Loss of counts after the best number of characters."""
+
+    @property
+    def gap(self) -> float:
+        return self.val - self.train
+
+    @property
+    def is_overfit(self) -> bool:
+        """Whether the gap is large, or the val loss was lower before."""
+        return self.gap > GAP_LARGE or self.val - self.best_val > RISE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFacts:
+    """What is known of a run."""
+
+    model: ModelConfig
+    train_characters: int
+    evaluated_characters: int
+    steps: int
+    passes: float
+    """Passes over the training text."""
+    positions: int
+    """Characters per step."""
+    dropout: float
+    weight_decay: float
+    seconds_per_step: float
+    is_warm: bool = False
+    """Whether the run goes on from a checkpoint, which sets the architecture."""
+    built_in: float | None = None
+    """Loss of the built-in model on the validation text, if a run could start from it."""
+    losses: Losses | None = None
+    """None before the run."""
+
+    @property
+    def noise(self) -> float:
+        """The standard error of a val loss, nats: the loss of one character deviates by about 2."""
+        return 2 / math.sqrt(max(self.evaluated_characters, 1))
+
+    @property
+    def usual_dropout(self) -> float:
+        """The automatic dropout for this run."""
+        return automatic_dropout(self.passes, self.train_characters)
+
+    def resized(self) -> int:
+        """Return -1 if a smaller model learns more in the same time, 1 if a larger one does."""
+        if self.is_warm:
+            return 0
+        operations = self.steps * training_operations(self.model, self.positions)
+        best, _ = affordable(operations, self.model, self.positions, self.train_characters)
+        better = dataclasses.replace(self.model, layers=best.layers, size=best.size)
+        ratio = better.multiplications / self.model.multiplications
+        return (ratio >= OTHER_SIZE) - (ratio * OTHER_SIZE <= 1)
+
+    def epochs_that_help(self) -> float:
+        """Return how many epochs do not overfit the text."""
+        if self.is_warm:
+            return warm_settings((), self.train_characters)["epochs"]
+        if self.train_characters >= SHORT_TEXT:
+            return math.inf
+        return limited_settings((), self.train_characters)["epochs"]
+
+
+def diagnose(facts: RunFacts) -> Diagnosis:
+    """Return the diagnosis of a run: of its plan before it, of its losses after it."""
+    if facts.losses is None:
+        return _of_plan(facts)
+    found = _of_losses(facts, facts.losses)
+    if facts.built_in is None or facts.built_in > facts.losses.best_val + WARM_GAIN:
+        return found
+    why = "a text this short does not teach a language; start from the built-in model"
+    return Diagnosis(found.kind, why, Remedy.CHANGE, {"init_from": BUILT_IN})
+
+
+def cannot_learn(facts: RunFacts) -> str | None:
+    """Return why a plan leaves a model almost untrained, and what would help; None if it does not.
+
+    It has fewer than 50 steps, or fewer than 0.2 epochs.
+    """
+    if facts.steps < FEW_STEPS:
+        figure = "1 step is" if facts.steps == 1 else f"{facts.steps} steps are"
+        problem, enough = f"{figure} too few to learn much", 2 * FEW_STEPS
+        what = f"{enough} steps take"
+    elif facts.passes < FEW_PASSES:
+        problem = f"{facts.passes:.2g} epochs leave most of this text unread"
+        enough, what = math.ceil(facts.steps / facts.passes), "an epoch takes"
+    else:
+        return None
+    minutes = max(1, math.ceil(enough * facts.seconds_per_step / 60))
+    return f"{problem}; here, {what} up to {minutes:,} min, less with a smaller --size"
+
+
+def _of_plan(facts: RunFacts) -> Diagnosis:
+    resized = facts.resized()
+    if resized < 0:
+        return _replan(Kind.UNDERTRAINED, "a smaller model learns more in this time")
+    if facts.passes < UNTRAINED_PASSES and not facts.is_warm:
+        return Diagnosis(Kind.UNDERTRAINED, "more epochs would lower the loss", Remedy.NONE)
+    if facts.passes > 1.5 * facts.epochs_that_help() and not facts.is_warm:
+        return _replan(Kind.OVERFITTING, "so many epochs memorize a short text")
+    if facts.dropout < facts.usual_dropout - OTHER_DROPOUT and not facts.is_warm:
+        return _automatic_dropout(facts, Kind.OVERFITTING, "little")
+    if resized > 0:
+        return _replan(Kind.UNDERFITTING, "a larger model learns more in this time")
+    return Diagnosis(Kind.BALANCED, "model, text and time fit each other", Remedy.NONE)
+
+
+def _of_losses(facts: RunFacts, losses: Losses) -> Diagnosis:
+    if facts.steps < FEW_STEPS:
+        return _continue(facts, Kind.UNDERTRAINED)
+    return (
+        _overfitting(facts, losses)
+        or _too_much_dropout(facts, losses)
+        or _undertrained(facts, losses)
+        or _beaten(facts, losses)
+        or _noise(facts, losses)
+        or _fitting(facts, losses)
+    )
+
+
+def _overfitting(facts: RunFacts, losses: Losses) -> Diagnosis | None:
+    if not losses.is_overfit:
+        return None
+    if not facts.is_warm and facts.dropout < facts.usual_dropout - OTHER_DROPOUT:
+        return _automatic_dropout(facts, Kind.OVERFITTING, "little")
+    if not facts.is_warm and facts.passes > 1.5 * facts.epochs_that_help():
+        return _replan(Kind.OVERFITTING, "use fewer epochs, and the recipe for short texts")
+    if losses.val - losses.best_val > RISE:
+        epochs = max(1, math.ceil(1.3 * losses.best_passes))
+        where = f"val was lowest, {losses.best_val:.3f}, after {losses.best_passes:.2g} epochs"
+        change: dict[str, Any] = {"epochs": epochs, "max_steps": None}
+        plan = f"plan {epochs} epoch{'' if epochs == 1 else 's'}"
+        return Diagnosis(Kind.OVERFITTING, f"{where}; {plan}", Remedy.CHANGE, change)
+    if facts.resized():
+        return _replan(Kind.OVERFITTING, "another model learns more in this time")
+    if facts.weight_decay < MUCH_DECAY:
+        more = {"weight_decay": MUCH_DECAY}
+        why = f"use weight decay {MUCH_DECAY}, or more text"
+        return Diagnosis(Kind.OVERFITTING, why, Remedy.CHANGE, more)
+    return Diagnosis(Kind.OVERFITTING, "more text would help most", Remedy.NONE)
+
+
+def _too_much_dropout(facts: RunFacts, losses: Losses) -> Diagnosis | None:
+    if facts.dropout < facts.usual_dropout + OTHER_DROPOUT or losses.gap > GAP_SMALL + facts.noise:
+        return None
+    return _automatic_dropout(facts, Kind.UNDERFITTING, "much")
+
+
+def _undertrained(facts: RunFacts, losses: Losses) -> Diagnosis | None:
+    is_above = losses.trigram is not None and losses.val > losses.trigram
+    has_read_enough = facts.is_warm or facts.passes >= UNTRAINED_PASSES
+    if not is_above and has_read_enough and losses.fall <= FALLING:
+        return None
+    resized = facts.resized()
+    if resized < 0:
+        return _replan(Kind.UNDERTRAINED, "a smaller model learns more in the same time")
+    if resized > 0:
+        return _replan(Kind.UNDERFITTING, "a larger model learns more in the same time")
+    return _continue(facts, Kind.UNDERTRAINED)
+
+
+def _beaten(facts: RunFacts, losses: Losses) -> Diagnosis | None:
+    if losses.best_ngram is None or losses.val < losses.best_ngram + facts.noise:
+        return None
+    why = f"counts of this text reach {losses.best_ngram:.3f}"
+    if facts.model.ngram == 0 and not facts.is_warm:
+        change = {"ngram": None}
+        return Diagnosis(Kind.BEATEN, f"{why}; give them to the model", Remedy.CHANGE, change)
+    if facts.resized():
+        return _replan(Kind.BEATEN, f"{why}; another model learns more in the same time")
+    return _continue(facts, Kind.BEATEN, f"{why}; ")
+
+
+def _noise(facts: RunFacts, losses: Losses) -> Diagnosis | None:
+    if facts.noise < GAP_SMALL or losses.gap > 2 * facts.noise:
+        return None
+    held_out = f"{facts.evaluated_characters:,} characters of validation text"
+    change = {"val_fraction": 0.3}
+    why = f"{held_out} are too few to tell; hold out more"
+    return Diagnosis(Kind.NOISE, why, Remedy.CHANGE, change)
+
+
+def _fitting(facts: RunFacts, losses: Losses) -> Diagnosis:
+    resized = facts.resized()
+    if losses.gap < GAP_SMALL:
+        if resized:
+            size = "larger" if resized > 0 else "smaller"
+            why = f"a {size} model learns more in the same time"
+            return _replan(Kind.UNDERFITTING, why)
+        return _continue(facts, Kind.UNDERFITTING)
+    if resized:
+        return _replan(Kind.BALANCED, "another model learns more in the same time")
+    return _continue(facts, Kind.BALANCED)
+
+
+def _replan(kind: Kind, reason: str) -> Diagnosis:
+    return Diagnosis(kind, reason, Remedy.REPLAN)
+
+
+def _automatic_dropout(facts: RunFacts, kind: Kind, how: str) -> Diagnosis:
+    why = f"dropout {facts.dropout:.2g} is too {how} for {facts.passes:.2g} epochs of this text"
+    usual = f"--dropout auto would use {facts.usual_dropout:.2g}"
+    return Diagnosis(kind, f"{why}; {usual}", Remedy.CHANGE, {"dropout": None})
+
+
+def _continue(facts: RunFacts, kind: Kind, why: str = "") -> Diagnosis:
+    """Train the run for longer, unless the text is too short for that."""
+    if 2 * facts.passes > 1.5 * facts.epochs_that_help():
+        return Diagnosis(kind, f"{why}more text would help most", Remedy.NONE)
+    more = "twice as many steps would lower the loss"
+    return Diagnosis(kind, f"{why}{more}", Remedy.CONTINUE)
