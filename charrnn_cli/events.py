@@ -4,7 +4,8 @@ Losses are in nats per character. `seconds` is the wall time of the run so far, 
 resumed parts.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -39,6 +40,8 @@ class TrainingStarted:
     """Estimated peak size of the run's files."""
     disk_free: int
     """Bytes that are free on the run's disk."""
+    scale: Mapping[str, float] = field(default_factory=dict)
+    """Bits per character of simple models on the validation text, by name; may be empty."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

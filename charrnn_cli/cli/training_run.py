@@ -1,6 +1,7 @@
 """A training job in the terminal: facts, live events, advice and the next command."""
 
 import contextlib
+import dataclasses
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -193,7 +194,7 @@ class TrainingRun:
                 calibration = calibrate(job, self.stop)
         plan = make_plan(job, calibration, started=STARTED, now=time.monotonic())
         self.stop.check()
-        event = plan.started("", job.model, 0, free_bytes(job.run.path))
+        event = dataclasses.replace(plan.started(job, 0, free_bytes(job.run.path)), run="")
         if self.as_json:
             console.write_line(safe_text.to_json(event_to_json(event)))
         self._say_plan(job, event)
@@ -222,6 +223,7 @@ class TrainingRun:
         Raises InterruptionError after a signal.
         """
         scale = self._scale(job)
+        job = dataclasses.replace(job, scale=scale)
         from charrnn_cli.training.loop import train
 
         events: Iterable[TrainEvent] = train(

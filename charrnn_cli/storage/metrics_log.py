@@ -14,8 +14,8 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -29,6 +29,7 @@ from charrnn_cli.units import bits_per_character
 
 MAX_LINE_BYTES = 1 << 20
 MAX_NUMBER = 1e10  # of any unit: losses and seconds beyond it are damage
+MOST_BASELINES, MAX_NAME = 20, 40  # of a scale: names, and characters of a name
 MOST_ROWS = 4096  # more than a curve shows; even, so that halving them keeps the last
 
 Row = TypeVar("Row")
@@ -42,6 +43,8 @@ class Metrics:
     """Steps and losses of `StepLogged`, in nats per character; of many, evenly chosen ones,
     and always the first and the last."""
     evaluations: list[Evaluated]
+    scale: Mapping[str, float] = field(default_factory=dict)
+    """Bits per character of simple models on the validation text, by name; may be empty."""
     problem: str | None = None
     """Why losses are missing; None if the file is whole or absent."""
 
@@ -105,7 +108,9 @@ def read_metrics(path: Path, *, all_evaluations: bool = False) -> Metrics:
     if problem is None and history.skipped:
         lines = "line" if history.skipped == 1 else "lines"
         problem = f"skipped {history.skipped:,} damaged {lines} of {path}"
-    return Metrics(history.running_losses.rows(), history.evaluations.rows(), problem)
+    return Metrics(
+        history.running_losses.rows(), history.evaluations.rows(), history.scale, problem
+    )
 
 
 def _lines(raw: Any) -> Iterator[bytes]:
@@ -123,6 +128,7 @@ class _History:
     def __init__(self, *, all_evaluations: bool) -> None:
         self.running_losses: _Rows[tuple[int, float]] = _Rows(MOST_ROWS)
         self.evaluations: _Rows[Evaluated] = _Rows(None if all_evaluations else MOST_ROWS)
+        self.scale: dict[str, float] = {}
         self.skipped = 0
 
     def add(self, line: bytes) -> None:
@@ -146,6 +152,7 @@ class _History:
                 self.evaluations.add(evaluated.step, evaluated)
             case "TrainingStarted":
                 self._go_back(_step(row["first_step"]))
+                self.scale = _scale(row.get("scale", {})) or self.scale
             case "Diverged":
                 self._go_back(_step(row["back_to"]))
             case str():
@@ -203,6 +210,14 @@ def _evaluated(row: dict[str, Any]) -> Evaluated:
         best=row["best"],
         seconds=_number(row["seconds"]),
     )
+
+
+def _scale(value: object) -> dict[str, float]:
+    if not isinstance(value, dict) or len(value) > MOST_BASELINES:
+        raise ValueError
+    if any(len(name) > MAX_NAME for name in value):
+        raise ValueError
+    return {name: _number(bits) for name, bits in value.items()}
 
 
 def _step(value: object) -> int:

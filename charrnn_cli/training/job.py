@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -74,6 +74,8 @@ class TrainingJob:
     """Those of a model with n-grams."""
     counted: str | None = None
     """`sha256` of the text that they were counted in."""
+    scale: Mapping[str, float] = field(default_factory=dict)
+    """Bits per character of simple models, to record them; empty if they were not measured."""
 
     @property
     def first_step(self) -> int:

@@ -122,7 +122,7 @@ class _Loop:
         """Yield all events of the run."""
         check_snapshot(self.last_good)
         free = check_room(self.job.run, self.plan.first_save_bytes(self.job.model))
-        yield self.plan.started(self.job.run.name, self.job.model, self.trainer.step, free)
+        yield self.plan.started(self.job, self.trainer.step, free)
         if self.state.init_from and not self.trainer.step and self.plan.val:
             # The initial weights have no step file, so they are never the best.
             beginning = self._measure()

@@ -97,17 +97,15 @@ class Plan:
         share = train_share(self.split.val_characters)
         return evenly_spread(matching_rows(self.split), math.ceil(share * self.decisions.val_rows))
 
-    def started(
-        self, run: str, model: ModelConfig, first_step: int, disk_free: int
-    ) -> TrainingStarted:
+    def started(self, job: TrainingJob, first_step: int, disk_free: int) -> TrainingStarted:
         """Return the event that opens a run."""
         decisions = self.decisions
         return TrainingStarted(
-            run=run,
+            run=job.run.name,
             first_step=first_step,
             total_steps=decisions.steps,
             steps_per_epoch=self.windows.per_epoch,
-            parameters=model.num_parameters,
+            parameters=job.model.num_parameters,
             train_characters=self.split.train_characters,
             val_characters=self.split.val_characters,
             evaluated_characters=sum(stop - start for start, stop in self.val),
@@ -121,8 +119,9 @@ class Plan:
             eval_every=decisions.eval_every,
             seconds_per_step=self.seconds_per_step,
             seconds_planned=self.seconds_from(first_step),
-            disk_bytes=self.disk_bytes(model),
+            disk_bytes=self.disk_bytes(job.model),
             disk_free=disk_free,
+            scale=job.scale,
         )
 
     def seconds_from(self, step: int) -> float:

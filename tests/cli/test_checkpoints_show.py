@@ -142,8 +142,9 @@ def test_several_runs_are_shown_or_plotted(inside: Inside, tiny_run: Run, tmp_pa
     assert first.startswith("checkpoint  tiny@200, ")
     assert second.startswith("checkpoint  two@100, ")
     picture = (tmp_path / "losses.svg").read_text()
-    assert "tiny val" in picture
-    assert "two val" in picture
+    assert ">tiny</text>" in picture
+    assert ">two</text>" in picture
+    assert picture.count(">val 1.000</text>") == 2
     result = inside("checkpoints", "show", "tiny", "--plot", "new.svg", "--json")
     assert (result.returncode, result.stdout) == (2, "")
     assert json.loads(result.stderr)["error"] == "--plot cannot be combined with --json"

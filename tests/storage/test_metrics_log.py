@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from charrnn_cli.events import CheckpointSaved, Diverged, Evaluated, StepLogged, TrainEvent
-from charrnn_cli.storage.metrics_log import MOST_ROWS, event_to_json, read_metrics, record
+from charrnn_cli.storage.metrics_log import MOST_ROWS, Metrics, event_to_json, read_metrics, record
 from charrnn_cli.storage.runs import Run
 
 STARTED = '{"event": "TrainingStarted", "first_step": %d}\n'
@@ -253,8 +253,9 @@ def test_show_survives_damaged_metrics(charrnn: Any, tiny_run: Run) -> None:
     result = charrnn("checkpoints", "show", "tiny")
     assert (result.returncode, result.stderr) == (0, warning)
     assert "val curve   2.000 " in result.stdout
-    result = charrnn("checkpoints", "show", "tiny", "--json", "--plot", "losses.svg")
+    result = charrnn("checkpoints", "show", "tiny", "--plot", "losses.svg")
     assert (result.returncode, result.stderr) == (0, warning + "wrote   losses.svg\n")
+    result = charrnn("checkpoints", "show", "tiny", "--json")
     assert [row["step"] for row in json.loads(result.stdout)["evaluations"]] == [100, 200]
     run.metrics_path.write_text("torn\n")
     result = charrnn("checkpoints", "show", "tiny", "--plot", "none.svg")
@@ -271,3 +272,16 @@ def test_fields_have_their_units() -> None:
         step=1, path=Path("/home/me/step-1.safetensors"), val_loss=None, seconds=1.0
     )
     assert event_to_json(saved)["path"] == "step-1.safetensors"
+
+
+def test_the_scale_is_that_of_the_last_start_that_has_one(tmp_path: Path) -> None:
+    """A resumed run, which measures no scale, keeps the recorded one; damage is a problem."""
+    path = tmp_path / "metrics.jsonl"
+    start = '{"event": "TrainingStarted", "first_step": 0, "scale": %s}\n'
+    path.write_text(start % '{"uniform": 6.5, "3-gram": 3}' + STARTED % 60 + start % "{}")
+    assert read_metrics(path) == Metrics([], [], {"uniform": 6.5, "3-gram": 3.0})
+    for damage in ("[]", '{"uniform": "x"}', '{"%s": 1}' % ("x" * 41), '{"a": NaN}'):
+        path.write_text(start % damage)
+        found = read_metrics(path)
+        assert found.scale == {}
+        assert found.problem == f"skipped 1 damaged line of {path}"

@@ -115,11 +115,10 @@ def _read_metrics(files: Sequence[Path], as_json: bool) -> dict[Run, Metrics]:
 
 
 def _plot(target: Path, metrics: Mapping[Run, Metrics]) -> None:
-    from charrnn_cli.export.plot import curves_of, render_plot
+    from charrnn_cli.export.curves import losses_of
+    from charrnn_cli.export.plot import render_plot
 
-    title = ", ".join(run.name for run in metrics)
-    curves = curves_of([(run.name, found) for run, found in metrics.items()])
-    picture = render_plot(target, title, curves)
+    picture = render_plot(target, losses_of((run.name, found) for run, found in metrics.items()))
     with atomic_write(target) as file:
         file.write(picture)
     console.say("wrote", str(target))
