@@ -18,7 +18,13 @@ class TrainingStarted:
     """Steps already done; above 0 only for a resumed run."""
     total_steps: int
     steps_per_epoch: int
+    model: str
+    """Cell, layers and units: `lstm 2x512`."""
     parameters: int
+    init_from: str | None
+    """The checkpoint from which the run started, if any."""
+    learning_rate: float
+    """The peak of the schedule."""
     train_characters: int
     val_characters: int
     evaluated_characters: int

@@ -10,11 +10,15 @@ from charrnn_cli.cli.process import STARTED, set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.corpus_output import describe_corpus
-from charrnn_cli.cli.terminal.run_facts import Facts, choice_facts, start_facts
+from charrnn_cli.cli.terminal.run_facts import Facts, choice_facts, name_facts, start_facts
+from charrnn_cli.errors import FileFormatError, NotFoundError, StorageError
+from charrnn_cli.storage.built_in import NAME
+from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_read_once
 from charrnn_cli.training.candidates import leaves_model_open
 
 if TYPE_CHECKING:
+    from charrnn_cli.training.built_in_start import Comparison
     from charrnn_cli.training.job import TrainingJob
     from charrnn_cli.training.plan import Calibration
 
@@ -58,9 +62,7 @@ def prepare(
         )
     say(describe_corpus(job.corpus))
     if may_start_anywhere:
-        from charrnn_cli.training.built_in_start import better_start
-
-        start = better_start(job)
+        start = _better_start(job, say)
         if start is not None:
             say(start_facts(start))
             source = dataclasses.replace(source, init_from=start.reference, unknown="extend")
@@ -77,6 +79,18 @@ def prepare(
     stop.check()
     say(choice_facts(choice, limit) if choice.steps else [])  # else an error follows
     return NewJob(choice.job, choice.calibration, is_open=False)
+
+
+def _better_start(job: "TrainingJob", say: Callable[[Facts], None]) -> "Comparison | None":
+    """Return how the built-in model compares, if the run should start from it."""
+    from charrnn_cli.training.built_in_start import better_start
+
+    say(name_facts(Registry().run(NAME)))
+    try:
+        return better_start(job)
+    except (FileFormatError, NotFoundError, StorageError) as error:
+        say([("note", f"starting afresh, because {error.message}")])
+        return None
 
 
 def _is_read_again(source: Source) -> bool:

@@ -194,7 +194,7 @@ class TrainingRun:
                 calibration = calibrate(job, self.stop)
         plan = make_plan(job, calibration, started=STARTED, now=time.monotonic())
         self.stop.check()
-        event = dataclasses.replace(plan.started(job, 0, free_bytes(job.run.path)), run="")
+        event = plan.started(job, 0, free_bytes(job.run.path))
         if self.as_json:
             console.write_line(safe_text.to_json(event_to_json(event)))
         self._say_plan(job, event)

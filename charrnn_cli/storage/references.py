@@ -1,8 +1,10 @@
-"""How references are written: `RUN`, `RUN@best`, `RUN@1200`, or a path."""
+"""How references are written: `RUN`, `RUN@best`, `RUN@1200`, or a path; and what they name."""
 
 import os
 
-from charrnn_cli.storage.runs import SUFFIX
+from charrnn_cli.errors import ConfigError, NotFoundError
+from charrnn_cli.storage.built_in import is_built_in, missing_built_in
+from charrnn_cli.storage.runs import SUFFIX, CheckpointEntry, Run, best, latest
 
 
 def is_path(reference: str) -> bool:
@@ -23,3 +25,41 @@ def is_digits(which: str) -> bool:
 def names_step(digits: str, step: int) -> bool:
     """Return whether digits, of which there may be thousands, are the number of a step."""
     return (digits.lstrip("0") or "0") == str(step)
+
+
+def choose(run: Run, which: str) -> CheckpointEntry:
+    """Return the checkpoint of a run that the part of a reference after the @ names.
+
+    Raises NotFoundError, ConfigError.
+    """
+    entries = run.checkpoints()
+    newest, lowest = latest(entries), best(entries)
+    match which:
+        case "":
+            entry = lowest or newest
+        case "latest":
+            entry = newest
+        case "best":
+            entry = lowest
+            if entry is None and newest is not None:
+                raise NotFoundError(
+                    f"run {run.name!r} has no best checkpoint: it was trained without validation",
+                    hint=f"use {run.name}@latest",
+                )
+        case step if is_digits(step):
+            entry = next((entry for entry in entries if names_step(step, entry.step)), None)
+        case _:
+            raise ConfigError(
+                f"{which!r} is not a step, best or latest",
+                hint=f"use {run.name}@best, {run.name}@latest or {run.name}@STEP",
+            )
+    if entry is None:
+        if is_built_in(run) and not is_digits(which):
+            raise missing_built_in()
+        steps = ", ".join(str(entry.step) for entry in entries[-8:] if entry.header is not None)
+        missing = f"checkpoint at step {which}" if is_digits(which) else "readable checkpoint"
+        raise NotFoundError(
+            f"run {run.name!r} has no {missing}",
+            hint=f"use one of its steps: {steps}" if steps else run.next_command(),
+        )
+    return entry

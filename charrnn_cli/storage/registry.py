@@ -24,15 +24,13 @@ from charrnn_cli.storage import built_in
 from charrnn_cli.storage.lock import LOCK_NAME, HeldRun, create_locked, hold_lock
 from charrnn_cli.storage.near_names import near_names
 from charrnn_cli.storage.paths import HOME_HINT, make_directory, runs_directory
-from charrnn_cli.storage.references import is_digits, is_path, names_step
+from charrnn_cli.storage.references import choose, is_path
 from charrnn_cli.storage.run_names import MAX_LENGTH, check_new_run_name, slug
 from charrnn_cli.storage.runs import (
     CheckpointEntry,
     Run,
-    best,
     check_run_name,
     is_run_name,
-    latest,
     step_header,
 )
 from charrnn_cli.storage.temporary import is_temporary
@@ -62,9 +60,10 @@ class Registry:
         return [Run(name, self.root / name) for name in sorted(names) if is_run_name(name)]
 
     def listed(self) -> list[Run]:
-        """Return all runs and, unless one of them has its name, the built-in model."""
-        runs, extra = self.runs(), built_in.built_in_run()
-        return runs if extra.name in (run.name for run in runs) else [*runs, extra]
+        """Return all runs and, unless one of them takes its place, the built-in model."""
+        runs = self.runs()
+        extra = [] if any(map(built_in.hides_built_in, runs)) else [built_in.built_in_run()]
+        return [run for run in runs if run.name != built_in.NAME or not extra] + extra
 
     def run(self, name: str) -> Run:
         """Return the run called `name`; the built-in model if there is no run of its name.
@@ -81,7 +80,7 @@ class Registry:
             raise self._unreadable(error) from error
         if stat.S_ISLNK(mode):
             raise NotFoundError(f"{run.path} is a link, and is not followed", hint=_LINK_HINT)
-        if not mode and name == built_in.NAME:
+        if name == built_in.NAME and not built_in.hides_built_in(run):
             return built_in.built_in_run()
         if not stat.S_ISDIR(mode):
             near = near_names(name, [known.name for known in self.listed()], 1)
@@ -236,14 +235,14 @@ class Registry:
     def entry(self, reference: str | None = None) -> CheckpointEntry:
         """Return the checkpoint that a reference names; see `resolve`. A path is not accepted."""
         if reference in (None, "best", "latest"):
-            return _choose(self.newest(), reference or "")
+            return choose(self.newest(), reference or "")
         name, _, which = reference.partition("@")
         if name in ("", "best", "latest"):  # empty as of an unset shell variable
             raise ConfigError(
                 f"the reference {reference!r} names no run",
                 hint="use RUN, RUN@best, RUN@latest, RUN@STEP, best or latest",
             )
-        return _choose(self.run(name), which)
+        return choose(self.run(name), which)
 
     def reference_of(self, path: Path, step: int) -> str:
         """Return `RUN@STEP` for a checkpoint in this registry, otherwise its path."""
@@ -265,35 +264,3 @@ class Registry:
             for which in ("best", "latest", *map(str, run.steps()))
             if (reference := f"{name}@{which}").startswith(prefix)
         ]
-
-
-def _choose(run: Run, which: str) -> CheckpointEntry:
-    entries = run.checkpoints()
-    newest, lowest = latest(entries), best(entries)
-    match which:
-        case "":
-            entry = lowest or newest
-        case "latest":
-            entry = newest
-        case "best":
-            entry = lowest
-            if entry is None and newest is not None:
-                raise NotFoundError(
-                    f"run {run.name!r} has no best checkpoint: it was trained without validation",
-                    hint=f"use {run.name}@latest",
-                )
-        case step if is_digits(step):
-            entry = next((entry for entry in entries if names_step(step, entry.step)), None)
-        case _:
-            raise ConfigError(
-                f"{which!r} is not a step, best or latest",
-                hint=f"use {run.name}@best, {run.name}@latest or {run.name}@STEP",
-            )
-    if entry is None:
-        steps = ", ".join(str(entry.step) for entry in entries[-8:] if entry.header is not None)
-        missing = f"checkpoint at step {which}" if is_digits(which) else "readable checkpoint"
-        raise NotFoundError(
-            f"run {run.name!r} has no {missing}",
-            hint=f"use one of its steps: {steps}" if steps else run.next_command(),
-        )
-    return entry

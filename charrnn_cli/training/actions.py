@@ -39,6 +39,8 @@ class LoopCounters:
     healthy: bool = True
     """Whether the last loss was finite and did not diverge."""
     stop_requested: bool = False
+    slowness: float = 1.0
+    """Seconds of the last steps, relative to the plan; at least 1."""
     evaluated_step: int = 0
     sampled_step: int
     logged_step: int | None = None
@@ -91,7 +93,9 @@ def next_action(now: float, plan: Plan, counters: LoopCounters) -> Action:
 def is_last(now: float, plan: Plan, counters: LoopCounters) -> bool:
     """Whether the run ends at this step, because it is complete or too little time is left."""
     step = counters.step
-    return step >= plan.decisions.steps or (step > counters.first_step and plan.is_late(now))
+    return step >= plan.decisions.steps or (
+        step > counters.first_step and plan.is_late(now, counters.slowness)
+    )
 
 
 def is_evaluated(plan: Plan, step: int, *, last: bool) -> bool:

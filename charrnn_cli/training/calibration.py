@@ -133,14 +133,17 @@ def one_thread_speedup(job: TrainingJob, device: torch.device) -> float | None:
 
 
 def time_steps(trainer: Trainer, budget: float, should_stop: Callable[[], bool]) -> float:
-    """Return the mean seconds per step, from 3 to 20 steps in about `budget` seconds."""
+    """Return the mean seconds per step, from up to 20 steps in about `budget` seconds.
+
+    There are at least three, unless they take more than four times as long, and at least one.
+    """
     durations: list[float] = []
     begun = time.monotonic()
-    while len(durations) < 3 or (
-        len(durations) < TIMED_STEPS and time.monotonic() - begun < budget
+    while not durations or (
+        len(durations) < TIMED_STEPS
+        and time.monotonic() - begun < (4 * budget if len(durations) < 3 else budget)
+        and not should_stop()
     ):
-        if should_stop() and durations:
-            break
         before = time.monotonic()
         trainer.update()
         trainer.is_healthy()  # waits for the device

@@ -35,9 +35,12 @@ class Candidate:
                 return low + share * (high - low)
         return self.least_operations[-1]
 
-    def fits(self, characters: int, steps: int, operations: float) -> bool:
-        """Return whether work on a text is enough for this model to be the best choice."""
-        return steps >= FEWEST_STEPS and operations >= self.least(characters)
+    def needed_steps(self, characters: int, operations: float) -> float:
+        """Return from how many steps on this model is the best choice for a text.
+
+        `operations` are those of a step of this model.
+        """
+        return max(FEWEST_STEPS, self.least(characters) / operations)
 
 
 TEXT_SIZES = (1.5e5, 1e6, 2e6)  # characters
@@ -71,8 +74,9 @@ def affordable(
     best = CANDIDATES[0], 0
     for candidate in CANDIDATES:
         resized = dataclasses.replace(model, layers=candidate.layers, size=candidate.size)
-        steps = int(operations / training_operations(resized, positions))
-        if candidate != CANDIDATES[0] and not candidate.fits(characters, steps, operations):
+        each = training_operations(resized, positions)
+        steps = operations / each
+        if candidate != CANDIDATES[0] and steps < candidate.needed_steps(characters, each):
             break
-        best = candidate, steps
+        best = candidate, int(steps)
     return best

@@ -9,6 +9,7 @@ from typing import Any
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.storage.built_in import NAME as BUILT_IN
 from charrnn_cli.training.candidates import affordable, training_operations
+from charrnn_cli.training.evaluation_plan import SHARE
 from charrnn_cli.training.recipe import (
     SHORT_TEXT,
     automatic_dropout,
@@ -17,6 +18,7 @@ from charrnn_cli.training.recipe import (
 )
 
 FEW_STEPS, FEW_PASSES = 50, 0.2  # with fewer, nothing is learned
+START_AND_END = 6.0  # seconds of a limited time without training, about
 UNTRAINED_PASSES = 2
 OTHER_SIZE = 1.5  # times as many operations per character: a smaller or larger model
 GAP_SMALL, GAP_LARGE = 0.05, 0.25  # nats between train and val loss
@@ -102,6 +104,8 @@ class RunFacts:
     dropout: float
     weight_decay: float
     seconds_per_step: float
+    limit: str
+    """The setting that limits the steps: `epochs`, `max_steps` or `max_time`."""
     is_warm: bool = False
     """Whether the run goes on from a checkpoint, which sets the architecture."""
     built_in: float | None = None
@@ -150,21 +154,27 @@ def diagnose(facts: RunFacts) -> Diagnosis:
 
 
 def cannot_learn(facts: RunFacts) -> str | None:
-    """Return why a plan leaves a model almost untrained, and what would help; None if it does not.
+    """Return why a plan leaves a model almost untrained, and a setting that fits.
 
-    It has fewer than 50 steps, or fewer than 0.2 epochs.
+    None for a plan of at least 50 steps and 0.2 epochs.
     """
     if facts.steps < FEW_STEPS:
         figure = "1 step is" if facts.steps == 1 else f"{facts.steps} steps are"
         problem, enough = f"{figure} too few to learn much", 2 * FEW_STEPS
-        what = f"{enough} steps take"
     elif facts.passes < FEW_PASSES:
         problem = f"{facts.passes:.2g} epochs leave most of this text unread"
-        enough, what = math.ceil(facts.steps / facts.passes), "an epoch takes"
+        enough = math.ceil(facts.steps / facts.passes)
     else:
         return None
-    minutes = max(1, math.ceil(enough * facts.seconds_per_step / 60))
-    return f"{problem}; here, {what} up to {minutes:,} min, less with a smaller --size"
+    match facts.limit:
+        case "epochs":
+            remedy = f"--epochs {math.ceil(enough * facts.passes / facts.steps)}"
+        case "max_steps":
+            remedy = f"--max-steps {enough}"
+        case _:
+            seconds = START_AND_END + enough * facts.seconds_per_step / (1 - SHARE)
+            remedy = f"--max-time {10 * math.ceil(seconds / 10)}s"
+    return f"{problem}; use at least {remedy}"
 
 
 def _of_plan(facts: RunFacts) -> Diagnosis:

@@ -82,6 +82,13 @@ class TrainingJob:
         """Steps already done; above 0 only for a resumed run."""
         return 0 if self.snapshot is None else self.snapshot.checkpoint.step
 
+    @property
+    def init_from(self) -> str | None:
+        """The checkpoint from which the run started, if any."""
+        if self.snapshot is not None:
+            return self.snapshot.checkpoint.data.init_from
+        return None if self.initial is None else f"{self.initial.run}@{self.initial.step}"
+
     def resized(self, layers: int, size: int, lr: float) -> Self:
         """Return the job of a new run with a model of another size and its learning rate."""
         model = dataclasses.replace(self.model, layers=layers, size=size)

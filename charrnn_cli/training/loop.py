@@ -146,12 +146,15 @@ class _Loop:
         self.counters.step = self.trainer.step
         best = self._speed.best
         speed = self._speed.add(time.monotonic() - before, self.trainer.characters - characters)
+        self.counters.slowness = self._speed.slowness(self.plan)
         if speed is not None:
             yield self.state.slowed_down(speed, best)
         fitting = self._pace.fitting(self.plan, self.trainer.step, time.monotonic())
         if fitting is not None:
             self.plan = fitting
-            yield self.state.follow(fitting.config, fitting.decisions)
+            event = self.state.follow(fitting.config, fitting.decisions)
+            yield from self._save_resume()  # before it is reported: a resumed run follows it, too
+            yield event
         if self.trainer.parts > parts:
             yield BatchSplit(
                 step=self.trainer.step, parts=self.trainer.parts, seconds=self.state.seconds
@@ -163,8 +166,8 @@ class _Loop:
             return
         checkpoint = self.state.checkpoint()
         prime = self.job.config.sample_prime or checkpoint.default_prime
-        seed = self.plan.decisions.seed
-        text = "".join(generate(checkpoint, prime, length=SAMPLE_LENGTH, seed=seed))
+        written = generate(checkpoint, prime, length=SAMPLE_LENGTH, seed=self.plan.decisions.seed)
+        text = "".join(written)
         yield Sampled(step=self.trainer.step, prime=prime, text=text, seconds=self.state.seconds)
 
     def _log(self) -> Iterator[TrainEvent]:
@@ -278,8 +281,8 @@ class _Loop:
             step=step,
             total_steps=self.plan.decisions.steps,
             epoch=self.trainer.epoch,
-            train_loss=None if self.evaluated is None else self.evaluated.train_loss,
-            val_loss=None if self.evaluated is None else self.evaluated.val_loss,
+            train_loss=getattr(self.evaluated, "train_loss", None),
+            val_loss=getattr(self.evaluated, "val_loss", None),
             best_step=self.run.best_step,
             best_val_loss=self.run.best_val_loss,
             reason=reason.value,
@@ -290,9 +293,7 @@ class _Loop:
         """Raise StorageError if the last state could not be written."""
         error = self.saver.error
         if error is not None:
-            saved = latest(self.job.run.checkpoints())
-            last = ""
+            saved, last = latest(self.job.run.checkpoints()), ""
             if saved is not None:
-                reference = self.job.run.reference(saved.step)
-                last = f"; the last good checkpoint is {reference}"
+                last = f"; the last good checkpoint is {self.job.run.reference(saved.step)}"
             raise StorageError(f"{error.message}{last}", hint=error.hint)

@@ -94,8 +94,8 @@ class Plan:
     @property
     def matching(self) -> tuple[Span, ...]:
         """Rows of training text, like those of `val` or a part of them."""
-        share = train_share(self.split.val_characters)
-        return evenly_spread(matching_rows(self.split), math.ceil(share * self.decisions.val_rows))
+        count = math.ceil(train_share(self.split.val_characters) * self.decisions.val_rows)
+        return evenly_spread(matching_rows(self.split), count)
 
     def started(self, job: TrainingJob, first_step: int, disk_free: int) -> TrainingStarted:
         """Return the event that opens a run."""
@@ -105,7 +105,10 @@ class Plan:
             first_step=first_step,
             total_steps=decisions.steps,
             steps_per_epoch=self.windows.per_epoch,
+            model=str(job.model),
             parameters=job.model.num_parameters,
+            init_from=job.init_from,
+            learning_rate=self.config.lr,
             train_characters=self.split.train_characters,
             val_characters=self.split.val_characters,
             evaluated_characters=sum(stop - start for start, stop in self.val),
@@ -127,8 +130,7 @@ class Plan:
     def seconds_from(self, step: int) -> float:
         """Estimate the seconds from a step to the end of the process."""
         left = self.decisions.steps - step
-        every = self.decisions.eval_every
-        evaluations = left // every if every else 0
+        evaluations = left // self.decisions.eval_every if self.decisions.eval_every else 0
         return (
             left * self.seconds_per_step
             + evaluations * self.evaluation_seconds
@@ -165,14 +167,18 @@ class Plan:
             config=dataclasses.replace(self.config, replanned_at=step, replanned_from=old.steps),
             decisions=dataclasses.replace(old, steps=steps, eval_every=every),
             seconds_per_step=seconds_per_step,
+            evaluation_seconds=self.evaluation_seconds * seconds_per_step / self.seconds_per_step,
         )
 
-    def is_late(self, now: float) -> bool:
-        """Whether one more step would leave too little time to finish."""
+    def is_late(self, now: float, slowness: float = 1.0) -> bool:
+        """Whether one more step would leave too little time to finish.
+
+        `slowness` is the time of the last steps relative to the plan.
+        """
         if self.deadline is None:
             return False
         needed = self.seconds_per_step + ending_seconds(self.evaluation_seconds)
-        return now + needed > self.deadline
+        return now + slowness * needed > self.deadline
 
 
 def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now: float) -> Plan:
@@ -245,8 +251,7 @@ def _rows_to_evaluate(
     if config.val_rows is not None:
         return min(rows, config.val_rows)
     if deadline is not None:
-        seconds = deadline - now - EXIT_RESERVE
-        return fitting_rows(rows, calibration.evaluation_seconds, seconds)
+        return fitting_rows(rows, calibration.evaluation_seconds, deadline - now - EXIT_RESERVE)
     if config.eval_every is not None:
         return rows
     characters = job.split.val_characters
@@ -292,4 +297,4 @@ def _steps_between_evaluations(
 
 
 def _work(job: TrainingJob, steps: int) -> int:
-    return steps * job.config.batch_size * job.config.seq_len  # characters
+    return steps * job.config.batch_size * job.config.seq_len

@@ -30,18 +30,15 @@ class RunState:
         self, job: TrainingJob, decisions: Decisions, trainer: Trainer, started: float
     ) -> None:
         self.trainer, self.counters = trainer, RunCounters()
-        self.init_from: str | None = None
-        """The checkpoint from which the run started."""
+        self.init_from = job.init_from
         self._job, self._config = job, decisions.recorded(job.config)
         self._started = started
         if job.snapshot is not None:
             self.restore(job.snapshot)
             self.counters = dataclasses.replace(job.snapshot.counters, finished=False)
             self._started -= self.counters.seconds
-            self.init_from = job.snapshot.checkpoint.data.init_from
         elif job.initial is not None:
             trainer.load_initial_weights(grown_weights(job.initial, job.model))
-            self.init_from = f"{job.initial.run}@{job.initial.step}"
 
     def follow(self, config: TrainConfig, decisions: Decisions) -> Replanned:
         """Go on with another plan of the same run, and record it."""

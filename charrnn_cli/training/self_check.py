@@ -9,11 +9,14 @@ from typing import Any, get_args
 
 from charrnn_cli.architecture import Cell, ModelConfig
 from charrnn_cli.config import TrainConfig
+from charrnn_cli.errors import CharrnnError
+from charrnn_cli.storage.built_in import built_in_run
 from charrnn_cli.storage.paths import (
     check_working_directory,
     corpora_directory,
     runs_directory,
 )
+from charrnn_cli.storage.references import choose
 from charrnn_cli.storage.tensor_writer import write_tensors
 from charrnn_cli.storage.tensorfile import TensorSpec
 from charrnn_cli.version import __version__
@@ -46,6 +49,7 @@ def check_machine() -> dict[str, Any]:
         "checks": {
             **{f"engines_{cell}": engine_difference(cell) for cell in get_args(Cell)},
             "file": file_check(),
+            "built_in_model": built_in_check(),
         },
     }
 
@@ -99,6 +103,17 @@ def engine_difference(cell: Cell) -> float:
         float(abs(engine.step([index])[0] - expected_V).max())
         for index, expected_V in zip(ids_T, expected_TV, strict=True)
     )
+
+
+def built_in_check() -> bool:
+    """Check that the built-in model has its digests."""
+    from charrnn_cli.model.checkpoint import load_checkpoint
+
+    try:
+        load_checkpoint(choose(built_in_run(), "").path)
+    except CharrnnError:
+        return False
+    return True
 
 
 def file_check() -> bool:

@@ -18,6 +18,7 @@ class SpeedWatch:
 
     best: float = 0.0
     """Highest speed since the last slump, characters per second."""
+    _step_seconds: float = 0.0  # mean over about the last ten steps
     _seconds: float = 0.0
     _characters: int = 0
 
@@ -26,6 +27,7 @@ class SpeedWatch:
 
         The next slump is measured against that speed.
         """
+        self._step_seconds += (seconds - self._step_seconds) / (10 if self._step_seconds else 1)
         self._seconds += seconds
         self._characters += characters
         if self._seconds < WINDOW:
@@ -37,6 +39,10 @@ class SpeedWatch:
             return speed
         self.best = max(self.best, speed)
         return None
+
+    def slowness(self, plan: Plan) -> float:
+        """Return the seconds of the last steps relative to the plan, at least 1."""
+        return max(1.0, self._step_seconds / max(plan.seconds_per_step, 1e-9))
 
 
 class PlanWatch:

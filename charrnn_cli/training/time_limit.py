@@ -1,6 +1,7 @@
 """Choosing the model that learns most in a time limit, from steps timed on this machine."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from charrnn_cli.training.evaluation_plan import SHARE
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.plan import EXIT_RESERVE, Calibration
 from charrnn_cli.training.recipe import limited_settings
+from charrnn_cli.training.windows import make_windows
 
 TIMING_SHARE = 0.01  # of the time limit, for the steps of one candidate
 MOST_TIMING = 0.5  # seconds
@@ -31,8 +33,8 @@ class Choice:
     candidate: Candidate
     steps: int
     larger: Candidate | None
-    larger_steps: int
-    """At most; models that cannot be chosen are not timed."""
+    larger_seconds: float
+    """The time limit that it needs, at least; models that cannot be chosen are not timed."""
     is_whole: bool
     """Whether there is time for all passes over the text that help."""
 
@@ -46,10 +48,11 @@ def choose_model(
     settings that are `given` are kept.
     Raises DeviceError, TextError.
     """
-    training = max(0.0, seconds - EXIT_RESERVE) * (1 - SHARE)
+    training = max(1e-9, seconds - EXIT_RESERVE) * (1 - SHARE)
     budget = min(MOST_TIMING, TIMING_SHARE * seconds)
     chosen: tuple[Candidate, TimedTraining] | None = None
-    larger, larger_steps = None, 0
+    most = _most_steps(job, given)
+    larger, larger_seconds = None, 0.0
     with restored_threads():
         for candidate in CANDIDATES:
             lr = job.config.lr if "lr" in given else candidate.lr
@@ -57,18 +60,20 @@ def choose_model(
             if chosen is None:
                 chosen = candidate, time_training(resized, budget, should_stop)
                 continue
-            steps = int(training / _least_seconds(chosen[1], resized))
-            if _fits(candidate, resized, steps):
+            needed = candidate.needed_steps(job.split.train_characters, _operations(resized))
+            per_step = _least_seconds(chosen[1], resized)
+            if needed <= min(most, training / per_step):
                 timed = time_training(resized, budget, should_stop)
-                steps = int(training / timed.seconds_per_step)
-                if _fits(candidate, resized, steps):
+                per_step = timed.seconds_per_step
+                if needed <= training / per_step:
                     chosen = candidate, timed
                     continue
-            larger, larger_steps = candidate, steps
+            if needed <= most:
+                larger, larger_seconds = candidate, seconds * needed * per_step / training
             break
         assert chosen is not None
         candidate, timed = chosen
-        steps = int(training / timed.seconds_per_step)
+        steps = int(min(most, training / timed.seconds_per_step))
         chosen_settings: dict[str, Any] = limited_settings(given, job.split.train_characters)
         config = dataclasses.replace(timed.job.config, **chosen_settings)
         epochs = config.epochs
@@ -78,7 +83,7 @@ def choose_model(
             candidate=candidate,
             steps=steps,
             larger=larger,
-            larger_steps=larger_steps,
+            larger_seconds=larger_seconds,
             is_whole=epochs is not None and steps >= epochs * timed.trainer.windows.per_epoch,
         )
 
@@ -92,5 +97,12 @@ def _least_seconds(timed: TimedTraining, larger: TrainingJob) -> float:
     return timed.seconds_per_step * _operations(larger) / _operations(timed.job) / FASTER
 
 
-def _fits(candidate: Candidate, job: TrainingJob, steps: int) -> bool:
-    return candidate.fits(job.split.train_characters, steps, steps * _operations(job))
+def _most_steps(job: TrainingJob, given: Collection[str]) -> float:
+    """Return how many steps the given settings allow."""
+    config, limits = job.config, [math.inf]
+    if config.max_steps is not None:
+        limits.append(config.max_steps)
+    if config.epochs is not None and "epochs" in given:
+        windows = make_windows(job.corpus, job.split, config, seed=0)
+        limits.append(config.epochs * windows.per_epoch)
+    return min(limits)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from charrnn_cli.storage.built_in import built_in_run
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from tests.helpers import TIMEOUT, Inside
@@ -80,9 +81,10 @@ def test_damaged_files_are_neither_exported_nor_imported(
 
 
 def test_verify_checks_every_file(inside: Inside, tiny_run: Run) -> None:
-    """By default all files of all runs are checked, and each is printed on its own line."""
+    """By default all files of all runs are checked, and the built-in model, one per line."""
     result = inside("checkpoints", "verify")
     paths = [tiny_run.step_path(step) for step in (100, 200, 300)]
+    paths += [entry.path for entry in built_in_run().checkpoints()]
     assert result.stdout == "".join(f"ok\t{path}\n" for path in paths)
     assert (result.returncode, result.stderr) == (0, "")
 

@@ -144,3 +144,5 @@ def test_a_late_run_ends(step: int, saved: int, left: float, expected: str) -> N
     """A run that has no time for another step evaluates, saves and ends."""
     late = plan(replace(VALIDATED, max_time=60.0), deadline=NOW + left)
     assert next_action(NOW, late, counters(step, saved)).value == expected
+    twice = plan(replace(VALIDATED, max_time=60.0), deadline=NOW + 2 * left)
+    assert next_action(NOW, twice, counters(step, saved, slowness=2.0)).value == expected

@@ -69,10 +69,11 @@ def test_steps_are_timed_without_the_first_two(machine: Any) -> None:
 
 
 def test_the_budget_bounds_the_steps(machine: Any) -> None:
-    """Timing ends with the budget, but not before the third step."""
+    """Timing ends with the budget; before the third step, with four times the budget."""
     assert time_steps(machine(lambda _: 1.0).trainer, 5.0, never_stop) == 1.0
-    long = machine(lambda _: 10.0)
-    assert (time_steps(long.trainer, 5.0, never_stop), long.steps) == (10.0, 3)
+    for seconds, steps in ((6.0, 3), (10.0, 2), (20.0, 1), (100.0, 1)):
+        long = machine(lambda _, seconds=seconds: seconds)
+        assert (time_steps(long.trainer, 5.0, never_stop), long.steps) == (seconds, steps)
     short = machine(lambda _: 1.0)
     time_steps(short.trainer, 5.0, never_stop)
     assert short.steps == 5

@@ -40,6 +40,7 @@ def facts(shape: ModelConfig, characters: int, steps: int, **changes: Any) -> Ru
         dropout=0.0,
         weight_decay=0.1,
         seconds_per_step=0.1,
+        limit="max_time",
     )
     return replace(known, **{"dropout": known.usual_dropout, **changes})
 
@@ -173,13 +174,21 @@ def test_the_verdict_does_not_contradict_the_plan(
 @pytest.mark.parametrize(
     ("steps", "passes", "expected"),
     [
-        (1, 0.001, "1 step is too few to learn much; here, 100 steps take up to 1 min"),
-        (49, 3.0, "49 steps are too few to learn much; here, 100 steps take up to 1 min"),
-        (60, 0.1, "0.1 epochs leave most of this text unread; here, an epoch takes up to 1 min"),
+        (1, 0.001, "1 step is too few to learn much; use at least --max-time 20s"),
+        (49, 3.0, "49 steps are too few to learn much; use at least --max-time 20s"),
+        (60, 0.1, "0.1 epochs leave most of this text unread; use at least --max-time 80s"),
         (60, 0.2, None),
     ],
 )
 def test_plans_that_cannot_work(steps: int, passes: float, expected: str | None) -> None:
-    """Fewer than 50 steps or 0.2 epochs are a warning that says how long more would take."""
-    found = cannot_learn(replace(RIGHT, steps=steps, passes=passes))
-    assert found == (None if expected is None else f"{expected}, less with a smaller --size")
+    """Fewer than 50 steps or 0.2 epochs are a warning that names a setting that fits."""
+    assert cannot_learn(replace(RIGHT, steps=steps, passes=passes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("limit", "setting"), [("epochs", "--epochs 4"), ("max_steps", "--max-steps 100")]
+)
+def test_the_setting_that_limits_the_plan_is_named(limit: str, setting: str) -> None:
+    """More time does not help where the epochs or the steps are limited."""
+    found = cannot_learn(replace(RIGHT, steps=30, passes=1.0, limit=limit))
+    assert found == f"30 steps are too few to learn much; use at least {setting}"

@@ -174,19 +174,18 @@ def test_the_most_bytes_on_disk(corpus: Corpus, changes: dict[str, Any], files: 
 def test_the_first_event_shows_the_plan(corpus: Corpus) -> None:
     """The event that opens a run has the plan's decisions, and the time from its first step."""
     plan = planned(corpus, replace(OPEN, max_steps=500, seed=3))
-    job = replace(tiny_job(corpus), scale={"uniform": 6.0})
-    model = job.model
+    job = replace(tiny_job(corpus, name="other"), scale={"uniform": 6.0})
     started = plan.started(job, 400, 10**9)
     decisions = plan.decisions
     for name in ("seed", "device", "precision", "threads", "dropout", "eval_every"):
         assert getattr(started, name) == getattr(decisions, name)
-    assert (started.run, started.first_step, started.total_steps) == ("run", 400, 500)
+    assert (started.run, started.first_step, started.total_steps) == ("other", 400, 500)
     assert started.scale == {"uniform": 6.0}
     assert started.steps_per_epoch == plan.windows.per_epoch
     assert started.train_characters + started.val_characters == len(corpus)
     assert started.val_characters == round(len(corpus) * TINY.val_fraction)
     assert (started.parameters, started.batch_size, started.seq_len) == (
-        model.num_parameters,
+        job.model.num_parameters,
         4,
         16,
     )

@@ -16,6 +16,7 @@ from charrnn_cli.errors import CharrnnError, FileFormatError, StorageError, Usag
 from charrnn_cli.shell import path_word
 from charrnn_cli.storage import corpus_header, header
 from charrnn_cli.storage.atomic import atomic_write
+from charrnn_cli.storage.built_in import is_built_in, missing_built_in
 from charrnn_cli.storage.opening import open_regular
 from charrnn_cli.storage.references import is_path, names_checkpoint
 from charrnn_cli.storage.registry import Registry
@@ -142,12 +143,15 @@ def _files_to_verify(references: list[str] | None) -> dict[Path, bool]:
     """Map named checkpoints to True and the files of named runs, by default all, to False."""
     registry = Registry()
     paths: dict[Path, bool] = {}
-    for reference in references or [run.name for run in registry.runs()]:
+    for reference in references or [run.name for run in registry.listed()]:
         if names_checkpoint(reference):
             paths[registry.resolve(reference)] = True
         else:
-            files = registry.run(reference).files()
-            paths.update((path, False) for path in files if path.suffix == SUFFIX)
+            run = registry.run(reference)
+            files = [path for path in run.files() if path.suffix == SUFFIX]
+            if is_built_in(run) and not files:
+                raise missing_built_in()
+            paths.update((path, False) for path in files)
     return paths
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from charrnn_cli.cli.terminal.formats import format_count, format_duration, format_size
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.events import TrainingFinished, TrainingStarted
-from charrnn_cli.storage.built_in import hides_built_in
+from charrnn_cli.storage.built_in import NAME, is_built_in
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.advice import (
     advise_on_validation,
@@ -36,7 +36,7 @@ def overlap_facts(job: "TrainingJob") -> Facts:
 
 def name_facts(run: Run) -> Facts:
     """Say that a run has the name of the built-in model."""
-    if not hides_built_in(run):
+    if run.name != NAME or is_built_in(run):
         return []
     return [("note", f"your run {run.name} takes the place of the built-in model of this name")]
 
@@ -95,8 +95,7 @@ def choice_facts(choice: "Choice", limit: float) -> Facts:
     else:
         why = f"it learns most in {format_duration(limit)} on this machine"
         if choice.larger is not None:
-            steps = format_count(choice.larger_steps, "step")
-            why += f"; {choice.larger} would do at most {steps}"
+            why += f"; {choice.larger} needs at least {format_duration(choice.larger_seconds)}"
     return [("model", f"{best}, because {why} (fixed by {options})")]
 
 

@@ -70,6 +70,7 @@ def default_verdict(model: ModelConfig, characters: int) -> str:
         dropout=automatic_dropout(epochs, characters),
         weight_decay=config.weight_decay,
         seconds_per_step=0.0,
+        limit="epochs",
     )
     return f"{sizes(model, characters)}: {diagnose(facts)}"
 
@@ -86,7 +87,6 @@ def sizes(model: ModelConfig, characters: int) -> str:
 def _facts(
     job: "TrainingJob", started: TrainingStarted, steps: int, losses: Losses | None
 ) -> RunFacts:
-    initial = job.initial or (job.snapshot and job.snapshot.checkpoint.data.init_from)
     return RunFacts(
         model=job.model,
         train_characters=started.train_characters,
@@ -97,10 +97,20 @@ def _facts(
         dropout=started.dropout,
         weight_decay=job.config.weight_decay,
         seconds_per_step=started.seconds_per_step,
-        is_warm=bool(initial),
+        limit=_limit(job.config, started),
+        is_warm=started.init_from is not None,
         built_in=None if losses is None else _built_in_loss(job, started),
         losses=losses,
     )
+
+
+def _limit(config: TrainConfig, started: TrainingStarted) -> str:
+    """Return the setting that limits the steps of a plan."""
+    if config.max_steps == started.total_steps:
+        return "max_steps"
+    if config.epochs is not None and config.epochs * started.steps_per_epoch == started.total_steps:
+        return "epochs"
+    return "max_time"
 
 
 def _losses(
