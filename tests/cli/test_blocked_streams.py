@@ -90,7 +90,11 @@ def test_events_that_nobody_reads(
         _, errors = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 128 + number, errors
     (entry,) = Registry().run("long").checkpoints()
-    assert f"stopped at step {entry.step}, saved long@{entry.step}\n" in errors.decode()
+    assert json.loads(errors.splitlines()[-1]) == {
+        "error": f"stopped at step {entry.step}, saved long@{entry.step}",
+        "hint": "charrnn train --resume long",
+        "exit_code": 128 + number,
+    }
     for line in os.read(pipe[0], 2 * PIPE_BYTES).splitlines():
         json.loads(line)
 

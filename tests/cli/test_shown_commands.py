@@ -74,5 +74,6 @@ def test_the_hint_for_an_encoded_file(inside: Inside, story: Path, tmp_path: Pat
         assert inside("encode", str(story), "-o", str(path))[0] == 0
         code, _, err = inside("encode", "--json", "--", name)
         assert code == 2
-        assert err.endswith(f"hint: decode it first with `charrnn encode --decode {word}`\n")
+        hint = json.loads(err)["hint"]
+        assert hint == f"decode it first with `charrnn encode --decode {word}`"
     assert Registry().runs() == []

@@ -177,7 +177,7 @@ def test_readers_write_nothing(inside: Inside, tiny_run: Run, home: Path) -> Non
     before = snapshot(home)
     for command in (
         "checkpoints list",
-        "checkpoints list --run tiny",
+        "checkpoints list tiny",
         "checkpoints show",
         "checkpoints path",
         "checkpoints verify",
@@ -265,7 +265,7 @@ def test_planted_files_in_a_run(inside: Inside, tiny_run: Run, tmp_path: Path) -
     tiny_run.step_path(300).symlink_to(target)
     rows = {
         row["step"]: row
-        for row in json.loads(inside("checkpoints", "list", "--run", "tiny", "--json").stdout)
+        for row in json.loads(inside("checkpoints", "list", "tiny", "--json").stdout)
     }
     assert {step: row["problem"] is None for step, row in rows.items()} == {
         100: True,

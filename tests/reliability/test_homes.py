@@ -328,7 +328,7 @@ def test_a_dry_run_leaves_no_run(home: Path, inside: Inside, story: Path) -> Non
 
 COMMANDS = [
     "checkpoints list",
-    "checkpoints list --run tiny",
+    "checkpoints list tiny",
     "checkpoints show tiny",
     "checkpoints verify",
     "checkpoints rm tiny --yes",

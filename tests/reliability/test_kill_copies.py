@@ -1,6 +1,7 @@
 """Imports, exports and encodings that are killed, and runs that are moved while they train."""
 
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -16,7 +17,7 @@ import pytest
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.training.snapshot import load_resume
-from tests.helpers import FAST, TIMEOUT, Charrnn, Inside, error_of, make_checkpoint, save
+from tests.helpers import FAST, TIMEOUT, Charrnn, Inside, make_checkpoint, save
 from tests.reliability.test_kill import Training
 
 PROGRAM = [sys.executable, "-m", "charrnn_cli"]
@@ -172,12 +173,12 @@ def test_a_run_that_goes_away_while_it_trains(
         assert len(before) == 4
     assert training.end() == 1
     rescued = Registry().run("x-2")
-    error = error_of(training.errors)
-    assert error == (
-        f"error: {run} was moved or deleted while it was in use; "
-        "the last state is saved as run 'x-2'\n"
-        "hint: charrnn train --resume x-2\n"
-    )
+    assert json.loads(training.errors.splitlines()[-1]) == {
+        "error": f"{run} was moved or deleted while it was in use; "
+        "the last state is saved as run 'x-2'",
+        "hint": "charrnn train --resume x-2",
+        "exit_code": 1,
+    }
     step = load_resume(rescued.resume_path).checkpoint.step
     assert step >= 200
     assert inside("train", "--resume", "x-2", "--max-steps", str(step + 5)).returncode == 0

@@ -115,7 +115,7 @@ def readers(kind: str, path: Path, story: Path) -> list[tuple[str, ...]]:
             return [
                 ("checkpoints", "list", "--json"),
                 ("checkpoints", "list"),
-                ("checkpoints", "list", "--run", "real"),
+                ("checkpoints", "list", "real"),
                 ("checkpoints", "show", "real@4"),
                 ("checkpoints", "show", str(path), "--json"),
                 ("checkpoints", "path", "real"),
