@@ -75,6 +75,8 @@ def choose_model(
         candidate, timed = chosen
         steps = int(min(most, training / timed.seconds_per_step))
         chosen_settings: dict[str, Any] = limited_settings(given, job.split.train_characters)
+        if "lr" not in given:
+            chosen_settings["lr"] = candidate.rate(steps)
         config = dataclasses.replace(timed.job.config, **chosen_settings)
         epochs = config.epochs
         return Choice(
