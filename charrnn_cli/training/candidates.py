@@ -58,6 +58,9 @@ CANDIDATES = (
 )
 """From the smallest to the largest."""
 
+FALLBACK = Candidate(1, 128, 4e-3, (0.0, 0.0, 0.0))
+"""The choice where even the smallest candidate does too few steps."""
+
 
 def training_operations(model: ModelConfig, positions: int) -> float:
     """Return the additions and multiplications of a training step, forward and back."""
