@@ -153,12 +153,17 @@ def _undertrained(facts: RunFacts, losses: Losses) -> Diagnosis | None:
     has_read_enough = facts.is_warm or facts.passes >= UNTRAINED_PASSES
     if not is_above and has_read_enough and losses.fall <= FALLING:
         return None
+    return _other_size(facts) or _continue(facts, Kind.UNDERTRAINED)
+
+
+def _other_size(facts: RunFacts) -> Diagnosis | None:
+    """Let the time choose the model if it would choose another size."""
     resized = facts.resized()
     if resized < 0:
         return _replan(Kind.UNDERTRAINED, "a smaller model learns more in the same time")
     if resized > 0:
         return _replan(Kind.UNDERFITTING, "a larger model learns more in the same time")
-    return _continue(facts, Kind.UNDERTRAINED)
+    return None
 
 
 def _beaten(facts: RunFacts, losses: Losses) -> Diagnosis | None:
@@ -183,16 +188,8 @@ def _noise(facts: RunFacts, losses: Losses) -> Diagnosis | None:
 
 
 def _fitting(facts: RunFacts, losses: Losses) -> Diagnosis:
-    resized = facts.resized()
-    if losses.gap < GAP_SMALL:
-        if resized:
-            size = "larger" if resized > 0 else "smaller"
-            why = f"a {size} model learns more in the same time"
-            return _replan(Kind.UNDERFITTING, why)
-        return _continue(facts, Kind.UNDERFITTING)
-    if resized:
-        return _replan(Kind.BALANCED, "another model learns more in the same time")
-    return _continue(facts, Kind.BALANCED)
+    kind = Kind.UNDERFITTING if losses.gap < GAP_SMALL else Kind.BALANCED
+    return _other_size(facts) or _continue(facts, kind)
 
 
 def _replan(kind: Kind, reason: str) -> Diagnosis:
