@@ -31,8 +31,22 @@ class ModelConfig(Settings):
         metadata=required("Number of distinct characters.", low=1, high=0x110000)
     )
     cell: Cell = setting("lstm", "Type of the recurrent layers.", MODEL)
-    layers: int = setting(2, "Number of recurrent layers.", MODEL, low=1, high=MAX_LAYERS)
-    size: int = setting(512, "Hidden units per layer.", MODEL, low=1, high=MAX_SIZE)
+    layers: int = setting(
+        2,
+        "Number of recurrent layers.",
+        MODEL,
+        low=1,
+        high=MAX_LAYERS,
+        shown="2; chosen with --max-time",
+    )
+    size: int = setting(
+        512,
+        "Hidden units per layer.",
+        MODEL,
+        low=1,
+        high=MAX_SIZE,
+        shown="512; chosen with --max-time",
+    )
     embed: int = setting(
         64,
         "Width of the character embedding; 0 uses one-hot input.",

@@ -46,13 +46,19 @@ class TrainConfig(Settings):
     max_steps: int | None = setting(None, "Stop after this many steps.", OPTIMIZATION, low=1)
     max_time: float | None = setting(
         None,
-        "Time limit, saving included: 90s, 20m, 1h30m or 1d.",
+        "Time limit, saving included: 90s, 20m, 1h30m; chooses the model.",
         OPTIMIZATION,
         low=1,
         metavar="TIME",
     )
     lr: float = setting(
-        3e-3, "Peak learning rate.", OPTIMIZATION, label="learning rate", above=0, high=100
+        3e-3,
+        "Peak learning rate.",
+        OPTIMIZATION,
+        label="learning rate",
+        above=0,
+        high=100,
+        shown="0.003; chosen with --max-time",
     )
     schedule: Schedule = setting(
         "linear", "Decay of the learning rate after its peak.", OPTIMIZATION

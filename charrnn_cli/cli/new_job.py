@@ -2,20 +2,23 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.cli.process import STARTED, set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.corpus_output import describe_corpus
 from charrnn_cli.cli.terminal.run_facts import Facts, choice_facts, name_facts, start_facts
 from charrnn_cli.errors import FileFormatError, NotFoundError, StorageError
+from charrnn_cli.settings import fields_of
 from charrnn_cli.storage.built_in import NAME
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_read_once
 from charrnn_cli.training.candidates import leaves_model_open
+from charrnn_cli.training.recipe import limited_settings, warm_settings
 
 if TYPE_CHECKING:
     from charrnn_cli.training.built_in_start import Comparison
@@ -41,7 +44,7 @@ def prepare(
     settings: Mapping[str, Any],
     *,
     options: Mapping[str, Any] | None,
-    preset: str,
+    preset: str | None,
     name: str | None,
     say: Callable[[Facts], None],
     stop: StopRequest,
@@ -50,7 +53,7 @@ def prepare(
     set_blas_threads(rows=1)  # more wait for each other while other programs run
     from charrnn_cli.training.job import TrainingJob
 
-    is_open = preset == "default" and leaves_model_open(settings)
+    is_open = preset is None and leaves_model_open(settings)
     may_start_anywhere = (
         is_open and source.init_from is None and "ngram" not in settings and _is_read_again(source)
     )
@@ -58,7 +61,12 @@ def prepare(
         source = dataclasses.replace(source, init_from=None)
     with bytes_progress("encoding", stop) as progress:
         job = TrainingJob.new(
-            source, settings, options=options, preset=preset, name=name, progress=progress
+            source,
+            settings,
+            options=options,
+            preset=preset or "default",
+            name=name,
+            progress=progress,
         )
     say(describe_corpus(job.corpus))
     if may_start_anywhere:
@@ -79,6 +87,12 @@ def prepare(
     stop.check()
     say(choice_facts(choice, limit) if choice.steps else [])  # else an error follows
     return NewJob(choice.job, choice.calibration, is_open=False)
+
+
+def decided_later(given: Collection[str]) -> list[str]:
+    """Return the settings that `prepare` may decide for a run whose model is open."""
+    names = [name for name in fields_of(ModelConfig) if name not in given]
+    return [*names, *limited_settings(given, 0), *warm_settings(given, 0)]
 
 
 def _better_start(job: "TrainingJob", say: Callable[[Facts], None]) -> "Comparison | None":

@@ -43,7 +43,8 @@ def try_facts(
         case Remedy.CHANGE:
             command = _with_change(job, source, diagnosis.change)
         case Remedy.REPLAN:
-            command = _replanned(job, source, seconds)
+            limit = job.config.max_time or 10 * math.ceil(seconds / 10)
+            command = command_for_time(job, source, limit)
         case Remedy.CONTINUE:
             texts = [path_word(str(path)) for path in source.paths if is_read_once(path)]
             command = " ".join(["charrnn train", *texts, to_continue])
@@ -69,9 +70,8 @@ def _with_change(job: "TrainingJob", source: Source, change: Mapping[str, Any]) 
     return train_command(model, wanted, source_words(source))
 
 
-def _replanned(job: "TrainingJob", source: Source, seconds: float) -> str:
-    """Return the command that lets a run's time choose the model and the recipe."""
-    limit = job.config.max_time or 10 * math.ceil(seconds / 10)
+def command_for_time(job: "TrainingJob", source: Source, limit: float) -> str:
+    """Return the command that lets a time limit, in seconds, choose the model and the recipe."""
     kept = {
         name: getattr(job.config, name)
         for name, each in fields_of(TrainConfig).items()

@@ -91,7 +91,7 @@ class TrainingRun:
         settings: Mapping[str, Any],
         *,
         options: Mapping[str, Any] | None = None,
-        preset: str = "default",
+        preset: str | None = None,
         name: str | None = None,
         dry_run: bool = False,
     ) -> str:

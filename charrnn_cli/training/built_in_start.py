@@ -26,6 +26,7 @@ from charrnn_cli.training.job import TrainingJob
 # T time · R rows · N characters that are predicted
 
 COVERED = 0.99  # of the text's characters, which the built-in model must know
+ENOUGH = 200  # characters held out; fewer do not decide
 ROWS, ROW = 20, 1_000  # characters of the held-out text that are compared: half a second
 
 
@@ -65,7 +66,9 @@ def compare_starts(job: TrainingJob, built_in: Checkpoint) -> Comparison | None:
 
     Raises as `Corpus.read` does.
     """
-    if job.ngrams is None or not job.split.val or not is_covered(job.corpus, built_in.vocab):
+    if job.ngrams is None or job.split.val_characters < ENOUGH:
+        return None
+    if not is_covered(job.corpus, built_in.vocab):
         return None
     rows = [(start, min(stop, start + ROW)) for start, stop in evenly_spread(job.split.val, ROWS)]
     before = [(max(0, start - 1), stop) for start, stop in rows]

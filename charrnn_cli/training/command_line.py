@@ -62,8 +62,12 @@ def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: st
 
 
 def _typed(name: str, value: Any, *, is_flag: bool) -> str:
-    """Return an option in its shortest form: `--max-time 300` for 300.0."""
+    """Return an option in its shortest form: `--lr 1` for 1.0, and `--max-time 5m` for 300.0."""
     if is_flag and value is True:
         return option_name(name)
+    if name == "max_time" and value >= 60 and value % 60 == 0:
+        return f"{option_name(name)} {value / 60:.0f}m"
+    if name == "max_time":
+        return f"{option_name(name)} {value:g}s"
     short = int(value) if isinstance(value, float) and value.is_integer() else value
     return f"{option_name(name)} {shell_word(str(short))}"

@@ -1,28 +1,18 @@
 """One diagnosis of a run, before it from its plan and after it from its losses. Pure functions."""
 
-import dataclasses
 import math
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.storage.built_in import NAME as BUILT_IN
-from charrnn_cli.training.candidates import affordable, training_operations
 from charrnn_cli.training.evaluation_plan import SHARE
-from charrnn_cli.training.recipe import (
-    SHORT_TEXT,
-    automatic_dropout,
-    limited_settings,
-    warm_settings,
-)
+from charrnn_cli.training.evidence import RISE, Losses, RunFacts
 
 FEW_STEPS, FEW_PASSES = 50, 0.2  # with fewer, nothing is learned
 START_AND_END = 6.0  # seconds of a limited time without training, about
 UNTRAINED_PASSES = 2
-OTHER_SIZE = 1.5  # times as many operations per character: a smaller or larger model
-GAP_SMALL, GAP_LARGE = 0.05, 0.25  # nats between train and val loss
-RISE = 0.03  # nats of val loss above its lowest: overfitting
+GAP_SMALL = 0.05  # nats between train and val loss
 OTHER_DROPOUT = 0.15  # a difference that matters
 FALLING = 0.1  # nats of val loss in the last quarter of a run; the decay of the rate takes less
 MUCH_DECAY = 0.5  # weight decay; more than this was not better
@@ -61,85 +51,6 @@ class Diagnosis:
 
     def __str__(self) -> str:
         return f"{self.kind.value}: {self.reason}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Losses:
-    """The losses of a run, in nats per character, without dropout."""
-
-    train: float
-    val: float
-    best_val: float
-    best_passes: float
-    """Passes over the text at the lowest val loss."""
-    fall: float = 0.0
-    """By how much the val loss fell in the last quarter of the run."""
-    trigram: float | None = None
-    """Loss of counts after two characters on the validation text, if it was measured."""
-    best_ngram: float | None = None
-    """Loss of counts after the best number of characters."""
-
-    @property
-    def gap(self) -> float:
-        return self.val - self.train
-
-    @property
-    def is_overfit(self) -> bool:
-        """Whether the gap is large, or the val loss was lower before."""
-        return self.gap > GAP_LARGE or self.val - self.best_val > RISE
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunFacts:
-    """What is known of a run."""
-
-    model: ModelConfig
-    train_characters: int
-    evaluated_characters: int
-    steps: int
-    passes: float
-    """Passes over the training text."""
-    positions: int
-    """Characters per step."""
-    dropout: float
-    weight_decay: float
-    seconds_per_step: float
-    limit: str
-    """The setting that limits the steps: `epochs`, `max_steps` or `max_time`."""
-    is_warm: bool = False
-    """Whether the run goes on from a checkpoint, which sets the architecture."""
-    built_in: float | None = None
-    """Loss of the built-in model on the validation text, if a run could start from it."""
-    losses: Losses | None = None
-    """None before the run."""
-
-    @property
-    def noise(self) -> float:
-        """The standard error of a val loss, nats: the loss of one character deviates by about 2."""
-        return 2 / math.sqrt(max(self.evaluated_characters, 1))
-
-    @property
-    def usual_dropout(self) -> float:
-        """The automatic dropout for this run."""
-        return automatic_dropout(self.passes, self.train_characters)
-
-    def resized(self) -> int:
-        """Return -1 if a smaller model learns more in the same time, 1 if a larger one does."""
-        if self.is_warm:
-            return 0
-        operations = self.steps * training_operations(self.model, self.positions)
-        best, _ = affordable(operations, self.model, self.positions, self.train_characters)
-        better = dataclasses.replace(self.model, layers=best.layers, size=best.size)
-        ratio = better.multiplications / self.model.multiplications
-        return (ratio >= OTHER_SIZE) - (ratio * OTHER_SIZE <= 1)
-
-    def epochs_that_help(self) -> float:
-        """Return how many epochs do not overfit the text."""
-        if self.is_warm:
-            return warm_settings((), self.train_characters)["epochs"]
-        if self.train_characters >= SHORT_TEXT:
-            return math.inf
-        return limited_settings((), self.train_characters)["epochs"]
 
 
 def diagnose(facts: RunFacts) -> Diagnosis:
@@ -193,6 +104,10 @@ def _of_plan(facts: RunFacts) -> Diagnosis:
 
 
 def _of_losses(facts: RunFacts, losses: Losses) -> Diagnosis:
+    if losses.initial is not None and losses.initial <= losses.best_val:
+        why = f"val was {losses.initial:.3f} before the first step, and never lower"
+        better = f"{why}; sample from the checkpoint that this run started from"
+        return Diagnosis(Kind.OVERFITTING, better, Remedy.NONE)
     if facts.steps < FEW_STEPS:
         return _continue(facts, Kind.UNDERTRAINED)
     return (
@@ -238,12 +153,17 @@ def _undertrained(facts: RunFacts, losses: Losses) -> Diagnosis | None:
     has_read_enough = facts.is_warm or facts.passes >= UNTRAINED_PASSES
     if not is_above and has_read_enough and losses.fall <= FALLING:
         return None
+    return _other_size(facts) or _continue(facts, Kind.UNDERTRAINED)
+
+
+def _other_size(facts: RunFacts) -> Diagnosis | None:
+    """Let the time choose the model if it would choose another size."""
     resized = facts.resized()
     if resized < 0:
         return _replan(Kind.UNDERTRAINED, "a smaller model learns more in the same time")
     if resized > 0:
         return _replan(Kind.UNDERFITTING, "a larger model learns more in the same time")
-    return _continue(facts, Kind.UNDERTRAINED)
+    return None
 
 
 def _beaten(facts: RunFacts, losses: Losses) -> Diagnosis | None:
@@ -268,16 +188,8 @@ def _noise(facts: RunFacts, losses: Losses) -> Diagnosis | None:
 
 
 def _fitting(facts: RunFacts, losses: Losses) -> Diagnosis:
-    resized = facts.resized()
-    if losses.gap < GAP_SMALL:
-        if resized:
-            size = "larger" if resized > 0 else "smaller"
-            why = f"a {size} model learns more in the same time"
-            return _replan(Kind.UNDERFITTING, why)
-        return _continue(facts, Kind.UNDERFITTING)
-    if resized:
-        return _replan(Kind.BALANCED, "another model learns more in the same time")
-    return _continue(facts, Kind.BALANCED)
+    kind = Kind.UNDERFITTING if losses.gap < GAP_SMALL else Kind.BALANCED
+    return _other_size(facts) or _continue(facts, kind)
 
 
 def _replan(kind: Kind, reason: str) -> Diagnosis:

@@ -20,6 +20,7 @@ from charrnn_cli.errors import (
     TextError,
 )
 from charrnn_cli.settings import option_name, trained_with
+from charrnn_cli.storage.built_in import is_built_in
 from charrnn_cli.storage.lock import check_unlocked
 from charrnn_cli.storage.references import is_digits, names_step
 from charrnn_cli.storage.registry import Registry
@@ -81,6 +82,11 @@ def open_resume_point(reference: str, registry: Registry) -> ResumePoint:
         raise ConfigError(
             f"--resume takes RUN or latest, not {reference!r}",
             hint=f"charrnn train --resume {run.name}",
+        )
+    if is_built_in(run):
+        raise ConfigError(
+            f"{run.name} is built in, and cannot be resumed",
+            hint=f"charrnn train TEXT --init-from {run.name}",
         )
     snapshot, warning = _newest_snapshot(run)
     check_unlocked(run.path)

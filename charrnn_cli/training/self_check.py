@@ -10,7 +10,7 @@ from typing import Any, get_args
 from charrnn_cli.architecture import Cell, ModelConfig
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import CharrnnError
-from charrnn_cli.storage.built_in import built_in_run
+from charrnn_cli.storage import built_in
 from charrnn_cli.storage.paths import (
     check_working_directory,
     corpora_directory,
@@ -110,7 +110,7 @@ def built_in_check() -> bool:
     from charrnn_cli.model.checkpoint import load_checkpoint
 
     try:
-        load_checkpoint(choose(built_in_run(), "").path)
+        load_checkpoint(choose(built_in.built_in_run(), "").path)
     except CharrnnError:
         return False
     return True

@@ -9,6 +9,8 @@ from typing import Any
 from charrnn_cli.training.calibration import TimedTraining, time_training
 from charrnn_cli.training.candidates import (
     CANDIDATES,
+    FALLBACK,
+    FEWEST_STEPS,
     Candidate,
     training_operations,
 )
@@ -48,34 +50,14 @@ def choose_model(
     settings that are `given` are kept.
     Raises DeviceError, TextError.
     """
-    training = max(1e-9, seconds - EXIT_RESERVE) * (1 - SHARE)
-    budget = min(MOST_TIMING, TIMING_SHARE * seconds)
-    chosen: tuple[Candidate, TimedTraining] | None = None
-    most = _most_steps(job, given)
-    larger, larger_seconds = None, 0.0
     with restored_threads():
-        for candidate in CANDIDATES:
-            lr = job.config.lr if "lr" in given else candidate.lr
-            resized = job.resized(candidate.layers, candidate.size, lr)
-            if chosen is None:
-                chosen = candidate, time_training(resized, budget, should_stop)
-                continue
-            needed = candidate.needed_steps(job.split.train_characters, _operations(resized))
-            per_step = _least_seconds(chosen[1], resized)
-            if needed <= min(most, training / per_step):
-                timed = time_training(resized, budget, should_stop)
-                per_step = timed.seconds_per_step
-                if needed <= training / per_step:
-                    chosen = candidate, timed
-                    continue
-            if needed <= most:
-                larger, larger_seconds = candidate, seconds * needed * per_step / training
-            break
-        assert chosen is not None
-        candidate, timed = chosen
-        steps = int(min(most, training / timed.seconds_per_step))
-        chosen_settings: dict[str, Any] = limited_settings(given, job.split.train_characters)
-        config = dataclasses.replace(timed.job.config, **chosen_settings)
+        search = _Search(job, seconds, should_stop, given)
+        candidate, timed, larger, larger_seconds = search.run()
+        steps = int(min(search.most_steps, search.training / timed.seconds_per_step))
+        decided: dict[str, Any] = limited_settings(given, job.split.train_characters)
+        if "lr" not in given:
+            decided["lr"] = candidate.rate(steps)
+        config = dataclasses.replace(timed.job.config, **decided)
         epochs = config.epochs
         return Choice(
             job=dataclasses.replace(timed.job, config=config),
@@ -88,13 +70,59 @@ def choose_model(
         )
 
 
+class _Search:
+    """Times models in search of the best one."""
+
+    def __init__(
+        self,
+        job: TrainingJob,
+        seconds: float,
+        should_stop: Callable[[], bool],
+        given: Collection[str],
+    ) -> None:
+        self._job, self._seconds, self._should_stop, self._given = job, seconds, should_stop, given
+        self.training = max(1e-9, seconds - EXIT_RESERVE) * (1 - SHARE)
+        """Seconds for the steps."""
+        self.most_steps = _most_steps(job, given)
+
+    def run(self) -> tuple[Candidate, TimedTraining, Candidate | None, float]:
+        """Return the best model, timed, the next larger one, and the limit that that one needs."""
+        best = CANDIDATES[0]
+        timed = self._time(best)
+        if timed.seconds_per_step * FEWEST_STEPS > self.training:
+            limit = self._limit(FEWEST_STEPS * timed.seconds_per_step)
+            return FALLBACK, self._time(FALLBACK), best, limit
+        for larger in CANDIDATES[1:]:
+            operations = _operations(self._sized(larger))
+            needed = larger.needed_steps(self._job.split.train_characters, operations)
+            if needed > self.most_steps:
+                break
+            # No model that surely does too few steps is timed.
+            per_step = timed.seconds_per_step * operations / _operations(timed.job) / FASTER
+            if needed * per_step <= self.training:
+                trial = self._time(larger)
+                per_step = trial.seconds_per_step
+                if needed * per_step <= self.training:
+                    best, timed = larger, trial
+                    continue
+            return best, timed, larger, self._limit(needed * per_step)
+        return best, timed, None, 0.0
+
+    def _sized(self, candidate: Candidate) -> TrainingJob:
+        lr = self._job.config.lr if "lr" in self._given else candidate.lr
+        return self._job.resized(candidate.layers, candidate.size, lr)
+
+    def _time(self, candidate: Candidate) -> TimedTraining:
+        budget = min(MOST_TIMING, TIMING_SHARE * self._seconds)
+        return time_training(self._sized(candidate), budget, self._should_stop)
+
+    def _limit(self, training: float) -> float:
+        """Return the time limit that leaves these seconds for the steps."""
+        return self._seconds * training / self.training
+
+
 def _operations(job: TrainingJob) -> float:
     return training_operations(job.model, job.config.batch_size * job.config.seq_len)
-
-
-def _least_seconds(timed: TimedTraining, larger: TrainingJob) -> float:
-    """Return the least seconds per step to expect of a larger model."""
-    return timed.seconds_per_step * _operations(larger) / _operations(timed.job) / FASTER
 
 
 def _most_steps(job: TrainingJob, given: Collection[str]) -> float:

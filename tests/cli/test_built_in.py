@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.model.checkpoint import load_checkpoint
+from charrnn_cli.storage import built_in
 from charrnn_cli.storage.built_in import NAME
+from charrnn_cli.storage.runs import Run
 from tests.helpers import FAST, Inside
 
 BOOK = (resources.files("charrnn_cli") / "data" / "alice.txt").read_text("utf-8")
@@ -54,8 +56,7 @@ def test_english_prose_starts_from_it_unless_told_otherwise(inside: Inside, pros
     assert f"start   from {NAME}@{step}, because val loss is " in started.stderr
     assert "--init-from none starts afresh" in started.stderr
     assert load_checkpoint("started").data.init_from == f"{NAME}@{step}"
-    (tried,) = (line for line in started.stderr.splitlines() if line.startswith("try "))
-    assert tried.split()[1:] == ["charrnn", "train", "--resume", "started", "--max-steps", "4"]
+    assert "before the first step, and never lower" in started.stderr
     for number, words in enumerate((["--init-from", "none"], FAST, ["--ngram", "5"])):
         result = inside("train", prose, *words, *STEPS, "--run", f"afresh{number}", "--dry-run")
         assert result.returncode == 0
@@ -91,3 +92,21 @@ def test_its_name_can_be_taken(inside: Inside, prose: Path) -> None:
     sampled = inside("sample", NAME, "-n", "5")
     assert "note    " in sampled.stderr
     assert "start " not in inside("train", prose, *STEPS, "--dry-run").stderr
+
+
+def test_training_does_not_need_it(
+    inside: Inside, prose: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """If its file is missing or damaged, English prose starts afresh, with a note."""
+    copy = tmp_path / "copy"
+    monkeypatch.setattr(built_in, "built_in_run", lambda: Run(NAME, copy))
+    copy.mkdir()
+    for content in (None, b"damaged"):
+        if content is not None:
+            (copy / "step-0000025704.safetensors").write_bytes(content)
+        result = inside("train", prose, *STEPS, "--dry-run")
+        assert result.returncode == 0
+        assert "note    starting afresh, because " in result.stderr
+        verified = inside("checkpoints", "verify", NAME)
+        assert verified.returncode in (1, 2)
+        assert inside("doctor").returncode == 1

@@ -12,6 +12,7 @@ from charrnn_cli.cli.training_run import TrainingRun
 from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.settings import option_name
 from charrnn_cli.storage.source import Source
+from charrnn_cli.training.candidates import leaves_model_open
 from charrnn_cli.training.presets import PRESETS, automatic_settings, from_preset
 from tests.cli.test_help import TREE
 from tests.helpers import Inside
@@ -116,7 +117,15 @@ WRITING = {"--print-config"}
 
 
 @pytest.fixture
-def received(inside: Inside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Received:
+def left_open() -> list[object]:
+    """For each run that would start, what the text and the time may still decide."""
+    return []
+
+
+@pytest.fixture
+def received(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, left_open: list[object]
+) -> Received:
     """Run `charrnn train` up to the point where a run would start; return what the run receives."""
     found: dict[str, Any] = {}
     for name in ("CHARRNN_PRECISION", "CHARRNN_THREADS"):
@@ -128,16 +137,20 @@ def received(inside: Inside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         settings: dict[str, Any],
         *,
         options: dict[str, Any],
-        preset: str,
+        preset: str | None,
         name: str | None,
         dry_run: bool,
     ) -> None:
+        is_open = preset is None and leaves_model_open(settings) and source.init_from is None
+        preset = preset or "default"
         model, config = from_preset(preset, settings)
         found.update(
             model.to_json(), **config.to_json(), **TextOptions().replaced(options).to_json()
         )
         found.update(texts=[*source.paths], init_from=source.init_from, unknown=source.unknown)
         found.update(run=name, dry_run=dry_run, fixed_batch="batch_size" in settings)
+        open_recipe = {"lr", "dropout", "epochs", "weight_decay"} - settings.keys()
+        left_open.append((is_open, open_recipe if is_open else None))
         found.update(automatic=automatic_settings(preset, settings))
         found.update(quiet=training.only_reference, as_json=training.as_json)
         found.update(tensorboard=training.tensorboard)
@@ -226,7 +239,7 @@ def test_options_reach_a_resumed_run(received: Received) -> None:
 
 @pytest.mark.parametrize("typed", [typed for typed in SETTINGS if "--config" not in typed])
 def test_a_printed_configuration_trains_the_same_run(
-    received: Received, inside: Inside, tmp_path: Path, typed: str
+    received: Received, inside: Inside, tmp_path: Path, typed: str, left_open: list[object]
 ) -> None:
     """The file of --print-config, read by --config, hands over what the options handed over."""
     words = ["text.txt", *typed.split(" "), *([] if "--seed" in typed else ["--seed", "1"])]
@@ -241,6 +254,8 @@ def test_a_printed_configuration_trains_the_same_run(
         k: v for k, v in direct.items() if k not in passing
     }
     assert written["texts"] == ["text.txt"]
+    first, second = left_open
+    assert first == second
 
 
 def test_every_setting_of_train_is_tested() -> None:

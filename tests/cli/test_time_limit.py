@@ -45,9 +45,11 @@ def test_a_plan_that_cannot_work(inside: Inside, tmp_path: Path) -> None:
     text = tmp_path / "long.txt"
     text.write_text(STORY * 40, "utf-8")
     few = inside("train", text, *FAST, "--max-steps", "49", "--dry-run")
-    assert "warning 49 steps are too few to learn much; here, 100 steps take up to " in few.stderr
+    assert (
+        "warning 49 steps are too few to learn much; use at least --max-steps 100\n" in few.stderr
+    )
     part = inside("train", text, *FAST, "--max-steps", "60", "--dry-run")
-    assert "epochs leave most of this text unread; here, an epoch takes up to " in part.stderr
+    assert "epochs leave most of this text unread; use at least --max-steps " in part.stderr
     whole = inside("train", text, *FAST, "--max-steps", "1000", "--dry-run")
     assert "epochs leave" not in whole.stderr
     assert "too few" not in whole.stderr

@@ -6,6 +6,7 @@ import pytest
 
 from charrnn_cli.errors import ConfigError, NotFoundError
 from charrnn_cli.model.checkpoint import load_checkpoint
+from charrnn_cli.storage import built_in
 from charrnn_cli.storage.built_in import (
     NAME,
     built_in_run,
@@ -14,7 +15,7 @@ from charrnn_cli.storage.built_in import (
     is_built_in,
 )
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import latest
+from charrnn_cli.storage.runs import Run, latest
 from tests.helpers import make_checkpoint, save
 
 
@@ -69,3 +70,22 @@ def test_it_cannot_be_changed() -> None:
     assert not hides_built_in(built_in_run())
     with pytest.raises(ConfigError, match="built in"):
         check_changeable(built_in_run())
+
+
+def test_the_remains_of_a_run_do_not_hide_it() -> None:
+    """A run of its name that was killed before it saved is as good as none."""
+    registry = Registry()
+    (registry.root / NAME).mkdir(parents=True)
+    assert is_built_in(registry.run(NAME))
+    assert registry.listed() == [built_in_run()]
+
+
+def test_a_missing_file_is_reported_as_such(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without its file, the hint is to install the program again."""
+    monkeypatch.setattr(built_in, "built_in_run", lambda: Run(NAME, tmp_path))
+    for reference in (NAME, f"{NAME}@best"):
+        with pytest.raises(NotFoundError) as caught:
+            Registry().resolve(reference)
+        assert caught.value.hint == "install charrnn again"

@@ -12,12 +12,11 @@ from charrnn_cli.training.candidates import CANDIDATES, training_operations
 from charrnn_cli.training.diagnosis import (
     Diagnosis,
     Kind,
-    Losses,
     Remedy,
-    RunFacts,
     cannot_learn,
     diagnose,
 )
+from charrnn_cli.training.evidence import Losses, RunFacts
 
 LONG, SHORT = 2_000_000, 60_000  # characters
 POSITIONS = 2048
@@ -100,6 +99,11 @@ CASES: dict[str, tuple[RunFacts, Kind, Remedy]] = {
         replace(RIGHT, evaluated_characters=200, losses=losses(1.0, 1.1)),
         Kind.NOISE,
         Remedy.CHANGE,
+    ),
+    "warm, in vain": (
+        facts(model(1, 512), SHORT, 230, is_warm=True, losses=losses(1.1, 1.2, initial=1.2)),
+        Kind.OVERFITTING,
+        Remedy.NONE,
     ),
     "warm": (
         facts(model(1, 512), SHORT, 230, is_warm=True, losses=losses(1.1, 1.2)),

@@ -18,6 +18,7 @@ from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training import run_state
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
+from charrnn_cli.training.snapshot import load_resume
 from charrnn_cli.training.speed import SpeedWatch
 from tests.helpers import TINY, Clock, of_type, tiny_job
 
@@ -136,6 +137,9 @@ def test_a_changed_plan_is_resumed_exactly(corpus: Corpus) -> None:
                     clock.step = 3.0
                 if isinstance(event, StepLogged):
                     steps.append(event.step)
+                if isinstance(event, Replanned):  # a kill at this moment does not undo it
+                    saved = load_resume(job.run.resume_path).checkpoint
+                    assert saved.train["replanned_at"] == event.step == saved.step
         return job, steps[-1]
 
     whole, last = run("whole", math.inf)

@@ -8,7 +8,7 @@ import pytest
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.events import TrainingStarted
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.training.candidates import CANDIDATES
+from charrnn_cli.training.candidates import CANDIDATES, FALLBACK, FEWEST_STEPS
 from charrnn_cli.training.evaluation import never_stop
 from charrnn_cli.training.loop import train
 from charrnn_cli.training.recipe import limited_settings
@@ -41,14 +41,15 @@ def test_the_largest_model_that_fits_is_chosen(
     assert choice.candidate == expected
     assert (choice.job.model.layers, choice.job.model.size) == (expected.layers, expected.size)
     settings: dict[str, Any] = limited_settings((), job.split.train_characters)
-    assert choice.job.config == replace(job.config, lr=expected.lr, **settings)
+    settings["lr"] = expected.rate(choice.steps)
+    assert choice.job.config == replace(job.config, **settings)
     assert choice.calibration.seconds_per_step == pytest.approx(seconds(choice.job.model))
     assert choice.larger == (CANDIDATES[layers_timed] if layers_timed < len(CANDIDATES) else None)
 
 
 def test_a_slow_machine_times_few_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that cannot be chosen at twice the speed is not timed: timing takes 5 % at most."""
-    clock = Clock(monkeypatch, step=lambda model: model.multiplications / 1e6)
+    clock = Clock(monkeypatch, step=lambda model: model.multiplications / 2e6)
     before = clock.now
     choice = choose_model(tiny_job(TEXT, LIMITED), 30.0, never_stop, ())
     assert choice.candidate == CANDIDATES[0]
@@ -76,3 +77,14 @@ def test_what_was_measured_is_not_measured_again(monkeypatch: pytest.MonkeyPatch
     assert clock.now == before
     assert isinstance(started, TrainingStarted)
     assert started.seconds_per_step == 1.0
+
+
+def test_a_very_slow_machine_trains_a_smaller_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the smallest candidate does fewer than 100 steps, a smaller model does more."""
+    Clock(monkeypatch, step=lambda model: model.multiplications / 1e6)
+    choice = choose_model(tiny_job(TEXT, LIMITED), 30.0, never_stop, ())
+    assert choice.candidate == FALLBACK
+    assert choice.job.model.size == FALLBACK.size
+    assert choice.larger == CANDIDATES[0]
+    assert choice.steps > FEWEST_STEPS
+    assert choice.larger_seconds > 30.0

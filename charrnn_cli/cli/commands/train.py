@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn_cli.architecture import ModelConfig
-from charrnn_cli.cli.new_job import AFRESH
+from charrnn_cli.cli.new_job import AFRESH, decided_later
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import (
     complete_preset,
@@ -26,6 +26,7 @@ from charrnn_cli.errors import ConfigError
 from charrnn_cli.settings import fields_of, option_name
 from charrnn_cli.storage.run_names import check_new_run_name
 from charrnn_cli.storage.source import Source
+from charrnn_cli.training.candidates import leaves_model_open
 from charrnn_cli.training.presets import PRESETS, automatic_settings, from_preset
 from charrnn_cli.training.recipe import warm_settings
 
@@ -186,7 +187,7 @@ def train(
 ) -> None:
     """Train a model on a text, or resume a run.
 
-    Example: charrnn train book.txt --layers 2 --size 512 --max-time 20m
+    Example: charrnn train book.txt --max-time 20m
     """
     given = _given(context, resuming=resume is not None)
     training = TrainingRun(quiet=quiet, as_json=as_json, tensorboard=tensorboard)
@@ -218,11 +219,20 @@ def train(
             automatic = [name for name in fields_of(ModelConfig) if name not in given]
             automatic += warm_settings(given, 0)
             automatic += fields_of(TextOptions).keys() - options.keys()
+        elif not is_chosen(context, "preset") and leaves_model_open(given):
+            automatic += decided_later(given)
         automatic += [] if "batch_size" in given else ["batch_size"]
         console.write(to_toml(_resolved(context.params, model, config, automatic)))
         return
     source = Source(tuple(texts), None, init_from, handling)
-    training.new(source, given, options=options, preset=preset, name=run, dry_run=dry_run)
+    training.new(
+        source,
+        given,
+        options=options,
+        preset=preset if is_chosen(context, "preset") else None,
+        name=run,
+        dry_run=dry_run,
+    )
 
 
 def _check_resumed(context: typer.Context) -> None:

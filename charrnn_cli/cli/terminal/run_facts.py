@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from charrnn_cli.cli.next_commands import command_for_time
 from charrnn_cli.cli.terminal.formats import format_count, format_duration, format_size
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.events import TrainingFinished, TrainingStarted
@@ -13,7 +14,6 @@ from charrnn_cli.training.advice import (
     warn_of_overlap,
 )
 from charrnn_cli.training.candidates import affordable, training_operations
-from charrnn_cli.training.command_line import source_words
 from charrnn_cli.units import bits_per_character
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def shorter_run_facts(job: "TrainingJob", event: TrainingStarted) -> Facts:
     rate = training_operations(job.model, positions) / event.seconds_per_step
     best, steps = affordable(SHORT_RUN * rate, job.model, positions, event.train_characters)
     what = f"5 minutes would train a {best} model for {steps / event.steps_per_epoch:.2g} epochs"
-    return [("shorter", f"{what}: charrnn train {source_words(job.source)} --max-time 5m")]
+    return [("shorter", f"{what}: {command_for_time(job, job.source, SHORT_RUN)}")]
 
 
 def thread_facts(recorded: int | None, used: int) -> Facts:

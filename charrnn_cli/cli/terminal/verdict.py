@@ -8,11 +8,10 @@ from charrnn_cli.config import TrainConfig
 from charrnn_cli.events import Evaluated, TrainingFinished, TrainingStarted
 from charrnn_cli.training.diagnosis import (
     Diagnosis,
-    Losses,
-    RunFacts,
     cannot_learn,
     diagnose,
 )
+from charrnn_cli.training.evidence import Losses, RunFacts
 from charrnn_cli.training.recipe import automatic_dropout
 from charrnn_cli.units import nats_per_character
 
@@ -134,6 +133,7 @@ def _losses(
         fall=earlier[-1] - val if earlier else 0.0,
         trigram=counted.get("3-gram"),
         best_ngram=min(ngrams, default=None),
+        initial=next((event.val_loss for event in evaluations if event.step == 0), None),
     )
 
 
