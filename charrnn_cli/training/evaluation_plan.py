@@ -1,8 +1,11 @@
 """How often a run is evaluated, and on how many rows of its validation text. Pure functions."""
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from charrnn_cli.text.rows import Span
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from charrnn_cli.text.rows import Span
 
 MOST, FEWEST = 20, 8  # evaluations of a run of more than a few steps
 FEW_STEPS = 2 * FEWEST
@@ -44,7 +47,7 @@ def num_evaluations(cost: float, work: float, steps: int) -> int:
     return int(max(FEWEST, min(MOST, SHARE * work / max(cost, 1e-9))))
 
 
-def evenly_spread(rows: Sequence[Span], count: int) -> tuple[Span, ...]:
+def evenly_spread(rows: "Sequence[Span]", count: int) -> "tuple[Span, ...]":
     """Return up to `count` of the rows, at even distances."""
     count = min(count, len(rows))
     return tuple(rows[(2 * index + 1) * len(rows) // (2 * count)] for index in range(count))

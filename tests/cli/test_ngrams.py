@@ -114,12 +114,13 @@ def test_a_large_alphabet_has_none(inside: Inside, tmp_path: Path, symbols: int)
 
 def test_the_next_command_keeps_what_is_automatic(inside: Inside, story: Path) -> None:
     """The `try` line names an order that was typed, and the one before a table became too large."""
+    much = ("--max-steps", "60", "--dropout", "0.9")  # too much: the command leaves it out
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ngram_tables, "LEAST_BYTES", 200)
         patch.setattr(ngram_tables, "SHARE_OF_WEIGHTS", 1 << 30)
-        automatic = inside("train", story, *STEPS)
-        typed = inside("train", story, *STEPS, "--ngram", "8")
-    plain = inside("train", story, *STEPS, "--ngram", "0")
+        automatic = inside("train", story, *STEPS, *much)
+        typed = inside("train", story, *STEPS, *much, "--ngram", "8")
+    plain = inside("train", story, *STEPS, *much, "--ngram", "0")
     tried = [
         next(line for line in found.stderr.splitlines() if line.startswith("try "))
         for found in (automatic, typed, plain)

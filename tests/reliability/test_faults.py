@@ -208,7 +208,7 @@ def test_a_read_only_registry(tiny_run: Run, home: Path, story: Path) -> None:
         pytest.skip("mounting is not allowed here")
     assert result.returncode == 1
     assert "tiny\tlstm" in result.stdout
-    assert result.stdout.count("ok\t") == 3
+    assert result.stdout.count("ok\t") == 4  # with the built-in model
     assert error_of(result.stderr) == (
         f"error: cannot write to {home}/runs: Read-only file system\n"
         "hint: set CHARRNN_HOME to a writable directory\n"
