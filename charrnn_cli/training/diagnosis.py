@@ -109,7 +109,7 @@ def _of_losses(facts: RunFacts, losses: Losses) -> Diagnosis:
         better = f"{why}; sample from the checkpoint that this run started from"
         return Diagnosis(Kind.OVERFITTING, better, Remedy.NONE)
     if facts.steps < FEW_STEPS:
-        return _continue(facts, Kind.UNDERTRAINED)
+        return _other_size(facts) or _continue(facts, Kind.UNDERTRAINED)
     return (
         _overfitting(facts, losses)
         or _too_much_dropout(facts, losses)

@@ -64,9 +64,14 @@ CASES: dict[str, tuple[RunFacts, Kind, Remedy]] = {
     "small": (replace(SMALL, losses=losses(2.0, 2.0)), Kind.UNDERFITTING, Remedy.REPLAN),
     "large": (replace(HURRIED, losses=losses(1.9, 1.9)), Kind.UNDERTRAINED, Remedy.REPLAN),
     "few steps": (
-        replace(HURRIED, steps=49, losses=losses(2.9, 2.9)),
+        replace(HURRIED, model=model(1, 256), steps=49, losses=losses(2.9, 2.9)),
         Kind.UNDERTRAINED,
         Remedy.CONTINUE,
+    ),
+    "few steps of a large model": (
+        replace(HURRIED, steps=7, losses=losses(2.9, 2.9)),
+        Kind.UNDERTRAINED,
+        Remedy.REPLAN,
     ),
     "above the 3-gram": (
         replace(RIGHT, losses=losses(1.9, 2.0, trigram=1.9)),
