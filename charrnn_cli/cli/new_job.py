@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from charrnn_cli.cli.process import STARTED, set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
-from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.corpus_output import describe_corpus
+from charrnn_cli.cli.terminal.phases import SECONDS_TO_LOAD, Phases
 from charrnn_cli.cli.terminal.run_facts import Facts, choice_facts, start_facts
 from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_read_once
 from charrnn_cli.training.candidates import leaves_model_open
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from charrnn_cli.training.plan import Calibration
 
 AFRESH = "none"  # as `--init-from`: start from random weights, whatever the text
+SECONDS_TO_COMPARE = 3.0  # on a busy machine
 _LENGTH = ("epochs", "max_steps", "max_time")
 
 
@@ -41,6 +42,7 @@ def prepare(
     name: str | None,
     say: Callable[[Facts], None],
     stop: StopRequest,
+    phases: Phases,
 ) -> NewJob:
     """Read the text, and choose where training starts and which model it trains."""
     set_blas_threads(rows=1)  # more wait for each other while other programs run
@@ -52,28 +54,43 @@ def prepare(
     )
     if source.init_from == AFRESH:
         source = dataclasses.replace(source, init_from=None)
-    with bytes_progress("encoding", stop) as progress:
-        job = TrainingJob.new(
-            source, settings, options=options, preset=preset, name=name, progress=progress
-        )
+    job = TrainingJob.new(
+        source,
+        settings,
+        options=options,
+        preset=preset,
+        name=name,
+        progress=phases.progress,
+        announce=phases.announce,
+    )
     say(describe_corpus(job.corpus))
     if may_start_anywhere:
         from charrnn_cli.training.built_in_start import better_start
 
+        phases.announce("comparing with the built-in model", SECONDS_TO_COMPARE)
         start = better_start(job)
         if start is not None:
             say(start_facts(start))
             source = dataclasses.replace(source, init_from=start.reference, unknown="extend")
-            job = TrainingJob.new(source, settings, options=options, name=name)
+            phases.announce("encoding the text for the built-in model", SECONDS_TO_COMPARE)
+            job = TrainingJob.new(
+                source,
+                settings,
+                options=options,
+                name=name,
+                progress=phases.progress,
+                announce=phases.announce,
+            )
     if not is_open or source.init_from is not None:
         return NewJob(job, None, is_open=False)
     if "max_time" not in settings:
         return NewJob(job, None, is_open=settings.keys().isdisjoint(_LENGTH))
+    phases.announce("loading torch", SECONDS_TO_LOAD)
     from charrnn_cli.training.time_limit import choose_model
 
     limit = settings["max_time"]
     left = STARTED + limit - time.monotonic()
-    choice = choose_model(job, left, stop, settings)
+    choice = choose_model(job, left, stop, settings, phases.announce)
     stop.check()
     say(choice_facts(choice, limit) if choice.steps else [])  # else an error follows
     return NewJob(choice.job, choice.calibration, is_open=False)

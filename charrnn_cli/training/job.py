@@ -12,7 +12,7 @@ from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import TextError, UnknownCharacterError
 from charrnn_cli.model.checkpoint import Checkpoint
-from charrnn_cli.model.ngram_counts import counted_spans
+from charrnn_cli.model.ngram_counts import MAX_COUNTED, counted_spans
 from charrnn_cli.model.ngram_tables import count_tables, most_bytes
 from charrnn_cli.model.ngrams import NgramModel
 from charrnn_cli.model.warm_start import check_architecture, grown_model
@@ -34,6 +34,7 @@ from charrnn_cli.training.job_text import (
     resolve_initial,
     with_reading_options,
 )
+from charrnn_cli.training.phases import Announce, not_announced
 from charrnn_cli.training.presets import automatic_settings, from_preset
 from charrnn_cli.training.recipe import completed, warm_settings
 from charrnn_cli.training.resume import (
@@ -46,6 +47,8 @@ from charrnn_cli.training.resume import (
 )
 from charrnn_cli.training.snapshot import TrainingSnapshot
 from charrnn_cli.training.windows import fitting_batch_size, make_windows
+
+SECONDS_TO_COUNT = 1e-6  # per character, on a busy machine
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +89,7 @@ class TrainingJob:
         ngrams, limit = self.ngrams, most_bytes(model.num_parameters)
         if model.ngram < self.requested_ngram and limit > most_bytes(self.model.num_parameters):
             requested = dataclasses.replace(model, ngram=self.requested_ngram)
-            ngrams = _counted(self.corpus, self.split, requested, no_progress)
+            ngrams = _counted(self.corpus, self.split, requested)
         if ngrams is not None:
             model = dataclasses.replace(model, ngram=ngrams.order)
         run, default_name, registry = self.run, self.default_name, Registry(self.run.path.parent)
@@ -134,6 +137,7 @@ class TrainingJob:
         options: Mapping[str, Any] | None = None,
         registry: Registry | None = None,
         progress: ProgressCallback = no_progress,
+        announce: Announce = not_announced,
     ) -> Self:
         """Prepare a new run. Nothing is written but the encoded text, to the cache.
 
@@ -171,7 +175,8 @@ class TrainingJob:
         whole = Split(((0, len(corpus)),), ())
         fitting_batch_size(corpus, whole, config)  # raises for a text too short to split
         split = split_corpus(corpus, config)
-        ngrams, requested_ngram = _counted(corpus, split, model, progress), model.ngram
+        ngrams = _counted(corpus, split, model, progress, announce)
+        requested_ngram = model.ngram
         if ngrams is not None:
             model = dataclasses.replace(model, ngram=ngrams.order)
         requested = config.batch_size
@@ -275,11 +280,16 @@ def _default_name(corpus: Corpus, model: ModelConfig) -> str:
 
 
 def _counted(
-    corpus: Corpus, split: Split, model: ModelConfig, progress: ProgressCallback
+    corpus: Corpus,
+    split: Split,
+    model: ModelConfig,
+    progress: ProgressCallback = no_progress,
+    announce: Announce = not_announced,
 ) -> NgramModel | None:
     """Count the n-grams of the training text, if the model has any; takes up to 15 s."""
     if not model.ngram:
         return None
+    announce("counting n-grams", SECONDS_TO_COUNT * min(len(corpus), MAX_COUNTED))
     text, characters = read_spans(corpus, counted_spans(split.train)), len(corpus)
     limit = most_bytes(model.num_parameters)
     check = functools.partial(progress, characters, characters)

@@ -14,11 +14,13 @@ from charrnn_cli.training.candidates import (
 from charrnn_cli.training.device import restored_threads
 from charrnn_cli.training.evaluation_plan import SHARE
 from charrnn_cli.training.job import TrainingJob
+from charrnn_cli.training.phases import Announce, not_announced
 from charrnn_cli.training.plan import EXIT_RESERVE, Calibration
 from charrnn_cli.training.recipe import limited_settings
 
 TIMING_SHARE = 0.01  # of the time limit, for the steps of one candidate
 MOST_TIMING = 0.5  # seconds
+SECONDS_TO_TIME = 3.0  # of one candidate: with its preparation, and on a busy machine
 FASTER = 2.0  # a larger model may do as many times the operations per second
 
 
@@ -38,7 +40,11 @@ class Choice:
 
 
 def choose_model(
-    job: TrainingJob, seconds: float, should_stop: Callable[[], bool], given: Collection[str]
+    job: TrainingJob,
+    seconds: float,
+    should_stop: Callable[[], bool],
+    given: Collection[str],
+    announce: Announce = not_announced,
 ) -> Choice:
     """Return the job with the best model for the seconds that are left of its time limit.
 
@@ -55,10 +61,12 @@ def choose_model(
             lr = job.config.lr if "lr" in given else candidate.lr
             resized = job.resized(candidate.layers, candidate.size, lr)
             if chosen is None:
+                announce(f"timing steps of {candidate}", SECONDS_TO_TIME)
                 chosen = candidate, time_training(resized, budget, should_stop)
                 continue
             steps = int(training / _least_seconds(chosen[1], resized))
             if _fits(candidate, resized, steps):
+                announce(f"timing steps of {candidate}", SECONDS_TO_TIME)
                 timed = time_training(resized, budget, should_stop)
                 steps = int(training / timed.seconds_per_step)
                 if _fits(candidate, resized, steps):

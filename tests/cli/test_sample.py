@@ -294,7 +294,7 @@ def test_stats_and_copies_are_reported(inside: Inside, tmp_path: Path) -> None:
     result = inside(*base, "--stats", "--check-copy", "source.txt")
     assert result.stdout == text
     assert "stats   400 characters in" in result.stderr
-    assert "bits per character under the model" in result.stderr
+    assert re.search(r", mean surprise \d\.\d{3} \(\d\.\d\d bpc\)\n", result.stderr)
     assert "copied  100.0% in spans of 30 or more characters" in result.stderr
     assert "longest 400 characters at character 7 of source" in result.stderr
     assert inside(*base, "--check-copy", "missing.txt").returncode == 2

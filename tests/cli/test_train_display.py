@@ -22,7 +22,7 @@ def test_a_narrow_terminal(
     options += ["--max-steps", steps, "--eval-every", interval, "--sample-every", "20"]
     with Terminal("train", story.name, *options, columns=60) as terminal:
         if end != "complete":
-            terminal.wait_for("bpc")
+            terminal.wait_for("step 20")
         if end == "interrupted":
             terminal.type("\x03")
         elif end == "crashed":  # the run's directory is gone, so that the last save fails

@@ -22,8 +22,8 @@ from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.formats import format_count
+from charrnn_cli.cli.terminal.phases import bytes_progress
 from charrnn_cli.cli.terminal.run_facts import name_facts
 from charrnn_cli.cli.terminal.sample_output import (
     PieceConsumer,

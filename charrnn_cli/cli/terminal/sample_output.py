@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from charrnn_cli.cli.terminal import console, safe_text
-from charrnn_cli.cli.terminal.formats import format_count
+from charrnn_cli.cli.terminal.formats import format_both_units, format_count
 from charrnn_cli.config import SampleConfig
 from charrnn_cli.model.samples import Piece, Sample
 from charrnn_cli.storage.atomic import atomic_write
-from charrnn_cli.units import bits_per_character
 
 FLUSH_INTERVAL = 0.02  # seconds; looks continuous, and avoids most writes to a pipe
 SEPARATOR = "---"  # the line between samples
@@ -118,8 +117,7 @@ class SampleStatistics:
         speed = f"{self._drawn / max(drawing, 1e-9):,.0f} characters per second"
         line = f"{format_count(self._drawn, 'character')} in {elapsed:.2f} s, generated at {speed}"
         if self._scored:
-            bits = bits_per_character(self._nats / self._scored)
-            line += f", {bits:.2f} bits per character under the model"
+            line += f", mean surprise {format_both_units(self._nats / self._scored)}"
         console.say("stats", line)
 
 

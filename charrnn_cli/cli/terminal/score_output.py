@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from charrnn_cli.cli.terminal import console, safe_text
-from charrnn_cli.cli.terminal.formats import format_number
+from charrnn_cli.cli.terminal.formats import format_both_units, format_number
 from charrnn_cli.cli.terminal.sample_output import shaded
 from charrnn_cli.cli.terminal.table import Column, write_table
 from charrnn_cli.units import bits_per_character
@@ -98,8 +98,8 @@ def show_scores(rows: list[dict[str, Any]]) -> None:
     columns = [
         Column("checkpoint", lambda row: row["checkpoint"]),
         Column("characters", lambda row: f"{row['characters']:,}", number=True),
-        Column("bpc", lambda row: f"{row['bpc']:.4f}", number=True),
         Column("loss", lambda row: f"{row['loss']:.4f}", number=True),
+        Column("bpc", lambda row: f"{row['bpc']:.4f}", number=True),
         Column("perplexity", lambda row: f"{row['perplexity']:.3f}", number=True),
     ]
     write_table(columns, rows)
@@ -107,7 +107,7 @@ def show_scores(rows: list[dict[str, Any]]) -> None:
 
 def show_lines(row: dict[str, Any]) -> None:
     """Write a table with one row per line of the text, under one model."""
-    console.say("score", f"{row['checkpoint']}: {row['bpc']:.4f} bits per character")
+    console.say("score", f"{row['checkpoint']}: loss {format_both_units(row['loss'])}")
     columns = [
         Column("line", lambda line: str(line["line"]), number=True),
         Column("bpc", lambda line: format_number(line["bpc"], ".2f"), number=True),
