@@ -36,6 +36,7 @@ from charrnn_cli.cli.terminal.sample_output import (
     to_file,
     to_standard_output,
 )
+from charrnn_cli.cli.terminal.surprise_colors import legend
 from charrnn_cli.config import SampleConfig, TextOptions, Unknown
 from charrnn_cli.model.samples import Sample, draw_samples
 from charrnn_cli.storage.atomic import check_absent
@@ -148,6 +149,8 @@ def sample(
         if job.num_replaced:
             replaced = format_count(job.num_replaced, "rare character")
             console.say("U+FFFD", f"{replaced} of the prime, as in the training text")
+        if color:
+            console.say_styled("color", legend(colored=console.is_fancy(sys.stderr)))
     if interactive:
         from charrnn_cli.cli.commands.interactive import converse
 

@@ -191,6 +191,11 @@ def say(label: str, text: str) -> None:
         write_error(f"{label:<{LABEL_WIDTH}}{safe(text)}\n" if label else safe(text) + "\n")
 
 
+def say_styled(label: str, text: str) -> None:
+    """Print a short message that may contain escape sequences for colors, and is safe."""
+    write_error(f"{label:<{LABEL_WIDTH}}{text}\n")
+
+
 def say_now(text: str) -> None:
     """Print a line of progress after the time of day; it is never wrapped."""
     write_error(f"{utc_now()}  {safe(text)}\n")

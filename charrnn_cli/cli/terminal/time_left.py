@@ -68,6 +68,11 @@ class TimeLeft:
         self._step, self._updated = step, now
 
     @property
+    def seconds_per_step(self) -> float | None:
+        """The mean of the last minute, without evaluations; None before the first step."""
+        return self._seconds_per_step if self._spans else None
+
+    @property
     def _evaluations(self) -> int:
         """The number of evaluations to come, that of the last step included."""
         if not self._eval_every or self._evaluated_step >= self._total_steps:

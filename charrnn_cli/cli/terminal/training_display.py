@@ -65,7 +65,6 @@ class TrainingDisplay:
         self.val_loss: float | None = None
         self.best_step: int | None = None
         self.saved_step: int | None = None
-        self.chars_per_second = 0.0
         self.train_curve: list[float] = []
         self.val_curve: list[float] = []
         for step, running_loss in recorded.running_losses:
@@ -82,7 +81,6 @@ class TrainingDisplay:
             case StepLogged():
                 self.step = event.step
                 self.running_loss = event.running_loss
-                self.chars_per_second = event.chars_per_second
             case Evaluated():
                 self.step = event.step
                 self._add_evaluation(event)
@@ -105,7 +103,7 @@ class TrainingDisplay:
             f"epoch {self._epoch(self.step, 2)}/{self._epoch(self.total_steps, 2)}",
             f"running {format_loss(self.running_loss)}",
             *(self._losses() if isinstance(event, Evaluated) else []),
-            f"{self.chars_per_second:,.0f} chars/s",
+            *self._speed()[:1],
             self._time_left(),
         ]
         return "  ".join(facts)
@@ -159,15 +157,20 @@ class TrainingDisplay:
 
     def _facts(self) -> list[str]:
         """Return the time left, the speed, and steps of the best and the newest checkpoint."""
-        facts = [self._time_left()]
-        if self.chars_per_second:
-            seconds_per_step = self.characters_per_step / self.chars_per_second
-            facts += [f"{self.chars_per_second:,.0f} chars/s", f"{seconds_per_step:.2g} s/step"]
+        facts = [self._time_left(), *self._speed()]
         if self.best_step is not None:
             facts.append(f"best @{self.best_step}")
         if self.saved_step is not None and self.saved_step != self.best_step:
             facts.append(f"saved @{self.saved_step}")
         return facts
+
+    def _speed(self) -> list[str]:
+        """Return the speed of the last minute's steps; an evaluation would make them look slow."""
+        seconds = self.time_left.seconds_per_step
+        if not seconds:
+            return []
+        speed = self.characters_per_step / seconds
+        return [f"{speed:,.0f} chars/s", f"{seconds:.2g} s/step"]
 
     def _time_left(self) -> str:
         return f"{format_duration(self.time_left.seconds(time.monotonic()))} left"

@@ -37,8 +37,9 @@ def _print_lines(
 
     text = Text()
     for number, line in enumerate(lines):
-        shown = "\n".ljust(label_width + 1) if number else label.ljust(label_width)
-        text.append(shown, "bold cyan").append(line, style)
+        shown = "\n" if number else label
+        indent = label_width + bool(number) if line else 0
+        text.append(shown.ljust(indent), "bold cyan").append(line, style)
     console.print(text, soft_wrap=True)  # at once, because a live display is drawn after each print
 
 
