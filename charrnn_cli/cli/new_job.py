@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from charrnn_cli.training.plan import Calibration
 
 AFRESH = "none"  # as `--init-from`: start from random weights, whatever the text
-SECONDS_TO_COMPARE = 3.0  # on a busy machine
+# On a busy machine: to compare as much text as is compared at most, and to encode a character.
+SECONDS_TO_COMPARE, SECONDS_TO_ENCODE = 3.0, 5e-7
 _LENGTH = ("epochs", "max_steps", "max_time")
 
 
@@ -65,14 +66,18 @@ def prepare(
     )
     say(describe_corpus(job.corpus))
     if may_start_anywhere:
-        from charrnn_cli.training.built_in_start import better_start
+        from charrnn_cli.training.built_in_start import ROW, ROWS, better_start
 
-        phases.announce("comparing with the built-in model", SECONDS_TO_COMPARE)
+        fraction = min(1.0, job.split.val_characters / (ROWS * ROW))
+        phases.announce("comparing with the built-in model", SECONDS_TO_COMPARE * fraction)
         start = better_start(job)
         if start is not None:
             say(start_facts(start))
             source = dataclasses.replace(source, init_from=start.reference, unknown="extend")
-            phases.announce("encoding the text for the built-in model", SECONDS_TO_COMPARE)
+            phases.announce(
+                f"encoding in the vocabulary of {start.reference}",
+                SECONDS_TO_ENCODE * len(job.corpus),
+            )
             job = TrainingJob.new(
                 source,
                 settings,

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.cli.terminal.time_left import TimeLeft
-from charrnn_cli.events import CheckpointSaved, Replanned
+from charrnn_cli.events import CheckpointSaved, Replanned, TrainingStarted
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.training.loop import train
 from tests.cli.test_training_display import STARTED, evaluated, logged
+from tests.helpers import TINY, Clock, tiny_job
 
 PLANNED = replace(STARTED, total_steps=1000, eval_every=250, seconds_per_step=0.1)
 
@@ -52,3 +55,21 @@ def test_it_stays_within_the_time_limit() -> None:
     left.update(Replanned(step=10, planned_steps=1000, total_steps=50, seconds=5.0), now=5.0)
     assert left.seconds(5.0) == pytest.approx(20.0)
     assert left.seconds(41.0) == 0
+
+
+def test_the_estimates_of_a_run_are_true(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of five minutes never has more time left than its limit, and ends when it was said."""
+    clock = Clock(monkeypatch, step=0.5, evaluation=0.01)
+    began, limit = clock.now, 300.0
+    config = replace(TINY, max_steps=None, max_time=limit, eval_every=None)
+    left, estimates = None, []
+    for event in train(tiny_job(corpus, config), started=began):
+        if isinstance(event, TrainingStarted):
+            left = TimeLeft(event, clock.now, began + limit)
+        assert left is not None
+        left.update(event, clock.now)
+        estimates.append((clock.now, left.seconds(clock.now)))
+    assert len(estimates) > 100
+    for now, seconds in estimates:
+        assert seconds <= began + limit - now
+        assert seconds == pytest.approx(clock.now - now, abs=8.0)

@@ -218,12 +218,8 @@ def print_error(message: str, hint: str | None, examples: Sequence[Example] = ()
     if not is_fancy(sys.stderr):
         write_error("".join(f"{label} {text}\n" for label, text, _ in lines))
         return
-    from rich.text import Text
-
-    for label, text, style in lines:  # a hint may contain a command to copy
-        stderr_console().print(
-            Text.assemble((label, style), " ", text), soft_wrap=label == "hint:", overflow="fold"
-        )
+    for label, text, style in lines:
+        print_labelled(stderr_console(), label, text, len(label) + 1, style)
 
 
 def print_traceback(error: BaseException) -> None:

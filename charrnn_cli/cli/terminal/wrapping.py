@@ -2,6 +2,7 @@
 
 import functools
 import io
+import re
 import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,14 +12,19 @@ from charrnn_cli.cli.terminal.safe_text import safe
 if TYPE_CHECKING:
     from rich.console import Console
 
+LABEL_STYLE = "bold cyan"
+UNBROKEN = "\ue000"  # stands for a space at which no line ends; a private character of one column
 
-def print_labelled(console: "Console", label: str, text: str, label_width: int) -> None:
+
+def print_labelled(
+    console: "Console", label: str, text: str, label_width: int, label_style: str = LABEL_STYLE
+) -> None:
     """Print a label and its text, wrapped in a separate column; commands can still be copied."""
     text = safe(text)
     width = max(1, console.width - label_width)
     # The terminal wraps a part of a command that is still too long, and copies it as one line.
     lines = _continued(text, width) if text.startswith("charrnn ") else folded(text, width)
-    _print_lines(console, label, lines, label_width)
+    _print_lines(console, label, lines, label_width, label_style=label_style)
 
 
 def print_block(
@@ -31,7 +37,12 @@ def print_block(
 
 
 def _print_lines(
-    console: "Console", label: str, lines: Sequence[str], label_width: int, style: str = ""
+    console: "Console",
+    label: str,
+    lines: Sequence[str],
+    label_width: int,
+    style: str = "",
+    label_style: str = LABEL_STYLE,
 ) -> None:
     from rich.text import Text
 
@@ -39,19 +50,23 @@ def _print_lines(
     for number, line in enumerate(lines):
         shown = "\n" if number else label
         indent = label_width + bool(number) if line else 0
-        text.append(shown.ljust(indent), "bold cyan").append(line, style)
+        text.append(shown.ljust(indent), label_style).append(line, style)
     console.print(text, soft_wrap=True)  # at once, because a live display is drawn after each print
 
 
 def folded(text: str, width: int) -> list[str]:
-    """Split a text into lines of at most this width on a terminal, between words if possible."""
+    """Split a text into lines of at most this width on a terminal, between words if possible.
+
+    A command in backquotes counts as one word, so that it can be copied.
+    """
     from rich.cells import cell_len
     from rich.text import Text
 
     if cell_len(text) <= width:
         return [text]
-    lines = Text(text).wrap(_unused_console(), width, overflow="fold")
-    return [line.plain.rstrip() for line in lines]
+    joined = re.sub(r"`[^`]*`", lambda found: found[0].replace(" ", UNBROKEN), text)
+    lines = Text(joined).wrap(_unused_console(), width, overflow="fold")
+    return [line.plain.replace(UNBROKEN, " ").rstrip() for line in lines]
 
 
 @functools.cache
