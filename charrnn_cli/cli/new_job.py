@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.cli.process import STARTED, set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
-from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.corpus_output import describe_corpus
+from charrnn_cli.cli.terminal.phases import SECONDS_TO_LOAD, Phases
 from charrnn_cli.cli.terminal.run_facts import Facts, choice_facts, name_facts, start_facts
 from charrnn_cli.errors import FileFormatError, NotFoundError, StorageError
 from charrnn_cli.settings import fields_of
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from charrnn_cli.training.plan import Calibration
 
 AFRESH = "none"  # as `--init-from`: start from random weights, whatever the text
+# On a busy machine: to compare as much text as is compared at most, and to encode a character.
+SECONDS_TO_COMPARE, SECONDS_TO_ENCODE = 3.0, 5e-7
 _LENGTH = ("epochs", "max_steps", "max_time")
 
 
@@ -48,6 +50,7 @@ def prepare(
     name: str | None,
     say: Callable[[Facts], None],
     stop: StopRequest,
+    phases: Phases,
 ) -> NewJob:
     """Read the text, and choose where training starts and which model it trains."""
     set_blas_threads(rows=1)  # more wait for each other while other programs run
@@ -59,31 +62,43 @@ def prepare(
     )
     if source.init_from == AFRESH:
         source = dataclasses.replace(source, init_from=None)
-    with bytes_progress("encoding", stop) as progress:
-        job = TrainingJob.new(
-            source,
-            settings,
-            options=options,
-            preset=preset or "default",
-            name=name,
-            progress=progress,
-        )
+    job = TrainingJob.new(
+        source,
+        settings,
+        options=options,
+        preset=preset or "default",
+        name=name,
+        progress=phases.progress,
+        announce=phases.announce,
+    )
     say(describe_corpus(job.corpus))
     if may_start_anywhere:
-        start = _better_start(job, say)
+        start = _better_start(job, phases, say)
         if start is not None:
             say(start_facts(start))
             source = dataclasses.replace(source, init_from=start.reference, unknown="extend")
-            job = TrainingJob.new(source, settings, options=options, name=name)
+            phases.announce(
+                f"encoding in the vocabulary of {start.reference}",
+                SECONDS_TO_ENCODE * len(job.corpus),
+            )
+            job = TrainingJob.new(
+                source,
+                settings,
+                options=options,
+                name=name,
+                progress=phases.progress,
+                announce=phases.announce,
+            )
     if not is_open or source.init_from is not None:
         return NewJob(job, None, is_open=False)
     if "max_time" not in settings:
         return NewJob(job, None, is_open=settings.keys().isdisjoint(_LENGTH))
+    phases.announce("loading torch", SECONDS_TO_LOAD)
     from charrnn_cli.training.time_limit import choose_model
 
     limit = settings["max_time"]
     left = STARTED + limit - time.monotonic()
-    choice = choose_model(job, left, stop, settings)
+    choice = choose_model(job, left, stop, settings, phases.announce)
     stop.check()
     say(choice_facts(choice, limit) if choice.steps else [])  # else an error follows
     return NewJob(choice.job, choice.calibration, is_open=False)
@@ -95,11 +110,15 @@ def decided_later(given: Collection[str]) -> list[str]:
     return [*names, *limited_settings(given, 0), *warm_settings(given, 0)]
 
 
-def _better_start(job: "TrainingJob", say: Callable[[Facts], None]) -> "Comparison | None":
+def _better_start(
+    job: "TrainingJob", phases: Phases, say: Callable[[Facts], None]
+) -> "Comparison | None":
     """Return how the built-in model compares, if the run should start from it."""
-    from charrnn_cli.training.built_in_start import better_start
+    from charrnn_cli.training.built_in_start import ROW, ROWS, better_start
 
     say(name_facts(Registry().run(NAME)))
+    fraction = min(1.0, job.split.val_characters / (ROWS * ROW))
+    phases.announce("comparing with the built-in model", SECONDS_TO_COMPARE * fraction)
     try:
         return better_start(job)
     except (FileFormatError, NotFoundError, StorageError) as error:

@@ -1,25 +1,23 @@
 """A training job in the terminal: facts, live events, advice and the next command."""
 
-import contextlib
 import dataclasses
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charrnn_cli.cli.new_job import prepare
 from charrnn_cli.cli.next_commands import option_to_continue, try_facts
 from charrnn_cli.cli.process import STARTED
+from charrnn_cli.cli.scale import measured_scale, scale_facts
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console, safe_text
-from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.corpus_output import (
     describe_corpus,
     describe_texts,
     describe_unread,
     list_files,
 )
-from charrnn_cli.cli.terminal.formats import format_size
+from charrnn_cli.cli.terminal.phases import SECONDS_TO_LOAD, Phases
 from charrnn_cli.cli.terminal.run_facts import (
     end_facts,
     job_facts,
@@ -39,8 +37,9 @@ from charrnn_cli.events import (
     TrainingStarted,
 )
 from charrnn_cli.shell import path_word
-from charrnn_cli.storage.metrics_log import event_to_json
-from charrnn_cli.storage.paths import check_writable, free_bytes, runs_directory
+from charrnn_cli.storage.clock import utc_now
+from charrnn_cli.storage.metrics_log import Metrics, event_to_json, read_metrics
+from charrnn_cli.storage.paths import check_writable, runs_directory
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 from charrnn_cli.training.tensorboard import check_tensorboard, log_to_tensorboard
@@ -51,8 +50,7 @@ if TYPE_CHECKING:
     from charrnn_cli.training.resume import ResumePoint
 
 
-SCALE_BUDGET = 120.0  # seconds; in a shorter run, the scale is not measured
-SCALE_SHARE = 0.02  # of the time of a longer run, at most, to measure it
+SECONDS_TO_TIME = 4.0  # the first steps
 
 
 class TrainingRun:
@@ -99,7 +97,8 @@ class TrainingRun:
         if not dry_run:
             check_writable(runs_directory())
         self.say("charrnn", f"reading {describe_texts(list(source.paths))}")
-        with self.stop.listening():
+        with self.stop.listening(), Phases(self.stop, quiet=self.quiet) as phases:
+            phases.announce("encoding")
             new = prepare(
                 source,
                 settings,
@@ -108,15 +107,17 @@ class TrainingRun:
                 name=name,
                 say=self._say_all,
                 stop=self.stop,
+                phases=phases,
             )
             if dry_run:
                 self._say_all(list_files(new.job.corpus))
             self._say_all([*name_facts(new.job.run), *job_facts(new.job)])
             if not self.quiet:
+                phases.announce("looking for validation text in the training text")
                 self._say_all(overlap_facts(new.job))
             self._is_open = new.is_open
             act = self._dry_run if dry_run else self._train
-            act(new.job, new.calibration)
+            act(new.job, phases, new.calibration)
         return new.job.run.name
 
     def resume(
@@ -141,18 +142,18 @@ class TrainingRun:
         source, _ = resumed_source(point, texts, options)
         check_writable(point.run.path)
         self.say("charrnn", f"reading {describe_texts(list(source.paths))}")
-        with self.stop.listening():
-            with bytes_progress("encoding", self.stop) as progress:
-                job = TrainingJob.resumed(
-                    point,
-                    settings,
-                    texts=texts,
-                    options=options,
-                    allow_new_data=allow_new_data,
-                    progress=progress,
-                )
+        with self.stop.listening(), Phases(self.stop, quiet=self.quiet) as phases:
+            phases.announce("encoding")
+            job = TrainingJob.resumed(
+                point,
+                settings,
+                texts=texts,
+                options=options,
+                allow_new_data=allow_new_data,
+                progress=phases.progress,
+            )
             self._say_all(describe_corpus(job.corpus))
-            self._train(job)
+            self._train(job, phases)
 
     def _show_complete(
         self, point: "ResumePoint", settings: Mapping[str, Any], texts: Sequence[Path]
@@ -168,43 +169,20 @@ class TrainingRun:
 
     # ---- before training
 
-    def _scale(self, job: "TrainingJob") -> dict[str, float]:
-        """Return bits per character of simple models on this text; empty for a short run."""
-        if self.quiet or job.first_step:
-            return {}
-        from charrnn_cli.model.baselines import baselines, seconds_to_measure
-
-        needed = max(SCALE_BUDGET, seconds_to_measure(job.split) / SCALE_SHARE)
-        if job.config.max_time is not None and job.config.max_time < needed:
-            return {}
-        found = baselines(job.corpus, job.split, self.stop.check)
-        self.say("scale", str(found))
-        return found.labelled
-
-    def _dry_run(self, job: "TrainingJob", calibration: "Calibration | None") -> None:
+    def _dry_run(
+        self, job: "TrainingJob", phases: Phases, calibration: "Calibration | None"
+    ) -> None:
         """Show the plan of a run from a few timed steps; save nothing."""
-        import time
-
-        from charrnn_cli.training.calibration import calibrate
-        from charrnn_cli.training.device import restored_threads
-        from charrnn_cli.training.plan import make_plan
+        from charrnn_cli.cli.dry_run import needs_facts, planned
 
         if calibration is None:
-            with restored_threads():
-                calibration = calibrate(job, self.stop)
-        plan = make_plan(job, calibration, started=STARTED, now=time.monotonic())
-        self.stop.check()
-        event = plan.started(job, 0, free_bytes(job.run.path))
+            phases.announce(f"loading torch, and timing steps of {job.model}", SECONDS_TO_TIME)
+        event = planned(job, calibration, self.stop)
+        phases.close()
         if self.as_json:
-            console.write_line(safe_text.to_json(event_to_json(event)))
+            console.write_line(safe_text.to_json(event_to_json(event, utc_now())))
         self._say_plan(job, event)
-        with contextlib.suppress(ImportError):  # not every platform has this module
-            import resource
-
-            unit = 1 if sys.platform == "darwin" else 1024
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-            self.say("memory", f"peak {format_size(peak)} after a few steps and an evaluation")
-        self.say("disk", f"up to {format_size(event.disk_bytes)}")
+        self._say_all(needs_facts(event))
 
     def _say_plan(self, job: "TrainingJob", event: TrainingStarted) -> None:
         """Describe the plan, judge it, and name a better command if there is one."""
@@ -217,21 +195,27 @@ class TrainingRun:
 
     # ---- training
 
-    def _train(self, job: "TrainingJob", calibration: "Calibration | None" = None) -> None:
+    def _train(
+        self, job: "TrainingJob", phases: Phases, calibration: "Calibration | None" = None
+    ) -> None:
         """Train while showing the events, then print advice and the next command.
 
         Raises InterruptionError after a signal.
         """
-        scale = self._scale(job)
+        scale = {} if self.quiet else measured_scale(job, phases, self.stop.check)
+        self._say_all(scale_facts(scale))
         job = dataclasses.replace(job, scale=scale)
+        phases.announce("loading torch", SECONDS_TO_LOAD if calibration is None else 0)
         from charrnn_cli.training.loop import train
 
+        if calibration is None:
+            phases.announce(f"timing steps of {job.model}", SECONDS_TO_TIME)
         events: Iterable[TrainEvent] = train(
             job, should_stop=self.stop, started=STARTED, calibration=calibration
         )
         if self.tensorboard is not None:
             events = log_to_tensorboard(events, self.tensorboard)
-        started, finished, lost = self._show(job, events, scale)
+        started, finished, lost = self._show(job, _closing(phases, events), scale)
         if self.stop.signum is not None and finished.reason == "stopped":
             raise _interruption(finished, self.stop.signum)
         self._say_all([*end_facts(finished), *describe_unread(job.corpus)])
@@ -256,17 +240,22 @@ class TrainingRun:
 
         Training continues after such an error.
         """
-        from charrnn_cli.cli.terminal.training_display import say_warning, show  # imports rich.live
+        from charrnn_cli.cli.terminal.training_output import say_warning, show  # imports rich.live
 
         started: TrainingStarted | None = None
         finished: TrainingFinished | None = None
         lost: CharrnnError | None = None
-        for event in events if self.quiet else show(events, scale):
+        if not self.quiet:
+            limit = job.config.max_time
+            deadline = None if limit is None else STARTED + limit
+            recorded = read_metrics(job.run.metrics_path) if job.first_step else Metrics([], [])
+            events = show(events, scale=scale, recorded=recorded, deadline=deadline)
+        for event in events:
             if self.quiet and isinstance(event, CheckpointRemoved):
                 say_warning(event)  # nothing is deleted without a word
             if self.as_json and lost is None:
                 try:
-                    console.write_line(safe_text.to_json(event_to_json(event)))
+                    console.write_line(safe_text.to_json(event_to_json(event, utc_now())))
                 except (console.ReaderGoneError, StorageError, InterruptionError) as error:
                     lost = error
             match event:
@@ -282,6 +271,13 @@ class TrainingRun:
         assert started is not None
         assert finished is not None
         return started, finished, lost
+
+
+def _closing(phases: Phases, events: Iterable[TrainEvent]) -> Iterator[TrainEvent]:
+    """Yield the events; the phases before the first one end with it."""
+    for event in events:
+        phases.close()
+        yield event
 
 
 def _interruption(event: TrainingFinished, signum: int) -> InterruptionError:

@@ -61,12 +61,6 @@ class Baselines(Settings):
         named["lzma"] = self.lzma
         return dict(sorted(named.items(), key=lambda item: -item[1]))
 
-    def __str__(self) -> str:
-        return (
-            ", ".join(f"{name} {bits:.2f}" for name, bits in self.labelled.items())
-            + " bits per character"
-        )
-
 
 def baselines(
     corpus: Corpus, split: Split | None = None, should_stop: Callable[[], None] = lambda: None

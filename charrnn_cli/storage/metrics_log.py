@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from charrnn_cli.errors import CharrnnError, NotFoundError
 from charrnn_cli.events import Evaluated, TrainEvent
+from charrnn_cli.storage.clock import utc_now
 from charrnn_cli.storage.header import MAX_STEP
 from charrnn_cli.storage.opening import CHUNK_BYTES, open_regular, open_to_append
 from charrnn_cli.storage.runs import Run
@@ -49,10 +50,11 @@ class Metrics:
     """Why losses are missing; None if the file is whole or absent."""
 
 
-def event_to_json(event: TrainEvent) -> dict[str, Any]:
+def event_to_json(event: TrainEvent, time: str | None = None) -> dict[str, Any]:
     """Return an event as a flat object: `event` is its class name, and paths become file names.
 
-    An object with `val_loss`, in nats, also has `val_bpc`, in bits per character.
+    An object with `val_loss`, in nats, also has `val_bpc`, in bits per character. `time` is the
+    time of day when the event happened, unless it is unknown.
     """
     fields = dataclasses.asdict(event)
     for name, value in fields.items():
@@ -62,13 +64,14 @@ def event_to_json(event: TrainEvent) -> dict[str, Any]:
             fields[name] = None  # JSON has no such numbers
     if isinstance(fields.get("val_loss"), float):
         fields["val_bpc"] = bits_per_character(fields["val_loss"])
-    return {"event": type(event).__name__, **fields}
+    when = {} if time is None else {"time": time}
+    return {"event": type(event).__name__, **when, **fields}
 
 
 def record(events: Iterable[TrainEvent], run: Run) -> Iterator[TrainEvent]:
     """Append each event to the run's metrics, then yield it. A disk error does not stop the run."""
     for event in events:
-        line = json.dumps(event_to_json(event), ensure_ascii=False) + "\n"
+        line = json.dumps(event_to_json(event, utc_now()), ensure_ascii=False) + "\n"
         with (
             contextlib.suppress(OSError, CharrnnError),
             open_to_append(run.metrics_path, directory=run.directory) as descriptor,

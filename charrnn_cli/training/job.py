@@ -12,8 +12,7 @@ from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import TextError, UnknownCharacterError
 from charrnn_cli.model.checkpoint import Checkpoint
-from charrnn_cli.model.ngram_counts import counted_spans
-from charrnn_cli.model.ngram_tables import count_tables, most_bytes
+from charrnn_cli.model.ngram_tables import most_bytes
 from charrnn_cli.model.ngrams import NgramModel
 from charrnn_cli.model.warm_start import check_architecture, grown_model
 from charrnn_cli.storage.lock import hold_lock
@@ -23,17 +22,18 @@ from charrnn_cli.storage.run_names import run_name
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import Source
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
-from charrnn_cli.text.spans import read_spans
 from charrnn_cli.text.splits import Split, split_corpus
 from charrnn_cli.training.checks import check_documents, check_machine, check_prime, new_hint
 from charrnn_cli.training.job_text import (
     check_reading_options,
     check_recordable,
+    count_ngrams,
     read_new,
     read_source,
     resolve_initial,
     with_reading_options,
 )
+from charrnn_cli.training.phases import Announce, not_announced
 from charrnn_cli.training.presets import automatic_settings, from_preset
 from charrnn_cli.training.recipe import completed, warm_settings
 from charrnn_cli.training.resume import (
@@ -95,7 +95,7 @@ class TrainingJob:
         ngrams, limit = self.ngrams, most_bytes(model.num_parameters)
         if model.ngram < self.requested_ngram and limit > most_bytes(self.model.num_parameters):
             requested = dataclasses.replace(model, ngram=self.requested_ngram)
-            ngrams = _counted(self.corpus, self.split, requested, no_progress)
+            ngrams = count_ngrams(self.corpus, self.split, requested)
         if ngrams is not None:
             model = dataclasses.replace(model, ngram=ngrams.order)
         run, default_name, registry = self.run, self.default_name, Registry(self.run.path.parent)
@@ -143,6 +143,7 @@ class TrainingJob:
         options: Mapping[str, Any] | None = None,
         registry: Registry | None = None,
         progress: ProgressCallback = no_progress,
+        announce: Announce = not_announced,
     ) -> Self:
         """Prepare a new run. Nothing is written but the encoded text, to the cache.
 
@@ -180,7 +181,8 @@ class TrainingJob:
         whole = Split(((0, len(corpus)),), ())
         fitting_batch_size(corpus, whole, config)  # raises for a text too short to split
         split = split_corpus(corpus, config)
-        ngrams, requested_ngram = _counted(corpus, split, model, progress), model.ngram
+        ngrams = count_ngrams(corpus, split, model, progress, announce)
+        requested_ngram = model.ngram
         if ngrams is not None:
             model = dataclasses.replace(model, ngram=ngrams.order)
         requested = config.batch_size
@@ -281,15 +283,3 @@ def _fitted(
 
 def _default_name(corpus: Corpus, model: ModelConfig) -> str:
     return run_name(corpus.name, f"{model.cell}-{model.layers}x{model.size}")
-
-
-def _counted(
-    corpus: Corpus, split: Split, model: ModelConfig, progress: ProgressCallback
-) -> NgramModel | None:
-    """Count the n-grams of the training text, if the model has any; takes up to 15 s."""
-    if not model.ngram:
-        return None
-    text, characters = read_spans(corpus, counted_spans(split.train)), len(corpus)
-    limit = most_bytes(model.num_parameters)
-    check = functools.partial(progress, characters, characters)
-    return count_tables(text, model.vocabulary_size, model.ngram, limit, check)

@@ -1,23 +1,33 @@
 """The text of a job: where it is, and how it is read."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
+from charrnn_cli.model.ngram_counts import MAX_COUNTED, counted_spans
+from charrnn_cli.model.ngram_tables import count_tables, most_bytes
+from charrnn_cli.model.ngrams import NgramModel
 from charrnn_cli.model.reading import reading_options
 from charrnn_cli.storage.references import is_path
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.tensorfile import MAX_HEADER_BYTES
 from charrnn_cli.text.cache import cached_corpus
-from charrnn_cli.text.corpus import Corpus, ProgressCallback
+from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
 from charrnn_cli.text.encoding import Accept, accept_any, check_options_apply, is_encoded
+from charrnn_cli.text.spans import read_spans
+from charrnn_cli.text.splits import Split
 from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.checks import check_prime, new_hint
+from charrnn_cli.training.phases import Announce, not_announced
+
+SECONDS_TO_COUNT = 1e-6  # per character, on a busy machine
 
 
 def check_recordable(source: Source | Corpus) -> None:
@@ -97,3 +107,23 @@ def read_source(
         progress=progress,
         accept=accept,
     )
+
+
+def count_ngrams(
+    corpus: Corpus,
+    split: Split,
+    model: ModelConfig,
+    progress: ProgressCallback = no_progress,
+    announce: Announce = not_announced,
+) -> NgramModel | None:
+    """Count the n-grams of the training text, if the model has any; takes up to 15 s.
+
+    Raises as `Corpus.read` does.
+    """
+    if not model.ngram:
+        return None
+    announce("counting n-grams", SECONDS_TO_COUNT * min(len(corpus), MAX_COUNTED))
+    text, characters = read_spans(corpus, counted_spans(split.train)), len(corpus)
+    limit = most_bytes(model.num_parameters)
+    check = functools.partial(progress, characters, characters)
+    return count_tables(text, model.vocabulary_size, model.ngram, limit, check)

@@ -17,12 +17,14 @@ from charrnn_cli.training.candidates import (
 from charrnn_cli.training.device import restored_threads
 from charrnn_cli.training.evaluation_plan import SHARE
 from charrnn_cli.training.job import TrainingJob
+from charrnn_cli.training.phases import Announce, not_announced
 from charrnn_cli.training.plan import EXIT_RESERVE, Calibration
 from charrnn_cli.training.recipe import limited_settings
 from charrnn_cli.training.windows import make_windows
 
 TIMING_SHARE = 0.01  # of the time limit, for the steps of one candidate
 MOST_TIMING = 0.5  # seconds
+SECONDS_TO_TIME = 3.0  # of one candidate: with its preparation, and on a busy machine
 FASTER = 2.0  # a larger model may do as many times the operations per second
 
 
@@ -42,7 +44,11 @@ class Choice:
 
 
 def choose_model(
-    job: TrainingJob, seconds: float, should_stop: Callable[[], bool], given: Collection[str]
+    job: TrainingJob,
+    seconds: float,
+    should_stop: Callable[[], bool],
+    given: Collection[str],
+    announce: Announce = not_announced,
 ) -> Choice:
     """Return the job with the best model for the seconds that are left of its time limit.
 
@@ -51,7 +57,7 @@ def choose_model(
     Raises DeviceError, TextError.
     """
     with restored_threads():
-        search = _Search(job, seconds, should_stop, given)
+        search = _Search(job, seconds, should_stop, given, announce)
         candidate, timed, larger, larger_seconds = search.run()
         steps = int(min(search.most_steps, search.training / timed.seconds_per_step))
         decided: dict[str, Any] = limited_settings(given, job.split.train_characters)
@@ -79,8 +85,10 @@ class _Search:
         seconds: float,
         should_stop: Callable[[], bool],
         given: Collection[str],
+        announce: Announce,
     ) -> None:
         self._job, self._seconds, self._should_stop, self._given = job, seconds, should_stop, given
+        self._announce = announce
         self.training = max(1e-9, seconds - EXIT_RESERVE) * (1 - SHARE)
         """Seconds for the steps."""
         self.most_steps = _most_steps(job, given)
@@ -113,6 +121,7 @@ class _Search:
         return self._job.resized(candidate.layers, candidate.size, lr)
 
     def _time(self, candidate: Candidate) -> TimedTraining:
+        self._announce(f"timing steps of {candidate}", SECONDS_TO_TIME)
         budget = min(MOST_TIMING, TIMING_SHARE * self._seconds)
         return time_training(self._sized(candidate), budget, self._should_stop)
 

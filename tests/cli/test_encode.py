@@ -59,7 +59,10 @@ def test_control_characters_are_shown_not_sent(inside: Inside, tmp_path: Path) -
 
 def test_baselines(inside: Inside, story: Path) -> None:
     """The costs of simple models are in the summary and in its JSON."""
-    assert "scale   uniform 3.91, unigram " in inside("encode", story, "--baselines").stdout
+    assert (
+        "scale   uniform 2.71 (3.91 bpc), unigram 2.32 (3.34), 3-gram "
+        in inside("encode", story, "--baselines").stdout
+    )
     facts = json.loads(
         inside("encode", story, "--baselines", "--json", "-o", "x.safetensors").stdout
     )

@@ -4,8 +4,10 @@ import pytest
 
 from charrnn_cli.cli.terminal.formats import (
     format_age,
+    format_both_units,
     format_duration,
     format_loss,
+    format_scale,
     format_size,
     sparkline,
 )
@@ -30,11 +32,24 @@ from charrnn_cli.cli.terminal.formats import (
         (format_age(200_000), "2 d ago"),
         (format_loss(1.23456), "1.235"),
         (format_loss(None), "–"),
+        (format_both_units(1.0467), "1.047 (1.51 bpc)"),
+        (format_both_units(1.0467, 2, unit=""), "1.05 (1.51)"),
+        (format_both_units(None), "–"),
     ],
 )
 def test_formats(written: str, expected: str) -> None:
     """Each quantity is written in the unit that keeps it short."""
     assert written == expected
+
+
+def test_a_scale_has_both_units() -> None:
+    """The scale starts with the highest loss, and only the first loss names the unit of bits."""
+    bits = {"lzma": 2.0, "uniform": 6.0, "3-gram": 3.0}
+    assert format_scale(bits) == [
+        "uniform 4.16 (6.00 bpc)",
+        "3-gram 2.08 (3.00)",
+        "lzma 1.39 (2.00)",
+    ]
 
 
 def test_a_sparkline_fills_its_width() -> None:

@@ -26,14 +26,15 @@ def test_models_side_by_side(inside: Inside) -> None:
     result = inside("score", "tiny@100", "tiny@200", "text.txt")
     assert result.returncode == 0
     head, *rows = [line.split("\t") for line in result.stdout.splitlines()]
-    assert head == ["checkpoint", "characters", "bpc", "loss", "perplexity"]
+    assert head == ["checkpoint", "characters", "loss", "bpc", "perplexity"]
     assert [row[:2] for row in rows] == [["tiny@100", "17"], ["tiny@200", "17"]]
     for row, fact in zip(
         rows,
         json.loads(inside("score", "tiny@100", "tiny@200", "text.txt", "--json").stdout),
         strict=True,
     ):
-        assert float(row[2]) == pytest.approx(fact["bpc"], abs=1e-4)
+        assert float(row[2]) == pytest.approx(fact["loss"], abs=1e-4)
+        assert float(row[3]) == pytest.approx(fact["bpc"], abs=1e-4)
         assert fact["bpc"] == pytest.approx(fact["loss"] / 0.693147, rel=1e-5)
 
 

@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+from charrnn_cli.cli.terminal.formats import format_scale
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.model.baselines import baselines
 from charrnn_cli.storage.registry import Registry
@@ -13,6 +14,7 @@ from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.splits import split_corpus
 from tests.helpers import FAST, STORY, Charrnn, Inside, error_of
 
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")  # in UTC
 SMALL = ("--layers", "1", "--size", "8", "--max-steps", "6", "--seed", "1")
 
 
@@ -43,7 +45,8 @@ def test_the_scale(inside: Inside, story: Path) -> None:
     options = ("train", story, *FAST, "--max-steps", "2", "--val-split", "spread")
     corpus = cached_corpus(story)
     found = baselines(corpus, split_corpus(corpus, TrainConfig(val_split="spread")))
-    assert f"scale   {found}\n" in inside(*options, "--max-time", "2m").stderr
+    scale = ", ".join(format_scale(found.labelled))
+    assert f"scale   {scale}\n" in inside(*options, "--max-time", "2m").stderr
     assert "\nscale " not in inside(*options, "--max-time", "1m").stderr
     story.write_text(STORY * 600)
     long = (*options, "--val-fraction", "0.002", "--max-time", "2m")
@@ -66,6 +69,20 @@ def test_json_lines(inside: Inside, story: Path) -> None:
     assert {"step", "epoch", "train_loss", "val_loss", "val_bpc", "seconds"} <= set(evaluated)
     assert rows[0]["parameters"] == 2384
     assert result.stderr == ""
+    assert all(TIME.fullmatch(row["time"]) for row in rows)
+    lines = Registry().run("story-lstm-1x16").metrics_path.read_text().splitlines()
+    recorded = [json.loads(line) for line in lines]
+    assert [{**row, "time": ""} for row in rows] == [{**row, "time": ""} for row in recorded]
+
+
+def test_long_phases_are_announced(inside: Inside, tmp_path: Path) -> None:
+    """Each phase that may take over two seconds has a line with its time; --quiet has none."""
+    (tmp_path / "long.txt").write_text(STORY * 600)
+    options = ("train", "long.txt", *FAST, "--ngram", "2", "--dry-run")
+    lines = [line.partition("  ") for line in inside(*options).stderr.splitlines()]
+    phases = [text for time, _, text in lines if TIME.fullmatch(time)]
+    assert phases == ["counting n-grams", "loading torch, and timing steps of lstm 1x16"]
+    assert inside(*options, "--quiet").stderr == ""
 
 
 def test_a_short_text_shrinks_the_batch(inside: Inside, story: Path) -> None:

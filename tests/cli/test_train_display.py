@@ -1,5 +1,6 @@
 """The live display of `charrnn train` on a real terminal."""
 
+import re
 import signal
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def test_a_narrow_terminal(
     options += ["--max-steps", steps, "--eval-every", interval, "--sample-every", "20"]
     with Terminal("train", story.name, *options, columns=60) as terminal:
         if end != "complete":
-            terminal.wait_for("sample @")
+            terminal.wait_for("step 20")
         if end == "interrupted":
             terminal.type("\x03")
         elif end == "crashed":  # the run's directory is gone, so that the last save fails
@@ -35,3 +36,13 @@ def test_a_narrow_terminal(
     assert terminal.written.rfind(b"\x1b[?25h") > terminal.written.rfind(b"\x1b[?25l") >= 0
     assert (b"error:" in terminal.written) == (end == "crashed")
     assert b"Traceback" not in terminal.written
+
+
+@pytest.mark.parametrize("name", ["JPY_PARENT_PID", "COLAB_RELEASE_TAG", "COLAB_GPU"])
+def test_a_notebook_gets_plain_lines(story: Path, name: str) -> None:
+    """In a notebook, whose output is a terminal, nothing is redrawn."""
+    options = ["--layers", "1", "--size", "8", "--seed", "1", "--max-steps", "20"]
+    with Terminal("train", str(story), *options, env={name: ""}) as terminal:
+        assert terminal.wait() == 0
+    assert re.search(rb"\n\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  step 20/20  epoch ", terminal.written)
+    assert not re.search(rb"\x1b\[\d*[AK]", terminal.written)

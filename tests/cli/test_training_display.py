@@ -1,6 +1,9 @@
 """How a training run is shown while it goes on."""
 
 import io
+import itertools
+import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +11,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from charrnn_cli.cli.terminal.training_display import TrainingDisplay, show
+from charrnn_cli.cli.terminal.training_display import TrainingDisplay
+from charrnn_cli.cli.terminal.training_output import show
 from charrnn_cli.events import (
     BatchSplit,
     CheckpointSaved,
@@ -22,6 +26,7 @@ from charrnn_cli.events import (
     TrainEvent,
     TrainingStarted,
 )
+from charrnn_cli.storage.metrics_log import Metrics
 
 STARTED = TrainingStarted(
     run="one",
@@ -48,6 +53,13 @@ STARTED = TrainingStarted(
     disk_bytes=1000,
     disk_free=10**9,
 )
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look at the clock takes a millisecond."""
+    moments = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: next(moments) / 1000)
 
 
 def logged(step: int, running_loss: float) -> StepLogged:
@@ -84,20 +96,26 @@ EVENTS: list[TrainEvent] = [
 ]
 
 
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"  # in UTC
+
+
 def test_plain_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Evaluations and samples have a line each, steps only at intervals; events pass through."""
     assert list(show(EVENTS)) == EVENTS
     output = capsys.readouterr()
-    first, second, third, sample = output.err.splitlines()
-    assert first == "step 1/2000  epoch 0.01  running 3.000  1,000 chars/s"
-    assert second == (
-        "step 1/2000  epoch 0.01  running 3.000  train 1.750  val 2.000  2.89 bpc  gap 0.25  "
-        "1,000 chars/s"
+    lines = output.err.splitlines()
+    assert all(re.match(f"{TIME}  ", line) for line in lines)
+    first, second, third, sample = (line.partition("  ")[2] for line in lines)
+    assert first.startswith("step 1/2000  epoch 0.01/20.00  running 3.000  ")
+    assert re.search(r"  [\d,]+ chars/s  \d+ s left$", first)
+    assert second.startswith(
+        "step 1/2000  epoch 0.01/20.00  running 3.000  "
+        "train 1.750  val 2.000 (2.89 bpc)  gap 0.25  "
     )
     assert third.startswith(
-        "step 10/2000  epoch 0.10  running 3.000  train 2.250  val 2.500  3.61 bpc  gap 0.25"
+        "step 10/2000  epoch 0.10/20.00  running 3.000  train 2.250  val 2.500 "
     )
-    assert sample == "sample  a⏎b\\x1b[31mc"
+    assert sample == "sample at step 11  a⏎b\\x1b[31mc"
     assert output.out == ""
 
 
@@ -137,29 +155,69 @@ def test_problems_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-@pytest.mark.parametrize("width", [20, 60, 80, 120])
-def test_the_live_display_fits_any_width(width: int) -> None:
-    """No line is wider than the terminal, and a fact that does not fit is left out whole."""
-    display = TrainingDisplay(STARTED, {"uniform": 6.0, "unigram": 4.0, "3-gram": 2.0})
-    for event in EVENTS:
-        display.update(event)
+def drawn(display: TrainingDisplay, width: int) -> list[str]:
+    """The lines of a display on a terminal of this width."""
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
     with console.capture() as capture:
         console.print(display)
-    lines = capture.get().splitlines()
+    return capture.get().splitlines()
+
+
+@pytest.mark.parametrize("width", [20, 60, 80, 120])
+def test_the_live_display_fits_any_width(width: int) -> None:
+    """No line is wider than the terminal, and a fact that does not fit is left out whole."""
+    display = TrainingDisplay(STARTED, scale={"3-gram": 2.0, "uniform": 6.0, "unigram": 4.0})
+    for event in EVENTS:
+        display.update(event)
+    lines = drawn(display, width)
     assert all(cell_len(line) <= width for line in lines)
+    scale = ["✓ uniform 4.16 (6.00 bpc)", "✓ unigram 2.77 (4.00)", "· 3-gram 1.39 (2.00)"]
     if width < 60:
-        assert "· 3-gram 2.00" in lines
+        assert lines[-2:] == [line[: width - 2] for line in scale[1:]]
         return
-    blank, position, losses, facts, train, val, comparison, label, *sample = lines
+    blank, position, losses, facts, train, val, *comparison = lines
     assert blank == ""
-    assert position.endswith("11/2,000  epoch 0.1")
-    shown = "running 2.750   train 2.250   val 2.500   3.61 bpc"
-    assert losses == (shown if width == 60 else f"{shown}   gap 0.25")
-    assert facts.startswith("1,000 chars/s   0.1 s/step   ")
-    assert facts.endswith("best @1   saved @10" if width > 60 else "best @1")
+    assert position.rstrip().endswith("   11/2,000  epoch  0.1/20.0  running 2.750")
+    assert losses == "train 2.250   val 2.500 (3.61 bpc)   gap 0.25"
+    assert re.match(r"\d+ s left   [\d,]+ chars/s   [\de.-]+ s/step   best @1", facts)
+    assert facts.endswith("   saved @10") == (width > 60)
     assert (train[:11], train[-5:]) == ("train 1.750", "2.250")
     assert (val[:11], val[-5:]) == ("val   2.000", "2.500")
-    assert comparison == "✓ uniform 6.00   ✓ unigram 4.00   · 3-gram 2.00"
-    assert label == "sample @11:"
-    assert sample == ["a", "b\\x1b[31mc"]
+    if width == 60:
+        assert comparison == ["   ".join(scale[:2]), scale[2]]
+    else:
+        assert comparison == ["   ".join(scale)]
+
+
+def test_the_bar_keeps_its_width() -> None:
+    """Whatever the step and the running loss, the facts beside the bar have their places."""
+    display = TrainingDisplay(STARTED)
+    before = drawn(display, 80)[1]
+    display.update(logged(1200, 1.2345))
+    display.update(evaluated(1200, 1.0, best=True))
+    after = drawn(display, 80)[1]
+    assert before.rstrip().endswith("     0/2,000  epoch  0.0/20.0  running –")
+    assert after.endswith(" 1,200/2,000  epoch 12.0/20.0  running 1.234")
+    assert before.index("/2,000") == after.index("/2,000")
+
+
+def test_a_new_plan_changes_the_bar() -> None:
+    """After a new plan, steps and epochs are out of the new totals."""
+    display = TrainingDisplay(STARTED)
+    display.update(Replanned(step=9, planned_steps=2000, total_steps=500, seconds=1.0))
+    assert "0/500  epoch 0.0/5.0" in drawn(display, 80)[1]
+
+
+def test_curves_go_on_after_a_resume() -> None:
+    """A resumed run shows what was recorded up to the step from which it resumes."""
+    evaluations = [evaluated(step, 4 - step / 100, best=step < 150) for step in (50, 100, 150, 200)]
+    recorded = Metrics([(1, 5.0), (150, 2.75), (200, 2.5)], evaluations)
+    display = TrainingDisplay(replace(STARTED, first_step=150), recorded=recorded)
+    _, position, losses, facts, _, val = drawn(display, 80)
+    assert position.endswith("  150/2,000  epoch  1.5/20.0  running 2.750")
+    assert losses == "train 2.250   val 2.500 (3.61 bpc)   gap 0.25"
+    assert facts.endswith("best @100")
+    assert (val[:11], val[-5:]) == ("val   3.500", "2.500")
+    display.update(evaluated(300, 1.5, best=True))
+    *_, val = drawn(display, 80)
+    assert (val[:11], val[-5:]) == ("val   3.500", "1.500")

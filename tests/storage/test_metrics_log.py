@@ -265,9 +265,10 @@ def test_show_survives_damaged_metrics(charrnn: Any, tiny_run: Run) -> None:
 
 
 def test_fields_have_their_units() -> None:
-    """A line has bits per character beside nats, and no directory of this machine."""
-    row = event_to_json(evaluated(1, 0.6931471805599453))
+    """A line has bits per character beside nats, a time, and no directory of this machine."""
+    row = event_to_json(evaluated(1, 0.6931471805599453), "2026-01-31T12:00:00Z")
     assert (row["event"], row["val_bpc"]) == ("Evaluated", 1.0)
+    assert row["time"] == "2026-01-31T12:00:00Z"
     saved = CheckpointSaved(
         step=1, path=Path("/home/me/step-1.safetensors"), val_loss=None, seconds=1.0
     )

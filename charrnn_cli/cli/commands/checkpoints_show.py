@@ -11,6 +11,7 @@ from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import (
+    format_both_units,
     format_count,
     format_duration,
     format_loss,
@@ -171,15 +172,13 @@ def _result_lines(fields: Fields) -> list[Line]:
         ("data", f"{data['name']}: {characters}"),
         *([("read with", reading)] if reading else []),
         ("trained", f"{format_count(fields['step'], 'step')}, {fields['epoch']:.2f} epochs"),
-        ("train loss", format_loss(fields["train_loss"])),
+        ("train loss", format_both_units(fields["train_loss"])),
         ("val loss", _val_loss(fields)),
     ]
 
 
 def _val_loss(fields: Fields) -> str:
-    if fields["val_loss"] is None:
-        return "not evaluated"
-    return f"{format_loss(fields['val_loss'])}, {format_loss(fields['val_bpc'])} bits per character"
+    return "not evaluated" if fields["val_loss"] is None else format_both_units(fields["val_loss"])
 
 
 def _curve_lines(evaluations: Sequence[Evaluated]) -> list[Line]:

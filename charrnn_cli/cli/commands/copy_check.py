@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.corpus_output import describe_skipped
 from charrnn_cli.cli.terminal.formats import format_count
+from charrnn_cli.cli.terminal.phases import bytes_progress
 from charrnn_cli.cli.terminal.sample_output import WholeSamples
 from charrnn_cli.config import TextOptions
 from charrnn_cli.model.samples import Sample

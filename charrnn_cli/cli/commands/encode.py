@@ -13,8 +13,9 @@ from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.corpus_output import describe_unusual, summary_lines
+from charrnn_cli.cli.terminal.formats import format_scale
+from charrnn_cli.cli.terminal.phases import bytes_progress
 from charrnn_cli.cli.terminal.table import write_fields
 from charrnn_cli.config import DATA, TextOptions
 from charrnn_cli.errors import CharrnnError, ConfigError
@@ -77,7 +78,7 @@ def encode(
     ] = None,
     with_baselines: Annotated[
         bool,
-        typer.Option("--baselines", help="Also show the bits per character of simple models."),
+        typer.Option("--baselines", help="Also show the losses of simple models on the text."),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as one JSON object.")
@@ -116,7 +117,7 @@ def encode(
 
         scale = baselines(corpus)
         summary["baselines"] = dataclasses.asdict(scale)
-        lines.append(("scale", str(scale)))
+        lines.append(("scale", ", ".join(format_scale(scale.labelled))))
     if as_json:
         console.write_json(summary)
         return

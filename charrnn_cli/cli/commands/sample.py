@@ -26,8 +26,8 @@ from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.formats import format_count
+from charrnn_cli.cli.terminal.phases import bytes_progress
 from charrnn_cli.cli.terminal.run_facts import name_facts
 from charrnn_cli.cli.terminal.sample_output import (
     OutputFile,
@@ -40,6 +40,7 @@ from charrnn_cli.cli.terminal.sample_output import (
     sample_to_json,
     to_standard_output,
 )
+from charrnn_cli.cli.terminal.surprise_colors import legend
 from charrnn_cli.config import SampleConfig, TextOptions, Unknown
 from charrnn_cli.model.samples import Sample, draw_samples
 from charrnn_cli.storage.registry import Registry
@@ -156,6 +157,8 @@ def sample(
         if job.num_replaced:
             replaced = format_count(job.num_replaced, "rare character")
             console.say("U+FFFD", f"{replaced} of the prime, as in the training text")
+        if color:
+            console.say_styled("color", legend(colored=console.is_fancy(sys.stderr)))
     if interactive:
         from charrnn_cli.cli.commands.interactive import converse
 

@@ -14,9 +14,9 @@ from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.terminal.byte_progress import bytes_progress
 from charrnn_cli.cli.terminal.corpus_output import describe_skipped
 from charrnn_cli.cli.terminal.formats import format_count
+from charrnn_cli.cli.terminal.phases import bytes_progress
 from charrnn_cli.cli.terminal.score_output import (
     HeatMap,
     LineScores,

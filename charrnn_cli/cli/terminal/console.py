@@ -7,27 +7,31 @@ import contextlib
 import errno
 import functools
 import os
-import shlex
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from charrnn_cli.cli import process
 from charrnn_cli.cli.terminal.outlet import PATIENCE, Outlet, put
 from charrnn_cli.cli.terminal.safe_text import safe, to_json
+from charrnn_cli.cli.terminal.wrapping import print_block, print_labelled
 from charrnn_cli.errors import (
     CharrnnError,
     ConfigError,
     InterruptionError,
     StorageError,
 )
+from charrnn_cli.storage.clock import utc_now
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 LABEL_WIDTH = 8
+# Jupyter sets the first for what a notebook runs, and Colab the others. Both have terminals.
+NOTEBOOKS = ("JPY_PARENT_PID", "COLAB_RELEASE_TAG", "COLAB_GPU")
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 EXIT_PATIENCE = 0.1  # seconds, for a write before an exit at once
 
@@ -134,6 +138,11 @@ def is_fancy(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
 
+def is_live(stream: TextIO) -> bool:
+    """Whether lines on the stream can be redrawn; in a notebook, each redrawing would stay."""
+    return is_fancy(stream) and not any(name in os.environ for name in NOTEBOOKS)
+
+
 @functools.cache
 def stderr_console() -> "Console":
     """The console on standard error, shared so that messages and the live display do not collide.
@@ -180,55 +189,19 @@ def say(label: str, text: str) -> None:
         write_error(f"{label:<{LABEL_WIDTH}}{safe(text)}\n" if label else safe(text) + "\n")
 
 
-def print_labelled(console: "Console", label: str, text: str, label_width: int) -> None:
-    """Print a label and its text, wrapped in a separate column; commands can still be copied."""
-    from rich.text import Text
-
-    text, style = safe(text), "bold cyan"
-    if text.startswith("charrnn "):
-        lines = _continued(text, console.width - label_width)
-        for number, line in enumerate(lines):
-            shown = "" if number else label
-            # The terminal wraps a part that is still too long, and copies it as one line.
-            console.print(Text.assemble((shown.ljust(label_width), style), line), soft_wrap=True)
-        return
-    for number, line in enumerate(folded(text, max(1, console.width - label_width))):
-        shown = "" if number else label
-        console.print(Text.assemble((shown.ljust(label_width), style), line), soft_wrap=True)
+def say_styled(label: str, text: str) -> None:
+    """Print a short message that may contain escape sequences for colors, and is safe."""
+    write_error(f"{label:<{LABEL_WIDTH}}{text}\n")
 
 
-def folded(text: str, width: int) -> list[str]:
-    """Split a text into lines of at most this width on a terminal, between words if possible."""
-    from rich.cells import cell_len
-    from rich.text import Text
-
-    if cell_len(text) <= width:
-        return [text]
-    lines = Text(text).wrap(stdout_console(), width, overflow="fold")
-    return [line.plain.rstrip() for line in lines]
+def say_now(text: str) -> None:
+    """Print a line of progress after the time of day; it is never wrapped."""
+    write_error(f"{utc_now()}  {safe(text)}\n")
 
 
-def _continued(command: str, width: int) -> list[str]:
-    """Split a command before its options into lines that a shell reads as one command."""
-    try:
-        words = [shlex.quote(word) for word in shlex.split(command)]
-    except ValueError:
-        words = []
-    if " ".join(words) != command:  # a sentence, not a command
-        return [command]
-    parts: list[str] = []
-    for word in words:
-        if parts and not word.startswith("-"):
-            parts[-1] += f" {word}"
-        else:
-            parts.append(word)
-    lines: list[str] = []
-    for part in parts:
-        if lines and len(lines[-1]) + len(part) + len("  \\") <= width:
-            lines[-1] += f" {part}"
-        else:
-            lines.append(part)
-    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
+def say_block(label: str, lines: Sequence[str], style: str) -> None:
+    """Print the lines of a text on a terminal, with a label in a separate column."""
+    print_block(stderr_console(), label, lines, LABEL_WIDTH, style)
 
 
 def print_traceback(error: BaseException) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from charrnn_cli.cli.terminal.console import is_fancy, say, stderr_console, write_error
 from charrnn_cli.cli.terminal.safe_text import safe, to_json
+from charrnn_cli.cli.terminal.wrapping import print_labelled
 from charrnn_cli.errors import Example
 
 MAX_ERROR = 500  # characters of an error or a hint, its label included
@@ -32,12 +33,8 @@ def print_error(
     if not is_fancy(sys.stderr):
         write_error("".join(f"{label} {text}\n" for label, text, _ in lines))
         return
-    from rich.text import Text
-
-    for label, text, style in lines:  # a hint may contain a command to copy
-        stderr_console().print(
-            Text.assemble((label, style), " ", text), soft_wrap=label == "hint:", overflow="fold"
-        )
+    for label, text, style in lines:
+        print_labelled(stderr_console(), label, text, len(label) + 1, style)
 
 
 def print_stop(message: str, hint: str | None, exit_code: int) -> None:

@@ -1,4 +1,8 @@
-"""Readable numbers, durations and sizes."""
+"""Readable numbers, losses, durations and sizes."""
+
+from collections.abc import Mapping
+
+from charrnn_cli.units import bits_per_character, nats_per_character
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 CURVE_WIDTH = 32  # leaves room for a label and two losses on 60 columns
@@ -27,6 +31,25 @@ def format_setting(value: object) -> str:
 def format_loss(value: float | None) -> str:
     """Format a loss with three decimals; None is a dash."""
     return format_number(value, ".3f")
+
+
+def format_both_units(nats: float | None, digits: int = 3, unit: str = " bpc") -> str:
+    """Format a loss in nats, then in bits: `1.047 (1.51 bpc)`; None is a dash."""
+    if nats is None:
+        return UNKNOWN
+    return f"{nats:.{digits}f} ({bits_per_character(nats):.2f}{unit})"
+
+
+def format_scale(bits_by_name: Mapping[str, float]) -> list[str]:
+    """Format the bits per character of simple models, the highest first, as a list of losses.
+
+    Only the first names the unit: `uniform 4.42 (6.38 bpc)`, `unigram 3.11 (4.48)`.
+    """
+    ordered = sorted(bits_by_name.items(), key=lambda item: -item[1])
+    return [
+        f"{name} {format_both_units(nats_per_character(bits), 2, '' if number else ' bpc')}"
+        for number, (name, bits) in enumerate(ordered)
+    ]
 
 
 def format_duration(seconds: float) -> str:

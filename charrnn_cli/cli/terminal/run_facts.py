@@ -3,7 +3,12 @@
 from typing import TYPE_CHECKING
 
 from charrnn_cli.cli.next_commands import command_for_time
-from charrnn_cli.cli.terminal.formats import format_count, format_duration, format_size
+from charrnn_cli.cli.terminal.formats import (
+    format_both_units,
+    format_count,
+    format_duration,
+    format_size,
+)
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.events import TrainingFinished, TrainingStarted
 from charrnn_cli.storage.built_in import NAME, is_built_in
@@ -14,7 +19,6 @@ from charrnn_cli.training.advice import (
     warn_of_overlap,
 )
 from charrnn_cli.training.candidates import affordable, training_operations
-from charrnn_cli.units import bits_per_character
 
 if TYPE_CHECKING:
     from charrnn_cli.training.built_in_start import Comparison
@@ -78,7 +82,9 @@ def _ngram_facts(job: "TrainingJob") -> Facts:
 
 def start_facts(start: "Comparison") -> Facts:
     """Say that a run starts from the built-in model, why, and how it would not."""
-    losses = f"val loss is {start.built_in:.2f} before the first step, {start.counted:.2f}"
+    built_in = format_both_units(start.built_in, 2)
+    counted = format_both_units(start.counted, 2, unit="")
+    losses = f"val loss is {built_in} before the first step, {counted}"
     why = f"from {start.reference}, because {losses} with n-grams of this text alone"
     return [("start", f"{why}; --init-from none starts afresh")]
 
@@ -148,12 +154,11 @@ def end_facts(event: TrainingFinished) -> Facts:
     """Describe how the run ended, and name the best checkpoint."""
     losses = ""
     if event.val_loss is not None:
-        bits = bits_per_character(event.val_loss)
-        losses = f", val loss {event.val_loss:.3f} ({bits:.2f} bits per character)"
+        losses = f", val {format_both_units(event.val_loss)}"
     why = {"time": ", time limit reached", "patience": ", stopped early"}.get(event.reason, "")
     steps = format_count(event.step, "step")
     facts = [("done", f"{steps} in {format_duration(event.seconds)}{why}{losses}")]
     best_step, best_loss = event.best_step, event.best_val_loss
     if best_step is not None and best_step != event.step and best_loss is not None:
-        facts.append(("best", f"{event.run}@{best_step}, val loss {best_loss:.3f}"))
+        facts.append(("best", f"{event.run}@{best_step}, val {format_both_units(best_loss)}"))
     return facts

@@ -6,14 +6,19 @@ import re
 import unicodedata
 from typing import Any
 
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# They reorder text far from them. The marks U+061C, U+200E and U+200F do not: Arabic and Hebrew
+# need them, as they and emoji need the joiners U+200C and U+200D.
+_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LINE_BREAKS = frozenset("\u2028\u2029")
 # Characters that json.dumps does not escape; JSON may contain them, but a terminal obeys them.
 _UNSAFE_IN_JSON = re.compile(f"[\x7f-\x9f\ud800-\udfff{''.join(sorted(_BIDI | _LINE_BREAKS))}]")
 
 
 def safe(text: str, keep: str = "") -> str:
-    """Escape control characters, bidi overrides, line separators and surrogates not in `keep`."""
+    """Escape control characters, line separators, surrogates and bidi controls not in `keep`.
+
+    The bidi controls are overrides, embeddings and isolates.
+    """
     if text.isascii() and text.isprintable():
         return text
     return "".join(

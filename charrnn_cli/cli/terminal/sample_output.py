@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from charrnn_cli.cli.terminal import console, safe_text
-from charrnn_cli.cli.terminal.formats import format_count
+from charrnn_cli.cli.terminal.formats import format_both_units, format_count
+from charrnn_cli.cli.terminal.surprise_colors import SurpriseColors
 from charrnn_cli.config import SampleConfig
 from charrnn_cli.model.samples import Piece, Sample
 from charrnn_cli.storage.atomic import atomic_write, check_absent
 from charrnn_cli.storage.existing import atomic_append, atomic_replace, check_changeable
-from charrnn_cli.units import bits_per_character
 
 FLUSH_INTERVAL = 0.02  # seconds; looks continuous, and avoids most writes to a pipe
 SEPARATOR = "---"  # the line between samples
-# 256-color codes from expected to surprising characters, one bit each.
-SHADES = (244, 250, 255, 229, 222, 215, 208, 202, 196)
 
 Write = Callable[[str], None]
 
@@ -28,7 +26,8 @@ class TextStream:
     """Write text as it arrives, at short intervals: escaped on a terminal, exact elsewhere."""
 
     def __init__(self, write: Write, *, to_terminal: bool, color: bool = False) -> None:
-        self._write, self._to_terminal, self._color = write, to_terminal, color
+        self._write, self._to_terminal = write, to_terminal
+        self._colors = SurpriseColors() if color else None
         self._pending: list[str] = []
         self._flushed = -math.inf
         self._at_line_start = True
@@ -37,24 +36,30 @@ class TextStream:
         """Append a text; with `log_probabilities`, one per character, it may be colored."""
         if not text:
             return
-        safe = safe_text.safe(text, keep="\n\t") if self._to_terminal else text
-        if self._color and log_probabilities:
-            scored = zip(text, log_probabilities, strict=True)
-            safe = "".join(shaded(character, score) for character, score in scored)
-        self._pending.append(safe)
+        if self._colors is not None and log_probabilities:
+            self._pending.append(self._colors.add(text, log_probabilities))
+        else:
+            self._end_colors()
+            self._pending.append(safe_text.safe(text, keep="\n\t") if self._to_terminal else text)
         self._at_line_start = text.endswith("\n")
         if time.monotonic() - self._flushed > FLUSH_INTERVAL:
             self._flush()
 
     def separate(self) -> None:
         """Write the separator on its own line."""
+        self._end_colors()
         self._pending.append(("" if self._at_line_start else "\n") + f"{SEPARATOR}\n")
 
     def finish(self) -> None:
-        """End the last line, and flush."""
+        """End the colors and the last line, and flush."""
+        self._end_colors()
         if not self._at_line_start:
             self._pending.append("\n")
         self._flush()
+
+    def _end_colors(self) -> None:
+        if self._colors is not None:
+            self._pending.append(self._colors.finish())
 
     def _flush(self) -> None:
         if self._pending:
@@ -120,17 +125,8 @@ class SampleStatistics:
         speed = f"{self._drawn / max(drawing, 1e-9):,.0f} characters per second"
         line = f"{format_count(self._drawn, 'character')} in {elapsed:.2f} s, generated at {speed}"
         if self._scored:
-            bits = bits_per_character(self._nats / self._scored)
-            line += f", {bits:.2f} bits per character under the model"
+            line += f", mean surprise {format_both_units(self._nats / self._scored)}"
         console.say("stats", line)
-
-
-def shaded(character: str, log_probability: float) -> str:
-    """Color a character by its surprise, for a terminal."""
-    if character in "\n\t":
-        return character
-    bits = int(min(-log_probability / math.log(2), len(SHADES) - 1))  # may be infinite before
-    return f"\x1b[38;5;{SHADES[bits]}m{safe_text.safe(character)}\x1b[0m"
 
 
 def sample_to_json(

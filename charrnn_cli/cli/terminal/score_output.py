@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from charrnn_cli.cli.terminal import console, safe_text
-from charrnn_cli.cli.terminal.formats import format_number
-from charrnn_cli.cli.terminal.sample_output import shaded
+from charrnn_cli.cli.terminal.formats import format_both_units, format_number
+from charrnn_cli.cli.terminal.surprise_colors import SurpriseColors
 from charrnn_cli.cli.terminal.table import Column, write_table
 from charrnn_cli.units import bits_per_character
 
@@ -20,16 +20,18 @@ class HeatMap:
 
     def __init__(self, first: str) -> None:
         """Start with the text's first character, which has no score."""
-        self._shown = [safe_text.safe(first, keep="\n\t")]
+        self._shown, self._room = [safe_text.safe(first, keep="\n\t")], MAX_CHARACTERS - 1
+        self._colors = SurpriseColors()
 
     def add(self, text: str, losses: Sequence[float]) -> None:
         """Append characters with their losses in nats, up to the limit."""
-        room = MAX_CHARACTERS - len(self._shown)
-        scored = zip(text[:room], losses[:room], strict=True)
-        self._shown += [shaded(character, -nats) for character, nats in scored]
+        shown, scores = text[: self._room], [-nats for nats in losses[: self._room]]
+        self._shown.append(self._colors.add(shown, scores))
+        self._room -= len(shown)
 
     def show(self) -> None:
         """Write the map and an empty line."""
+        self._shown.append(self._colors.finish())
         console.write_styled("".join(self._shown) + "\n\n")
 
 
@@ -98,8 +100,8 @@ def show_scores(rows: list[dict[str, Any]]) -> None:
     columns = [
         Column("checkpoint", lambda row: row["checkpoint"]),
         Column("characters", lambda row: f"{row['characters']:,}", number=True),
-        Column("bpc", lambda row: f"{row['bpc']:.4f}", number=True),
         Column("loss", lambda row: f"{row['loss']:.4f}", number=True),
+        Column("bpc", lambda row: f"{row['bpc']:.4f}", number=True),
         Column("perplexity", lambda row: f"{row['perplexity']:.3f}", number=True),
     ]
     write_table(columns, rows)
@@ -107,7 +109,7 @@ def show_scores(rows: list[dict[str, Any]]) -> None:
 
 def show_lines(row: dict[str, Any]) -> None:
     """Write a table with one row per line of the text, under one model."""
-    console.say("score", f"{row['checkpoint']}: {row['bpc']:.4f} bits per character")
+    console.say("score", f"{row['checkpoint']}: loss {format_both_units(row['loss'])}")
     columns = [
         Column("line", lambda line: str(line["line"]), number=True),
         Column("bpc", lambda line: format_number(line["bpc"], ".2f"), number=True),

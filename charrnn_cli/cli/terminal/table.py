@@ -7,15 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from charrnn_cli.cli.terminal.console import (
-    folded,
-    is_fancy,
-    print_labelled,
-    say,
-    stdout_console,
-    write,
-)
+from charrnn_cli.cli.terminal.console import is_fancy, say, stdout_console, write
 from charrnn_cli.cli.terminal.safe_text import safe
+from charrnn_cli.cli.terminal.wrapping import folded, print_labelled
 
 GAP = 2  # characters between columns
 MAX_CELL = 1_000  # characters of a text on a terminal; folding takes longer per character beyond

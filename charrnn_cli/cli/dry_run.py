@@ -1,0 +1,48 @@
+"""The plan of a run from a few timed steps, without training it."""
+
+import contextlib
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from charrnn_cli.cli.process import STARTED
+from charrnn_cli.cli.signals import StopRequest
+from charrnn_cli.cli.terminal.formats import format_size
+from charrnn_cli.cli.terminal.run_facts import Facts
+from charrnn_cli.events import TrainingStarted
+from charrnn_cli.storage.paths import free_bytes
+
+if TYPE_CHECKING:
+    from charrnn_cli.training.job import TrainingJob
+    from charrnn_cli.training.plan import Calibration
+
+
+def planned(
+    job: "TrainingJob", calibration: "Calibration | None", stop: StopRequest
+) -> TrainingStarted:
+    """Return the event that would open the run; nothing is saved.
+
+    Raises ConfigError, TextError, DeviceError, InterruptionError.
+    """
+    from charrnn_cli.training.calibration import calibrate
+    from charrnn_cli.training.device import restored_threads
+    from charrnn_cli.training.plan import make_plan
+
+    if calibration is None:
+        with restored_threads():
+            calibration = calibrate(job, stop)
+    plan = make_plan(job, calibration, started=STARTED, now=time.monotonic())
+    stop.check()
+    return plan.started(job, 0, free_bytes(job.run.path))
+
+
+def needs_facts(event: TrainingStarted) -> Facts:
+    """Report the memory that the timed steps took, and the disk space that the run will take."""
+    facts = []
+    with contextlib.suppress(ImportError):  # not every platform has this module
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        facts.append(("memory", f"peak {format_size(peak)} after a few steps and an evaluation"))
+    return [*facts, ("disk", f"up to {format_size(event.disk_bytes)}")]
