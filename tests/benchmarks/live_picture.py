@@ -17,21 +17,21 @@ from tests.terminal import Terminal
 
 COLUMNS, MOMENT = 92, 0.7  # the moment in steps done, of all steps
 COMMAND = "--layers 1 --size 256 --lr 0.004 --max-steps 1500"
+PART = r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+"
 OPTIONS = (*COMMAND.split(), "--eval-every", "100", "--sample-every", "900", "--seed", "1")
 
 
 def main() -> None:
     """Train on the text named on the command line until the moment of the picture."""
     with Terminal("train", sys.argv[1], *OPTIONS, columns=COLUMNS) as terminal:
-        while share_done(terminal.written) < MOMENT and terminal.process.poll() is None:
+        while share_done(written := terminal.written) < MOMENT and terminal.process.poll() is None:
             terminal.wait_briefly()
-    written = terminal.written.decode(errors="ignore")
     picture = Console(file=io.StringIO(), record=True, width=COLUMNS, force_terminal=True)
-    for line in screen_lines(written[written.index("scale  ") - len("\x1b[1;36m") :]):
+    for line in screen_lines(written[written.index(b"scale  ") - len("\x1b[1;36m") :]):
         picture.print(Text.from_ansi(line), soft_wrap=True)
     svg = picture.export_svg(title=f"charrnn train {Path(sys.argv[1]).name} {COMMAND}")
-    svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S)  # they would be loaded from the web
-    Path(__file__).with_name("live.svg").write_text(svg)
+    without_fonts = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.S)  # else loaded from the web
+    Path(__file__).with_name("live.svg").write_text(without_fonts)
 
 
 def share_done(written: bytes) -> float:
@@ -41,13 +41,12 @@ def share_done(written: bytes) -> float:
     return done / total
 
 
-def screen_lines(written: str) -> list[str]:
+def screen_lines(written: bytes) -> list[str]:
     """Return the lines on the screen with their colors, of a program that erases whole lines."""
     lines, row = [""], 0
-    for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", written):
+    for part in re.findall(PART, written.decode(errors="ignore")):
         if part == "\n":
-            row += 1
-            lines += [""] * (row + 1 - len(lines))
+            row, lines = row + 1, lines + [""] * (row + 2 - len(lines))
         elif re.fullmatch(r"\x1b\[\d*A", part):
             row = max(0, row - int(part[2:-1] or 1))
         elif part == "\x1b[2K":
@@ -57,4 +56,5 @@ def screen_lines(written: str) -> list[str]:
     return lines
 
 
-main()
+if __name__ == "__main__":
+    main()

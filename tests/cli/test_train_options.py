@@ -157,7 +157,7 @@ def test_samples_while_training(inside: Inside, story: Path) -> None:
         (3, "the ", 200),
         (6, "the ", 200),
     ]
-    assert "\nsample  the " in inside(*small, "--sample-every", "6").stderr
+    assert "  sample at step 6  the " in inside(*small, "--sample-every", "6").stderr
 
 
 def test_an_unknown_character_in_the_prime_is_an_error_before_training(

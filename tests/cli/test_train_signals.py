@@ -46,11 +46,11 @@ def start(
 
 
 def wait_for(process: "subprocess.Popen[str]", beginning: str) -> None:
-    """Read standard error up to a line with this beginning."""
+    """Read standard error up to a line that begins so, apart from the time of day."""
     assert process.stderr is not None
     lines = []
     for line in process.stderr:
-        if line.startswith(beginning):
+        if re.match(rf"(\S+Z  )?{beginning} ", line):
             return
         lines.append(line)
     raise AssertionError("".join(lines))

@@ -143,7 +143,7 @@ class TrainingDisplay:
         return grid
 
     def _epoch(self, step: int, digits: int) -> str:
-        return f"{step / self.steps_per_epoch:,.{digits}f}"
+        return f"{step / self.steps_per_epoch:.{digits}f}"
 
     def _losses(self) -> list[str]:
         """Return the measured losses; a narrow line drops the last ones."""
