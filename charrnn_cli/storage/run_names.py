@@ -23,7 +23,7 @@ _LATIN = str.maketrans(
 
 def slug(text: str) -> str:
     """Turn a text into a valid run name."""
-    name = _stem(text, MAX_LENGTH)
+    name = re.sub(r"(\.safetensors|[._-])+$", "", _stem(text, MAX_LENGTH))
     return name if is_run_name(name) else f"run-{name}".rstrip("._-")
 
 

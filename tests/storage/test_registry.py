@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from charrnn_cli.errors import (
@@ -236,6 +236,8 @@ def test_hostile_run_names(name: str) -> None:
 
 
 @given(st.text())
+@example("0.SAFETENSORS")
+@example("a.safetensors.safetensors")
 def test_any_text_gives_a_valid_name(text: str) -> None:
     """`slug` makes a valid run name of any text."""
     assert check_run_name(slug(text)) == slug(text)
