@@ -127,13 +127,13 @@ def command_words() -> Iterator[tuple[str, ...]]:
 
 
 def test_the_output_of_train_is_shown_as_it_is(texts: Path, inside: Inside) -> None:
-    """README.md shows the output of `charrnn train`, except for numbers, setup and advice."""
+    """README.md shows the output of `charrnn train`, except for numbers, choices and advice."""
     block = re.search(r"^```console\n(.*?)^```", TEXT, re.S | re.M)
     assert block is not None
     command, *shown = block[1].splitlines()
     result = inside(*shortened(shlex.split(command.removeprefix("$ ")))[1:])
     printed = {without_numbers(line) for line in result.stderr.splitlines()}
-    varying = ("advice ", "setup ", "try ")  # with the model, the machine and the losses
+    varying = ("model ", "advice ", "setup ", "try ")  # with the time, the machine and the losses
     for line in shown:
         assert line.startswith(varying) or without_numbers(line) in printed, line
 

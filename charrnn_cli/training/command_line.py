@@ -65,9 +65,14 @@ def _typed(name: str, value: Any, *, is_flag: bool) -> str:
     """Return an option in its shortest form: `--lr 1` for 1.0, and `--max-time 5m` for 300.0."""
     if is_flag and value is True:
         return option_name(name)
-    if name == "max_time" and value >= 60 and value % 60 == 0:
-        return f"{option_name(name)} {value / 60:.0f}m"
-    if name == "max_time":
-        return f"{option_name(name)} {value:g}s"
+    if name == "max_time" and value == int(value):
+        return f"{option_name(name)} {_duration(int(value))}"
     short = int(value) if isinstance(value, float) and value.is_integer() else value
     return f"{option_name(name)} {shell_word(str(short))}"
+
+
+def _duration(seconds: int) -> str:
+    """Return whole seconds as a person types them: `1h30m`."""
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    parts = {"d": days, "h": hours % 24, "m": minutes % 60, "s": seconds % 60}
+    return "".join(f"{count}{unit}" for unit, count in parts.items() if count)

@@ -51,6 +51,7 @@ class PlanWatch:
     def __init__(self, plan: Plan, step: int, now: float) -> None:
         """Start to watch at a step; times are on `time.monotonic`'s clock."""
         self._step, self._since = step, now
+        self._is_slow = False  # in the last stretch
         self._stretch = math.inf
         if plan.deadline is not None and plan.config.replanned_at is None:
             self._stretch = STRETCH * (plan.deadline - now)
@@ -58,17 +59,21 @@ class PlanWatch:
     def fitting(self, plan: Plan, step: int, now: float) -> Plan | None:
         """Return a plan for the steps that will be done, if they are far fewer than planned.
 
-        The speed is that of the last tenth of the run's time, with evaluations and saves. Returns a
-        plan once at most.
+        The machine is slow for two tenths of the run's time in a row, evaluations and saves
+        included; a shorter slump passes by itself. Returns a plan once at most.
         """
-        if plan.deadline is None or now - self._since < self._stretch or step == self._step:
+        stretch = 2 * self._stretch if self._is_slow else self._stretch
+        if plan.deadline is None or now - self._since < stretch or step == self._step:
             return None
         per_step = (now - self._since) / (step - self._step)
         left = max(0.0, plan.deadline - now - ending_seconds(plan.evaluation_seconds))
         fitting = step + max(1, int(left / per_step))
-        self._step, self._since = step, now
         planned = plan.decisions.steps
         if planned - step < SLOWER * (fitting - step) or planned < WORTHWHILE * fitting:
+            self._step, self._since, self._is_slow = step, now, False
+            return None
+        if not self._is_slow:
+            self._is_slow = True
             return None
         self._stretch = math.inf
         return plan.replanned(step, fitting, per_step)

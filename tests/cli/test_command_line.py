@@ -10,12 +10,12 @@ from charrnn_cli.training.command_line import train_command
 
 
 def test_numbers_are_written_as_a_person_types_them() -> None:
-    """A long duration has no exponent, because a person would not type one."""
+    """A duration has units, and no number has an exponent, because a person would not type one."""
     settings = {**TrainConfig().to_json(), "epochs": None, "max_time": 1_000_000.0, "lr": 0.0015}
     command = train_command(ModelConfig(vocabulary_size=1).to_json(), settings)
-    assert "--max-time 1000000 " in f"{command} "
+    assert "--max-time 11d13h46m40s " in f"{command} "
     assert "--lr 0.0015 " in f"{command} "
-    assert parse_duration("1000000") == 1_000_000
+    assert parse_duration("11d13h46m40s") == parse_duration("1000000") == 1_000_000
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from charrnn_cli.architecture import ModelConfig
+from charrnn_cli.cli.terminal.formats import format_both_units
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.events import Evaluated, TrainingFinished, TrainingStarted
 from charrnn_cli.training.diagnosis import (
@@ -49,9 +50,8 @@ def run_verdict(
     if losses is None:
         return [], None
     diagnosis = diagnose(_facts(job, started, finished.step, losses))
-    figures = (
-        f"train {losses.train:.3f}, val {losses.val:.3f}, gap {losses.gap:z.2f}"  # never -0.00
-    )
+    train, val = format_both_units(losses.train), format_both_units(losses.val)
+    figures = f"train {train}, val {val}, gap {losses.gap:z.2f}"  # z: never -0.00
     return [("advice", f"{figures}: {diagnosis}")], diagnosis
 
 
