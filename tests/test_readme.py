@@ -143,7 +143,7 @@ def without_numbers(line: str) -> str:
 
     The models of the scale are sorted, because their order depends on their figures.
     """
-    line = re.sub(r" in [~/].*", " in DIRECTORY", line)
+    line = re.sub(r" in [~/].*", " in DIRECTORY", line).replace(", time limit reached", "")
     line = re.sub(r"-?\d([\d,.:]*\d)?( s\b| [kMG]?B\b)?", "N", line)
     if line.startswith("scale "):
         line = ", ".join(sorted(set(re.findall(r"[\w-]+ N", line))))
