@@ -27,7 +27,7 @@ from charrnn_cli.training.windows import make_windows
 TIMED_STEPS = 20
 WARM_UP_STEPS = 2  # prepare kernels and buffers
 STEPS_BUDGET = 2.0  # seconds
-LONG_STEP = 1.0  # seconds; for longer steps, one thread is hardly ever faster and is not tried
+LONG_STEP = 1.0  # seconds; for longer steps, products say whether one thread is worth trying
 SPEEDUP_TO_USE_ONE_THREAD = 1.5
 WORTHWHILE = 1.25  # times as fast in products: converting numbers costs some of what is saved
 
@@ -92,7 +92,11 @@ def time_training(
     windows = make_windows(job.corpus, job.split, config, decisions.seed)
     trainer = make_trainer(job, decisions, windows)
     seconds_per_step = time_steps(trainer, budget, should_stop)
-    if config.threads is None and device.type == "cpu":
+    if (
+        config.threads is None
+        and device.type == "cpu"
+        and may_use_one_thread(job, seconds_per_step)
+    ):
         seconds_per_step = fastest_threads(trainer, seconds_per_step, budget / 8, should_stop)
     return TimedTraining(job, trainer, torch.get_num_threads(), seconds_per_step)
 
@@ -132,6 +136,14 @@ def one_thread_speedup(job: TrainingJob, device: torch.device) -> float | None:
     return speedup if speedup > 1 else None
 
 
+def may_use_one_thread(job: TrainingJob, seconds_per_step: float) -> bool:
+    """Return whether one thread is worth the time of a few steps with it."""
+    if seconds_per_step < LONG_STEP:
+        return True
+    speedup = one_thread_speedup(job, torch.device("cpu"))
+    return speedup is not None and speedup >= SPEEDUP_TO_USE_ONE_THREAD
+
+
 def time_steps(trainer: Trainer, budget: float, should_stop: Callable[[], bool]) -> float:
     """Return the mean seconds per step, from up to 20 steps in about `budget` seconds.
 
@@ -160,7 +172,7 @@ def fastest_threads(
     each other.
     """
     threads = torch.get_num_threads()
-    if threads == 1 or seconds_per_step >= LONG_STEP:
+    if threads == 1:
         return seconds_per_step
     torch.set_num_threads(1)
     alone = time_steps(trainer, budget, should_stop)

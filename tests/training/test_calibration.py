@@ -15,6 +15,7 @@ from charrnn_cli.training.calibration import (
     LONG_STEP,
     calibrate,
     fastest_threads,
+    may_use_one_thread,
     time_evaluation,
     time_steps,
 )
@@ -88,7 +89,7 @@ def test_a_stop_ends_the_timing(machine: Any) -> None:
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize(
     ("alone", "together", "expected"),
-    [(0.1, 0.2, 1), (0.1, 0.14, 2), (0.2, 0.1, 2), (LONG_STEP / 4, LONG_STEP, 2)],
+    [(0.1, 0.2, 1), (0.1, 0.14, 2), (0.2, 0.1, 2)],
 )
 def test_one_thread_is_kept_if_it_is_much_faster(
     machine: Any, alone: float, together: float, expected: int
@@ -98,6 +99,22 @@ def test_one_thread_is_kept_if_it_is_much_faster(
     chosen = fastest_threads(some.trainer, together, 1.0, never_stop)
     assert torch.get_num_threads() == expected
     assert chosen == pytest.approx(alone if expected == 1 else together)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "speedup", "expected"),
+    [(0.5, None, True), (LONG_STEP, None, False), (9.0, 1.4, False), (9.0, 1.5, True)],
+)
+def test_whether_one_thread_is_tried(
+    corpus: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    speedup: float | None,
+    expected: bool,
+) -> None:
+    """For long steps, the products of matrices say whether a step with one thread is worth it."""
+    monkeypatch.setattr(calibration, "one_thread_speedup", lambda *_: speedup)
+    assert may_use_one_thread(tiny_job(corpus), seconds) == expected
 
 
 def test_an_evaluation_is_estimated_from_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
