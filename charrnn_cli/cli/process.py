@@ -38,7 +38,7 @@ def was_output_closed() -> bool:
     return STANDARD_OUTPUT in _closed
 
 
-def set_blas_threads(rows: int = THREADED_ROWS) -> None:
+def set_blas_threads(rows: int) -> None:
     """Set numpy's number of threads for products of `rows` rows; call before numpy is imported."""
     threads = 1 if rows < THREADED_ROWS else available_cores()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(threads))

@@ -82,7 +82,7 @@ def score(
     given = text_options.given_options(context)
     *references, text = names
     paths = [Registry().resolve(reference) for reference in references]
-    set_blas_threads()
+    set_blas_threads(rows=1)  # numpy scores texts of few chunks; torch scores longer ones
     stop = StopRequest()
     with stop.listening():
         models = _models(paths, Path(text), given, choice, stop)
