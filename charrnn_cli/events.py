@@ -172,7 +172,7 @@ class TrainingFinished:
     total_steps: int
     epoch: float
     train_loss: float | None
-    """Like `val_loss`, that of the last evaluation; None without one."""
+    """Like `val_loss`, that of an evaluation at this step; None without one."""
     val_loss: float | None
     best_step: int | None
     best_val_loss: float | None

@@ -7,26 +7,33 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from charrnn_cli.architecture import ModelConfig
+from charrnn_cli.cli.next_commands import AFRESH
 from charrnn_cli.cli.process import STARTED, set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal.corpus_output import describe_corpus
 from charrnn_cli.cli.terminal.phases import SECONDS_TO_LOAD, Phases
-from charrnn_cli.cli.terminal.run_facts import Facts, choice_facts, name_facts, start_facts
+from charrnn_cli.cli.terminal.run_facts import (
+    Facts,
+    choice_facts,
+    name_facts,
+    no_start_facts,
+    start_facts,
+)
 from charrnn_cli.errors import FileFormatError, NotFoundError, StorageError
 from charrnn_cli.settings import fields_of
 from charrnn_cli.storage.built_in import NAME
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_read_once
 from charrnn_cli.training.candidates import leaves_model_open
-from charrnn_cli.training.recipe import limited_settings, warm_settings
+from charrnn_cli.training.recipe import SHORT_TEXT, limited_settings, warm_settings
 
 if TYPE_CHECKING:
     from charrnn_cli.training.built_in_start import Comparison
     from charrnn_cli.training.job import TrainingJob
     from charrnn_cli.training.plan import Calibration
 
-AFRESH = "none"  # as `--init-from`: start from random weights, whatever the text
 # On a busy machine: to compare as much text as is compared at most, and to encode a character.
+NEAR = 0.2  # nats; training on a short text gains more when it starts from the built-in model
 SECONDS_TO_COMPARE, SECONDS_TO_ENCODE = 3.0, 5e-7
 _LENGTH = ("epochs", "max_steps", "max_time")
 
@@ -114,16 +121,21 @@ def _better_start(
     job: "TrainingJob", phases: Phases, say: Callable[[Facts], None]
 ) -> "Comparison | None":
     """Return how the built-in model compares, if the run should start from it."""
-    from charrnn_cli.training.built_in_start import ROW, ROWS, better_start
+    from charrnn_cli.training.built_in_start import ROW, ROWS, compare_with_built_in
 
     say(name_facts(Registry().run(NAME)))
     fraction = min(1.0, job.split.val_characters / (ROWS * ROW))
     phases.announce("comparing with the built-in model", SECONDS_TO_COMPARE * fraction)
     try:
-        return better_start(job)
+        found = compare_with_built_in(job)
     except (FileFormatError, NotFoundError, StorageError) as error:
         say([("note", f"starting afresh, because {error.message}")])
         return None
+    if found is not None and not found.is_better:
+        is_near = found.built_in < found.counted + NEAR
+        say(no_start_facts(found) if is_near and len(job.corpus) < SHORT_TEXT else [])
+        return None
+    return found
 
 
 def _is_read_again(source: Source) -> bool:

@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from charrnn_cli.architecture import automatic_ngram
-from charrnn_cli.config import MODEL, OPTIMIZATION, SYSTEM, TrainConfig
-from charrnn_cli.settings import about, fields_of
+from charrnn_cli.config import MODEL, OPTIMIZATION, TrainConfig
+from charrnn_cli.events import TrainingFinished
+from charrnn_cli.settings import about, fields_of, option_name
 from charrnn_cli.shell import path_word
 from charrnn_cli.storage.source import Source, is_read_once
 from charrnn_cli.training.command_line import source_words, train_command
 from charrnn_cli.training.diagnosis import Diagnosis, Remedy
+from charrnn_cli.training.recipe import automatic_embed
 
 if TYPE_CHECKING:
     from charrnn_cli.training.job import TrainingJob
     from charrnn_cli.training.resume import ResumePoint
+
+AFRESH = "none"  # as `--init-from`: start from random weights, whatever the text
 
 
 def option_to_continue(point: "ResumePoint") -> str:
@@ -29,17 +33,26 @@ def option_to_continue(point: "ResumePoint") -> str:
 
 
 def try_facts(
-    job: "TrainingJob", diagnosis: Diagnosis | None, *, seconds: float, to_continue: str = ""
+    job: "TrainingJob",
+    diagnosis: Diagnosis | None,
+    *,
+    seconds: float,
+    starts_afresh: bool,
+    to_continue: str = "",
 ) -> list[tuple[str, str]]:
     """Return the command that a diagnosis of a run suggests, if any, under its label.
 
-    `seconds` are those that the run takes, and `to_continue` has the words that make a finished run
-    go on.
+    `seconds` are those that the run takes, `starts_afresh` says whether `--init-from none` was
+    typed, and `to_continue` has the words that make a finished run go on.
     """
     source = job.source
     if source is None or diagnosis is None:
         return []
     match diagnosis.remedy:
+        case Remedy.CHANGE if "init_from" in diagnosis.change:
+            start = diagnosis.change["init_from"]
+            source = dataclasses.replace(source, init_from=start, unknown="extend")
+            command = command_for_time(job, source, job.config.max_time)
         case Remedy.CHANGE:
             command = _with_change(job, source, diagnosis.change)
         case Remedy.REPLAN:
@@ -50,32 +63,50 @@ def try_facts(
             command = " ".join(["charrnn train", *texts, to_continue])
         case Remedy.NONE:
             return []
+    start_option = option_name("init_from")
+    if starts_afresh and not {start_option, option_name("resume")} & set(command.split()):
+        command += f" {start_option} {AFRESH}"
     return [("try", command)]
+
+
+def words_to_continue(job: "TrainingJob", finished: TrainingFinished) -> str:
+    """Return the options with which a run that has just finished goes on."""
+    more = f"--max-steps {2 * finished.step}"
+    if finished.reason == "patience":
+        more = f"--patience {2 * (job.config.patience or 1)}"
+    return f"--resume {finished.run} {more}"
 
 
 def _with_change(job: "TrainingJob", source: Source, change: Mapping[str, Any]) -> str:
     """Return a run's command with a change; settings chosen on this machine stay open."""
-    decided = ["seed"]
-    if job.first_step:
-        decided += ["device", "precision", "threads", "eval_every"]
-    wanted = {**job.config.to_json(), **dict.fromkeys(decided), **change}
+    wanted = {**job.config.to_json(), "seed": None, "batch_size": job.requested_batch_size}
+    wanted |= {**_not_typed(job), **change}
     model = {**job.model.to_json(), "ngram": job.requested_ngram, **change}
-    if "init_from" in change:
-        source = dataclasses.replace(source, init_from=change["init_from"], unknown="extend")
-        wanted |= dict.fromkeys(("lr", "dropout", "epochs", "max_steps", "weight_decay"))
     if source.init_from is not None:  # sets the architecture
-        model = {"ngram": job.requested_ngram}
-    if model["ngram"] == automatic_ngram(job.model.vocabulary_size):
-        del model["ngram"]
+        model = {"ngram": model["ngram"]}
+    automatic = {
+        "ngram": automatic_ngram(job.model.vocabulary_size),
+        "embed": automatic_embed(job.model.vocabulary_size),
+    }
+    model = {name: value for name, value in model.items() if value != automatic.get(name)}
     return train_command(model, wanted, source_words(source))
 
 
-def command_for_time(job: "TrainingJob", source: Source, limit: float) -> str:
-    """Return the command that lets a time limit, in seconds, choose the model and the recipe."""
+def command_for_time(job: "TrainingJob", source: Source, limit: float | None) -> str:
+    """Return the command that lets a time limit, in seconds, choose the model and the recipe.
+
+    With a checkpoint to start from, this chooses them, and the limit may be open.
+    """
     kept = {
         name: getattr(job.config, name)
         for name, each in fields_of(TrainConfig).items()
-        if about(each).group not in {MODEL, OPTIMIZATION, SYSTEM}
+        if about(each).group not in {MODEL, OPTIMIZATION}
     }
-    wanted = {**kept, "eval_every": None, "max_time": limit}
-    return train_command({}, wanted, source_words(source))
+    wanted = {**kept, "seed": None, "eval_every": None, "max_time": limit}
+    return train_command({}, wanted | _not_typed(job), source_words(source))
+
+
+def _not_typed(job: "TrainingJob") -> dict[str, None]:
+    """Return settings that a resumed run has, but that were chosen on this machine."""
+    chosen = ("device", "precision", "threads", "eval_every") if job.first_step else ()
+    return dict.fromkeys(chosen)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charrnn_cli.cli.new_job import prepare
-from charrnn_cli.cli.next_commands import option_to_continue, try_facts
+from charrnn_cli.cli.next_commands import AFRESH, option_to_continue, try_facts, words_to_continue
 from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.scale import measured_scale, scale_facts
 from charrnn_cli.cli.signals import StopRequest
@@ -62,6 +62,8 @@ class TrainingRun:
         self.quiet, self.as_json = quiet or as_json, as_json
         self.only_reference = quiet and not as_json
         self._is_open = False  # whether nothing decides the model and the length of the run
+        self._is_planned = False  # whether the time has chosen the model
+        self._starts_afresh = False  # whether that was typed
         self._evaluations: list[Evaluated] = []
         self.tensorboard = tensorboard
         if tensorboard is not None:
@@ -115,7 +117,8 @@ class TrainingRun:
             if not self.quiet:
                 phases.announce("looking for validation text in the training text")
                 self._say_all(overlap_facts(new.job))
-            self._is_open = new.is_open
+            self._is_open, self._is_planned = new.is_open, new.calibration is not None
+            self._starts_afresh = source.init_from == AFRESH
             act = self._dry_run if dry_run else self._train
             act(new.job, phases, new.calibration)
         return new.job.run.name
@@ -188,9 +191,10 @@ class TrainingRun:
         """Describe the plan, judge it, and name a better command if there is one."""
         if self.quiet:
             return
-        facts, diagnosis = plan_verdict(job, event)
+        facts, diagnosis = plan_verdict(job, event, is_planned=self._is_planned)
         self._say_all([*plan_facts(event), *facts])
-        self._say_all(try_facts(job, diagnosis, seconds=event.seconds_planned))
+        seconds, afresh = event.seconds_planned, self._starts_afresh
+        self._say_all(try_facts(job, diagnosis, seconds=seconds, starts_afresh=afresh))
         self._say_all(shorter_run_facts(job, event) if self._is_open else [])
 
     # ---- training
@@ -219,13 +223,19 @@ class TrainingRun:
         if self.stop.signum is not None and finished.reason == "stopped":
             raise _interruption(finished, self.stop.signum)
         self._say_all([*end_facts(finished), *describe_unread(job.corpus)])
-        facts, diagnosis = run_verdict(job, started, finished, self._evaluations, scale)
-        more = f"--max-steps {2 * finished.step}"
-        if finished.reason == "patience":
-            more = f"--patience {2 * (job.config.patience or 1)}"
-        to_continue = f"--resume {finished.run} {more}"
+        facts, diagnosis = run_verdict(
+            job, started, finished, self._evaluations, scale, is_planned=self._is_planned
+        )
         self._say_all(facts)
-        self._say_all(try_facts(job, diagnosis, seconds=finished.seconds, to_continue=to_continue))
+        self._say_all(
+            try_facts(
+                job,
+                diagnosis,
+                seconds=finished.seconds,
+                to_continue=words_to_continue(job, finished),
+                starts_afresh=self._starts_afresh,
+            )
+        )
         if self.only_reference:
             best = finished.step if finished.best_step is None else finished.best_step
             console.write_line(f"{finished.run}@{best}")

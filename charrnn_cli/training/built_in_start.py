@@ -41,14 +41,10 @@ class Comparison:
     counted: float
     """N-grams of the training text."""
 
-
-def better_start(job: TrainingJob) -> Comparison | None:
-    """Return how the built-in model compares with counting if a run should start from it.
-
-    Raises as `compare_with_built_in` does.
-    """
-    found = compare_with_built_in(job)
-    return found if found is not None and found.built_in < found.counted else None
+    @property
+    def is_better(self) -> bool:
+        """Whether a run should start from the built-in model."""
+        return self.built_in < self.counted
 
 
 def compare_with_built_in(job: TrainingJob) -> Comparison | None:

@@ -60,7 +60,7 @@ def diagnose(facts: RunFacts) -> Diagnosis:
     found = _of_losses(facts, facts.losses)
     if facts.built_in is None or facts.built_in > facts.losses.best_val + WARM_GAIN:
         return found
-    why = "a text this short does not teach a language; start from the built-in model"
+    why = "this text alone is short; start from the built-in model, with a recipe for that"
     return Diagnosis(found.kind, why, Remedy.CHANGE, {"init_from": BUILT_IN})
 
 
@@ -77,6 +77,8 @@ def cannot_learn(facts: RunFacts) -> str | None:
         enough = math.ceil(facts.steps / facts.passes)
     else:
         return None
+    if facts.limit == "epochs" and facts.passes >= facts.epochs_that_help():
+        return f"{problem}; this text is too short"
     match facts.limit:
         case "epochs":
             remedy = f"--epochs {math.ceil(enough * facts.passes / facts.steps)}"
@@ -94,30 +96,34 @@ def _of_plan(facts: RunFacts) -> Diagnosis:
         return _replan(Kind.UNDERTRAINED, "a smaller model learns more in this time")
     if facts.passes < UNTRAINED_PASSES and not facts.is_warm:
         return Diagnosis(Kind.UNDERTRAINED, "more epochs would lower the loss", Remedy.NONE)
-    if facts.passes > 1.5 * facts.epochs_that_help() and not facts.is_warm:
-        return _replan(Kind.OVERFITTING, "so many epochs memorize a short text")
-    if facts.dropout < facts.usual_dropout - OTHER_DROPOUT and not facts.is_warm:
-        return _automatic_dropout(facts, Kind.OVERFITTING, "little")
     if resized > 0:
         return _replan(Kind.UNDERFITTING, "a larger model learns more in this time")
+    if facts.passes > 1.5 * facts.epochs_that_help() and not facts.is_warm:
+        return _replan(Kind.OVERFITTING, "fewer epochs memorize a short text less")
+    if facts.dropout < facts.usual_dropout - OTHER_DROPOUT and not facts.is_warm:
+        return _automatic_dropout(facts, Kind.OVERFITTING, "little")
     return Diagnosis(Kind.BALANCED, "model, text and time fit each other", Remedy.NONE)
 
 
 def _of_losses(facts: RunFacts, losses: Losses) -> Diagnosis:
-    if losses.initial is not None and losses.initial <= losses.best_val:
-        why = f"val was {losses.initial:.3f} before the first step, and never lower"
-        better = f"{why}; sample from the checkpoint that this run started from"
-        return Diagnosis(Kind.OVERFITTING, better, Remedy.NONE)
-    if facts.steps < FEW_STEPS:
-        return _other_size(facts) or _continue(facts, Kind.UNDERTRAINED)
     return (
-        _overfitting(facts, losses)
+        _noise(facts, losses)
+        or _without_counts(facts, losses)
+        or _overfitting(facts, losses)
         or _too_much_dropout(facts, losses)
         or _undertrained(facts, losses)
+        or _in_vain(facts, losses)
         or _beaten(facts, losses)
-        or _noise(facts, losses)
         or _fitting(facts, losses)
     )
+
+
+def _in_vain(facts: RunFacts, losses: Losses) -> Diagnosis | None:
+    if losses.initial is None or losses.initial > losses.best_val:
+        return None
+    why = f"val was {losses.initial:.3f} before the first step, and never lower"
+    better = f"{why}; {facts.start} predicts this text better"
+    return Diagnosis(Kind.OVERFITTING, better, Remedy.NONE)
 
 
 def _overfitting(facts: RunFacts, losses: Losses) -> Diagnosis | None:
@@ -126,7 +132,7 @@ def _overfitting(facts: RunFacts, losses: Losses) -> Diagnosis | None:
     if not facts.is_warm and facts.dropout < facts.usual_dropout - OTHER_DROPOUT:
         return _automatic_dropout(facts, Kind.OVERFITTING, "little")
     if not facts.is_warm and facts.passes > 1.5 * facts.epochs_that_help():
-        return _replan(Kind.OVERFITTING, "use fewer epochs, and the recipe for short texts")
+        return _replan(Kind.OVERFITTING, "fewer epochs memorize a short text less")
     if losses.val - losses.best_val > RISE:
         epochs = max(1, math.ceil(1.3 * losses.best_passes))
         where = f"val was lowest, {losses.best_val:.3f}, after {losses.best_passes:.2g} epochs"
@@ -151,7 +157,8 @@ def _too_much_dropout(facts: RunFacts, losses: Losses) -> Diagnosis | None:
 def _undertrained(facts: RunFacts, losses: Losses) -> Diagnosis | None:
     is_above = losses.trigram is not None and losses.val > losses.trigram
     has_read_enough = facts.is_warm or facts.passes >= UNTRAINED_PASSES
-    if not is_above and has_read_enough and losses.fall <= FALLING:
+    is_short = facts.steps < FEW_STEPS or losses.fall > FALLING
+    if not is_above and has_read_enough and not is_short:
         return None
     return _other_size(facts) or _continue(facts, Kind.UNDERTRAINED)
 
@@ -166,20 +173,28 @@ def _other_size(facts: RunFacts) -> Diagnosis | None:
     return None
 
 
+def _without_counts(facts: RunFacts, losses: Losses) -> Diagnosis | None:
+    if facts.model.ngram or facts.is_warm or not _is_beaten(facts, losses):
+        return None
+    why = f"counts of this text reach {losses.best_ngram:.3f}; give them to the model"
+    return Diagnosis(Kind.BEATEN, why, Remedy.CHANGE, {"ngram": None})
+
+
 def _beaten(facts: RunFacts, losses: Losses) -> Diagnosis | None:
-    if losses.best_ngram is None or losses.val < losses.best_ngram + facts.noise:
+    if not _is_beaten(facts, losses):
         return None
     why = f"counts of this text reach {losses.best_ngram:.3f}"
-    if facts.model.ngram == 0 and not facts.is_warm:
-        change = {"ngram": None}
-        return Diagnosis(Kind.BEATEN, f"{why}; give them to the model", Remedy.CHANGE, change)
     if facts.resized():
         return _replan(Kind.BEATEN, f"{why}; another model learns more in the same time")
     return _continue(facts, Kind.BEATEN, f"{why}; ")
 
 
+def _is_beaten(facts: RunFacts, losses: Losses) -> bool:
+    return losses.best_ngram is not None and losses.val > losses.best_ngram + facts.noise
+
+
 def _noise(facts: RunFacts, losses: Losses) -> Diagnosis | None:
-    if facts.noise < GAP_SMALL or losses.gap > 2 * facts.noise:
+    if facts.noise < GAP_SMALL or losses.gap > 4 * facts.noise:
         return None
     held_out = f"{facts.evaluated_characters:,} characters of validation text"
     change = {"val_fraction": 0.3}
@@ -193,11 +208,12 @@ def _fitting(facts: RunFacts, losses: Losses) -> Diagnosis:
 
 
 def _replan(kind: Kind, reason: str) -> Diagnosis:
-    return Diagnosis(kind, reason, Remedy.REPLAN)
+    return Diagnosis(kind, f"{reason}; --max-time chooses the model and the recipe", Remedy.REPLAN)
 
 
 def _automatic_dropout(facts: RunFacts, kind: Kind, how: str) -> Diagnosis:
-    why = f"dropout {facts.dropout:.2g} is too {how} for {facts.passes:.2g} epochs of this text"
+    passes = f"{facts.passes:,.0f}" if facts.passes >= 10 else f"{facts.passes:.2g}"
+    why = f"dropout {facts.dropout:.2g} is too {how} for {passes} epochs of this text"
     usual = f"--dropout auto would use {facts.usual_dropout:.2g}"
     return Diagnosis(kind, f"{why}; {usual}", Remedy.CHANGE, {"dropout": None})
 

@@ -42,8 +42,9 @@ class Losses:
 
     @property
     def is_overfit(self) -> bool:
-        """Whether the gap is large, or the val loss was lower before."""
-        return self.gap > GAP_LARGE or self.val - self.best_val > RISE
+        """Whether the val loss was lower before, or does not fall although the gap is large."""
+        is_rising = self.val - self.best_val > RISE
+        return is_rising or (self.gap > GAP_LARGE and self.fall <= RISE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +66,10 @@ class RunFacts:
     """The setting that limits the steps: `epochs`, `max_steps` or `max_time`."""
     is_warm: bool = False
     """Whether the run goes on from a checkpoint, which sets the architecture."""
+    start: str = ""
+    """That checkpoint."""
+    is_planned: bool = False
+    """Whether the time has chosen the model."""
     built_in: float | None = None
     """Loss of the built-in model on the validation text, if a run could start from it."""
     losses: Losses | None = None
@@ -82,7 +87,7 @@ class RunFacts:
 
     def resized(self) -> int:
         """Return -1 if a smaller model learns more in the same time, 1 if a larger one does."""
-        if self.is_warm:
+        if self.is_warm or self.is_planned:
             return 0
         operations = self.steps * training_operations(self.model, self.positions)
         best, _ = affordable(operations, self.model, self.positions, self.train_characters)

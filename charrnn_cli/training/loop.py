@@ -276,13 +276,14 @@ class _Loop:
                 self.state.capture(self.evaluated), self.state.seconds
             )
         self._check_saved()
+        last = self.evaluated if self.counters.evaluated_step == step else None
         yield TrainingFinished(
             run=self.job.run.name,
             step=step,
             total_steps=self.plan.decisions.steps,
             epoch=self.trainer.epoch,
-            train_loss=getattr(self.evaluated, "train_loss", None),
-            val_loss=getattr(self.evaluated, "val_loss", None),
+            train_loss=getattr(last, "train_loss", None),
+            val_loss=getattr(last, "val_loss", None),
             best_step=self.run.best_step,
             best_val_loss=self.run.best_val_loss,
             reason=reason.value,

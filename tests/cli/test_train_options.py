@@ -28,7 +28,7 @@ def test_the_notebook_preset_plans_as_the_notebook_did(inside: Inside, tmp_path:
 
 def test_the_command_to_try_can_be_typed(inside: Inside, story: Path) -> None:
     """The suggested command repeats what was typed, with one change, and is valid."""
-    typed = ("--max-steps", "60", "--dropout", "0.9", "--newlines", "keep")
+    typed = ("--max-steps", "60", "--dropout", "0.9", "--newlines", "keep", "--val-fraction", "0.5")
     result = inside("train", story, *FAST, *typed, "--sample-prime", "the ")
     advice, line, _ = result.stderr.splitlines()[-3:]
     assert "dropout 0.9 is too much" in advice

@@ -12,8 +12,8 @@ from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.remapping import in_vocabulary
 from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.built_in_start import (
-    better_start,
     compare_starts,
+    compare_with_built_in,
     is_covered,
     loss_of,
 )
@@ -31,8 +31,9 @@ def job_of(text: str, **settings: object) -> TrainingJob:
 
 def test_english_prose_starts_from_it() -> None:
     """It predicts a short English text far better than counting does."""
-    start = better_start(job_of(PROSE))
+    start = compare_with_built_in(job_of(PROSE))
     assert start is not None
+    assert start.is_better
     assert start.built_in < start.counted - 0.1
     assert start.reference == f"{NAME}@{load_checkpoint(NAME).step}"
 
@@ -41,7 +42,9 @@ def test_other_texts_do_not(home: object) -> None:
     """Counting predicts them better, or they have characters that it does not know."""
     shuffled = np.random.Generator(np.random.PCG64(1)).permutation(list(PROSE[:4_000]))
     repeated = "".join(shuffled) * 4
-    assert better_start(job_of(repeated)) is None
+    found = compare_with_built_in(job_of(repeated))
+    assert found is not None
+    assert not found.is_better
     built_in = load_checkpoint(NAME)
     assert compare_starts(job_of(repeated), built_in) is not None
     assert compare_starts(job_of(PROSE.translate({ord("e"): "ж"})), built_in) is None
@@ -52,7 +55,7 @@ def test_other_texts_do_not(home: object) -> None:
 def test_a_run_of_its_name_hides_it() -> None:
     """Nothing starts from it by itself while its reference names another model."""
     save(make_checkpoint(run=NAME))
-    assert better_start(job_of(PROSE)) is None
+    assert compare_with_built_in(job_of(PROSE)) is None
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0, True), (9, True), (11, False)])

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn_cli.cli.new_job import AFRESH
+from charrnn_cli.cli.next_commands import AFRESH
 from charrnn_cli.cli.options.parsers import parse_duration
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.training_run import TrainingRun

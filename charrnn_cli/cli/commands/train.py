@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from charrnn_cli.architecture import ModelConfig
-from charrnn_cli.cli.new_job import AFRESH, decided_later
+from charrnn_cli.cli.new_job import decided_later
+from charrnn_cli.cli.next_commands import AFRESH
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import (
     complete_preset,

@@ -89,6 +89,13 @@ def start_facts(start: "Comparison") -> Facts:
     return [("start", f"{why}; --init-from none starts afresh")]
 
 
+def no_start_facts(found: "Comparison") -> Facts:
+    """Say that a run does not start from the built-in model although that might be better."""
+    counted, built_in = format_both_units(found.counted, 2), format_both_units(found.built_in, 2)
+    why = f"afresh, because n-grams of this text reach val {counted}, and {NAME} {built_in}"
+    return [("start", f"{why} before training; --init-from {NAME} --unknown extend may end lower")]
+
+
 def choice_facts(choice: "Choice", limit: float) -> Facts:
     """Say which model was chosen for a time limit, why, and which options choose it."""
     best, job = choice.candidate, choice.job
@@ -138,7 +145,9 @@ def shorter_run_facts(job: "TrainingJob", event: TrainingStarted) -> Facts:
     positions = event.batch_size * event.seq_len
     rate = training_operations(job.model, positions) / event.seconds_per_step
     best, steps = affordable(SHORT_RUN * rate, job.model, positions, event.train_characters)
-    what = f"5 minutes would train a {best} model for {steps / event.steps_per_epoch:.2g} epochs"
+    epochs = steps / event.steps_per_epoch
+    shown = f"{epochs:,.0f}" if epochs >= 10 else f"{epochs:.2g}"
+    what = f"5 minutes would train a {best} model for {shown} epochs"
     return [("shorter", f"{what}: {command_for_time(job, job.source, SHORT_RUN)}")]
 
 

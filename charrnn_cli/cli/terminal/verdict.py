@@ -24,9 +24,14 @@ Facts = list[tuple[str, str]]
 BUILT_IN_HELPS = 600_000  # characters; going on from other text gains little on longer ones
 
 
-def plan_verdict(job: "TrainingJob", started: TrainingStarted) -> tuple[Facts, Diagnosis | None]:
-    """Compare the model, the text and the plan; None if a warning takes the diagnosis' place."""
-    facts = _facts(job, started, started.total_steps, None)
+def plan_verdict(
+    job: "TrainingJob", started: TrainingStarted, *, is_planned: bool
+) -> tuple[Facts, Diagnosis | None]:
+    """Compare the model, the text and the plan; None if a warning takes the diagnosis' place.
+
+    `is_planned` says whether the time has chosen the model.
+    """
+    facts = _facts(job, started, started.total_steps, None, is_planned=is_planned)
     figure = sizes(job.model, started.train_characters)
     warning = cannot_learn(facts)
     if warning is not None:
@@ -41,15 +46,17 @@ def run_verdict(
     finished: TrainingFinished,
     evaluations: Sequence[Evaluated],
     scale: Mapping[str, float],
+    *,
+    is_planned: bool,
 ) -> tuple[Facts, Diagnosis | None]:
     """Judge a finished run, by its losses on both texts; nothing is said of a run without them.
 
-    `scale` has bits per character of simple models, by name.
+    `scale` has bits per character of simple models, by name; `is_planned` is as in `plan_verdict`.
     """
     losses = _losses(started, finished, evaluations, scale)
     if losses is None:
         return [], None
-    diagnosis = diagnose(_facts(job, started, finished.step, losses))
+    diagnosis = diagnose(_facts(job, started, finished.step, losses, is_planned=is_planned))
     train, val = format_both_units(losses.train), format_both_units(losses.val)
     figures = f"train {train}, val {val}, gap {losses.gap:z.2f}"  # z: never -0.00
     return [("advice", f"{figures}: {diagnosis}")], diagnosis
@@ -84,7 +91,12 @@ def sizes(model: ModelConfig, characters: int) -> str:
 
 
 def _facts(
-    job: "TrainingJob", started: TrainingStarted, steps: int, losses: Losses | None
+    job: "TrainingJob",
+    started: TrainingStarted,
+    steps: int,
+    losses: Losses | None,
+    *,
+    is_planned: bool,
 ) -> RunFacts:
     return RunFacts(
         model=job.model,
@@ -98,6 +110,8 @@ def _facts(
         seconds_per_step=started.seconds_per_step,
         limit=_limit(job.config, started),
         is_warm=started.init_from is not None,
+        start=started.init_from or "",
+        is_planned=is_planned,
         built_in=None if losses is None else _built_in_loss(job, started),
         losses=losses,
     )
