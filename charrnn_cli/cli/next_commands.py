@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from charrnn_cli.architecture import automatic_ngram
 from charrnn_cli.config import MODEL, OPTIMIZATION, TrainConfig
+from charrnn_cli.errors import InterruptionError
 from charrnn_cli.events import TrainingFinished
 from charrnn_cli.settings import about, fields_of, option_name
 from charrnn_cli.shell import path_word
@@ -110,3 +111,14 @@ def _not_typed(job: "TrainingJob") -> dict[str, None]:
     """Return settings that a resumed run has, but that were chosen on this machine."""
     chosen = ("device", "precision", "threads", "eval_every") if job.first_step else ()
     return dict.fromkeys(chosen)
+
+
+def interruption(event: TrainingFinished, signum: int) -> InterruptionError:
+    """Return the error of a run that a signal has stopped, with the command that resumes it."""
+    if event.step == 0:
+        return InterruptionError("stopped before the first step", signum=signum)
+    return InterruptionError(
+        f"stopped at step {event.step}, saved {event.run}@{event.step}",
+        signum=signum,
+        hint=f"charrnn train --resume {event.run}",
+    )

@@ -1,12 +1,18 @@
 """A training job in the terminal: facts, live events, advice and the next command."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charrnn_cli.cli.new_job import prepare
-from charrnn_cli.cli.next_commands import AFRESH, option_to_continue, try_facts, words_to_continue
+from charrnn_cli.cli.next_commands import (
+    AFRESH,
+    interruption,
+    option_to_continue,
+    try_facts,
+    words_to_continue,
+)
 from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.scale import measured_scale, scale_facts
 from charrnn_cli.cli.signals import StopRequest
@@ -27,7 +33,7 @@ from charrnn_cli.cli.terminal.run_facts import (
     shorter_run_facts,
     thread_facts,
 )
-from charrnn_cli.cli.terminal.verdict import plan_verdict, run_verdict
+from charrnn_cli.cli.terminal.verdict import plan_verdict, run_verdict, verdict_to_json
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
 from charrnn_cli.events import (
     CheckpointRemoved,
@@ -219,29 +225,40 @@ class TrainingRun:
         )
         if self.tensorboard is not None:
             events = log_to_tensorboard(events, self.tensorboard)
-        started, finished, lost = self._show(job, _closing(phases, events), scale)
+        started, finished, lost = self._show(job, phases.before(events), scale)
         if self.stop.signum is not None and finished.reason == "stopped":
-            raise _interruption(finished, self.stop.signum)
+            raise interruption(finished, self.stop.signum)
         self._say_all([*end_facts(finished), *describe_unread(job.corpus)])
-        facts, diagnosis = run_verdict(
-            job, started, finished, self._evaluations, scale, is_planned=self._is_planned
-        )
-        self._say_all(facts)
-        self._say_all(
-            try_facts(
-                job,
-                diagnosis,
-                seconds=finished.seconds,
-                to_continue=words_to_continue(job, finished),
-                starts_afresh=self._starts_afresh,
-            )
-        )
+        if not self.only_reference:
+            self._say_verdict(job, started, finished, as_json=self.as_json and lost is None)
         if self.only_reference:
             best = finished.step if finished.best_step is None else finished.best_step
             console.write_line(f"{finished.run}@{best}")
         self.say("next", f"charrnn sample {finished.run} -n 2000")
         if lost is not None:
             raise lost
+
+    def _say_verdict(
+        self,
+        job: "TrainingJob",
+        started: TrainingStarted,
+        finished: TrainingFinished,
+        *,
+        as_json: bool,
+    ) -> None:
+        facts, diagnosis = run_verdict(
+            job, started, finished, self._evaluations, is_planned=self._is_planned
+        )
+        tried = try_facts(
+            job,
+            diagnosis,
+            seconds=finished.seconds,
+            to_continue=words_to_continue(job, finished),
+            starts_afresh=self._starts_afresh,
+        )
+        self._say_all([*facts, *tried])
+        if as_json and diagnosis is not None:
+            console.write_line(verdict_to_json(finished.run, diagnosis, dict(tried).get("try")))
 
     def _show(
         self, job: "TrainingJob", events: Iterable[TrainEvent], scale: Mapping[str, float]
@@ -281,20 +298,3 @@ class TrainingRun:
         assert started is not None
         assert finished is not None
         return started, finished, lost
-
-
-def _closing(phases: Phases, events: Iterable[TrainEvent]) -> Iterator[TrainEvent]:
-    """Yield the events; the phases before the first one end with it."""
-    for event in events:
-        phases.close()
-        yield event
-
-
-def _interruption(event: TrainingFinished, signum: int) -> InterruptionError:
-    if event.step == 0:
-        return InterruptionError("stopped before the first step", signum=signum)
-    return InterruptionError(
-        f"stopped at step {event.step}, saved {event.run}@{event.step}",
-        signum=signum,
-        hint=f"charrnn train --resume {event.run}",
-    )

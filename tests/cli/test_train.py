@@ -64,7 +64,7 @@ def test_json_lines(inside: Inside, story: Path) -> None:
     """With --json, each line of stdout is one event with the documented fields."""
     result = inside("train", story, *FAST, "--max-steps", "20", "--eval-every", "10", "--json")
     rows = [json.loads(line) for line in result.stdout.splitlines()]
-    assert (rows[0]["event"], rows[-1]["event"]) == ("TrainingStarted", "TrainingFinished")
+    assert (rows[0]["event"], rows[-1]["event"]) == ("TrainingStarted", "Verdict")
     evaluated = next(row for row in rows if row["event"] == "Evaluated")
     assert {"step", "epoch", "train_loss", "val_loss", "val_bpc", "seconds"} <= set(evaluated)
     assert rows[0]["parameters"] == 2384

@@ -1,15 +1,21 @@
 """Files of the user's that are added to, or replaced."""
 
+import contextlib
+import errno
 import fcntl
+import io
 import multiprocessing
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 
 from charrnn_cli.errors import ForeignFileError, StorageError
 from charrnn_cli.storage import existing
+from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.existing import atomic_append, atomic_replace
 
 CHANGES = [atomic_append, atomic_replace]
@@ -112,3 +118,86 @@ def test_a_file_that_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             attempt()
     assert caught.value.message == f"{path} is in use by another process"
     assert path.read_bytes() == b"old"
+
+
+def test_a_new_file_takes_an_empty_place(tmp_path: Path) -> None:
+    """Replacing a file that does not exist creates it."""
+    with atomic_replace(tmp_path / "x") as file:
+        file.write(b"new")
+    assert (tmp_path / "x").read_bytes() == b"new"
+
+
+def test_a_path_that_is_none(tmp_path: Path) -> None:
+    """A path that the system cannot use is an error."""
+    with pytest.raises(StorageError, match="cannot open"):
+        existing.check_changeable(tmp_path / "a\0b")
+
+
+def appended(path: Path) -> bytes:
+    with atomic_append(path) as file:
+        file.write(b"new")
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_a_file_that_changes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_replaced: bool
+) -> None:
+    """What another process puts in the file's place, or takes away, is respected."""
+    path, lock, calls = tmp_path / "x", existing._lock, [0]
+    path.write_bytes(b"old\n")
+
+    def slow_lock(old: BinaryIO, locked: Path) -> None:
+        lock(old, locked)
+        calls[0] += 1
+        if calls[0] == 1:
+            path.unlink()
+            if is_replaced:
+                path.write_bytes(b"other\n")
+
+    monkeypatch.setattr(existing, "_lock", slow_lock)
+    assert appended(path) == (b"other\nnew" if is_replaced else b"new")
+
+
+def test_a_file_that_appears_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that another process creates at the same time is not replaced."""
+    path, write, calls = tmp_path / "x", atomic_write, [0]
+
+    @contextlib.contextmanager
+    def slow_write(target: Path, **options: Any) -> Iterator[BinaryIO]:
+        calls[0] += 1
+        if calls[0] == 1:
+            target.write_bytes(b"other\n")
+        with write(target, **options) as file:
+            yield file
+
+    monkeypatch.setattr(existing, "atomic_write", slow_write)
+    assert appended(path) == b"other\nnew"
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read error of the old file is an error, and the file stays as it was."""
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+
+    class Broken(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, "broken disk")
+
+    @contextlib.contextmanager
+    def opened(broken: Path) -> Iterator[Any]:
+        with Broken(broken) as file:
+            yield file
+
+    monkeypatch.setattr(existing, "open_regular", opened)
+    with pytest.raises(StorageError, match="broken disk"):
+        appended(path)
+    assert path.read_bytes() == b"old"
+
+
+def test_systems_without_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where files have neither owners nor permissions, nothing is copied but the content."""
+    monkeypatch.delattr(os, "fchown")
+    monkeypatch.delattr(os, "fchmod")
+    (tmp_path / "x").write_bytes(b"old\n")
+    assert appended(tmp_path / "x") == b"old\nnew"

@@ -129,3 +129,10 @@ def test_a_reading_that_cannot_be_used() -> None:
     raw = {**CORPUS.to_json(), "reading": {"encoding": "utf-9"}}
     with pytest.raises(ConfigError, match="unknown encoding 'utf-9'"):
         CorpusHeader.from_json(raw)
+
+
+def test_counters_of_version_0_1_0() -> None:
+    """The running loss had another name in the resume files of that version."""
+    raw = asdict(RunCounters(running_loss=1.5))
+    raw["train_loss"] = raw.pop("running_loss")
+    assert RunCounters.from_json(raw).running_loss == 1.5

@@ -2,14 +2,16 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal.console import is_live, say_now, stderr_console
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
+
+Result = TypeVar("Result")
 
 LONGEST_SILENCE = 2.0  # seconds
 SECONDS_TO_LOAD = 3.0  # torch, on a busy machine
@@ -46,6 +48,12 @@ class Phases:
         if self._line is not None:
             self._line.stop()
             self._line = None
+
+    def before(self, results: Iterable[Result]) -> Iterator[Result]:
+        """Yield results; the last part ends with the first of them."""
+        for result in results:
+            self.close()
+            yield result
 
     def announce(self, name: str, seconds: float = 0.0) -> None:
         """Begin a part that may take these seconds; raises InterruptionError after a signal."""

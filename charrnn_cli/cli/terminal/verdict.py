@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.cli.terminal.formats import format_both_units
+from charrnn_cli.cli.terminal.safe_text import to_json
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.events import Evaluated, TrainingFinished, TrainingStarted
+from charrnn_cli.storage.clock import utc_now
 from charrnn_cli.training.diagnosis import (
     Diagnosis,
     cannot_learn,
@@ -45,21 +47,26 @@ def run_verdict(
     started: TrainingStarted,
     finished: TrainingFinished,
     evaluations: Sequence[Evaluated],
-    scale: Mapping[str, float],
     *,
     is_planned: bool,
 ) -> tuple[Facts, Diagnosis | None]:
     """Judge a finished run, by its losses on both texts; nothing is said of a run without them.
 
-    `scale` has bits per character of simple models, by name; `is_planned` is as in `plan_verdict`.
+    `is_planned` is as in `plan_verdict`.
     """
-    losses = _losses(started, finished, evaluations, scale)
+    losses = _losses(started, finished, evaluations, job.scale)
     if losses is None:
         return [], None
     diagnosis = diagnose(_facts(job, started, finished.step, losses, is_planned=is_planned))
     train, val = format_both_units(losses.train), format_both_units(losses.val)
     figures = f"train {train}, val {val}, gap {losses.gap:z.2f}"  # z: never -0.00
     return [("advice", f"{figures}: {diagnosis}")], diagnosis
+
+
+def verdict_to_json(run: str, diagnosis: Diagnosis, command: str | None) -> str:
+    """Return the verdict on a run as a line of JSON, like the events before it."""
+    found = {"event": "Verdict", "time": utc_now(), "run": run, "diagnosis": diagnosis.kind.value}
+    return to_json({**found, "reason": diagnosis.reason, "try": command})
 
 
 def default_verdict(model: ModelConfig, characters: int) -> str:
