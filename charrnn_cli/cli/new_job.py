@@ -25,6 +25,7 @@ from charrnn_cli.storage.built_in import NAME
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_read_once
 from charrnn_cli.training.candidates import leaves_model_open
+from charrnn_cli.training.diagnosis import WARM_GAIN
 from charrnn_cli.training.recipe import SHORT_TEXT, limited_settings, warm_settings
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from charrnn_cli.training.plan import Calibration
 
 # On a busy machine: to compare as much text as is compared at most, and to encode a character.
-NEAR = 0.2  # nats; training on a short text gains more when it starts from the built-in model
 SECONDS_TO_COMPARE, SECONDS_TO_ENCODE = 3.0, 5e-7
 _LENGTH = ("epochs", "max_steps", "max_time")
 
@@ -132,7 +132,7 @@ def _better_start(
         say([("note", f"starting afresh, because {error.message}")])
         return None
     if found is not None and not found.is_better:
-        is_near = found.built_in < found.counted + NEAR
+        is_near = found.built_in < found.counted + WARM_GAIN
         say(no_start_facts(found) if is_near and len(job.corpus) < SHORT_TEXT else [])
         return None
     return found

@@ -225,7 +225,7 @@ class TrainingRun:
         )
         if self.tensorboard is not None:
             events = log_to_tensorboard(events, self.tensorboard)
-        started, finished, lost = self._show(job, phases.before(events), scale)
+        started, finished, lost = self._show(job, phases.before(events))
         if self.stop.signum is not None and finished.reason == "stopped":
             raise interruption(finished, self.stop.signum)
         self._say_all([*end_facts(finished), *describe_unread(job.corpus)])
@@ -261,7 +261,7 @@ class TrainingRun:
             console.write_line(verdict_to_json(finished.run, diagnosis, dict(tried).get("try")))
 
     def _show(
-        self, job: "TrainingJob", events: Iterable[TrainEvent], scale: Mapping[str, float]
+        self, job: "TrainingJob", events: Iterable[TrainEvent]
     ) -> tuple[TrainingStarted, TrainingFinished, CharrnnError | None]:
         """Consume the events; return the first, the last, and an error of standard output, if any.
 
@@ -276,7 +276,7 @@ class TrainingRun:
             limit = job.config.max_time
             deadline = None if limit is None else STARTED + limit
             recorded = read_metrics(job.run.metrics_path) if job.first_step else Metrics([], [])
-            events = show(events, scale=scale, recorded=recorded, deadline=deadline)
+            events = show(events, scale=job.scale, recorded=recorded, deadline=deadline)
         for event in events:
             if self.quiet and isinstance(event, CheckpointRemoved):
                 say_warning(event)  # nothing is deleted without a word

@@ -51,14 +51,19 @@ def score(checkpoint: Checkpoint, text: str) -> Score:
     character outside the vocabulary, FileFormatError if the model's numbers overflow.
     """
     read = as_read(text, checkpoint.data.reading, checkpoint.vocab)
-    if len(read) < 2:
-        found = "only one" if read else "none"
-        raise ConfigError(f"scoring needs at least two characters; this text has {found}")
+    check_length(len(read))
     corpus = in_vocabulary(Corpus.from_text(read), checkpoint.vocab)
     pieces = character_losses(NumpyPredictor(checkpoint), corpus)
     nats = math.fsum(math.fsum(losses_N.tolist()) for losses_N in pieces)
     characters = len(read) - 1
     return Score(bits_per_character(nats / characters), characters)
+
+
+def check_length(characters: int, which: str = "") -> None:
+    """Raise ConfigError for less than two characters; `which` ends its message."""
+    if characters < 2:
+        found = "only one" if characters else "none"
+        raise ConfigError(f"scoring needs at least two characters; this text has {found}{which}")
 
 
 class Predictor(Protocol):

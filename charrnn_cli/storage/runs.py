@@ -56,7 +56,7 @@ class CheckpointEntry:
 
     @property
     def train_loss(self) -> float | None:
-        """Nats per character, smoothed, with dropout; None at step 0."""
+        """Nats per character, like `val_loss` without dropout; None if it was not evaluated."""
         return None if self.header is None else self.header.train_loss
 
 

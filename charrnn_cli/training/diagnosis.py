@@ -7,15 +7,14 @@ from typing import Any
 
 from charrnn_cli.storage.built_in import NAME as BUILT_IN
 from charrnn_cli.training.evaluation_plan import SHARE
-from charrnn_cli.training.evidence import RISE, Losses, RunFacts
+from charrnn_cli.training.evidence import OTHER_DROPOUT, RISE, Losses, RunFacts, rounded
+from charrnn_cli.training.recipe import SHORT_TEXT_DECAY
 
 FEW_STEPS, FEW_PASSES = 50, 0.2  # with fewer, nothing is learned
 START_AND_END = 6.0  # seconds of a limited time without training, about
 UNTRAINED_PASSES = 2
 GAP_SMALL = 0.05  # nats between train and val loss
-OTHER_DROPOUT = 0.15  # a difference that matters
 FALLING = 0.1  # nats of val loss in the last quarter of a run; the decay of the rate takes less
-MUCH_DECAY = 0.5  # weight decay; more than this was not better
 WARM_GAIN = 0.2  # nats that going on from a model of other text gains at least
 
 
@@ -98,9 +97,9 @@ def _of_plan(facts: RunFacts) -> Diagnosis:
         return Diagnosis(Kind.UNDERTRAINED, "more epochs would lower the loss", Remedy.NONE)
     if resized > 0:
         return _replan(Kind.UNDERFITTING, "a larger model learns more in this time")
-    if facts.passes > 1.5 * facts.epochs_that_help() and not facts.is_warm:
+    if facts.has_many_epochs:
         return _replan(Kind.OVERFITTING, "fewer epochs memorize a short text less")
-    if facts.dropout < facts.usual_dropout - OTHER_DROPOUT and not facts.is_warm:
+    if facts.has_little_dropout:
         return _automatic_dropout(facts, Kind.OVERFITTING, "little")
     return Diagnosis(Kind.BALANCED, "model, text and time fit each other", Remedy.NONE)
 
@@ -129,9 +128,9 @@ def _in_vain(facts: RunFacts, losses: Losses) -> Diagnosis | None:
 def _overfitting(facts: RunFacts, losses: Losses) -> Diagnosis | None:
     if not losses.is_overfit:
         return None
-    if not facts.is_warm and facts.dropout < facts.usual_dropout - OTHER_DROPOUT:
+    if facts.has_little_dropout:
         return _automatic_dropout(facts, Kind.OVERFITTING, "little")
-    if not facts.is_warm and facts.passes > 1.5 * facts.epochs_that_help():
+    if facts.has_many_epochs:
         return _replan(Kind.OVERFITTING, "fewer epochs memorize a short text less")
     if losses.val - losses.best_val > RISE:
         epochs = max(1, math.ceil(1.3 * losses.best_passes))
@@ -141,9 +140,9 @@ def _overfitting(facts: RunFacts, losses: Losses) -> Diagnosis | None:
         return Diagnosis(Kind.OVERFITTING, f"{where}; {plan}", Remedy.CHANGE, change)
     if facts.resized():
         return _replan(Kind.OVERFITTING, "another model learns more in this time")
-    if facts.weight_decay < MUCH_DECAY:
-        more = {"weight_decay": MUCH_DECAY}
-        why = f"use weight decay {MUCH_DECAY}, or more text"
+    if facts.weight_decay < SHORT_TEXT_DECAY:
+        more = {"weight_decay": SHORT_TEXT_DECAY}
+        why = f"use weight decay {SHORT_TEXT_DECAY}, or more text"
         return Diagnosis(Kind.OVERFITTING, why, Remedy.CHANGE, more)
     return Diagnosis(Kind.OVERFITTING, "more text would help most", Remedy.NONE)
 
@@ -212,8 +211,8 @@ def _replan(kind: Kind, reason: str) -> Diagnosis:
 
 
 def _automatic_dropout(facts: RunFacts, kind: Kind, how: str) -> Diagnosis:
-    passes = f"{facts.passes:,.0f}" if facts.passes >= 10 else f"{facts.passes:.2g}"
-    why = f"dropout {facts.dropout:.2g} is too {how} for {passes} epochs of this text"
+    epochs = f"{rounded(facts.passes)} epochs of this text"
+    why = f"dropout {facts.dropout:.2g} is too {how} for {epochs}"
     usual = f"--dropout auto would use {facts.usual_dropout:.2g}"
     return Diagnosis(kind, f"{why}; {usual}", Remedy.CHANGE, {"dropout": None})
 

@@ -15,6 +15,7 @@ from charrnn_cli.training.recipe import (
 
 OTHER_SIZE = 1.5  # times as many operations per character: a smaller or larger model
 GAP_LARGE = 0.25  # nats between train and val loss
+OTHER_DROPOUT = 0.15  # a difference that matters
 RISE = 0.03  # nats of val loss above its lowest
 
 
@@ -64,16 +65,29 @@ class RunFacts:
     seconds_per_step: float
     limit: str
     """The setting that limits the steps: `epochs`, `max_steps` or `max_time`."""
-    is_warm: bool = False
-    """Whether the run goes on from a checkpoint, which sets the architecture."""
     start: str = ""
-    """That checkpoint."""
+    """The checkpoint that the run goes on from, which sets the architecture; empty without one."""
     is_planned: bool = False
     """Whether the time has chosen the model."""
     built_in: float | None = None
     """Loss of the built-in model on the validation text, if a run could start from it."""
     losses: Losses | None = None
     """None before the run."""
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the run goes on from a checkpoint."""
+        return bool(self.start)
+
+    @property
+    def has_little_dropout(self) -> bool:
+        """Whether more dropout is usual for such a run from random weights."""
+        return not self.is_warm and self.dropout < self.usual_dropout - OTHER_DROPOUT
+
+    @property
+    def has_many_epochs(self) -> bool:
+        """Whether far fewer epochs help such a run from random weights."""
+        return not self.is_warm and self.passes > 1.5 * self.epochs_that_help()
 
     @property
     def noise(self) -> float:
@@ -102,3 +116,8 @@ class RunFacts:
         if self.train_characters >= SHORT_TEXT:
             return math.inf
         return limited_settings((), self.train_characters)["epochs"]
+
+
+def rounded(value: float) -> str:
+    """Format a positive number with two digits, and from 10 on without a fraction."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

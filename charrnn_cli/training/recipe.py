@@ -15,6 +15,7 @@ _WARM = (
     (math.inf, 1e-3, 0.25, 3),
 )
 SHORT_TEXT = 500_000  # characters
+SHORT_TEXT_DECAY = 0.5  # weight decay; more than this was not better
 _LONG = 1_000_000  # characters; shorter texts need more dropout
 
 
@@ -54,7 +55,11 @@ def limited_settings(given: Collection[str], characters: int) -> dict[str, float
 
     More epochs than these overfit a short text, and hardly lower the loss on a longer one.
     """
-    settings = {"epochs": 16, "weight_decay": 0.5} if characters < SHORT_TEXT else {"epochs": 40}
+    settings = (
+        {"epochs": 16, "weight_decay": SHORT_TEXT_DECAY}
+        if characters < SHORT_TEXT
+        else {"epochs": 40}
+    )
     if "max_steps" in given:
         del settings["epochs"]
     return {name: value for name, value in settings.items() if name not in given}

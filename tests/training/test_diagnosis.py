@@ -106,12 +106,12 @@ CASES: dict[str, tuple[RunFacts, Kind, Remedy]] = {
         Remedy.CHANGE,
     ),
     "warm, in vain": (
-        facts(model(1, 512), SHORT, 230, is_warm=True, losses=losses(1.1, 1.2, initial=1.2)),
+        facts(model(1, 512), SHORT, 230, start="other@1", losses=losses(1.1, 1.2, initial=1.2)),
         Kind.OVERFITTING,
         Remedy.NONE,
     ),
     "warm": (
-        facts(model(1, 512), SHORT, 230, is_warm=True, losses=losses(1.1, 1.2)),
+        facts(model(1, 512), SHORT, 230, start="other@1", losses=losses(1.1, 1.2)),
         Kind.BALANCED,
         Remedy.NONE,
     ),
@@ -171,7 +171,7 @@ def test_the_verdict_does_not_contradict_the_plan(
 ) -> None:
     """A model that is too large for the time before a run is not too small after it."""
     shape = model(candidate.layers, candidate.size)
-    before = facts(shape, characters, steps, is_warm=warm)
+    before = facts(shape, characters, steps, start="other@1" if warm else "")
     after = replace(before, losses=losses(train, train + gap))
     assert "larger" not in diagnose(after).reason or "smaller" not in diagnose(before).reason
     assert "smaller" not in diagnose(after).reason or "larger" not in diagnose(before).reason

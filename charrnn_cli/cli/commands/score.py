@@ -202,10 +202,9 @@ def _is_read_once(text: Path) -> bool:
 
 def _report(model: _Model, *, is_alone: bool) -> None:
     """Report characters that a model does not know. Raises ConfigError if less than 2 are left."""
-    if len(model.text) < 2:
-        found = "only one" if len(model.text) else "none"
-        text = f"this text has {found}" + (f" that {model.name} knows" if model.skipped else "")
-        raise ConfigError(f"scoring needs at least two characters; {text}")
+    from charrnn_cli.model.scoring import check_length
+
+    check_length(len(model.text), f" that {model.name} knows" if model.skipped else "")
     if model.skipped:
         whose = f"{model.name} does not know" if is_alone else "not all models know"
         console.say("skipped", f"{format_count(model.skipped, 'character')} that {whose}")

@@ -19,6 +19,7 @@ from charrnn_cli.training.advice import (
     warn_of_overlap,
 )
 from charrnn_cli.training.candidates import affordable, training_operations
+from charrnn_cli.training.evidence import rounded
 
 if TYPE_CHECKING:
     from charrnn_cli.training.built_in_start import Comparison
@@ -145,9 +146,8 @@ def shorter_run_facts(job: "TrainingJob", event: TrainingStarted) -> Facts:
     positions = event.batch_size * event.seq_len
     rate = training_operations(job.model, positions) / event.seconds_per_step
     best, steps = affordable(SHORT_RUN * rate, job.model, positions, event.train_characters)
-    epochs = steps / event.steps_per_epoch
-    shown = f"{epochs:,.0f}" if epochs >= 10 else f"{epochs:.2g}"
-    what = f"5 minutes would train a {best} model for {shown} epochs"
+    epochs = rounded(steps / event.steps_per_epoch)
+    what = f"5 minutes would train a {best} model for {epochs} epochs"
     return [("shorter", f"{what}: {command_for_time(job, job.source, SHORT_RUN)}")]
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.cli.terminal.formats import format_both_units
+from charrnn_cli.cli.terminal.run_facts import Facts
 from charrnn_cli.cli.terminal.safe_text import to_json
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.events import Evaluated, TrainingFinished, TrainingStarted
@@ -14,14 +15,12 @@ from charrnn_cli.training.diagnosis import (
     cannot_learn,
     diagnose,
 )
-from charrnn_cli.training.evidence import Losses, RunFacts
+from charrnn_cli.training.evidence import Losses, RunFacts, rounded
 from charrnn_cli.training.recipe import automatic_dropout
 from charrnn_cli.units import nats_per_character
 
 if TYPE_CHECKING:
     from charrnn_cli.training.job import TrainingJob
-
-Facts = list[tuple[str, str]]
 
 BUILT_IN_HELPS = 600_000  # characters; going on from other text gains little on longer ones
 
@@ -91,10 +90,8 @@ def default_verdict(model: ModelConfig, characters: int) -> str:
 def sizes(model: ModelConfig, characters: int) -> str:
     """Compare the number of parameters with that of the characters of training text."""
     ratio = model.num_parameters / characters
-    each = f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
-    return (
-        f"{model.num_parameters:,} parameters for {characters:,} characters ({each} per character)"
-    )
+    figure = f"{model.num_parameters:,} parameters for {characters:,} characters"
+    return f"{figure} ({rounded(ratio)} per character)"
 
 
 def _facts(
@@ -116,7 +113,6 @@ def _facts(
         weight_decay=job.config.weight_decay,
         seconds_per_step=started.seconds_per_step,
         limit=_limit(job.config, started),
-        is_warm=started.init_from is not None,
         start=started.init_from or "",
         is_planned=is_planned,
         built_in=None if losses is None else _built_in_loss(job, started),
