@@ -19,6 +19,9 @@ Unknown = Literal["error", "skip", "closest", "extend"]
 
 MAX_SIZE = 65_536
 MAX_SEED = MAX_INTEGER
+END_OF_DOCUMENT = "\x03"  # ends documents other than lines
+UNMARKED = ""
+"""Value of `documents` in older files: files whose beginnings and ends were not learned."""
 MAX_OPTION = 4096  # characters of a text option, which headers record
 _NOT_STREAMS = {"idna", "punycode"}  # encodings of host names
 
@@ -195,6 +198,20 @@ class TextOptions(Settings):
         metavar="TEXT",
         longest=MAX_OPTION,
     )
+    documents: str = setting(
+        "files",
+        "Documents are files, lines, blank-lines, or separated by TEXT.",
+        DATA,
+        metavar="KIND|TEXT",
+        longest=MAX_OPTION,
+    )
+    column: str | None = setting(
+        None,
+        "Column of CSV, TSV or JSON Lines files with an item per row.",
+        DATA,
+        metavar="NAME",
+        longest=MAX_OPTION,
+    )
     min_count: int = setting(
         1, "Replace characters that occur fewer than N times with U+FFFD.", DATA, low=1, metavar="N"
     )
@@ -210,7 +227,19 @@ class TextOptions(Settings):
     force_text: bool = setting(False, "Read files that do not look like texts.", DATA)
 
     def _problems(self) -> list[str | None]:
-        return [None if self.include is None else _pattern_problem(self.include)]
+        items = self.has_items
+        return [
+            None if self.include is None else _pattern_problem(self.include),
+            "a separator joins files, but documents are items"
+            if items and self.separator
+            else None,
+            "line ends cannot be kept where they separate items"
+            if self.newlines == "keep" and self.documents in ("lines", "blank-lines")
+            else None,
+            "a column has items; documents must be lines, blank-lines or a text"
+            if self.column is not None and not items
+            else None,
+        ]
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
@@ -230,6 +259,28 @@ class TextOptions(Settings):
     def encodings(self) -> tuple[str, ...]:
         """The encodings to try: a file is read in the first that fits it, else in the last."""
         return tuple(name.strip() for name in self.encoding.split(","))
+
+    @property
+    def has_items(self) -> bool:
+        """Whether the documents are items of a list, not files."""
+        return self.documents not in (UNMARKED, "files")
+
+    @property
+    def end(self) -> str:
+        """The symbol that ends a document, if documents have one, and stands before the first."""
+        return "\n" if self.documents == "lines" else END_OF_DOCUMENT
+
+    @property
+    def between(self) -> str:
+        """Text that stands for the end of a document where a text is decoded or written."""
+        match self.documents:
+            case "lines":
+                return "\n"
+            case "blank-lines":
+                return "\n\n"
+            case "files" | "":  # older files had no end either
+                return ""
+        return self.documents
 
 
 def _pattern_problem(include: str) -> str | None:

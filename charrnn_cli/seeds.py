@@ -3,7 +3,7 @@
 import os
 from typing import Literal
 
-Purpose = Literal["sample", "weights", "dropout", "reset", "shuffle", "start"]
+Purpose = Literal["sample", "weights", "dropout", "reset", "shuffle", "start", "items"]
 
 # Only append: a renumbered purpose would change the results of every seed.
 _PURPOSES: dict[Purpose, int] = {
@@ -13,6 +13,7 @@ _PURPOSES: dict[Purpose, int] = {
     "reset": 3,
     "shuffle": 4,
     "start": 5,
+    "items": 6,
 }
 _WORD = 2**32
 

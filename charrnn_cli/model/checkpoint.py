@@ -78,8 +78,11 @@ class Checkpoint:
 
     @property
     def default_prime(self) -> str:
-        """A newline if the model knows it, otherwise the text's most frequent character."""
-        candidates = ("\n", self.data.commonest, self.vocab.characters[0])
+        """The end symbol of documents, a newline, or the text's most frequent character.
+
+        It is the first of these that the model knows.
+        """
+        candidates = (self.data.end or "\n", self.data.commonest, self.vocab.characters[0])
         return next(character for character in candidates if character in self.vocab)
 
 

@@ -24,6 +24,11 @@ class CorpusHeader(Record):
     characters: int = field(metadata=required("number of characters, N", low=0, high=MAX_ELEMENTS))
     vocabulary_size: int = setting(0, "number of distinct characters, V", low=0, high=0x110000)
     documents: int = setting(1, "number of documents, D", low=0, high=MAX_ELEMENTS)
+    end: str = setting(
+        "",
+        "symbol that ends each document and stands before the first; empty if there is none",
+        longest=1,
+    )
     source_sha256: str = setting("", "SHA-256 of the file, or of several files' joined hex digests")
     encoding: str = setting(
         "utf-8", "encodings of the files, separated by commas", longest=MAX_NAME

@@ -46,6 +46,12 @@ class DataFacts(Record):
     counted: str | None = setting(
         None, "`tensors_sha256` of the encoded text whose n-grams were counted; null without them"
     )
+    end: str | None = setting(
+        None, "symbol that ends each document and stands before the first", longest=1
+    )
+    longest_item: int | None = setting(
+        None, "characters of the longest item; null unless it is a list", low=1, high=MAX_ELEMENTS
+    )
     reading: TextOptions = setting(TextOptions(), "how the text was read, every option")
 
     def _problems(self) -> list[str | None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 from charrnn_cli.architecture import ModelConfig
-from charrnn_cli.config import TextOptions
+from charrnn_cli.config import UNMARKED, TextOptions
 from charrnn_cli.errors import ConfigError, FileFormatError, NewerFormatError, TextError
 from charrnn_cli.settings import Settings, fields_of
 from charrnn_cli.storage.tensorfile import Header
@@ -70,9 +70,8 @@ def read_record(cls: type[AnyRecord], raw: Mapping[str, Any]) -> AnyRecord:
 def _reading(raw: Mapping[str, Any]) -> TextOptions:
     """Read the options that this version knows; others are those of a newer version."""
     try:
-        return TextOptions.from_json(
-            {name: raw[name] for name in fields_of(TextOptions) if name in raw}
-        )
+        known = {name: raw[name] for name in fields_of(TextOptions) if name in raw}
+        return TextOptions.from_json({"documents": UNMARKED, **known})
     except TextError as error:
         raise ConfigError(error.message) from error
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, get_args
 
-from charrnn_cli.config import TextOptions, Unknown
+from charrnn_cli.config import UNMARKED, TextOptions, Unknown
 from charrnn_cli.errors import ConfigError, TextError
 from charrnn_cli.storage.paths import path_from_uri, path_to_uri
 
 STANDARD_INPUT = Path("-")
 _DESCRIPTORS = {Path("/dev/fd"), Path("/proc/self/fd")}  # where shells show their `<(...)`
 # What was done before there was a choice.
-_BEFORE = {"keep_duplicates": True, "force_text": True}
+_BEFORE = {"keep_duplicates": True, "force_text": True, "documents": UNMARKED}
 
 
 def is_descriptor(path: Path) -> bool:

@@ -2,12 +2,14 @@
 
 The tensors of an encoded text: `ids` (N), U8, U16 or U32; `vocabulary` (V), U32, the code point of
 each id; `counts` (V), U64, the number of occurrences of each id; and, if there is more than one
-document, `documents` (D), U64, the offset of each document's first character.
+document, `documents` (D), U64, the offset of each document's first character. If documents have an
+end symbol, it follows each document and stands before the first; `documents` then has the offset of
+the end symbol before each document, which the document shares with the one that it follows.
 """
 
 import os
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -59,7 +61,8 @@ class Corpus:
 
     `counts_V` is the number of occurrences of each id, (V,). `read(start, stop)` returns the ids of
     a span. `header` has the facts about the text, and `sha256` is the digest of its tensors.
-    `starts` is the offset of each document's first character, (D,).
+    `starts_D` is the offset of each document's first character or, with end symbols, of the one
+    before it, (D,).
     """
 
     def __init__(
@@ -69,14 +72,14 @@ class Corpus:
         read: Callable[[int, int], Ids],
         header: CorpusHeader,
         sha256: str,
-        starts: Sequence[int] = (0,),
+        starts_D: npt.NDArray[np.int64] | None = None,
     ) -> None:
         self.vocab = vocab
         self.counts_V = counts_V
         self.header = header
         self.sha256 = sha256
         """SHA-256 of all tensors: equal for equal texts, even from different files."""
-        self.starts = tuple(starts)
+        self.starts_D = np.zeros(1, np.int64) if starts_D is None else starts_D
         self._read = read
 
     @classmethod
@@ -136,6 +139,40 @@ class Corpus:
         """Text between two documents; empty if the state is reset between documents."""
         return self.header.reading.separator
 
+    @property
+    def num_documents(self) -> int:
+        """Number of documents, D."""
+        return len(self.starts_D)
+
+    @property
+    def end(self) -> str | None:
+        """The end symbol of the documents; None if they have none."""
+        return self.header.end or None
+
+    @property
+    def has_items(self) -> bool:
+        """Whether the documents are items of a list."""
+        return bool(self.header.end) and self.header.reading.has_items
+
+    @property
+    def num_characters(self) -> int:
+        """Number of characters without end symbols, except for line ends."""
+        if not self.header.end:
+            return len(self)
+        return len(self) - 1 - (0 if self.header.end == "\n" else len(self.starts_D))
+
+    def document_spans(self) -> npt.NDArray[np.int64]:
+        """Return where each document starts and stops, (D, 2): after its end symbol, if any."""
+        shared = 1 if self.header.end else 0
+        return np.stack([self.starts_D, np.append(self.starts_D[1:] + shared, len(self))], axis=1)
+
+    @property
+    def longest_item(self) -> int | None:
+        """Characters of the longest item; None if the text is not a list."""
+        if not self.has_items:
+            return None
+        return max(1, int(np.diff(self.document_spans()).max()) - 2)
+
     def read(self, start: int, stop: int) -> Ids:
         """Return the ids of the characters from `start` to `stop`, (stop - start,).
 
@@ -147,11 +184,16 @@ class Corpus:
         return self._read(start, stop)
 
     def text(self) -> Iterator[str]:
-        """Decode the text, in pieces of up to a million characters. Raises as `read` does."""
+        """Decode the text, in pieces of about a million characters. Raises as `read` does.
+
+        What separated the documents takes the place of their end symbols.
+        """
+        end, between = self.header.end, self.header.reading.between
         code_points_V = np.frombuffer(self.vocab.to_code_points(), "<u4")
-        for start in range(0, len(self), CHUNK_CHARACTERS):
+        for start in range(1 if end else 0, len(self), CHUNK_CHARACTERS):
             ids = self.read(start, min(start + CHUNK_CHARACTERS, len(self)))
-            yield code_points_V[ids].tobytes().decode("utf-32-le")
+            piece = code_points_V[ids].tobytes().decode("utf-32-le")
+            yield piece.replace(end, between) if end else piece
 
 
 class _OpenTensors:
@@ -219,13 +261,17 @@ def _corpus_header(header: Header, path: Path) -> CorpusHeader:
     return fields
 
 
-def _document_starts(tensors: _OpenTensors, fields: CorpusHeader, path: Path) -> Sequence[int]:
+def _document_starts(
+    tensors: _OpenTensors, fields: CorpusHeader, path: Path
+) -> npt.NDArray[np.int64]:
     if not tensors.has("documents"):
-        return (0,)
-    starts: list[int] = np.frombuffer(tensors.read_whole("documents"), np.uint64).tolist()
-    if not starts or starts[0] != 0 or starts != sorted(starts) or starts[-1] > fields.characters:
+        return np.zeros(1, np.int64)
+    starts_D = np.frombuffer(tensors.read_whole("documents"), np.int64)
+    # A huge unsigned offset reads as a negative one.
+    is_ascending = bool(len(starts_D)) and starts_D[0] == 0 and bool((np.diff(starts_D) >= 0).all())
+    if not is_ascending or starts_D[-1] > fields.characters:
         raise FileFormatError(f"{path} is damaged: its documents are out of order")
-    return starts
+    return starts_D
 
 
 def corpus_specs(

@@ -12,12 +12,14 @@ from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import Example, TextError
 from charrnn_cli.text.byte_encodings import is_ascii_superset
 from charrnn_cli.text.corpus import Ids
-from charrnn_cli.text.decoding import read_pieces
 from charrnn_cli.text.documents import Document, Gathered, printable
 from charrnn_cli.text.encoding_choice import encoding_of, preferring_utf8
 from charrnn_cli.text.facts import IS_EMPTY, TextFacts, copy_of
 from charrnn_cli.text.file_kinds import OTHER, NotTextError, check_controls, num_counted_controls
+from charrnn_cli.text.items import end_error, read_document
 from charrnn_cli.text.symbol_table import CODE_POINTS, Counts, code_points
+
+Starts = npt.NDArray[np.int64]
 
 MAX_SHOWN = 40  # characters of a line that shows a likely encoding
 MAX_SUGGESTED = 3  # skipped files whose likely encodings are named; each takes up to a second
@@ -29,8 +31,10 @@ class CountedText:
 
     documents: list[Document] = field(default_factory=list)
     """Documents that could be read and are not empty."""
-    starts: list[int] = field(default_factory=list)
-    """Offset of each document's first character in the text."""
+    starts: Starts = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Offset of each document in the text; with end symbols, that of the symbol before it."""
+    end: str = ""
+    """The end symbol of the documents; empty if they have none."""
     characters: "CharacterCounts" = field(default_factory=lambda: CharacterCounts())
     facts: TextFacts = field(default_factory=TextFacts)
 
@@ -46,6 +50,15 @@ class CountedText:
         usual = max(files, key=lambda read_as: files[read_as], default=None)
         pairs = zip(self.documents, self._read_as(), strict=True)
         return [[document.name, read_as] for document, read_as in pairs if read_as != usual]
+
+    def end_files(self) -> None:
+        """Put the end symbol after each file and before the first. Raises TextError."""
+        end = TextOptions().end
+        if self.characters.counts[ord(end)]:
+            raise end_error(f"one of the {len(self.documents):,} files", "a file")
+        self.characters.add_codes(np.full(len(self.documents) + 1, ord(end), np.uint8))
+        self.starts = self.starts + np.arange(len(self.starts))
+        self.end = end
 
     def _read_as(self) -> list[str]:
         pairs = zip(self.facts.encodings, self.facts.marks, strict=True)
@@ -93,23 +106,28 @@ def count_text(
     if len(found.documents) > 1:
         options = preferring_utf8(options)
     earlier = dict[str, Document]()  # by the digest of its bytes
-    separator = code_points(options.separator)
+    separator, starts = code_points(options.separator), list[Starts]()
+    if options.has_items:
+        counted.end = options.end
+        counted.characters.add_codes(code_points(options.end))
+    ends = _Ends(options)
     own = CharacterCounts()  # of one document; added only after all of it has been read
     for document in found.documents:
         facts = TextFacts()
         own.clear()
+        ends.clear()
         examples = not document.optional or suggested < MAX_SUGGESTED
         try:
             check = partial(progress, counted.facts.num_bytes)
             document = with_encoding(document, options, check)
             own_options = document_options(document, options)
-            for piece in read_pieces(
-                document.path, own_options, facts, document.title, examples=examples
-            ):
-                own.add_codes(code_points(piece))
+            for piece in read_document(document, own_options, facts, examples=examples):
+                codes = code_points(piece)
+                ends.find(codes, own.total)
+                own.add_codes(codes)
                 progress(counted.facts.num_bytes + facts.num_bytes)
             if not options.force_text:
-                controls = num_counted_controls(own.counts)
+                controls = num_counted_controls(own.counts) - ends.num_controls
                 check_controls(document.title, controls, own.total)
         except TextError as error:
             if not document.optional:
@@ -128,11 +146,46 @@ def count_text(
             continue
         if counted.documents:
             counted.characters.add_codes(separator)
-        counted.starts.append(counted.characters.total)
+        starts.append(ends.starts + counted.characters.total)
         counted.characters.add(own)
         counted.documents.append(document)
         counted.facts.add(facts)
+    if starts:
+        counted.starts = np.concatenate(starts)
     return counted
+
+
+class _Ends:
+    """Where the items of a file begin: at the end symbols before them."""
+
+    def __init__(self, options: TextOptions) -> None:
+        self._end = ord(options.end) if options.has_items else None
+        self._is_control = options.end == TextOptions().end
+        self._found: list[Starts] = []
+
+    def clear(self) -> None:
+        self._found.clear()
+
+    def find(self, codes: Ids, offset: int) -> None:
+        """Find the end symbols of a piece that starts at an offset in the file."""
+        if self._end is not None:
+            self._found.append(np.flatnonzero(codes == self._end) + offset)
+
+    @property
+    def num_controls(self) -> int:
+        """The number of end symbols if these are control characters, which are not of the text."""
+        return sum(map(len, self._found)) if self._is_control else 0
+
+    @property
+    def starts(self) -> Starts:
+        """Offsets in the file; of the first item, or of a file that is a document, that is 0.
+
+        With end symbols, the one before the first item is at -1.
+        """
+        if self._end is None:
+            return np.zeros(1, np.int64)
+        ends = np.concatenate(self._found)
+        return np.concatenate([[-1], ends[:-1]])
 
 
 def with_encoding(

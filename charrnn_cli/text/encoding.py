@@ -24,11 +24,11 @@ from charrnn_cli.text.corpus import (
     ids_dtype,
     no_progress,
 )
-from charrnn_cli.text.counting import CountedText, count_text, document_options
-from charrnn_cli.text.decoding import read_pieces
+from charrnn_cli.text.counting import CountedText, Starts, count_text, document_options
 from charrnn_cli.text.documents import Document, Gathered, gather_documents
 from charrnn_cli.text.facts import IS_EMPTY, TextFacts
 from charrnn_cli.text.file_kinds import SHORT_PAGE
+from charrnn_cli.text.items import read_document
 from charrnn_cli.text.joining_form import joining_hint
 from charrnn_cli.text.line_ends import Piece
 from charrnn_cli.text.selection import count_suffixes, held_out_names
@@ -59,8 +59,9 @@ def encode_text(
 ) -> Corpus:
     """Encode files, directories or standard input (`-`) into the new file `output`, and open it.
 
-    The files are joined in the order of `paths`. By default, the vocabulary is the sorted
-    characters of the text. With `vocab`, `unknown` says how to treat characters that it
+    The files are joined in the order of `paths`. If they are kept apart, or if documents are items,
+    an end symbol follows each document and stands before the first. By default, the vocabulary is
+    the sorted characters of the text. With `vocab`, `unknown` says how to treat characters that it
     lacks: `error` raises, `skip` leaves them out, and `extend` gives them the next ids. `progress`
     is called with the bytes done and the total of both passes. Each of several files is read as
     UTF-8 if it is valid UTF-8.
@@ -137,28 +138,30 @@ def encode_documents(
         raise _nothing_read(found)
     if digests is not None:
         _check_unchanged(found, [digests[each.path] for each in counted.documents], counted.facts)
+    if _are_ended(counted, options, vocab, unknown):
+        counted.end_files()
     try:
-        table = symbol_table(counted.characters.counts, options, vocab, unknown)
+        table = symbol_table(counted.characters.counts, options, vocab, unknown, counted.end)
     except UnknownCharacterError as error:
         hint = vocab and joining_hint(
             found, counted, options, vocab, lambda done: progress(done, total)
         )
         raise UnknownCharacterError(error.message, hint=hint or error.hint) from None
-    encoder = _Encoder(counted.documents, options, table)
-    starts, characters = counted.starts, counted.characters.total
+    encoder = _Encoder(counted.documents, options, table, counted.end)
+    starts_D, characters = counted.starts, counted.characters.total
     if table.skipped is not None:  # the remaining lengths are known only after another pass
-        starts, characters = encoder.measure(lambda done: progress(done, total))
-        if not characters:
+        starts_D, characters = encoder.measure(lambda done: progress(done, total))
+        if not len(starts_D) or not characters:
             raise TextError(
                 f"no character of {found.title} is in the vocabulary",
                 hint="train a new model on the text",
             )
-    specs = corpus_specs(ids_dtype(len(table.vocab)), characters, len(table.vocab), len(starts))
-    header = _header(found, counted, options, table, len(starts), characters)
+    specs = corpus_specs(ids_dtype(len(table.vocab)), characters, len(table.vocab), len(starts_D))
+    header = _header(found, counted, options, table, len(starts_D), characters)
     pieces = {
         "vocabulary": table.vocab.to_code_points(),
         "counts": table.counts.tobytes(),
-        "documents": np.array(starts, "<u8").tobytes(),
+        "documents": starts_D.astype("<u8").tobytes(),
     }
     first_half = counted.facts.num_bytes
     with write_tensors(output, CORPUS_KIND, specs, header.to_json(), private=private) as tensors:
@@ -172,6 +175,15 @@ def encode_documents(
         _check_unchanged(found, counted.facts.digests, again)
         accept(tensors.hexdigest(), table.vocab)
     return Corpus.open(output, verify=False)
+
+
+def _are_ended(
+    counted: CountedText, options: TextOptions, vocab: Vocab | None, unknown: Unknown
+) -> bool:
+    """Return whether an end symbol follows each file: if they are apart, and the model knows it."""
+    if options.documents != "files" or options.separator or len(counted.documents) == 1:
+        return False
+    return vocab is None or options.end in vocab or unknown == "extend"
 
 
 def _nothing_read(found: Gathered) -> TextError:
@@ -202,6 +214,7 @@ def _header(
         characters=characters,
         vocabulary_size=len(table.vocab),
         documents=num_documents,
+        end=counted.end,
         source_sha256=counted.facts.sha256,
         encoding=counted.facts.encoding,
         byte_order_mark=counted.facts.byte_order_mark,
@@ -238,15 +251,20 @@ class _Encoder:
     documents: Sequence[Document]
     options: TextOptions
     table: SymbolTable
+    end: str
+    """The end symbol of the documents; empty if they have none."""
 
-    def measure(self, progress: Callable[[int], None]) -> tuple[list[int], int]:
+    def measure(self, progress: Callable[[int], None]) -> tuple[Starts, int]:
         """Return each document's start and the number of characters, without skipped ones."""
-        starts, characters = [], 0
+        starts, characters = list[Starts](), 0
         for is_start, ids in self._ids(TextFacts(), progress):
-            if is_start:
-                starts.append(characters)
+            if self.end:
+                starts.append(np.flatnonzero(ids == self._end_id) + characters)
+            elif is_start:
+                starts.append(np.array([characters]))
             characters += len(ids)
-        return starts, characters
+        starts_D = np.concatenate(starts)
+        return starts_D[:-1] if self.end else starts_D, characters
 
     def write(
         self, tensors: TensorWriter, characters: int, progress: Callable[[int], None]
@@ -256,30 +274,52 @@ class _Encoder:
         for _, ids in self._ids(facts, progress):
             written += len(ids)
             if written <= characters:
-                tensors.write(ids if isinstance(ids, bytes) else ids.tobytes())
+                tensors.write(ids.tobytes())
         if written < characters:
             tensors.write(bytes((characters - written) * self.table.ids.itemsize))
         return facts
 
-    def _ids(
-        self, facts: TextFacts, progress: Callable[[int], None]
-    ) -> Iterator[tuple[bool, bytes | Ids]]:
+    def _ids(self, facts: TextFacts, progress: Callable[[int], None]) -> Iterator[tuple[bool, Ids]]:
         """Yield the text as ids, in pieces; each comes with whether it starts a document."""
+        pieces = self._pieces(facts, progress)
+        if not self.end or self.table.skipped is None:
+            for is_start, piece in pieces:
+                yield is_start, self._encoded(piece)
+            return
+        is_end = False  # a document without known characters is left out
+        for is_start, piece in pieces:
+            ids = self._encoded(piece)
+            ends = np.concatenate([[is_end], ids == self._end_id])
+            ids = ids[~(ends[1:] & ends[:-1])]
+            is_end = bool(ends[-1])
+            yield is_start, ids
+
+    def _pieces(
+        self, facts: TextFacts, progress: Callable[[int], None]
+    ) -> Iterator[tuple[bool, Piece]]:
+        if self.end:
+            yield False, self.end
         for number, document in enumerate(self.documents):
             if number and self.options.separator:
-                yield False, self._encoded(self.options.separator)
+                yield False, self.options.separator
             own, is_start = TextFacts(), True
             options = document_options(document, self.options)
-            for piece in read_pieces(document.path, options, own, document.title):
-                yield is_start, self._encoded(piece)
+            for piece in read_document(document, options, own):
+                yield is_start, piece
                 is_start = False
                 progress(facts.num_bytes + own.num_bytes)
+            if self.end and not self.options.has_items:
+                yield False, self.end
             facts.add(own)
 
-    def _encoded(self, piece: Piece) -> bytes | Ids:
+    @property
+    def _end_id(self) -> int:
+        return int(self.table.ids[ord(self.end)])
+
+    def _encoded(self, piece: Piece) -> Ids:
         table = self.table
         if isinstance(piece, bytes) and table.ids.itemsize == 1 and table.skipped is None:
-            return piece.translate(table.ids[:256].tobytes())
+            return np.frombuffer(piece.translate(table.ids[:256].tobytes()), np.uint8)
         codes = code_points(piece)
         ids: Ids = table.ids[codes]
         return ids if table.skipped is None else ids[~table.skipped[codes]]

@@ -54,7 +54,7 @@ def in_vocabulary(
             lambda start, stop: ids_V[corpus.read(start, stop)],
             corpus.header,
             corpus.sha256,
-            corpus.starts,
+            corpus.starts_D,
         )
     kept = _KnownCharacters(corpus, known_V)
     return Corpus(
@@ -63,7 +63,7 @@ def in_vocabulary(
         lambda start, stop: ids_V[kept.read(start, stop)],
         dataclasses.replace(corpus.header, characters=kept.count),
         corpus.sha256,
-        kept.starts,
+        kept.starts_D,
     )
 
 
@@ -83,7 +83,7 @@ class _KnownCharacters:
 
     def __init__(self, corpus: Corpus, known_V: npt.NDArray[np.bool_]) -> None:
         self._corpus, self._known_V = corpus, known_V
-        starts_D = np.array(corpus.starts)
+        starts_D = corpus.starts_D
         new_starts_D = np.zeros_like(starts_D)
         before_B: list[int] = []
         self.count = 0
@@ -97,7 +97,7 @@ class _KnownCharacters:
             new_starts_D[here] = before_N[starts_D[here] - start]
             self.count += int(np.count_nonzero(known_N))
         new_starts_D[starts_D >= len(corpus)] = self.count
-        self.starts: list[int] = new_starts_D.tolist()
+        self.starts_D = new_starts_D
         self._before_B = np.array([*before_B, self.count])
 
     def read(self, start: int, stop: int) -> Ids:

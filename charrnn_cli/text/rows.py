@@ -1,16 +1,49 @@
 """Several spans of a text in parallel, as inputs and targets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from charrnn_cli.text.corpus import Corpus
 
-# T time · R rows
+# T time · R rows · S spans
 
 Span = tuple[int, int]
 """Offsets in a text: the first character, and the one after the last."""
+
+
+class SpanArray(Sequence[Span]):
+    """Spans in an array (S, 2), as a sequence: a tuple of millions would take gigabytes."""
+
+    def __init__(self, spans_S2: npt.NDArray[np.int64]) -> None:
+        self.spans_S2 = spans_S2
+
+    def __len__(self) -> int:
+        return len(self.spans_S2)
+
+    @overload
+    def __getitem__(self, index: int) -> Span: ...
+    @overload
+    def __getitem__(self, index: slice) -> "SpanArray": ...
+    def __getitem__(self, index: int | slice) -> "Span | SpanArray":
+        if isinstance(index, slice):
+            return SpanArray(self.spans_S2[index])
+        start, stop = self.spans_S2[index].tolist()
+        return start, stop
+
+    def __iter__(self) -> Iterator[Span]:
+        return map(tuple, self.spans_S2.tolist())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.array(self.spans_S2, dtype)
+
+
+def span_array(spans: Sequence[Span]) -> npt.NDArray[np.int64]:
+    """Return spans as an array, (S, 2)."""
+    return np.array(spans, np.int64).reshape(-1, 2)
+
 
 IGNORED = -100
 """Target after the end of a shorter row; torch's cross entropy ignores this value by default."""

@@ -8,10 +8,12 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.text.corpus import DTYPES, Corpus, Ids, ids_dtype
-from charrnn_cli.text.rows import Span
+from charrnn_cli.text.corpus import CHUNK_CHARACTERS, DTYPES, Corpus, Ids, ids_dtype
+from charrnn_cli.text.rows import Span, span_array
 
-# N characters of all spans · S spans
+# N characters of all spans · S spans · P spans read together
+
+MANY = 1_000  # spans
 
 PIECES = 1_000  # of a sample
 
@@ -30,19 +32,44 @@ class SpanText:
 
 def read_spans(corpus: Corpus, spans: Sequence[Span]) -> SpanText:
     """Read spans in their order. Raises as `Corpus.read` does."""
-    lengths_S = np.array([stop - start for start, stop in spans], np.int64)
+    spans_S2 = span_array(spans)
+    lengths_S = spans_S2[:, 1] - spans_S2[:, 0]
     starts_S = np.cumsum(lengths_S) - lengths_S
     ids_N = np.empty(int(lengths_S.sum()), DTYPES[ids_dtype(len(corpus.vocab))])
-    done = 0
-    for start, stop in joined(spans):
-        ids_N[done : done + stop - start] = corpus.read(start, stop)
-        done += stop - start
+    if len(spans) < MANY:
+        done = 0
+        for start, stop in joined(spans):
+            ids_N[done : done + stop - start] = corpus.read(start, stop)
+            done += stop - start
+    else:
+        _read_many(corpus, spans_S2, starts_S, ids_N)
     before_N = np.full(len(ids_N), _FAR, np.uint8)
     for offset in range(min(_FAR, int(lengths_S.max(initial=0)))):
         starts_S = starts_S[lengths_S > offset]
         lengths_S = lengths_S[lengths_S > offset]
         before_N[starts_S + offset] = offset
     return SpanText(ids_N, before_N)
+
+
+def _read_many(
+    corpus: Corpus, spans_S2: npt.NDArray[np.int64], to_S: npt.NDArray[np.int64], ids_N: Ids
+) -> None:
+    """Read many spans in ascending order into `ids_N`, each to its place there.
+
+    Reading each by itself would take a second per 300,000 spans.
+    """
+    first = 0
+    while first < len(spans_S2):
+        start = int(spans_S2[first, 0])
+        last = int(spans_S2[:, 1].searchsorted(start + CHUNK_CHARACTERS, side="right"))
+        last = max(last, first + 1)
+        stop = int(spans_S2[last - 1, 1])
+        lengths_P = spans_S2[first:last, 1] - spans_S2[first:last, 0]
+        shifts_P = spans_S2[first:last, 0] - start - (to_S[first:last] - to_S[first])
+        number = int(lengths_P.sum())
+        places = np.repeat(shifts_P, lengths_P) + np.arange(number)
+        ids_N[to_S[first] : to_S[first] + number] = corpus.read(start, stop)[places]
+        first = last
 
 
 def joined(spans: Sequence[Span]) -> list[Span]:

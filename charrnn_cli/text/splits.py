@@ -11,7 +11,8 @@ import numpy.typing as npt
 from charrnn_cli.config import TrainConfig, ValSplit
 from charrnn_cli.errors import TextError
 from charrnn_cli.text.corpus import CHUNK_CHARACTERS, Corpus
-from charrnn_cli.text.rows import Span
+from charrnn_cli.text.item_split import document_hashes, held_out_documents
+from charrnn_cli.text.rows import Span, SpanArray, span_array
 
 # V vocabulary
 
@@ -20,6 +21,7 @@ MAX_TAIL_ROWS = 20
 MAX_SEGMENTS = 100
 MIN_ROW = 100  # characters; shorter rows would mostly measure the cold start
 MIN_SEGMENT = 1_000  # characters
+MIN_SPLIT_FILES = 200  # with fewer, the held-out files would rarely be like the others
 _WITHOUT_VALIDATION = "train without validation: --val-fraction 0"
 
 
@@ -30,31 +32,46 @@ class Split:
     Training reads the spans of `train` as one text; each span of `val` is a row of its own.
     """
 
-    train: tuple[Span, ...]
-    val: tuple[Span, ...]
+    train: Sequence[Span]
+    val: Sequence[Span]
+    whole_documents: bool = False
+    """Whether each span is a document with its end. Those of `train` begin with the end symbol
+    before it, which is only an input."""
 
     @property
     def train_characters(self) -> int:
         """Number of characters to train on."""
-        return sum(stop - start for start, stop in self.train)
+        return _length(self.train) - (len(self.train) if self.whole_documents else 0)
 
     @property
     def val_characters(self) -> int:
         """Number of characters to validate on."""
-        return sum(stop - start for start, stop in self.val)
+        return _length(self.val)
 
-    def cut_at(self, starts: Sequence[int]) -> "Split":
+    def cut_at(self, starts: Sequence[int], *, is_ended: bool = False) -> "Split":
         """Cut every span where a document starts, at the offsets `starts`.
 
         The first character of a document cannot be predicted, because nothing precedes it, so it is
-        left out of `val`. Spans with nothing to predict are dropped.
+        left out of `val`. If documents are ended, this character is the end symbol, and the
+        document before ends with it. Spans with nothing to predict are dropped.
         """
         firsts = set(starts)
-        val = ((start + (start in firsts), stop) for start, stop in _cut(self.val, starts))
+        shared = firsts if is_ended else set[int]()
+
+        def cut(spans: Sequence[Span]) -> Iterator[Span]:
+            for start, stop in _cut(spans, starts):
+                yield start, stop + (stop in shared)
+
+        val = ((start + (start in firsts), stop) for start, stop in cut(self.val))
         return Split(
-            tuple(span for span in _cut(self.train, starts) if span[1] - span[0] > 1),
+            tuple(span for span in cut(self.train) if span[1] - span[0] > 1),
             tuple(span for span in val if span[0] < span[1]),
         )
+
+
+def _length(spans: Sequence[Span]) -> int:
+    spans_S2 = span_array(spans)
+    return int((spans_S2[:, 1] - spans_S2[:, 0]).sum())
 
 
 def _cut(spans: Sequence[Span], starts: Sequence[int]) -> Iterator[Span]:
@@ -66,12 +83,15 @@ def _cut(spans: Sequence[Span], starts: Sequence[int]) -> Iterator[Span]:
 def split_corpus(corpus: Corpus, config: TrainConfig) -> Split:
     """Split a text according to the settings, and between documents if they are kept apart.
 
+    Items, and 200 files or more, are held out whole, as `item_split` chooses them.
     Raises TextError if fewer than 2 characters are left for validation.
     """
+    if splits_documents(corpus):
+        return _split_documents(corpus, config.val_fraction)
     split = split_text(len(corpus), config.val_fraction, config.val_split)
     if not keeps_documents_apart(corpus, config):
         return split
-    cut = split.cut_at(corpus.starts)
+    cut = split.cut_at(corpus.starts_D.tolist(), is_ended=corpus.end is not None)
     if split.val and cut.val_characters < 2:
         raise TextError(
             "validation needs at least 2 characters that do not start a document; "
@@ -83,7 +103,29 @@ def split_corpus(corpus: Corpus, config: TrainConfig) -> Split:
 
 def keeps_documents_apart(corpus: Corpus, config: TrainConfig) -> bool:
     """Return whether documents are kept apart, because they are shuffled or not separated."""
-    return len(corpus.starts) > 1 and (not corpus.separator or config.shuffle_documents)
+    if corpus.end is not None:
+        return True
+    return corpus.num_documents > 1 and (not corpus.separator or config.shuffle_documents)
+
+
+def splits_documents(corpus: Corpus) -> bool:
+    """Return whether whole documents are held out, not characters."""
+    is_many = corpus.num_documents >= MIN_SPLIT_FILES
+    return corpus.has_items or (corpus.end is not None and is_many)
+
+
+def _split_documents(corpus: Corpus, val_fraction: float) -> Split:
+    spans_D2 = corpus.document_spans()
+    if val_fraction == 0:
+        return Split(SpanArray(spans_D2), (), whole_documents=True)
+    is_val_D = held_out_documents(document_hashes(corpus), val_fraction)
+    val = _without_first(spans_D2[is_val_D])
+    return Split(SpanArray(spans_D2[~is_val_D]), val, whole_documents=True)
+
+
+def _without_first(spans_S2: npt.NDArray[np.int64]) -> SpanArray:
+    """Leave out the end symbol before each document, which is only an input."""
+    return SpanArray(spans_S2 + np.array([1, 0], np.int64))
 
 
 def split_text(num_characters: int, val_fraction: float, val_split: ValSplit) -> Split:
@@ -128,12 +170,18 @@ def _spread(num_characters: int, val_fraction: float) -> Split:
     )
 
 
-def matching_rows(split: Split) -> tuple[Span, ...]:
+def matching_rows(split: Split) -> Sequence[Span]:
     """Return rows of training text that match the validation rows, to compare the two losses.
 
     Their number and lengths are those of `split.val`, as far as the training text allows. If it is
-    in spans too short for that, the rows are its first spans.
+    in spans too short for that, the rows are its first spans. Of whole documents, as many are
+    spread evenly over the training part.
     """
+    if split.whole_documents:
+        train_S2 = span_array(split.train)
+        count = min(len(split.val), len(train_S2))
+        chosen = np.arange(count) * len(train_S2) // max(1, count)
+        return _without_first(train_S2[chosen])
     rows_per_span = max(1, len(split.val) // len(split.train))
     rows = []
     for row, (val_start, val_stop) in enumerate(split.val):
@@ -154,6 +202,7 @@ def symbol_frequencies(corpus: Corpus, split: Split) -> npt.NDArray[np.float64]:
 
     Each count is increased by one, so that no frequency is 0. Raises as `Corpus.read` does.
     """
+    counts_V = corpus.counts_V.astype(np.float64) + 1
     counts_V = corpus.counts_V.astype(np.float64) + 1
     for start, stop in split.val:  # usually the smaller part
         for first in range(start, stop, CHUNK_CHARACTERS):

@@ -39,12 +39,17 @@ class SymbolTable:
 
 
 def symbol_table(
-    counts: Counts, options: TextOptions, vocab: Vocab | None, unknown: Unknown
+    counts: Counts,
+    options: TextOptions,
+    vocab: Vocab | None,
+    unknown: Unknown,
+    end: str = "",
 ) -> SymbolTable:
     """Build the table for a text whose code points occur `counts` times, (0x110000,).
 
     The text gets its own vocabulary, or `vocab`; `unknown` says how to treat characters that
-    `vocab` lacks. Raises UnknownCharacterError, ConfigError, TextError.
+    `vocab` lacks. The separator, and `end`, the end symbol of documents, are never replaced or left
+    out. Raises UnknownCharacterError, ConfigError, TextError.
     """
     surrogates = np.flatnonzero(counts[0xD800:0xE000])
     if len(surrogates):
@@ -53,28 +58,34 @@ def symbol_table(
             hint="check --encoding",
         )
     if vocab is None:
-        return _table_of_text(counts, options)
-    return _table_of_vocabulary(counts, options, vocab, unknown)
+        return _table_of_text(counts, options, end)
+    return _table_of_vocabulary(counts, options, vocab, unknown, end)
 
 
-def _table_of_text(counts: Counts, options: TextOptions) -> SymbolTable:
+def _table_of_text(counts: Counts, options: TextOptions, end: str) -> SymbolTable:
     """Take every character of the text, in order; rare ones become U+FFFD."""
     present = np.flatnonzero(counts)
     rare = present[counts[present] < options.min_count]
     symbols = np.arange(CODE_POINTS)
-    symbols[np.setdiff1d(rare, code_points(options.separator))] = REPLACEMENT
+    symbols[np.setdiff1d(rare, code_points(options.separator + end))] = REPLACEMENT
     vocab = Vocab.from_code_points(np.unique(symbols[present]).astype("<u4").tobytes())
     ids = _ids(vocab)[symbols]
     return SymbolTable(vocab, _symbol_counts(counts, ids, vocab), ids, None, {})
 
 
 def _table_of_vocabulary(
-    counts: Counts, options: TextOptions, vocab: Vocab, unknown: Unknown
+    counts: Counts, options: TextOptions, vocab: Vocab, unknown: Unknown, end: str
 ) -> SymbolTable:
     """Use the ids of a vocabulary; `unknown` says how to treat characters that it lacks."""
+    if end not in vocab.characters and unknown != "extend":
+        raise UnknownCharacterError(
+            f"the vocabulary lacks the end of an item, {named_character(end)}",
+            hint="use a model trained with these --documents, or train a new one",
+        )
     missing = np.setdiff1d(np.flatnonzero(counts), code_points(vocab.characters))
     missing = missing[np.argsort(-counts[missing].astype(np.int64), kind="stable")]
-    replaced = _replaced(missing, counts, options, vocab, unknown)
+    never = code_points(options.separator + end)
+    replaced = _replaced(missing[~np.isin(missing, never)], counts, options, vocab, unknown)
     others = missing[~np.isin(missing, replaced)]
     unseen = _named_counts(missing, counts)
     skipped = None
@@ -110,13 +121,12 @@ def _table_of_vocabulary(
 def _replaced(
     missing: CodePoints, counts: Counts, options: TextOptions, vocab: Vocab, unknown: Unknown
 ) -> CodePoints:
-    """Return the code points, of those that a vocabulary lacks, that become U+FFFD.
+    """Return the code points, of those `missing` in a vocabulary, that become U+FFFD.
 
     All of them are rare in the text of the vocabulary, but not in a text that extends it.
     """
     if options.min_count == 1 or unknown == "skip":
         return missing[:0]
-    missing = missing[~np.isin(missing, code_points(options.separator))]
     if unknown == "extend":
         return missing[counts[missing] < options.min_count]
     if chr(REPLACEMENT) not in vocab:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from charrnn_cli.training.ngram_inputs import NgramInputs
-from charrnn_cli.training.windows import TrainWindows, Windows
+from charrnn_cli.training.window import Windows
+from charrnn_cli.training.windows import TrainWindows
 
 # T time · B batch rows · N characters of training text
 
@@ -26,6 +27,8 @@ class Batch:
     """Ids or IGNORED, (T, B)."""
     reset_rows: Tensor | None
     """Mask (B,); None if no row is reset."""
+    is_fresh: bool
+    """Whether all rows are reset."""
     count: int
     """Targets that are not IGNORED."""
     ngrams: Tensor | None
@@ -60,6 +63,7 @@ class BatchLoader:
             torch.from_numpy(window.inputs).to(self._device),
             torch.from_numpy(window.targets).to(self._device),
             _mask_on(self._device, window.reset_rows),
+            bool(window.reset_rows.all()),
             window.count,
             ngrams_TBV,
         )
@@ -86,8 +90,9 @@ class _ResidentText:
         numbers_B = (self._rows_B + windows.first_window(step)) % windows.num_windows
         starts_B = (numbers_B * windows.seq_len).clamp(max=windows.last_start)
         ids_TB = self._text_N[starts_B + self._times_T[:, None]].long()
-        mask_B = _mask_on(self._device, windows.reset_rows(step))
-        return Batch(ids_TB[:-1], ids_TB[1:], mask_B, ids_TB[1:].numel(), ngrams_TBV)
+        reset_B = windows.reset_rows(step)
+        mask_B, is_fresh = _mask_on(self._device, reset_B), bool(reset_B.all())
+        return Batch(ids_TB[:-1], ids_TB[1:], mask_B, is_fresh, ids_TB[1:].numel(), ngrams_TBV)
 
 
 def has_room(windows: Windows, device: torch.device) -> bool:

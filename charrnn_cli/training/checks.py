@@ -50,7 +50,7 @@ def check_prime(config: TrainConfig, options: TextOptions, vocab: Vocab, *, is_m
 
 def check_documents(settings: Mapping[str, Any], corpus: Corpus) -> None:
     """Check that there are documents to shuffle, if that is chosen. Raises ConfigError."""
-    if settings.get("shuffle_documents") and len(corpus.starts) == 1:
+    if settings.get("shuffle_documents") and corpus.num_documents == 1:
         raise ConfigError(
             f"--shuffle-documents requires several files, and {corpus.name!r} is one document",
             hint="leave out --shuffle-documents",

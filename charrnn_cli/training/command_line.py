@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from charrnn_cli.config import TextOptions
+from charrnn_cli.config import UNMARKED, TextOptions
 from charrnn_cli.settings import option_name
 from charrnn_cli.shell import path_word, shell_word
 from charrnn_cli.storage.source import Source, is_read_once
@@ -29,7 +29,7 @@ def reading_words(options: TextOptions) -> list[str]:
     """Return the options for reading a text that differ from the defaults, as words."""
     default, words = TextOptions().to_json(), []
     for name, value in options.to_json().items():
-        if value != default[name]:
+        if value not in (default[name], UNMARKED):
             is_flag = isinstance(value, bool)
             words += [option_name(name)] if is_flag else [option_name(name), shell_word(str(value))]
     return words

@@ -19,12 +19,13 @@ class DropoutMasks:
     The dropped fraction is rounded to a multiple of 1/256.
     """
 
-    def __init__(self, dropout: float, seed: int, batch_size: int) -> None:
+    def __init__(self, dropout: float, seed: int) -> None:
         self._threshold = min(round(dropout * DROPOUT_LEVELS), DROPOUT_LEVELS - 1)
         self._scale = DROPOUT_LEVELS / (DROPOUT_LEVELS - self._threshold)
         self._seed = seed
-        self._batch_size = batch_size
         self.step = 0
+        self.num_rows = 0
+        """Rows of the step's batch, B."""
         self.rows = slice(None)
         """The batch's rows in the next output; splitting a batch does not change its masks."""
 
@@ -34,7 +35,7 @@ class DropoutMasks:
     def __call__(self, layer: int, output_TBH: Tensor) -> Tensor:
         """Apply a layer's mask of this step to its output (T, B, H)."""
         length, _, size = output_TBH.shape
-        shape = (length, self._batch_size, size)
+        shape = (length, self.num_rows, size)
         kept_TBH = self._kept(layer, shape, output_TBH.device)[:, self.rows]
         return output_TBH * kept_TBH.to(output_TBH.dtype).mul_(self._scale)
 

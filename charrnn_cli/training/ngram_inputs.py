@@ -15,9 +15,9 @@ from charrnn_cli.model.ngram_pairs import Integers
 from charrnn_cli.model.ngram_reader import Inputs, as_inputs
 from charrnn_cli.model.ngrams import START, LeftOut, NgramModel
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.rows import Span
+from charrnn_cli.text.rows import Span, span_array
 from charrnn_cli.training.job import TrainingJob
-from charrnn_cli.training.windows import Windows
+from charrnn_cli.training.window import Windows
 
 # T time · B batch rows · R positions · K highest order · V vocabulary
 
@@ -82,17 +82,23 @@ class NgramText:
 
 
 class SpanEdges:
-    """Where spans of a text, in ascending order, start and stop."""
+    """Where spans of a text, in ascending order, start and stop.
+
+    A span may begin with the last character of the one before it; as a position, that character
+    belongs to the earlier span.
+    """
 
     def __init__(self, spans: Sequence[Span]) -> None:
-        self._starts = np.array([start for start, _ in spans], np.int64)
-        self._stops = np.array([stop for _, stop in spans], np.int64)
+        self._starts, self._stops = span_array(spans).T
+        self._overlaps = np.zeros(len(self._starts), bool)
+        self._overlaps[1:] = self._starts[1:] < self._stops[:-1]
 
     def before(self, positions: Positions) -> Positions:
         """Return how many characters of its span are before each position; -1 outside of spans."""
         if not len(self._starts):
             return np.full(positions.shape, -1, np.int64)
         spans = np.searchsorted(self._starts, positions, side="right") - 1
+        spans -= self._overlaps[spans] & (self._starts[spans] == positions)
         is_inside = (spans >= 0) & (positions < self._stops[spans])
         return np.where(is_inside, positions - self._starts[spans], -1)
 

@@ -23,7 +23,8 @@ from charrnn_cli.training.evaluation_plan import (
 )
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.recipe import automatic_dropout
-from charrnn_cli.training.windows import Windows, make_windows
+from charrnn_cli.training.window import Windows
+from charrnn_cli.training.windows import make_windows
 
 EXIT_RESERVE = 1.5  # seconds from the last save to the end of the process
 

@@ -90,6 +90,8 @@ class RunState:
                 commonest=corpus.vocab.characters[int(corpus.counts_V.argmax())],
                 init_from=self.init_from,
                 counted=self._job.counted,
+                end=corpus.end,
+                longest_item=corpus.longest_item,
                 reading=corpus.header.reading,
             ),
             ngrams=self._job.ngrams,
@@ -118,7 +120,10 @@ class RunState:
         Raises FileFormatError for tensors that do not match the configuration.
         """
         checkpoint = snapshot.checkpoint
-        shapes = snapshot_shapes(self._job.model, self._config) if checkpoint.step else {}
+        shapes = dict[str, tuple[int, ...]]()
+        if checkpoint.step:
+            num_rows = self.trainer.windows.num_rows(checkpoint.step - 1)
+            shapes = snapshot_shapes(self._job.model, self._config, num_rows)
         actual = {name: array.shape for name, array in snapshot.tensors.items()}
         if checkpoint.step and actual != shapes:
             raise FileFormatError(

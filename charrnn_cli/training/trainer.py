@@ -22,7 +22,7 @@ from charrnn_cli.training.network import CharRNN, RecurrentState
 from charrnn_cli.training.ngram_inputs import NgramInputs, ngram_inputs
 from charrnn_cli.training.optimizer import AdamW, global_norm, learning_rate
 from charrnn_cli.training.plan import Decisions
-from charrnn_cli.training.windows import Windows
+from charrnn_cli.training.window import Windows
 
 # T time · B batch rows · V vocabulary
 
@@ -74,7 +74,7 @@ class Trainer:
         self.model.initialize(decisions.seed, config.initialization, frequencies_V)
         self.model.to(self.device)
         self.optimizer = AdamW(self.model, config)
-        self._masks = DropoutMasks(decisions.dropout, decisions.seed, config.batch_size)
+        self._masks = DropoutMasks(decisions.dropout, decisions.seed)
         self._parameters = tuple(self.optimizer.parameters.values())
         self._average: CharRNN | None = None
         if config.ema:
@@ -140,7 +140,7 @@ class Trainer:
                 loss, gradients, state, count = self._gradients()
                 break
             except torch.OutOfMemoryError:
-                if self.parts >= self.config.batch_size:
+                if self.parts >= self.windows.num_rows(self.step):
                     raise MemoryShortageError(
                         "not even one row of the batch fits into memory",
                         hint="use a smaller --seq-len or --size",
@@ -165,12 +165,13 @@ class Trainer:
 
     def _gradients(self) -> tuple[Tensor, tuple[Tensor, ...], RecurrentState, int]:
         """Return the next window's mean loss, gradients, final state and number of targets."""
-        batch, batch_size = self._batches.batch(self.step), self.config.batch_size
-        before = self._state_before(batch.reset_rows)
-        self._masks.step = self.step
+        batch, num_rows = self._batches.batch(self.step), self.windows.num_rows(self.step)
+        before = self._state_before(batch)
+        self._masks.step, self._masks.num_rows = self.step, num_rows
+        parts = min(self.parts, num_rows)
         total, sums, states = torch.zeros((), device=self.device), None, []
-        for part in range(self.parts):
-            rows = slice(batch_size * part // self.parts, batch_size * (part + 1) // self.parts)
+        for part in range(parts):
+            rows = slice(num_rows * part // parts, num_rows * (part + 1) // parts)
             loss, state = self._loss_of_rows(batch, before, rows)
             gradients = torch.autograd.grad(loss, self._parameters)
             sums = gradients if sums is None else _added(sums, gradients)
@@ -178,7 +179,7 @@ class Trainer:
             # float32, so that a resume file stores exactly what an uninterrupted run continues with
             states.append([tuple(tensor.detach().float() for tensor in layer) for layer in state])
         assert sums is not None
-        joined = states[0] if self.parts == 1 else _joined_rows(states)
+        joined = states[0] if parts == 1 else _joined_rows(states)
         return total, sums, joined, batch.count
 
     def _loss_of_rows(
@@ -202,11 +203,13 @@ class Trainer:
         )
         return loss / batch.count, state
 
-    def _state_before(self, reset_rows_B: Tensor | None) -> RecurrentState | None:
+    def _state_before(self, batch: Batch) -> RecurrentState | None:
         """Return the state after the last window, set to zero in the rows to reset."""
-        if self._state is None or reset_rows_B is None:
+        if self._state is None or batch.reset_rows is None:
             return self._state
-        mask_1B1 = reset_rows_B[None, :, None]
+        if batch.is_fresh:  # and may have other rows than the state
+            return None
+        mask_1B1 = batch.reset_rows[None, :, None]
         return [
             tuple(tensor.masked_fill(mask_1B1, 0.0) for tensor in layer) for layer in self._state
         ]
@@ -266,14 +269,19 @@ class Trainer:
         self._healthy = torch.tensor(True, device=self.device)
 
 
-def snapshot_shapes(model: ModelConfig, config: TrainConfig) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor of a `snapshot`, to check a file before it is used."""
+def snapshot_shapes(
+    model: ModelConfig, config: TrainConfig, num_rows: int
+) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of a `snapshot`, to check a file before it is used.
+
+    `num_rows` are those of the step before it.
+    """
     kinds = ["exp_avg", "exp_avg_sq", *(["raw"] if config.ema else [])]
     weights = model.tensor_shapes()
     shapes = {f"{kind}.{name}": shape for kind in kinds for name, shape in weights.items()}
     for layer in range(model.layers):
         for number in range(_tensors_per_state(model)):
-            shapes[f"state.{layer}.{number}"] = (1, config.batch_size, model.size)
+            shapes[f"state.{layer}.{number}"] = (1, num_rows, model.size)
     return shapes
 
 

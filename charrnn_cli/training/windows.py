@@ -5,8 +5,7 @@ import itertools
 import operator
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,8 @@ from charrnn_cli.seeds import derive_seed
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import IGNORED, Span
 from charrnn_cli.text.splits import Split, keeps_documents_apart
+from charrnn_cli.training.item_windows import ItemWindows
+from charrnn_cli.training.window import Window, Windows
 
 # B batch rows · T time · N characters of training text · D documents · W windows of the text
 
@@ -25,40 +26,10 @@ MIN_WINDOWS_PER_ROW = 8  # longer rows of a short text mean more steps per epoch
 _Order = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The inputs and targets of one step."""
-
-    inputs: npt.NDArray[np.int64]
-    """Ids, (T, B)."""
-    targets: npt.NDArray[np.int64]
-    """The character after each input, (T, B); IGNORED after the end of a document."""
-    reset_rows: npt.NDArray[np.bool_]
-    """Mask (B,) of rows whose state is reset before this window."""
-    count: int
-    """Targets that are not IGNORED."""
-
-
-class Windows(Protocol):
-    """The window of each step, which depends only on the step."""
-
-    per_epoch: int
-    """Windows in one pass over the text."""
-
-    def at(self, step: int) -> Window:
-        """Return the window of a step, counted from 0 over all epochs."""
-
-    def positions(self, step: int) -> npt.NDArray[np.int64]:
-        """Return where each target of a step is in the text, (T, B); -1 if it is IGNORED."""
-
-    def reset_rows(self, step: int) -> npt.NDArray[np.bool_]:
-        """Return the mask (B,) of rows that start from the zero state."""
-
-
-def make_windows(
-    corpus: Corpus, split: Split, config: TrainConfig, seed: int
-) -> "TrainWindows | DocumentWindows":
+def make_windows(corpus: Corpus, split: Split, config: TrainConfig, seed: int) -> Windows:
     """Build the windows of a training text. Raises TextError for a text too short for the batch."""
+    if corpus.has_items:
+        return ItemWindows(corpus, split.train, config, seed)
     if keeps_documents_apart(corpus, config):
         return DocumentWindows(corpus, split.train, config, seed)
     return TrainWindows(corpus, split.train, config, seed)
@@ -70,7 +41,9 @@ def fitting_batch_size(corpus: Corpus, split: Split, config: TrainConfig) -> int
     A text of fewer than 8 windows gets one row. Raises TextError for a text below seq len + 2
     characters, unless documents are kept apart.
     """
-    if keeps_documents_apart(corpus, config):
+    if corpus.has_items:
+        windows = split.train_characters // config.seq_len
+    elif keeps_documents_apart(corpus, config):
         windows = int(_windows_per_document(split.train, config.seq_len).sum())
         if not windows:
             raise TextError(
@@ -137,6 +110,10 @@ class TrainWindows:
     @property
     def num_symbols(self) -> int:
         return len(self._corpus.vocab)
+
+    def num_rows(self, step: int) -> int:
+        """Return the number of rows of a step, B."""
+        return self.batch_size
 
     def at(self, step: int) -> Window:
         """Return the window of a step."""
@@ -254,6 +231,10 @@ class DocumentWindows:
         """
         is_first_B = np.array([is_first for _, _, is_first in self._places(step)])
         return is_first_B | (step % self.per_epoch == 0)
+
+    def num_rows(self, step: int) -> int:
+        """Return the number of rows of a step, B."""
+        return self.batch_size
 
     def _find_places(self, step: int) -> list[tuple[int, int, bool]]:
         """Return the `_place` of each row's window."""

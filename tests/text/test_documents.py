@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from charrnn_cli.config import TextOptions, Unknown
+from charrnn_cli.config import END_OF_DOCUMENT, TextOptions, Unknown
 from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError
 from charrnn_cli.text import decoding
 from charrnn_cli.text.cache import cached_corpus
@@ -41,7 +41,10 @@ def encoded(
 def test_files_follow_each_other(
     tmp_path: Path, texts: list[str], separator: str, chunk: int
 ) -> None:
-    """Files are joined in the order given, with the separator; empty files are skipped."""
+    """Files are joined in the order given, with the separator; empty files are skipped.
+
+    Without a separator, an end symbol follows each of several files and stands before the first.
+    """
     paths = []
     for number, text in enumerate(texts):
         paths.append(tmp_path / f"{number}.txt")
@@ -57,8 +60,11 @@ def test_files_follow_each_other(
             tmp_path, *paths, separator=separator, newlines="keep", keep_duplicates=True
         )
     assert "".join(corpus.text()) == separator.join(kept)
-    starts = [len(separator.join([*kept[:number], ""])) for number in range(len(kept))]
-    assert list(corpus.starts) == starts
+    end = "" if separator or len(kept) == 1 else END_OF_DOCUMENT
+    whole = end + "".join(text + end for text in kept) if end else separator.join(kept)
+    assert corpus.vocab.decode(corpus.read(0, len(corpus)).tolist()) == whole
+    starts = [len((end or separator).join([*kept[:number], ""])) for number in range(len(kept))]
+    assert corpus.starts_D.tolist() == starts
     assert corpus.separator == separator
     assert corpus.header.skipped == [
         [f"{number}.txt", "is empty"] for number, text in enumerate(texts) if not text
@@ -80,7 +86,7 @@ def test_a_directory(tmp_path: Path) -> None:
     (root / "linked.txt").symlink_to(root / "b.txt")
     corpus = encoded(tmp_path, root)
     assert "".join(corpus.text()) == "<a/2.txt><a/10.txt><b.txt><c.md><zipped>"
-    assert len(corpus.starts) == 5
+    assert corpus.num_documents == 5
     assert corpus.name == "books"
     assert sorted(name for name, _ in corpus.header.skipped) == [
         "bad.txt",
@@ -114,11 +120,12 @@ def test_a_file_that_fails_halfway_is_not_counted(tmp_path: Path, separator: str
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoding, "CHUNK_BYTES", 2)
         corpus = encoded(tmp_path, root, separator=separator)
-    text = f"ab{separator}bc"
-    assert "".join(corpus.text()) == text
+    assert "".join(corpus.text()) == f"ab{separator}bc"
+    end = "" if separator else END_OF_DOCUMENT
+    text = f"{end}ab{separator or end}bc{end}"
     assert corpus.vocab.characters == "".join(sorted(set(text)))
     assert corpus.counts_V.tolist() == [text.count(each) for each in corpus.vocab.characters]
-    assert corpus.starts == (0, 2 + len(separator))
+    assert corpus.starts_D.tolist() == [0, 3]
     assert corpus.header.skipped == [
         ["2", "is not valid utf-8: 0xff at byte 10 (line 1); it may need another --encoding"],
     ]
@@ -221,10 +228,10 @@ def test_a_given_vocabulary(tmp_path: Path) -> None:
     kept = encoded(tmp_path, one, two, vocab=vocab, unknown="skip")
     assert "".join(kept.text()) == "abbaba"
     assert kept.vocab == vocab
-    assert (kept.starts, kept.counts_V.tolist()) == ((0, 4), [3, 0, 3])
+    assert (tuple(kept.starts_D.tolist()), kept.counts_V.tolist()) == ((0, 4), [3, 0, 3])
     assert kept.header.unseen == {"x": 3, " ": 1, "Ω": 1}
     extended = encoded(tmp_path, one, two, vocab=vocab, unknown="extend")
-    assert extended.vocab.characters == "bza xΩ"
+    assert extended.vocab.characters == f"bza{END_OF_DOCUMENT} xΩ"
     assert "".join(extended.text()) == "xxabbabax Ω"
     for known in (vocab, Vocab("bax Ω")):
         with pytest.raises(ConfigError) as other:

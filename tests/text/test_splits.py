@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn_cli.config import TextOptions, TrainConfig, ValSplit
+from charrnn_cli.config import UNMARKED, TextOptions, TrainConfig, ValSplit
 from charrnn_cli.errors import TextError
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.encoding import encode_text
@@ -98,7 +98,7 @@ def test_documents_too_short_to_validate_on(tmp_path: Path) -> None:
     """Held-out documents of one character are an error, unless no validation is wanted."""
     for number in range(18):
         (tmp_path / f"{number:02}").write_text("abcdef" if number < 10 else "a")
-    options = TextOptions(keep_duplicates=True)
+    options = TextOptions(keep_duplicates=True, documents=UNMARKED)
     corpus = encode_text(tmp_path, tmp_path / "out.safetensors", options)
     with pytest.raises(TextError) as caught:
         split_corpus(corpus, TrainConfig(val_fraction=0.1))

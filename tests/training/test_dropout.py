@@ -8,7 +8,8 @@ from charrnn_cli.training.recipe import automatic_dropout
 
 
 def drop(dropout: float = 0.25, seed: int = 1, step: int = 0, layer: int = 0) -> torch.Tensor:
-    masks = DropoutMasks(dropout, seed, batch_size=20)
+    masks = DropoutMasks(dropout, seed)
+    masks.num_rows = 20
     masks.step = step
     return masks(layer, torch.ones(50, 20, 64))
 
@@ -31,15 +32,16 @@ def test_the_mean_stays(dropout: float) -> None:
 
 def test_a_part_of_the_batch_has_its_part_of_the_mask() -> None:
     """Rows 5 to 11 of a batch get the same mask alone as within the whole batch."""
-    masks = DropoutMasks(0.5, 1, batch_size=20)
+    masks = DropoutMasks(0.5, 1)
+    masks.num_rows = 20
     masks.rows = slice(5, 12)
     assert torch.equal(masks(0, torch.ones(50, 7, 64)), drop(0.5)[:, 5:12])
 
 
 def test_no_dropout_is_no_mask() -> None:
     """Masks of dropout 0 are false, so that no mask is applied."""
-    assert not DropoutMasks(0.0, 1, 20)
-    assert DropoutMasks(0.01, 1, 20)
+    assert not DropoutMasks(0.0, 1)
+    assert DropoutMasks(0.01, 1)
 
 
 @pytest.mark.parametrize(

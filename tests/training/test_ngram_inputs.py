@@ -21,7 +21,8 @@ from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
 from charrnn_cli.training.ngram_inputs import NgramInputs, NgramText, ngram_inputs, ngram_text
-from charrnn_cli.training.windows import DocumentWindows, TrainWindows, Windows, make_windows
+from charrnn_cli.training.window import Windows
+from charrnn_cli.training.windows import DocumentWindows, TrainWindows, make_windows
 from tests.helpers import TINY, count_ngrams, of_type, run_training, tiny_job
 from tests.model.slow_ngrams import Occurrence, occurrences, slow_model
 

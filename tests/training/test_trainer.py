@@ -81,7 +81,7 @@ def test_a_snapshot_has_its_documented_tensors(corpus: Corpus, cell: Cell, ema: 
     trainer = make_trainer(corpus, cell, config)
     trainer.update()
     shapes = {name: array.shape for name, array in trainer.snapshot().items()}
-    assert shapes == snapshot_shapes(trainer.model.config, config)
+    assert shapes == snapshot_shapes(trainer.model.config, config, config.batch_size)
 
 
 def test_the_state_starts_at_zero_each_epoch(corpus: Corpus) -> None:

@@ -58,6 +58,8 @@ def encode(
     keep_duplicates: text_options.KeepDuplicates = _DEFAULT.keep_duplicates,
     force_text: text_options.ForceText = _DEFAULT.force_text,
     separator: text_options.Separator = _DEFAULT.separator,
+    documents: text_options.Documents = _DEFAULT.documents,
+    column: text_options.Column = _DEFAULT.column,
     min_count: text_options.MinCount = _DEFAULT.min_count,
     vocab: Annotated[
         str | None,
@@ -201,7 +203,7 @@ def _summary(corpus: "Corpus", model: ModelConfig) -> dict[str, Any]:
         "crcrlf": facts.crcrlf,
         "cr": facts.cr,
         "newlines": facts.reading.newlines,
-        "documents": len(corpus.starts),
+        "documents": corpus.num_documents,
         "files": facts.files,
         "left_out": facts.left_out,
         "unseen": facts.unseen,

@@ -59,6 +59,8 @@ def score(
     normalize: text_options.Normalize = _TEXT.normalize,
     include: text_options.Include = _TEXT.include,
     separator: text_options.Separator = _TEXT.separator,
+    documents: text_options.Documents = _TEXT.documents,
+    column: text_options.Column = _TEXT.column,
     keep_duplicates: text_options.KeepDuplicates = False,
     force_text: text_options.ForceText = False,
     unknown: text_options.ScoreUnknown = "error",

@@ -163,6 +163,8 @@ def train(
     keep_duplicates: text_options.KeepDuplicates = _TEXT.keep_duplicates,
     force_text: text_options.ForceText = _TEXT.force_text,
     separator: text_options.Separator = _TEXT.separator,
+    documents: text_options.Documents = _TEXT.documents,
+    column: text_options.Column = _TEXT.column,
     min_count: text_options.MinCount = _TEXT.min_count,
     unknown: text_options.TrainUnknown = "error",
     shuffle_documents: Annotated[bool, setting_option(TrainConfig, "shuffle_documents")] = False,

@@ -56,6 +56,8 @@ Include = Annotated[str | None, setting_option(TextOptions, "include")]
 KeepDuplicates = Annotated[bool, setting_option(TextOptions, "keep_duplicates")]
 ForceText = Annotated[bool, setting_option(TextOptions, "force_text")]
 Separator = Annotated[str, setting_option(TextOptions, "separator")]
+Documents = Annotated[str, setting_option(TextOptions, "documents")]
+Column = Annotated[str | None, setting_option(TextOptions, "column")]
 MinCount = Annotated[int, setting_option(TextOptions, "min_count")]
 EncodeUnknown = Annotated[str, unknown_option(UNKNOWN_ENCODE, rich_help_panel=config.DATA)]
 TrainUnknown = Annotated[str, unknown_option(UNKNOWN_TRAIN, rich_help_panel=config.DATA)]
@@ -66,15 +68,19 @@ ScoreUnknown = Annotated[str, unknown_option(UNKNOWN_SCORE)]
 def given_options(context: typer.Context) -> dict[str, Any]:
     """Return the options for reading texts that a user chose, by name.
 
-    In the separator, `\\n` and `\\t` mean a newline and a tab. Raises ConfigError, TextError.
+    In texts, `\\n` and `\\t` mean a newline and a tab. A column has lines as documents, unless
+    others are chosen. Raises ConfigError, TextError.
     """
     given = {
         name: context.params[name]
         for name in fields_of(TextOptions)
         if name in context.params and is_chosen(context, name)
     }
-    if "separator" in given:
-        given["separator"] = given["separator"].replace("\\n", "\n").replace("\\t", "\t")
+    for name in ("separator", "documents"):
+        if name in given:
+            given[name] = given[name].replace("\\n", "\n").replace("\\t", "\t")
+    if "column" in given and not given.keys() & {"documents", "separator"}:
+        given["documents"] = "lines"
     TextOptions().replaced(given)  # raises for an invalid value
     return given
 

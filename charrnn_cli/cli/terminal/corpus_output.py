@@ -34,7 +34,7 @@ def describe_texts(paths: Sequence[Path]) -> str:
 
 def describe_corpus(corpus: "Corpus") -> list[Line]:
     """Summarize how a text was read."""
-    documents = f", {len(corpus.starts):,} documents" if len(corpus.starts) > 1 else ""
+    documents = f", {corpus.num_documents:,} documents" if corpus.num_documents > 1 else ""
     read = _describe_encoding(corpus.header)
     read = "" if read == "read as utf-8" else f", {read}"  # needs no mention
     counts = f"{len(corpus):,} characters, {len(corpus.vocab):,} distinct"
@@ -119,7 +119,7 @@ def describe_unread(corpus: "Corpus") -> list[Line]:
     unread = sum(is_loss(reason) for _, reason in corpus.header.skipped)
     if not unread:
         return []
-    chosen = unread + len(corpus.starts)
+    chosen = unread + corpus.num_documents
     return [("warning", f"{unread:,} of {format_count(chosen, 'file')} could not be read")]
 
 

@@ -1,0 +1,123 @@
+"""The items of a list: files as pieces of text in which every item ends with the end symbol."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from charrnn_cli.config import TextOptions
+from charrnn_cli.errors import TextError
+from charrnn_cli.text.character_names import named_character
+from charrnn_cli.text.columns import read_column
+from charrnn_cli.text.decoding import read_pieces
+from charrnn_cli.text.documents import Document
+from charrnn_cli.text.facts import TextFacts
+from charrnn_cli.text.line_ends import Piece
+
+_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
+_BLANK_START = re.compile(r"(?:[ \t]*\n)+")
+_MARK = "\ufeff"
+
+
+def read_document(
+    document: Document, options: TextOptions, facts: TextFacts, *, examples: bool = True
+) -> Iterator[Piece]:
+    """Yield the text of a document in pieces, as `read_pieces` does.
+
+    Where documents are items, every item of the file ends with `options.end`. Empty items and byte
+    order marks at their beginnings are left out. Raises TextError.
+    """
+    pieces = read_pieces(document.path, options, facts, document.title, examples=examples)
+    if not options.has_items:
+        return pieces
+    if options.documents != "lines":
+        pieces = _without_end(pieces, options.end, document.title)
+    return _without_empty_items(_with_ends(pieces, document, options), options.end)
+
+
+def _with_ends(
+    pieces: Iterable[Piece], document: Document, options: TextOptions
+) -> Iterable[Piece]:
+    """Put the end symbol between the items of a file."""
+    if options.column is not None:
+        return read_column(pieces, document, options)
+    match options.documents:
+        case "lines":  # the line ends are the end symbols
+            return pieces
+        case "blank-lines":
+            return _at_blank_lines(map(_as_text, pieces), options.end)
+    return _at_text(map(_as_text, pieces), options.documents, options.end)
+
+
+def end_error(name: str, what: str) -> TextError:
+    """Return the error for a text that contains the end symbol of its documents."""
+    return TextError(
+        f"{name} contains {named_character(TextOptions().end)}, which marks the end of {what}",
+        hint="remove this character from the text",
+    )
+
+
+def _as_text(piece: Piece) -> str:
+    return piece if isinstance(piece, str) else piece.decode("ascii")
+
+
+def _without_end(pieces: Iterable[Piece], end: str, name: str) -> Iterator[Piece]:
+    """Pass a text on. Raises TextError if it contains the end symbol."""
+    for piece in pieces:
+        if (end in piece) if isinstance(piece, str) else (end.encode() in piece):
+            raise end_error(name, "an item")
+        yield piece
+
+
+def _at_blank_lines(pieces: Iterable[str], end: str) -> Iterator[str]:
+    """Put the end symbol in place of one or more blank lines."""
+    held, is_start = "", True
+    for piece in pieces:
+        text = held + piece
+        if is_start and (blank := _BLANK_START.match(text)):
+            text = text[blank.end() :]
+        text = _BLANK_LINES.sub(end, text)
+        # A line end, and blanks after it, may be the beginning of a blank line.
+        tail = len(text.rstrip(" \t\n"))
+        line_end = text.find("\n", tail)
+        kept = len(text) if line_end < 0 else line_end
+        held = text[kept:]
+        is_start = is_start and not text.strip(" \t\n")
+        if kept:
+            yield text[:kept]
+    if blanks := held.removeprefix("\n"):
+        yield "\n" + blanks
+
+
+def _at_text(pieces: Iterable[str], between: str, end: str) -> Iterator[str]:
+    """Put the end symbol in place of a text between items."""
+    held = ""
+    for piece in pieces:
+        *complete, rest = (held + piece).split(between)
+        kept = max(0, len(rest) - max(1, len(between) - 1))  # the held part may begin the text
+        held = rest[kept:]
+        if text := end.join([*complete, rest[:kept]]):
+            yield text
+    if rest := held.removesuffix("\n"):  # the end of the file's last line
+        yield rest
+
+
+def _without_empty_items(pieces: Iterable[Piece], end: str) -> Iterator[Piece]:
+    """Leave out empty items, and end the last one."""
+    ends = re.compile(f"{end}[{end}{_MARK}]*")
+    many, one = end.encode() * 2, end.encode()
+    repeated = re.compile(one + b"+")
+    is_start = True
+    for piece in pieces:
+        cleaned: Piece
+        if isinstance(piece, bytes):
+            cleaned = repeated.sub(one, piece) if many in piece else piece
+            cleaned = cleaned.removeprefix(one) if is_start else cleaned
+            is_end = cleaned.endswith(one)
+        else:
+            cleaned = ends.sub(end, piece)
+            cleaned = cleaned.lstrip(end + _MARK) if is_start else cleaned
+            is_end = cleaned.endswith(end)
+        if cleaned:
+            yield cleaned
+            is_start = is_end
+    if not is_start:
+        yield end.encode()

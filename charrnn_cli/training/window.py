@@ -1,0 +1,42 @@
+"""The inputs and targets of one step, and whatever provides them for every step."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+# B batch rows · T time
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The inputs and targets of one step."""
+
+    inputs: npt.NDArray[np.int64]
+    """Ids, (T, B)."""
+    targets: npt.NDArray[np.int64]
+    """The character after each input, (T, B); IGNORED after the end of a document."""
+    reset_rows: npt.NDArray[np.bool_]
+    """Mask (B,) of rows whose state is reset before this window."""
+    count: int
+    """Targets that are not IGNORED."""
+
+
+class Windows(Protocol):
+    """The window of each step, which depends only on the step."""
+
+    per_epoch: int
+    """Windows in one pass over the text."""
+
+    def at(self, step: int) -> Window:
+        """Return the window of a step, counted from 0 over all epochs."""
+
+    def positions(self, step: int) -> npt.NDArray[np.int64]:
+        """Return where each target of a step is in the text, (T, B); -1 if it is IGNORED."""
+
+    def reset_rows(self, step: int) -> npt.NDArray[np.bool_]:
+        """Return the mask (B,) of rows that start from the zero state."""
+
+    def num_rows(self, step: int) -> int:
+        """Return the number of rows of a step, B."""
