@@ -7,15 +7,17 @@ end symbol, it follows each document and stands before the first; `documents` th
 the end symbol before each document, which the document shares with the one that it follows.
 """
 
+import dataclasses
 import os
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import FileFormatError, StorageError
 from charrnn_cli.storage.corpus_header import CORPUS_KIND, CorpusHeader
 from charrnn_cli.storage.opening import open_regular
@@ -85,23 +87,34 @@ class Corpus:
     @classmethod
     def from_text(cls, text: str, name: str = "text") -> Self:
         """Encode a text in memory, as one document."""
-        vocab = Vocab.from_text(text)
+        return cls._in_memory(text, CorpusHeader(name=name, characters=len(text)), (0,))
+
+    @classmethod
+    def from_items(cls, items: Iterable[str], name: str = "list") -> Self:
+        """Encode the items of a list in memory, each a line; empty ones are left out."""
+        text = "\n".join(["", *filter(None, items), ""])
+        starts = [place for place, each in enumerate(text) if each == "\n"][:-1]
+        reading = TextOptions(documents="lines")
+        header = CorpusHeader(
+            name=name, characters=len(text), documents=len(starts), end="\n", reading=reading
+        )
+        return cls._in_memory(text, header, starts)
+
+    @classmethod
+    def _in_memory(cls, text: str, header: CorpusHeader, starts: Sequence[int]) -> Self:
+        vocab, starts_D = Vocab.from_text(text), np.array(starts, np.int64)
         ids_N = np.array(vocab.encode(text), dtype=DTYPES[ids_dtype(len(vocab))])
         counts_V = np.bincount(ids_N, minlength=len(vocab)).astype(np.uint64)
-        specs = corpus_specs(ids_dtype(len(vocab)), len(ids_N), len(vocab), 1)
+        specs = corpus_specs(ids_dtype(len(vocab)), len(ids_N), len(vocab), len(starts_D))
         pieces = {
             "ids": ids_N.tobytes(),
             "vocabulary": vocab.to_code_points(),
             "counts": counts_V.tobytes(),
+            "documents": starts_D.tobytes(),
         }
-        digest = tensors_digest(specs, pieces)
-        return cls(
-            vocab,
-            counts_V,
-            lambda start, stop: ids_N[start:stop],
-            CorpusHeader(name=name, characters=len(text), vocabulary_size=len(vocab)),
-            digest,
-        )
+        digest = tensors_digest(specs, {each: pieces[each] for each in specs})
+        header = dataclasses.replace(header, vocabulary_size=len(vocab))
+        return cls(vocab, counts_V, lambda start, stop: ids_N[start:stop], header, digest, starts_D)
 
     @classmethod
     def open(cls, path: Path, *, verify: bool = True, follow: bool = True) -> Self:
