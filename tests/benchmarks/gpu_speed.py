@@ -176,7 +176,7 @@ def update_parts(bench: Bench, trainer: Trainer) -> Iterator[tuple[str, float]]:
     """Yield the parts of `Trainer.update` on a batch that is on the device."""
     trainer.update()
     batch, rows = trainer._batches.batch(1), slice(0, trainer.config.batch_size)
-    state, parameters = trainer._state_before(None), trainer._parameters
+    state, parameters = trainer._state, trainer._parameters
 
     def forward() -> torch.Tensor:
         return trainer._loss_of_rows(batch, state, rows)[0]
