@@ -15,6 +15,7 @@ import typer
 from charrnn_cli.cli.commands.copy_check import CopyCheck
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import ReferenceArgument
+from charrnn_cli.cli.options.escapes import changed_texts, read_escapes
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.options.prime import known_prime, known_stops, read_prime
 from charrnn_cli.cli.options.sample_conflicts import (
@@ -62,7 +63,11 @@ def sample(
     reference: ReferenceArgument = None,
     prime: Annotated[
         str | None,
-        typer.Option(help=with_default("Text to continue.", "a newline"), show_default=False),
+        typer.Option(
+            help=with_default("Text to continue; \\n is a newline, \\\\ a backslash.", "a newline"),
+            show_default=False,
+            callback=read_escapes,
+        ),
     ] = None,
     prime_file: Annotated[
         Path | None,
@@ -83,7 +88,11 @@ def sample(
     ] = 1,
     stop: Annotated[
         list[str] | None,
-        typer.Option(metavar="TEXT", help="Stop before TEXT; may be repeated."),
+        typer.Option(
+            metavar="TEXT",
+            help="Stop before TEXT, such as \\n; may be repeated.",
+            callback=read_escapes,
+        ),
     ] = None,
     echo: Annotated[
         bool, typer.Option("--echo/--no-echo", help="Print the given prime before each sample.")
@@ -154,6 +163,9 @@ def sample(
         for label, text in name_facts(Run(path.parent.name, path.parent)):
             console.say(label, text)
         console.say("sample", job.description)
+        for name in ("prime", "stop"):
+            for line in changed_texts(context, name):
+                console.say(name, line)
         if job.num_replaced:
             replaced = format_count(job.num_replaced, "rare character")
             console.say("U+FFFD", f"{replaced} of the prime, as in the training text")

@@ -9,6 +9,7 @@ from charrnn_cli.errors import UnknownCharacterError
 from charrnn_cli.shell import shell_word
 from charrnn_cli.storage.source import STANDARD_INPUT, is_pipe
 from charrnn_cli.text.character_names import named_character
+from charrnn_cli.text.escapes import escape
 from charrnn_cli.text.normal_forms import normalize
 from charrnn_cli.text.similar_characters import closest_text, replacements
 from charrnn_cli.text.vocab import named_characters
@@ -69,7 +70,7 @@ def known_stops(stops: list[str], checkpoint: "Checkpoint", unknown: Unknown) ->
     for stop in stops:
         missing = [character for character in dict.fromkeys(stop) if character not in vocab]
         if missing:
-            hint = _closest_hint(stop, vocab) or f"leave out --stop {shell_word(stop)}"
+            hint = _closest_hint(stop, vocab) or f"leave out --stop {shell_word(escape(stop))}"
             raise UnknownCharacterError(
                 f"the stop string {stop!r} can never occur: "
                 f"the vocabulary lacks {named_characters(missing)}",

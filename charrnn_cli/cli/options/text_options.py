@@ -66,15 +66,13 @@ ScoreUnknown = Annotated[str, unknown_option(UNKNOWN_SCORE)]
 def given_options(context: typer.Context) -> dict[str, Any]:
     """Return the options for reading texts that a user chose, by name.
 
-    In the separator, `\\n` and `\\t` mean a newline and a tab. Raises ConfigError, TextError.
+    Raises ConfigError, TextError.
     """
     given = {
         name: context.params[name]
         for name in fields_of(TextOptions)
         if name in context.params and is_chosen(context, name)
     }
-    if "separator" in given:
-        given["separator"] = given["separator"].replace("\\n", "\n").replace("\\t", "\t")
     TextOptions().replaced(given)  # raises for an invalid value
     return given
 
