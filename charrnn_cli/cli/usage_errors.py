@@ -13,6 +13,7 @@ _BEFORE_COMMANDS = ("--debug", "--version")
 _PLAINER = (
     (r"is not a valid int\b", "is not an integer"),
     (r"is not a valid float\b", "is not a number"),
+    (r"is not in the range (\S+?)<=x<=(\S+?)\.?$", r"is not from \1 to \2"),
     (r"is not in the range x>=(\S+?)\.?$", r"is below \1"),
 )
 

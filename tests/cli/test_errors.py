@@ -161,6 +161,8 @@ WRONG = [
     ("encode story.txt --min-count 0", "min count"),
     ("encode story.txt --min-count 2 --vocab tiny", "--min-count"),
     ("sample --count 0", "0"),
+    ("sample --threads 0", "threads"),
+    ("sample --threads 1025", "1025"),
     ("sample --unknown maybe", "maybe"),
     ("sample --prime a --prime-file story.txt", "--prime"),
     ("sample --prime-file missing.txt", "missing.txt"),
@@ -219,7 +221,7 @@ def test_wrong_command_lines(
     """A wrong command line exits with 2, writes nothing to stdout, and shows the page's error."""
     if "--device" in arguments:  # the error lists the machine's devices
         monkeypatch.setattr("charrnn_cli.training.device.available_devices", lambda: ["cpu"])
-    if "--threads" in arguments:  # the error has the machine's number of cores
+    if "train story.txt --threads" in arguments:  # the error has the machine's number of cores
         monkeypatch.setattr("charrnn_cli.training.checks.available_cores", lambda: 8)
     code, out, err = inside(*arguments.split())
     shown = re.sub(MEASURED, r"\1 SECONDS", err.replace(str(tmp_path), "DIRECTORY"))

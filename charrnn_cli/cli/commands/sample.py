@@ -24,6 +24,7 @@ from charrnn_cli.cli.options.sample_conflicts import (
     check_reads_files,
 )
 from charrnn_cli.cli.options.setting_options import setting_option
+from charrnn_cli.cli.options.threads import threads_option
 from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
@@ -131,6 +132,7 @@ def sample(
     stats: Annotated[
         bool, typer.Option("--stats", help="Report the speed and the mean surprise.")
     ] = False,
+    threads: Annotated[int | None, threads_option("1")] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print only the samples and requested reports.")
     ] = False,
@@ -142,7 +144,7 @@ def sample(
     config = SampleConfig(**{name: context.params[name] for name in _SETTINGS})
     choice = text_options.check_unknown(unknown, text_options.UNKNOWN_SAMPLE)
     check_combinations(context.params)
-    set_blas_threads(rows=count)
+    set_blas_threads(threads)
     options = text_options.given_options(context)
     check_reads_files(options, [prime_file, check_copy])
     path = Registry().resolve(reference)
@@ -163,9 +165,8 @@ def sample(
         for label, text in name_facts(Run(path.parent.name, path.parent)):
             console.say(label, text)
         console.say("sample", job.description)
-        for name in ("prime", "stop"):
-            for line in changed_texts(context, name):
-                console.say(name, line)
+        for label, line in changed_texts(context):
+            console.say(label, line)
         if job.num_replaced:
             replaced = format_count(job.num_replaced, "rare character")
             console.say("U+FFFD", f"{replaced} of the prime, as in the training text")

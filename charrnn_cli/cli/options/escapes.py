@@ -25,10 +25,9 @@ def read_escapes(context: typer.Context, parameter: typer.CallbackParam, value: 
     return [_read(context, name, each) for each in value]
 
 
-def changed_texts(context: typer.Context, name: str) -> list[str]:
-    """Describe the values of an option in which an escape was replaced, one line each."""
-    changed = context.meta.get(_CHANGED, [])
-    return [_shown(text) for option, text in changed if option == name]
+def changed_texts(context: typer.Context) -> list[tuple[str, str]]:
+    """Describe the values in which an escape was replaced, each with the name of its option."""
+    return [(name, _shown(text)) for name, text in context.meta.get(_CHANGED, [])]
 
 
 def _read(context: typer.Context, name: str, typed: str) -> str:
