@@ -207,7 +207,7 @@ class TextOptions(Settings):
     )
     documents: str = setting(
         "files",
-        "Documents are files, lines, blank-lines, or separated by TEXT.",
+        "Documents: files, lines, blank-lines, or what TEXT separates.",
         DATA,
         metavar="KIND|TEXT",
         longest=MAX_OPTION,
@@ -215,7 +215,7 @@ class TextOptions(Settings):
     )
     column: str | None = setting(
         None,
-        "Column of CSV, TSV or JSON Lines files with an item per row.",
+        "Column of CSV, TSV or JSON Lines; a row is an item.",
         DATA,
         metavar="NAME",
         longest=MAX_OPTION,
