@@ -215,7 +215,7 @@ class TextOptions(Settings):
     )
     column: str | None = setting(
         None,
-        "Column of CSV, TSV or JSON Lines; a row is an item.",
+        "Column of CSV, TSV or JSON Lines files to read.",
         DATA,
         metavar="NAME",
         longest=MAX_OPTION,
@@ -290,14 +290,8 @@ class TextOptions(Settings):
     @property
     def between(self) -> str:
         """Text that stands for the end of a document where a text is decoded or written."""
-        match self.documents:
-            case "lines":
-                return "\n"
-            case "blank-lines":
-                return "\n\n"
-            case "files" | "":  # older files had no end either
-                return ""
-        return self.documents
+        known = {"lines": "\n", "blank-lines": "\n\n", "files": "", UNMARKED: ""}
+        return known.get(self.documents, self.documents)
 
 
 def _pattern_problem(include: str) -> str | None:
