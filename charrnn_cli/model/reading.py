@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from charrnn_cli.config import TextOptions
+from charrnn_cli.errors import ConfigError
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.decoding import read_typed
@@ -44,6 +45,36 @@ def as_read(text: str, options: TextOptions, vocab: Vocab) -> str:
     if not _replaces_rare(options, vocab):
         return read
     return "".join(each if each in vocab else _REPLACEMENT for each in read)
+
+
+def end_symbol(checkpoint: Checkpoint) -> str | None:
+    """Return the symbol that ends documents and stands before the first; None without one."""
+    end = checkpoint.data.end
+    return end if end and end in checkpoint.vocab else None
+
+
+def has_items(checkpoint: Checkpoint) -> bool:
+    """Return whether a model was trained on the items of a list."""
+    return end_symbol(checkpoint) is not None and checkpoint.data.reading.has_items
+
+
+def from_beginning(prime: str, checkpoint: Checkpoint) -> str:
+    """Return a prime with the end symbol before it, if documents have one: it begins a document."""
+    end = end_symbol(checkpoint)
+    return prime if end is None else end + prime.removeprefix(end)
+
+
+def item_prime(text: str, options: TextOptions, vocab: Vocab) -> str:
+    """Return the beginning of items as `as_read` does, without end symbols around it.
+
+    Raises ConfigError if one is inside.
+    """
+    read = as_read(text, options, vocab).strip(options.end)
+    if options.end in read:
+        raise ConfigError(
+            "the prime is more than one item", hint="use only the beginning of one item"
+        )
+    return read
 
 
 def in_model_vocabulary(
