@@ -1,9 +1,11 @@
 """How a model reads texts, primes and stop strings: as its training text was read."""
 
+import os
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
-from charrnn_cli.config import TextOptions
+from charrnn_cli.config import UNMARKED, TextOptions
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.text.corpus import Corpus
@@ -23,6 +25,14 @@ def reading_options(checkpoint: Checkpoint, given: Mapping[str, Any] | None = No
     applies to files that are not valid UTF-8. Raises ConfigError, TextError.
     """
     return options_for(checkpoint.data.reading, checkpoint.vocab, given)
+
+
+def without_unknown_end(options: TextOptions, checkpoint: Checkpoint, texts: Path) -> TextOptions:
+    """Return options with which the files of a directory have no end symbol that a model lacks."""
+    has_ends = options.documents == "files" and end_symbol(checkpoint) is None
+    return (
+        options.replaced({"documents": UNMARKED}) if has_ends and os.path.isdir(texts) else options
+    )
 
 
 def options_for(

@@ -9,7 +9,8 @@ the end symbol before each document, which the document shares with the one that
 
 import os
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -83,25 +84,29 @@ class Corpus:
         self._read = read
 
     @classmethod
+    def from_documents(cls, documents: Sequence[str], end: str) -> Self:
+        """Encode documents in memory, with an end symbol, which none of them may contain."""
+        corpus = cls.from_text(end + "".join(document + end for document in documents))
+        lengths = [len(document) + 1 for document in documents]
+        corpus.starts_D = np.cumsum([0, *lengths[:-1]], dtype=np.int64)
+        corpus.header = replace(corpus.header, end=end, documents=len(documents))
+        return corpus
+
+    @classmethod
     def from_text(cls, text: str, name: str = "text") -> Self:
         """Encode a text in memory, as one document."""
         vocab = Vocab.from_text(text)
         ids_N = np.array(vocab.encode(text), dtype=DTYPES[ids_dtype(len(vocab))])
         counts_V = np.bincount(ids_N, minlength=len(vocab)).astype(np.uint64)
-        specs = corpus_specs(ids_dtype(len(vocab)), len(ids_N), len(vocab), 1)
+        specs = corpus_specs(ids_dtype(len(vocab)), len(text), len(vocab), 1)
         pieces = {
             "ids": ids_N.tobytes(),
             "vocabulary": vocab.to_code_points(),
             "counts": counts_V.tobytes(),
         }
         digest = tensors_digest(specs, pieces)
-        return cls(
-            vocab,
-            counts_V,
-            lambda start, stop: ids_N[start:stop],
-            CorpusHeader(name=name, characters=len(text), vocabulary_size=len(vocab)),
-            digest,
-        )
+        header = CorpusHeader(name=name, characters=len(text), vocabulary_size=len(vocab))
+        return cls(vocab, counts_V, lambda start, stop: ids_N[start:stop], header, digest)
 
     @classmethod
     def open(cls, path: Path, *, verify: bool = True, follow: bool = True) -> Self:
