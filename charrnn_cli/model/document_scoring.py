@@ -61,7 +61,7 @@ def document_losses(
     is_empty_D = spans_D2[:, 1] - spans_D2[:, 0] < 2
     spans_D2, hashes_D = spans_D2[~is_empty_D], hashes_D[~is_empty_D]
     if not len(spans_D2):
-        raise ConfigError("scoring needs at least one character; this text has none")
+        raise no_character_error()
     lengths_D = spans_D2[:, 1] - spans_D2[:, 0]
     order_D = np.lexsort((hashes_D, lengths_D))
     is_same_D = np.arange(len(order_D)) > 0  # as the one before in this order
@@ -78,6 +78,11 @@ def document_losses(
             (start, stop), (from_start, from_stop) = spans_D2[[document, first]].tolist()
             losses_N[start:stop] = losses_N[from_start:from_stop]
     return DocumentLosses(spans_D2, losses_N)
+
+
+def no_character_error() -> ConfigError:
+    """Return the error for a text without items, or without characters."""
+    return ConfigError("scoring needs at least one character; this text has none")
 
 
 Chunk = tuple[int, int, int]

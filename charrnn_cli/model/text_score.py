@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from charrnn_cli.model.checkpoint import Checkpoint
-from charrnn_cli.model.document_scoring import document_losses
+from charrnn_cli.model.document_scoring import document_losses, no_character_error
 from charrnn_cli.model.reading import as_read, end_symbol, has_items
 from charrnn_cli.model.scoring import NumpyPredictor, character_losses, check_length
 from charrnn_cli.text.corpus import Corpus
@@ -46,7 +46,11 @@ def score(checkpoint: Checkpoint, text: str) -> Score:
     elif end in read:
         raise end_error("the text", "a document")
     else:
-        documents = [read]
-    corpus = in_vocabulary(Corpus.from_documents(documents, end), checkpoint.vocab)
+        documents = [read] if read else []
+    if not documents:
+        raise no_character_error()
+    corpus = in_vocabulary(
+        Corpus.from_documents(documents, checkpoint.data.reading, "text"), checkpoint.vocab
+    )
     losses = document_losses(predictor, corpus)
     return Score(bits_per_character(losses.nats / losses.characters), losses.characters)

@@ -7,16 +7,18 @@ end symbol, it follows each document and stands before the first; `documents` th
 the end symbol before each document, which the document shares with the one that it follows.
 """
 
+import dataclasses
 import os
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import FileFormatError, StorageError
 from charrnn_cli.storage.corpus_header import CORPUS_KIND, CorpusHeader
 from charrnn_cli.storage.opening import open_regular
@@ -84,29 +86,40 @@ class Corpus:
         self._read = read
 
     @classmethod
-    def from_documents(cls, documents: Sequence[str], end: str) -> Self:
-        """Encode documents in memory, with an end symbol, which none of them may contain."""
-        corpus = cls.from_text(end + "".join(document + end for document in documents))
-        lengths = [len(document) + 1 for document in documents]
-        corpus.starts_D = np.cumsum([0, *lengths[:-1]], dtype=np.int64)
-        corpus.header = replace(corpus.header, end=end, documents=len(documents))
-        return corpus
-
-    @classmethod
     def from_text(cls, text: str, name: str = "text") -> Self:
         """Encode a text in memory, as one document."""
-        vocab = Vocab.from_text(text)
+        return cls._in_memory(text, CorpusHeader(name=name, characters=len(text)), (0,))
+
+    @classmethod
+    def from_items(cls, items: Iterable[str], name: str = "list") -> Self:
+        """Encode the items of a list in memory, each a line; empty ones are left out."""
+        return cls.from_documents([*filter(None, items)], TextOptions(documents="lines"), name)
+
+    @classmethod
+    def from_documents(cls, documents: Sequence[str], reading: TextOptions, name: str) -> Self:
+        """Encode documents in memory, as they are read; none has the end symbol in it."""
+        end, starts = reading.end, [0, *accumulate(len(each) + 1 for each in documents)][:-1]
+        text = end + "".join(each + end for each in documents)
+        header = CorpusHeader(
+            name=name, characters=len(text), documents=len(starts), end=end, reading=reading
+        )
+        return cls._in_memory(text, header, starts)
+
+    @classmethod
+    def _in_memory(cls, text: str, header: CorpusHeader, starts: Sequence[int]) -> Self:
+        vocab, starts_D = Vocab.from_text(text), np.array(starts, np.int64)
         ids_N = np.array(vocab.encode(text), dtype=DTYPES[ids_dtype(len(vocab))])
         counts_V = np.bincount(ids_N, minlength=len(vocab)).astype(np.uint64)
-        specs = corpus_specs(ids_dtype(len(vocab)), len(text), len(vocab), 1)
+        specs = corpus_specs(ids_dtype(len(vocab)), len(ids_N), len(vocab), len(starts_D))
         pieces = {
             "ids": ids_N.tobytes(),
             "vocabulary": vocab.to_code_points(),
             "counts": counts_V.tobytes(),
+            "documents": starts_D.tobytes(),
         }
-        digest = tensors_digest(specs, pieces)
-        header = CorpusHeader(name=name, characters=len(text), vocabulary_size=len(vocab))
-        return cls(vocab, counts_V, lambda start, stop: ids_N[start:stop], header, digest)
+        digest = tensors_digest(specs, {each: pieces[each] for each in specs})
+        header = dataclasses.replace(header, vocabulary_size=len(vocab))
+        return cls(vocab, counts_V, lambda start, stop: ids_N[start:stop], header, digest, starts_D)
 
     @classmethod
     def open(cls, path: Path, *, verify: bool = True, follow: bool = True) -> Self:

@@ -10,10 +10,8 @@ from charrnn_cli.text.columns import read_column
 from charrnn_cli.text.decoding import read_pieces
 from charrnn_cli.text.documents import Document
 from charrnn_cli.text.facts import TextFacts
-from charrnn_cli.text.line_ends import Piece
+from charrnn_cli.text.pieces import Piece, as_text, joined, whole_lines
 
-_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
-_BLANK_START = re.compile(r"(?:[ \t]*\n)+")
 _MARK = "\ufeff"
 
 
@@ -42,7 +40,7 @@ def separate_items(text: str, options: TextOptions) -> list[str]:
     pieces: Iterable[Piece] = [text]
     if options.documents != "lines":
         pieces = _between_ends(_without_end(pieces, options.end, "the text"), options)
-    ended = "".join(map(_as_text, _without_empty_items(pieces, options.end)))
+    ended = "".join(map(as_text, _without_empty_items(pieces, options.end)))
     return ended.split(options.end)[:-1]
 
 
@@ -57,10 +55,9 @@ def _with_ends(
 
 def _between_ends(pieces: Iterable[Piece], options: TextOptions) -> Iterator[str]:
     """Put the end symbol between the items of a text; line ends need no other one."""
-    texts = map(_as_text, pieces)
     if options.documents == "blank-lines":
-        return _at_blank_lines(texts, options.end)
-    return _at_text(texts, options.documents, options.end)
+        return joined(_at_blank_lines(pieces, options.end))
+    return _at_text(map(as_text, pieces), options.documents, options.end)
 
 
 def end_error(name: str, what: str) -> TextError:
@@ -71,10 +68,6 @@ def end_error(name: str, what: str) -> TextError:
     )
 
 
-def _as_text(piece: Piece) -> str:
-    return piece if isinstance(piece, str) else piece.decode("ascii")
-
-
 def _without_end(pieces: Iterable[Piece], end: str, name: str) -> Iterator[Piece]:
     """Pass a text on. Raises TextError if it contains the end symbol."""
     for piece in pieces:
@@ -83,24 +76,16 @@ def _without_end(pieces: Iterable[Piece], end: str, name: str) -> Iterator[Piece
         yield piece
 
 
-def _at_blank_lines(pieces: Iterable[str], end: str) -> Iterator[str]:
+def _at_blank_lines(pieces: Iterable[Piece], end: str) -> Iterator[str]:
     """Put the end symbol in place of one or more blank lines."""
-    held, is_start = "", True
-    for piece in pieces:
-        text = held + piece
-        if is_start and (blank := _BLANK_START.match(text)):
-            text = text[blank.end() :]
-        text = _BLANK_LINES.sub(end, text)
-        # A line end, and blanks after it, may be the beginning of a blank line.
-        tail = len(text.rstrip(" \t\n"))
-        line_end = text.find("\n", tail)
-        kept = len(text) if line_end < 0 else line_end
-        held = text[kept:]
-        is_start = is_start and not text.strip(" \t\n")
-        if kept:
-            yield text[:kept]
-    if blanks := held.removeprefix("\n"):
-        yield "\n" + blanks
+    before = ""  # the next line of text
+    for line in whole_lines(pieces):
+        text = line.removesuffix("\n")
+        if text.strip(" \t"):
+            yield before + text
+            before = "\n"
+        elif before:
+            before = end
 
 
 def _at_text(pieces: Iterable[str], between: str, end: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,6 +54,28 @@ def supports_bf16(device: torch.device) -> bool:
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
     """Compute products in bfloat16 if that is the precision; weights and loss stay float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+@contextlib.contextmanager
+def full_float32() -> Iterator[None]:
+    """Compute float32 products on NVIDIA GPUs in float32, not in TF32, while the block runs.
+
+    TF32 keeps 10 of the 23 bits of a fraction. torch allows it in recurrent layers by default, and
+    a program that uses this package may allow it in all products. These settings are global, so
+    they are restored. Both directions of a step have to be in the block.
+    """
+    # Not `allow_tf32`, which torch deprecates, and refuses to read after a change of one of these.
+    # Both override torch's general settings. There are no convolutions, which have their own.
+    # Any: type checkers do not see the attributes of torch's settings.
+    products: tuple[Any, Any] = (torch.backends.cuda.matmul, torch.backends.cudnn.rnn)
+    before = [each.fp32_precision for each in products]
+    try:
+        for each in products:
+            each.fp32_precision = "ieee"
+        yield
+    finally:
+        for each, precision in zip(products, before, strict=True):
+            each.fp32_precision = precision
 
 
 def torch_generator(device: torch.device, words: list[int]) -> torch.Generator:

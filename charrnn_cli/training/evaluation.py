@@ -11,7 +11,7 @@ from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.ngram_reader import Inputs, NgramReader
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import IGNORED, Span, row_windows
-from charrnn_cli.training.device import autocast
+from charrnn_cli.training.device import autocast, full_float32
 from charrnn_cli.training.network import CharRNN, RecurrentState
 from charrnn_cli.training.ngram_inputs import NgramText
 
@@ -50,6 +50,7 @@ class TorchPredictor:
         )
 
     @torch.no_grad()
+    @full_float32()
     def _losses(
         self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float32]:
@@ -75,6 +76,7 @@ def never_stop() -> bool:
 
 
 @torch.no_grad()
+@full_float32()
 def evaluate(
     model: CharRNN,
     corpus: Corpus,

@@ -15,7 +15,7 @@ from charrnn_cli.errors import MemoryShortageError
 from charrnn_cli.text.rows import IGNORED
 from charrnn_cli.training.batch_loader import Batch, BatchLoader, has_room
 from charrnn_cli.training.cores import available_cores
-from charrnn_cli.training.device import autocast
+from charrnn_cli.training.device import autocast, full_float32
 from charrnn_cli.training.dropout import DropoutMasks
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.network import CharRNN, RecurrentState
@@ -126,6 +126,7 @@ class Trainer:
         """The learning rate of the next step."""
         return self.lr_scale * learning_rate(self.config, self.step, self.decisions.steps)
 
+    @full_float32()
     def update(self) -> bool:
         """Train on the next window. Return False, with nothing changed, after a divergence.
 

@@ -26,7 +26,7 @@ from charrnn_cli.training.device import available_devices
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.plan import Decisions
 from charrnn_cli.training.products import step_products, time_products
-from charrnn_cli.training.trainer import make_trainer
+from charrnn_cli.training.trainer import Trainer, make_trainer
 from charrnn_cli.training.windows import make_windows
 from tests.benchmarks.port import PlainPort
 
@@ -36,21 +36,25 @@ SHAPES = [(2, 512, 0, 100, 100), (2, 512, 64, 32, 64), (1, 512, 64, 32, 64), (1,
 """Layers, hidden size, embedding (0 is one-hot), rows and characters per row of a step."""
 
 
-def our_step(
-    job: TrainingJob, device: str, precision: Literal["fp32", "bf16"]
-) -> Callable[[], object]:
+def our_trainer(
+    job: TrainingJob,
+    device: str,
+    precision: Literal["fp32", "bf16"],
+    dropout: float = 0.5,
+    steps: int = 10_000,
+) -> Trainer:
     decisions = Decisions(
         seed=1,
         device=device,
         precision=precision,
         threads=torch.get_num_threads(),
-        steps=10_000,
-        dropout=0.5,
+        steps=steps,
+        dropout=dropout,
         eval_every=0,
         val_rows=0,
     )
     windows = make_windows(job.corpus, job.split, job.config, seed=1)
-    return make_trainer(job, decisions, windows).update
+    return make_trainer(job, decisions, windows)
 
 
 def port_step(
@@ -115,7 +119,7 @@ def compare(text: Path, shape: tuple[int, int, int, int, int], device: str, roun
         )
         for order, job in jobs.items():
             name = f"{precision}, n-grams" if order else precision
-            steps[name] = our_step(job, device, precision)
+            steps[name] = our_trainer(job, device, precision).update
     times = median_seconds(steps, rounds)
     seconds_alone = product_seconds(jobs[0].model, batch_size, seq_len, device)
     alone = dict(zip(PRECISIONS, seconds_alone, strict=True))

@@ -1,15 +1,45 @@
 """Devices, precision and memory."""
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
+from torch.nn.modules.module import register_module_forward_hook
 
 from charrnn_cli.errors import DeviceError, MemoryShortageError
+from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training.device import (
     available_devices,
     check_precision,
     choose_device,
+    full_float32,
     translate_memory_errors,
 )
+from charrnn_cli.training.evaluation import TorchPredictor, evaluate
+from charrnn_cli.training.trainer import make_trainer
+from charrnn_cli.training.windows import make_windows
+from tests.helpers import make_checkpoint, tiny_decisions, tiny_job
+
+SETTINGS: tuple[Any, Any] = (torch.backends.cuda.matmul, torch.backends.cudnn.rnn)
+"""How GPUs compute float32: in products, and in recurrent layers."""
+
+
+def precisions() -> list[str]:
+    return [each.fp32_precision for each in SETTINGS]
+
+
+@pytest.fixture
+def tf32() -> Iterator[None]:
+    """Allow TF32 in all products, as a program that uses this package may."""
+    before = precisions()
+    for each in SETTINGS:
+        each.fp32_precision = "tf32"
+    yield
+    for each, precision in zip(SETTINGS, before, strict=True):
+        each.fp32_precision = precision
 
 
 def test_the_cpu_is_always_there() -> None:
@@ -42,3 +72,45 @@ def test_short_memory_is_an_error_with_a_hint() -> None:
     assert caught.value.hint == "use a smaller --size"
     with pytest.raises(RuntimeError, match="size"), translate_memory_errors(""):
         torch.zeros(2) + torch.zeros(3)
+
+
+@pytest.mark.usefixtures("tf32")
+def test_training_and_losses_do_not_use_tf32(corpus: Corpus) -> None:
+    """Steps in both directions and losses compute in float32, and restore the settings."""
+    job = tiny_job(corpus, ngram=0)
+    windows = make_windows(job.corpus, job.split, job.config, seed=1)
+    trainer = make_trainer(job, tiny_decisions(), windows)
+    seen: list[tuple[str, list[str]]] = []
+    output = trainer.model.output
+    output.register_forward_hook(lambda *_: seen.append(("forward", precisions())))
+    output.weight.register_hook(  # type: ignore[no-untyped-call]
+        lambda _: seen.append(("backward", precisions()))
+    )
+    assert trainer.update()
+    evaluate(trainer.model, corpus, job.split.val, "fp32")
+    assert seen == [(way, ["ieee", "ieee"]) for way in ("forward", "backward", "forward")]
+    assert precisions() == ["tf32", "tf32"]
+
+
+@pytest.mark.usefixtures("tf32")
+def test_scores_do_not_use_tf32() -> None:
+    """The losses of `score` are computed in float32, and the settings are restored."""
+    predictor = TorchPredictor(make_checkpoint(), torch.device("cpu"))
+    seen: list[list[str]] = []
+    hook = register_module_forward_hook(lambda *_: seen.append(precisions()))
+    with hook:
+        predictor.start(1)
+        predictor.losses(np.zeros((3, 1), np.int64), np.zeros((3, 1), np.int64))
+    assert seen
+    assert all(each == ["ieee", "ieee"] for each in seen)
+    assert precisions() == ["tf32", "tf32"]
+
+
+@pytest.mark.usefixtures("tf32")
+def test_an_error_restores_the_settings_of_float32() -> None:
+    """The settings are restored after an error, and blocks may be nested."""
+    seen = []
+    with contextlib.suppress(ZeroDivisionError), full_float32(), full_float32():
+        seen = precisions()
+        _ = 1 / 0
+    assert (seen, precisions()) == (["ieee", "ieee"], ["tf32", "tf32"])

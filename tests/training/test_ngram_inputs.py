@@ -18,6 +18,7 @@ from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import IGNORED, Span
 from charrnn_cli.text.spans import read_spans
 from charrnn_cli.text.vocab import Vocab
+from charrnn_cli.training.item_windows import ItemWindows
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
 from charrnn_cli.training.ngram_inputs import NgramInputs, NgramText, ngram_inputs, ngram_text
@@ -67,7 +68,7 @@ def check_inputs(
     edges = [range(start, stop) for start, stop in spans]
     for step, time, row, past, _ in what_rows_read(windows, 2 * windows.per_epoch):
         position = int(windows.positions(step)[time, row])
-        (span,) = [edge for edge in edges if position in edge]
+        span = next(edge for edge in edges if position in edge)  # items share their end symbols
         shown = past[len(past) - min(len(past), position - span.start) :]
         rest: list[Occurrence] = found
         if position in where:
@@ -103,6 +104,17 @@ def test_documents_are_texts_of_their_own(
     config = TrainConfig(batch_size=batch_size, seq_len=seq_len, shuffle_documents=shuffle)
     corpus = corpus_of(ids)
     check_inputs(corpus, DocumentWindows(corpus, spans, config, seed=3), spans, spans)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.text("bcd", min_size=1, max_size=9), min_size=3, max_size=20), st.integers(1, 9))
+def test_items_are_texts_of_their_own(items: list[str], seq_len: int) -> None:
+    """The inputs in an item come from its beginning, and from all other items."""
+    corpus = Corpus.from_items([*items, "bcd"])
+    spans = [(start, stop) for start, stop in corpus.document_spans().tolist()]
+    kept = spans[::2]
+    config = TrainConfig(batch_size=2, seq_len=seq_len)
+    check_inputs(corpus, ItemWindows(corpus, kept, config, seed=3), kept, kept)
 
 
 def test_any_step_at_any_time(corpus: Corpus) -> None:
