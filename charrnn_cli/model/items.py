@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -77,10 +77,11 @@ def items_as_text(
     """
     between, room = checkpoint.data.reading.between, config.length
     count = max(1, room)  # each item has a character or more
-    writer = ItemWriter(checkpoint, prime, config, rows=min(ROWS, count))
+    limited = replace(config, length=count)
+    writer = ItemWriter(checkpoint, prime, limited, rows=min(ROWS, count))
     known = len(writer.prime)
     for item in writer.draw(count):
-        text = between + item.text if item.number else item.text[known:]
+        text = between + item.text if item.number else item.text[known:][:room]
         if item.number and len(text) > room:
             return
         if not item.number and echo:
@@ -156,6 +157,7 @@ class ItemWriter:
 class _Batch:
     """R items in progress; a row whose item is complete begins the next one at once."""
 
+    @np.errstate(over="ignore", invalid="ignore")  # `draw` reports an overflow
     def __init__(self, writer: ItemWriter, numbers: Sequence[int], rows: int) -> None:
         self._writer, self._waiting = writer, iter(numbers)
         self._engine = writer.engine.select(np.zeros(rows, np.intp))
