@@ -1,8 +1,9 @@
 """Every setting, with its default, range and help text."""
 
 import codecs
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 from charrnn_cli.errors import TextError
 from charrnn_cli.settings import MAX_INTEGER, Settings, setting
@@ -266,6 +267,15 @@ class TextOptions(Settings):
     def encodings(self) -> tuple[str, ...]:
         """The encodings to try: a file is read in the first that fits it, else in the last."""
         return tuple(name.strip() for name in self.encoding.split(","))
+
+    def replaced(self, given: Mapping[str, Any]) -> Self:
+        """Return the options with some of them replaced by name; see `Settings.replaced`.
+
+        With a column, documents are lines unless they are other items.
+        """
+        if given.get("column") is not None and not self.has_items:
+            given = {"documents": "lines", **given}
+        return self.from_json({**self.to_json(), **given})
 
     @property
     def has_items(self) -> bool:

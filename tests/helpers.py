@@ -147,8 +147,9 @@ def make_item_checkpoint(
     It ends most items after a few characters.
     """
     reading = settings.pop("reading", None) or TextOptions(documents=documents)
-    known = {"characters": reading.end + "\n abcdefgh" if reading.end != "\n" else "\n abcdefgh"}
-    checkpoint = make_checkpoint(**known | settings, reading=reading)
+    characters = "\n abcdefgh" if reading.end == "\n" else f"{reading.end}\n abcdefgh"
+    chosen: dict[str, Any] = {"characters": characters, **settings, "reading": reading}
+    checkpoint = make_checkpoint(**chosen)
     longest_item = longest_item if reading.has_items else None
     data = replace(checkpoint.data, end=reading.end, longest_item=longest_item)
     weights = dict(checkpoint.weights)
