@@ -11,6 +11,7 @@ import dataclasses
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Self
 
@@ -92,11 +93,15 @@ class Corpus:
     @classmethod
     def from_items(cls, items: Iterable[str], name: str = "list") -> Self:
         """Encode the items of a list in memory, each a line; empty ones are left out."""
-        text = "\n".join(["", *filter(None, items), ""])
-        starts = [place for place, each in enumerate(text) if each == "\n"][:-1]
-        reading = TextOptions(documents="lines")
+        return cls.from_documents([*filter(None, items)], TextOptions(documents="lines"), name)
+
+    @classmethod
+    def from_documents(cls, documents: Sequence[str], reading: TextOptions, name: str) -> Self:
+        """Encode documents in memory, as they are read; none has the end symbol in it."""
+        end, starts = reading.end, [0, *accumulate(len(each) + 1 for each in documents)][:-1]
+        text = end + "".join(each + end for each in documents)
         header = CorpusHeader(
-            name=name, characters=len(text), documents=len(starts), end="\n", reading=reading
+            name=name, characters=len(text), documents=len(starts), end=end, reading=reading
         )
         return cls._in_memory(text, header, starts)
 

@@ -17,7 +17,7 @@ from charrnn_cli.events import (
     TrainEvent,
     TrainingFinished,
 )
-from charrnn_cli.model.sampling import generate
+from charrnn_cli.model.sampling import generate, shown_prime
 from charrnn_cli.storage.metrics_log import record
 from charrnn_cli.storage.runs import latest
 from charrnn_cli.text.rows import Span
@@ -165,9 +165,9 @@ class _Loop:
         if not self._is_healthy():
             return
         checkpoint = self.state.checkpoint()
-        prime = self.job.config.sample_prime or checkpoint.default_prime
-        written = generate(checkpoint, prime, length=SAMPLE_LENGTH, seed=self.plan.decisions.seed)
-        text = "".join(written)
+        prime = self.job.config.sample_prime or shown_prime(checkpoint)
+        seed = self.plan.decisions.seed
+        text = "".join(generate(checkpoint, prime, length=SAMPLE_LENGTH, seed=seed))
         yield Sampled(step=self.trainer.step, prime=prime, text=text, seconds=self.state.seconds)
 
     def _log(self) -> Iterator[TrainEvent]:
