@@ -1,8 +1,9 @@
 """Every setting, with its default, range and help text."""
 
 import codecs
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 from charrnn_cli.errors import TextError
 from charrnn_cli.settings import MAX_INTEGER, Settings, setting
@@ -127,7 +128,12 @@ class TrainConfig(Settings):
         None, "Steps between short samples from the model.", DISPLAY, low=1
     )
     sample_prime: str | None = setting(
-        None, "Prime of the --sample-every samples.", DISPLAY, metavar="TEXT", shown="a newline"
+        None,
+        "Prime of the --sample-every samples; \\n is a newline.",
+        DISPLAY,
+        metavar="TEXT",
+        escapes=True,
+        shown="a newline",
     )
     seed: int | None = setting(
         None, "Random seed, for repeatable runs.", SYSTEM, low=0, high=MAX_SEED, shown="random"
@@ -193,9 +199,10 @@ class TextOptions(Settings):
     normalize: Normalize = setting("none", "Unicode normalization form to apply.", DATA)
     separator: str = setting(
         "",
-        "Text between files; without it, files are separate documents.",
+        "Text between files, such as \\n; without it, files are documents.",
         DATA,
         metavar="TEXT",
+        escapes=True,
         longest=MAX_OPTION,
     )
     documents: str = setting(
@@ -204,6 +211,7 @@ class TextOptions(Settings):
         DATA,
         metavar="KIND|TEXT",
         longest=MAX_OPTION,
+        escapes=True,
     )
     column: str | None = setting(
         None,
@@ -259,6 +267,15 @@ class TextOptions(Settings):
     def encodings(self) -> tuple[str, ...]:
         """The encodings to try: a file is read in the first that fits it, else in the last."""
         return tuple(name.strip() for name in self.encoding.split(","))
+
+    def replaced(self, given: Mapping[str, Any]) -> Self:
+        """Return the options with some of them replaced by name; see `Settings.replaced`.
+
+        With a column, documents are lines unless they are other items.
+        """
+        if given.get("column") is not None and not self.has_items:
+            given = {"documents": "lines", **given}
+        return self.from_json({**self.to_json(), **given})
 
     @property
     def has_items(self) -> bool:

@@ -60,7 +60,7 @@ def prepare(
     phases: Phases,
 ) -> NewJob:
     """Read the text, and choose where training starts and which model it trains."""
-    set_blas_threads(rows=1)  # more wait for each other while other programs run
+    set_blas_threads()
     from charrnn_cli.training.job import TrainingJob
 
     is_open = preset is None and leaves_model_open(settings)
@@ -79,7 +79,7 @@ def prepare(
         announce=phases.announce,
     )
     say(describe_corpus(job.corpus))
-    if may_start_anywhere:
+    if may_start_anywhere and not job.corpus.has_items:  # the built-in model knows no items
         start = _better_start(job, phases, say)
         if start is not None:
             say(start_facts(start))

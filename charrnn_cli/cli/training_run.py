@@ -234,7 +234,8 @@ class TrainingRun:
         if self.only_reference:
             best = finished.step if finished.best_step is None else finished.best_step
             console.write_line(f"{finished.run}@{best}")
-        self.say("next", f"charrnn sample {finished.run} -n 2000")
+        option = "--count 20" if job.corpus.has_items else "-n 2000"
+        self.say("next", f"charrnn sample {finished.run} {option}")
         if lost is not None:
             raise lost
 
