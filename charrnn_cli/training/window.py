@@ -30,6 +30,8 @@ class Windows(Protocol):
     """Characters that a row reads in a step, unless its document ends in it, T."""
     per_epoch: int
     """Windows in one pass over the text."""
+    seq_len: int
+    """Characters per row of a window; the last window of a row may have fewer."""
 
     def at(self, step: int) -> Window:
         """Return the window of a step, counted from 0 over all epochs."""
