@@ -208,7 +208,7 @@ class TextOptions(Settings):
     )
     documents: str = setting(
         "files",
-        "Documents are files, lines, blank-lines, or separated by TEXT.",
+        "Documents: files, lines, blank-lines, or what TEXT separates.",
         DATA,
         metavar="KIND|TEXT",
         longest=MAX_OPTION,
@@ -216,7 +216,7 @@ class TextOptions(Settings):
     )
     column: str | None = setting(
         None,
-        "Column of CSV, TSV or JSON Lines files with an item per row.",
+        "Column of CSV, TSV or JSON Lines files to read.",
         DATA,
         metavar="NAME",
         longest=MAX_OPTION,
@@ -291,14 +291,8 @@ class TextOptions(Settings):
     @property
     def between(self) -> str:
         """Text that stands for the end of a document where a text is decoded or written."""
-        match self.documents:
-            case "lines":
-                return "\n"
-            case "blank-lines":
-                return "\n\n"
-            case "files" | "":  # older files had no end either
-                return ""
-        return self.documents
+        known = {"lines": "\n", "blank-lines": "\n\n", "files": "", UNMARKED: ""}
+        return known.get(self.documents, self.documents)
 
 
 def _pattern_problem(include: str) -> str | None:

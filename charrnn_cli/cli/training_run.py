@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn_cli.cli.new_job import prepare
 from charrnn_cli.cli.next_commands import (
     AFRESH,
+    command_to_sample,
     interruption,
     option_to_continue,
     try_facts,
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
     from charrnn_cli.training.plan import Calibration
     from charrnn_cli.training.resume import ResumePoint
 
-
 SECONDS_TO_TIME = 4.0  # the first steps
+STOPPING = "finishing this step, then saving; press Ctrl-C again to exit without saving"
 
 
 class TrainingRun:
@@ -74,12 +75,7 @@ class TrainingRun:
         self.tensorboard = tensorboard
         if tensorboard is not None:
             check_tensorboard()
-        self.stop = StopRequest(
-            lambda: self.say(
-                "stop",
-                "finishing this step, then saving; press Ctrl-C again to exit without saving",
-            )
-        )
+        self.stop = StopRequest(lambda: self.say("stop", STOPPING))
 
     def say(self, label: str, text: str) -> None:
         if not self.quiet:
@@ -234,8 +230,7 @@ class TrainingRun:
         if self.only_reference:
             best = finished.step if finished.best_step is None else finished.best_step
             console.write_line(f"{finished.run}@{best}")
-        option = "--count 20" if job.corpus.has_items else "-n 2000"
-        self.say("next", f"charrnn sample {finished.run} {option}")
+        self.say("next", command_to_sample(finished.run, has_items=job.corpus.has_items))
         if lost is not None:
             raise lost
 

@@ -16,14 +16,8 @@ from charrnn_cli.storage.atomic import check_absent
 from charrnn_cli.storage.corpus_header import CORPUS_KIND, CorpusHeader
 from charrnn_cli.storage.tensor_writer import TensorWriter, write_tensors
 from charrnn_cli.storage.tensorfile import read_header
-from charrnn_cli.text.corpus import (
-    Corpus,
-    Ids,
-    ProgressCallback,
-    corpus_specs,
-    ids_dtype,
-    no_progress,
-)
+from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
+from charrnn_cli.text.corpus_file import Ids, corpus_specs, ids_dtype
 from charrnn_cli.text.counting import CountedText, Starts, count_text, document_options
 from charrnn_cli.text.documents import Document, Gathered, gather_documents
 from charrnn_cli.text.facts import IS_EMPTY, TextFacts

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from charrnn_cli.text.corpus import Corpus, Ids
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.corpus_file import Ids
 from charrnn_cli.text.items import end_error
 
 

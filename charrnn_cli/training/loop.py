@@ -34,7 +34,6 @@ from charrnn_cli.training.calibration import calibrate
 from charrnn_cli.training.device import restored_threads, translate_memory_errors
 from charrnn_cli.training.evaluation import evaluate, never_stop
 from charrnn_cli.training.job import TrainingJob
-from charrnn_cli.training.ngram_inputs import ngram_text
 from charrnn_cli.training.plan import Calibration, Plan, make_plan
 from charrnn_cli.training.run_state import RunState
 from charrnn_cli.training.saver import Saver, check_room
@@ -106,7 +105,7 @@ class _Loop:
         self.evaluated: Evaluated | None = None  # at the present step
         self.last_good = state.capture()  # restored after a divergence
         self._logged_characters = 0
-        self._speed, self._ngrams = SpeedWatch(), ngram_text(job)
+        self._speed = SpeedWatch()
         self._pace = PlanWatch(plan, self.trainer.step, time.monotonic())
         self._perform: dict[Action, Callable[[], Iterator[TrainEvent]]] = {
             Action.UPDATE: self._update,
@@ -260,8 +259,9 @@ class _Loop:
         )
 
     def _loss_on(self, rows: Sequence[Span]) -> float | None:
-        model, precision = self.trainer.evaluated, self.plan.decisions.precision
-        return evaluate(model, self.job.corpus, rows, precision, self.should_stop, self._ngrams)
+        model, corpus, ngrams = self.trainer.evaluated, self.job.corpus, self.trainer.ngrams
+        precision = self.plan.decisions.precision
+        return evaluate(model, corpus, rows, precision, self.should_stop, ngrams)
 
     # ---- the end
 

@@ -28,6 +28,8 @@ class Windows(Protocol):
 
     per_epoch: int
     """Windows in one pass over the text."""
+    seq_len: int
+    """Characters per row of a window; the last window of a row may have fewer."""
 
     def at(self, step: int) -> Window:
         """Return the window of a step, counted from 0 over all epochs."""
