@@ -22,6 +22,7 @@ MAX_SEGMENTS = 100
 MIN_ROW = 100  # characters; shorter rows would mostly measure the cold start
 MIN_SEGMENT = 1_000  # characters
 MIN_SPLIT_FILES = 200  # with fewer, the held-out files would rarely be like the others
+_AFTER_END = np.array([1, 0], np.int64)  # the end symbol before a document is only an input
 _WITHOUT_VALIDATION = "train without validation: --val-fraction 0"
 
 
@@ -119,13 +120,8 @@ def _split_documents(corpus: Corpus, val_fraction: float) -> Split:
     if val_fraction == 0:
         return Split(SpanArray(spans_D2), (), whole_documents=True)
     is_val_D = held_out_documents(document_hashes(corpus), val_fraction)
-    val = _without_first(spans_D2[is_val_D])
+    val = SpanArray(spans_D2[is_val_D] + _AFTER_END)
     return Split(SpanArray(spans_D2[~is_val_D]), val, whole_documents=True)
-
-
-def _without_first(spans_S2: npt.NDArray[np.int64]) -> SpanArray:
-    """Leave out the end symbol before each document, which is only an input."""
-    return SpanArray(spans_S2 + np.array([1, 0], np.int64))
 
 
 def split_text(num_characters: int, val_fraction: float, val_split: ValSplit) -> Split:
@@ -175,13 +171,15 @@ def matching_rows(split: Split) -> Sequence[Span]:
 
     Their number and lengths are those of `split.val`, as far as the training text allows. If it is
     in spans too short for that, the rows are its first spans. Of whole documents, as many are
-    spread evenly over the training part.
+    spread evenly over the training part; those longer than the longest of `split.val` are cut off.
     """
     if split.whole_documents:
         train_S2 = span_array(split.train)
         count = min(len(split.val), len(train_S2))
-        chosen = np.arange(count) * len(train_S2) // max(1, count)
-        return _without_first(train_S2[chosen])
+        rows_S2 = train_S2[np.arange(count) * len(train_S2) // max(1, count)] + _AFTER_END
+        longest = int(np.diff(span_array(split.val)).max(initial=0))
+        rows_S2[:, 1] = np.minimum(rows_S2[:, 1], rows_S2[:, 0] + longest)
+        return SpanArray(rows_S2)
     rows_per_span = max(1, len(split.val) // len(split.train))
     rows = []
     for row, (val_start, val_stop) in enumerate(split.val):

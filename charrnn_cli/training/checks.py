@@ -9,6 +9,7 @@ from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.errors import ConfigError, DeviceError, UnknownCharacterError, UsageError
 from charrnn_cli.model.reading import as_read, item_prime
 from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.splits import splits_documents
 from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.cores import available_cores
 
@@ -51,7 +52,22 @@ def check_prime(config: TrainConfig, options: TextOptions, vocab: Vocab, *, is_m
 
 
 def check_documents(settings: Mapping[str, Any], corpus: Corpus) -> None:
-    """Check that there are documents to shuffle, if that is chosen. Raises ConfigError."""
+    """Check that settings which are chosen apply to the documents of a text.
+
+    There must be documents to shuffle, and whole documents are not held out by their place.
+    Raises ConfigError.
+    """
+    if corpus.has_items and settings.get("shuffle_documents"):
+        raise ConfigError(
+            "--shuffle-documents is for files, and items are always shuffled",
+            hint="leave out --shuffle-documents",
+        )
+    if splits_documents(corpus) and settings.get("val_split", "tail") != "tail":
+        kind = "items" if corpus.has_items else "files"
+        raise ConfigError(
+            f"--val-split {settings['val_split']} cuts texts, and {kind} are held out whole",
+            hint="leave out --val-split",
+        )
     if settings.get("shuffle_documents") and corpus.num_documents == 1:
         raise ConfigError(
             f"--shuffle-documents requires several files, and {corpus.name!r} is one document",

@@ -159,7 +159,7 @@ def _built_in_loss(job: "TrainingJob", started: TrainingStarted) -> float | None
     source = job.source
     if source is None or source.init_from is not None or job.initial is not None:
         return None
-    if job.first_step or started.train_characters > BUILT_IN_HELPS:
+    if job.first_step or started.train_characters > BUILT_IN_HELPS or job.corpus.has_items:
         return None
     from charrnn_cli.training.built_in_start import compare_with_built_in
 
