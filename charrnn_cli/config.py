@@ -127,7 +127,12 @@ class TrainConfig(Settings):
         None, "Steps between short samples from the model.", DISPLAY, low=1
     )
     sample_prime: str | None = setting(
-        None, "Prime of the --sample-every samples.", DISPLAY, metavar="TEXT", shown="a newline"
+        None,
+        "Prime of the --sample-every samples; \\n is a newline.",
+        DISPLAY,
+        metavar="TEXT",
+        escapes=True,
+        shown="a newline",
     )
     seed: int | None = setting(
         None, "Random seed, for repeatable runs.", SYSTEM, low=0, high=MAX_SEED, shown="random"
@@ -193,9 +198,10 @@ class TextOptions(Settings):
     normalize: Normalize = setting("none", "Unicode normalization form to apply.", DATA)
     separator: str = setting(
         "",
-        "Text between files; without it, files are separate documents.",
+        "Text between files, such as \\n; without it, files are documents.",
         DATA,
         metavar="TEXT",
+        escapes=True,
         longest=MAX_OPTION,
     )
     documents: str = setting(
@@ -204,6 +210,7 @@ class TextOptions(Settings):
         DATA,
         metavar="KIND|TEXT",
         longest=MAX_OPTION,
+        escapes=True,
     )
     column: str | None = setting(
         None,

@@ -39,6 +39,8 @@ class About:
     """Maximum length of a string, list or object."""
     metavar: str | None = None
     """Placeholder for the value in `--help`; by default, the choices or the type."""
+    escapes: bool = False
+    """Whether a value that is typed as an option has escapes, such as `\\n`."""
     shown: str | None = None
     """Default to show in `--help` for a setting that is None until training chooses it."""
 

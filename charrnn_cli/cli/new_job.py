@@ -60,7 +60,7 @@ def prepare(
     phases: Phases,
 ) -> NewJob:
     """Read the text, and choose where training starts and which model it trains."""
-    set_blas_threads(rows=1)  # more wait for each other while other programs run
+    set_blas_threads()
     from charrnn_cli.training.job import TrainingJob
 
     is_open = preset is None and leaves_model_open(settings)

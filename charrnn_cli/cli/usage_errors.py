@@ -13,6 +13,7 @@ _BEFORE_COMMANDS = ("--debug", "--version")
 _PLAINER = (
     (r"is not a valid int\b", "is not an integer"),
     (r"is not a valid float\b", "is not a number"),
+    (r"is not in the range (\S+?)<=x<=(\S+?)\.?$", r"is not from \1 to \2"),
     (r"is not in the range x>=(\S+?)\.?$", r"is below \1"),
 )
 
@@ -33,8 +34,6 @@ def described_usage_error(error: ClickException, typed_command: str) -> tuple[st
             hint = f"put it before the command: charrnn {error.option_name} {typed_command}"
         elif near:
             hint = f"did you mean {' or '.join(near)}?"
-    elif command == "charrnn sample" and "extra argument" in message:
-        hint = "put the text to continue after --prime"
     for pattern, words in _PLAINER:
         message = re.sub(pattern, words, message)
     return message[:1].lower() + message[1:].rstrip("."), hint

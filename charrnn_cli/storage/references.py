@@ -27,6 +27,26 @@ def names_step(digits: str, step: int) -> bool:
     return (digits.lstrip("0") or "0") == str(step)
 
 
+def spread(run: Run, number: int) -> list[CheckpointEntry]:
+    """Return up to `number` (at least 2) readable checkpoints of a run, spread evenly by step.
+
+    The first and the last are among them. Raises NotFoundError, StorageError.
+    """
+    entries = [entry for entry in run.checkpoints() if entry.header is not None]
+    if not entries:
+        raise NotFoundError(f"run {run.name!r} has no readable checkpoint", hint=run.next_command())
+    number = min(number, len(entries))
+    first, last = entries[0].step, entries[-1].step
+    chosen, start = [], 0
+    for position in range(number):
+        target = first + (last - first) * position / max(number - 1, 1)
+        stop = len(entries) - (number - 1 - position)  # enough are left for the other positions
+        nearest = min(range(start, stop), key=lambda index: abs(entries[index].step - target))
+        chosen.append(entries[nearest])
+        start = nearest + 1
+    return chosen
+
+
 def choose(run: Run, which: str) -> CheckpointEntry:
     """Return the checkpoint of a run that the part of a reference after the @ names.
 

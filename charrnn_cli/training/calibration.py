@@ -8,8 +8,12 @@ from typing import Literal
 
 import torch
 
-from charrnn_cli.training.cores import available_cores
-from charrnn_cli.training.device import check_precision, choose_device, supports_bf16
+from charrnn_cli.training.device import (
+    check_precision,
+    choose_device,
+    set_threads,
+    supports_bf16,
+)
 from charrnn_cli.training.evaluation import (
     MAX_ROWS,
     evaluate,
@@ -76,9 +80,7 @@ def time_training(
     config = job.config
     device = choose_device(config.device)
     if config.threads is not None:
-        # More threads than cores slow down the whole machine. The number in a resume file may come
-        # from a larger one.
-        torch.set_num_threads(min(config.threads, available_cores()))
+        set_threads(config.threads)  # that of a resume file may come from a larger machine
     decisions = Decisions(
         seed=config.seed or 0,
         device=str(device),

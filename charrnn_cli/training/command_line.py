@@ -3,15 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
-from charrnn_cli.config import UNMARKED, TextOptions
-from charrnn_cli.settings import option_name
+from charrnn_cli.config import UNMARKED, TextOptions, TrainConfig
+from charrnn_cli.settings import about, fields_of, option_name
 from charrnn_cli.shell import path_word, shell_word
 from charrnn_cli.storage.source import Source, is_read_once
+from charrnn_cli.text.escapes import escape
 from charrnn_cli.training.presets import PRESETS, from_preset
 from charrnn_cli.training.recipe import warm_settings
 
 _PRESET_ONLY = ("initialization", "beta1", "beta2")  # settings without an option
 _DECIDED = ("val_rows", "replanned_at", "replanned_from")  # while a run is planned or trained
+_ESCAPED = {
+    name
+    for settings in (TextOptions, TrainConfig)
+    for name, field in fields_of(settings).items()
+    if about(field).escapes
+}
 _NOT_TYPED = ("vocabulary_size", *_DECIDED, *_PRESET_ONLY)
 
 
@@ -31,7 +38,8 @@ def reading_words(options: TextOptions) -> list[str]:
     for name, value in options.to_json().items():
         if value not in (default[name], UNMARKED):
             is_flag = isinstance(value, bool)
-            words += [option_name(name)] if is_flag else [option_name(name), shell_word(str(value))]
+            typed = shell_word(str(typed_value(name, value)))
+            words += [option_name(name)] if is_flag else [option_name(name), typed]
     return words
 
 
@@ -68,7 +76,12 @@ def _typed(name: str, value: Any, *, is_flag: bool) -> str:
     if name == "max_time" and value == int(value):
         return f"{option_name(name)} {_duration(int(value))}"
     short = int(value) if isinstance(value, float) and value.is_integer() else value
-    return f"{option_name(name)} {shell_word(str(short))}"
+    return f"{option_name(name)} {shell_word(str(typed_value(name, short)))}"
+
+
+def typed_value(name: str, value: Any) -> Any:
+    """Return the value of a setting as it is typed: a text that is read with escapes has them."""
+    return escape(str(value)) if name in _ESCAPED else value
 
 
 def _duration(seconds: int) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from charrnn_cli.errors import DeviceError, MemoryShortageError
+from charrnn_cli.training.cores import available_cores
 
 
 def available_devices() -> list[str]:
@@ -81,6 +82,11 @@ def torch_generator(device: torch.device, words: list[int]) -> torch.Generator:
     """Return a generator on `device`, seeded with the words of `derive_seed`."""
     seed = int(np.random.PCG64(words).random_raw()) >> 1  # torch takes 63 bits
     return torch.Generator(device).manual_seed(seed)
+
+
+def set_threads(threads: int) -> None:
+    """Set torch's number of threads; more than cores would slow down the whole machine."""
+    torch.set_num_threads(min(threads, available_cores()))
 
 
 @contextlib.contextmanager

@@ -112,7 +112,18 @@ WRONG = [
     ("sample --top-p 0", "top-p"),
     ("sample --min-p 2", "min-p"),
     ("sample --seed -1", "seed"),
-    ("sample tiny tiny", "tiny"),
+    ("sample tiny nowhere", "nowhere"),
+    ("sample tiny tinny", "tinny"),
+    ("sample tiny Hello", "Hello"),
+    ("sample tiny tiny@7", "7"),
+    ("sample tiny --each 1", "--each"),
+    ("sample tiny@100 --each 3", "tiny@100"),
+    ("sample tiny.safetensors --each 3", "tiny.safetensors"),
+    ("sample tiny@100 tiny --each 3", "2 references"),
+    ("sample tiny@100 tiny@200 --interactive", "--interactive"),
+    ("sample --temperature 0.5,1 --interactive", "--interactive"),
+    ("sample tiny@100 tiny@200 --prime Ω", "tiny@100: "),
+    ("sample tiny@100 tiny@200 --stop Ω", "tiny@100: "),
     ("sample CON", "CON"),
     ("sample ..", ".."),
     ("sample [red]", "[red]"),
@@ -161,6 +172,8 @@ WRONG = [
     ("encode story.txt --min-count 0", "min count"),
     ("encode story.txt --min-count 2 --vocab tiny", "--min-count"),
     ("sample --count 0", "0"),
+    ("sample --threads 0", "threads"),
+    ("sample --threads 1025", "1025"),
     ("sample --unknown maybe", "maybe"),
     ("sample --prime a --prime-file story.txt", "--prime"),
     ("sample --prime-file missing.txt", "missing.txt"),
@@ -170,6 +183,12 @@ WRONG = [
     ("sample --interactive --stats", "--stats"),
     ("sample --interactive --count 3", "--interactive"),
     ("sample --temperature warm", "warm"),
+    ("sample --temperature 0.5,,1", "0.5,,1"),
+    ("sample --temperature 1,", "1,"),
+    ("sample --temperature 0.5;1", "0.5;1"),
+    ("sample --temperature 0.5,nan", "nan"),
+    ("sample --temperature 0.5,-1", "-1"),
+    ("sample --temperature 0.5,1,0.50", "0.5 is given twice"),
     ("score", "REF"),
     ("score tiny", "a text"),
     ("score nowhere story.txt", "nowhere"),
@@ -219,7 +238,7 @@ def test_wrong_command_lines(
     """A wrong command line exits with 2, writes nothing to stdout, and shows the page's error."""
     if "--device" in arguments:  # the error lists the machine's devices
         monkeypatch.setattr("charrnn_cli.training.device.available_devices", lambda: ["cpu"])
-    if "--threads" in arguments:  # the error has the machine's number of cores
+    if "train story.txt --threads" in arguments:  # the error has the machine's number of cores
         monkeypatch.setattr("charrnn_cli.training.checks.available_cores", lambda: 8)
     code, out, err = inside(*arguments.split())
     shown = re.sub(MEASURED, r"\1 SECONDS", err.replace(str(tmp_path), "DIRECTORY"))

@@ -114,7 +114,7 @@ def test_the_defaults_in_help_are_many() -> None:
     defaults = {words: dict(described_defaults(command)) for words, command in TREE}
     assert len(defaults["train",]) > 30
     assert defaults["encode",]["Encoded file to write."] == "NAME.encoded.safetensors"
-    assert defaults["sample",]["Text to continue."] == "a newline"
+    assert defaults["sample",][r"Text to continue; \n is a newline, \\ a backslash."] == "a newline"
     assert defaults["checkpoints", "import"] == {"Name of the new run.": "its original name"}
     assert defaults["checkpoints", "verify"] == {"Runs or checkpoints to verify.": "all"}
 

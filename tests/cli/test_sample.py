@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.architecture import ModelConfig
-from tests.helpers import TIMEOUT, Inside, make_checkpoint, save
+from tests.helpers import TIMEOUT, Charrnn, Inside, make_checkpoint, save
 from tests.terminal import Terminal
 
 pytestmark = pytest.mark.usefixtures("tiny_run")
@@ -427,13 +427,55 @@ def test_threads_are_set_before_numpy_is_imported(home: Path, tmp_path: Path, op
     script = (
         "import sys\nfrom charrnn_cli.cli.commands import sample\n"
         "from charrnn_cli.cli.main import main\n"
-        "def record(rows):\n    print('numpy' in sys.modules, file=sys.stderr)\n"
+        "def record(threads):\n    print('numpy' in sys.modules, file=sys.stderr)\n"
         "sample.set_blas_threads = record\n"
         f"sys.argv = ['charrnn', 'sample', '-q', '-n', '1', {option!r}, {str(text)!r}]\n"
         "main()\n"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=TIMEOUT)
     assert (result.returncode, result.stderr.splitlines()[0]) == (0, b"False")
+
+
+@pytest.mark.parametrize(
+    ("options", "before", "after"),
+    [
+        ("sample -n 1 --count 100", None, "1"),
+        ("sample -n 1", "3", "3"),
+        ("sample -n 1 --threads 4", "3", "4"),
+        ("sample -n 1 --threads 1024", None, "8"),
+        ("score tiny text.txt", None, "1"),
+        ("score tiny text.txt --threads 2", "1", "2"),
+    ],
+)
+def test_one_thread_unless_more_are_wanted(
+    inside: Inside,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    options: str,
+    before: str | None,
+    after: str,
+) -> None:
+    """Numpy has one thread, or the given number, up to that of the cores."""
+    (tmp_path / "text.txt").write_text("head bad cab\n")
+    monkeypatch.setattr("charrnn_cli.cli.process.available_cores", lambda: 8)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", before or "")
+    monkeypatch.delenv("CHARRNN_THREADS")
+    if before is None:
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    assert inside(*options.split())[0] == 0
+    assert os.environ["OPENBLAS_NUM_THREADS"] == after
+    assert inside(*options.split(), env={"CHARRNN_THREADS": "5"})[0] == 0
+    assert os.environ["OPENBLAS_NUM_THREADS"] == ("5" if "--threads" not in options else after)
+
+
+def test_the_text_does_not_depend_on_the_threads(charrnn: Charrnn) -> None:
+    """One and two threads draw the same samples with the same seed."""
+    config = ModelConfig(vocabulary_size=10, layers=1, size=256, embed=0)
+    save(make_checkpoint(config, run="wide", scale=0.05))
+    base = ("sample", "wide", "-n", "20", "--count", "64", "--seed", "1")
+    one, two = (charrnn(*base, "--threads", threads) for threads in ("1", "2"))
+    assert (one.returncode, two.returncode) == (0, 0)
+    assert one.stdout == two.stdout
 
 
 def test_memory_does_not_grow_with_the_text(home: Path) -> None:

@@ -74,6 +74,19 @@ def test_both_engines(inside: Inside, tmp_path: Path) -> None:
     assert "loading torch" in inside("score", "latest", "long.txt").stderr
 
 
+def test_threads_of_a_long_text(inside: Inside, tmp_path: Path) -> None:
+    """With --threads, torch scores a long text with this number of threads."""
+    import torch
+
+    from charrnn_cli.training.device import restored_threads
+
+    (tmp_path / "long.txt").write_text("head bad cab fade\n" * 12_000)
+    with restored_threads():
+        torch.set_num_threads(3)
+        assert inside("score", "latest", "long.txt", "--threads", "1")[0] == 0
+        assert torch.get_num_threads() == 1
+
+
 def test_unknown_characters_are_skipped(inside: Inside, tmp_path: Path) -> None:
     """With --unknown skip, a text scores as if it had no unknown characters; they are counted."""
     (tmp_path / "mixed.txt").write_text("Ωhead\n\nbad漢 cab\nΩfade")

@@ -15,27 +15,47 @@ from charrnn_cli.model.samples import Sample
 if TYPE_CHECKING:
     from charrnn_cli.model.checkpoint import Checkpoint
     from charrnn_cli.model.memorization import Memorized
+    from charrnn_cli.text.corpus import Corpus
 
 MAX_SPAN_SHOWN = 60  # characters
+
+
+class ComparedText:
+    """The text of --check-copy, which is read once for each different reading."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._corpora: dict[TextOptions, Corpus] = {}
+
+    def read(self, checkpoint: "Checkpoint", options: TextOptions) -> "Corpus":
+        """Return the text as a model reads it. Raises TextError, InterruptionError."""
+        from charrnn_cli.model.reading import in_model_vocabulary, replaces_rare
+
+        whole = options.replaced({"min_count": 1})
+        if whole not in self._corpora:
+            self._corpora[whole] = self._encoded(whole)
+        corpus = self._corpora[whole]
+        return in_model_vocabulary(corpus, checkpoint) if replaces_rare(checkpoint) else corpus
+
+    def _encoded(self, options: TextOptions) -> "Corpus":
+        from charrnn_cli.text.cache import cached_corpus
+
+        stop = StopRequest()
+        with stop.listening(), bytes_progress("encoding", stop) as progress:
+            corpus = cached_corpus(self._path, options, progress=progress)
+        for label, line in describe_skipped(corpus):
+            console.say(label, line)
+        return corpus
 
 
 class CopyCheck(WholeSamples):
     """Collect samples, and compare them with a text when all are complete."""
 
-    def __init__(self, text: Path, checkpoint: "Checkpoint", options: TextOptions) -> None:
-        """Read the text as the model of the samples does. Raises TextError, InterruptionError."""
-        from charrnn_cli.model.reading import in_model_vocabulary, replaces_rare
-        from charrnn_cli.text.cache import cached_corpus
-
+    def __init__(self, corpus: "Corpus", label: str = "") -> None:
+        """Take a text as the model of the samples reads it; a label stands before each result."""
         self._samples: list[Sample] = []
         super().__init__(self._samples.append)
-        stop = StopRequest()
-        with stop.listening(), bytes_progress("encoding", stop) as progress:
-            corpus = cached_corpus(text, options.replaced({"min_count": 1}), progress=progress)
-        for label, line in describe_skipped(corpus):
-            console.say(label, line)
-        is_replaced = replaces_rare(checkpoint)
-        self._corpus = in_model_vocabulary(corpus, checkpoint) if is_replaced else corpus
+        self._corpus, self._label = corpus, label
 
     def show(self) -> None:
         """Print how much of each sample is copied from the text. Raises InterruptionError."""
@@ -49,7 +69,9 @@ class CopyCheck(WholeSamples):
     def _show_sample(self, sample: Sample, found: "Memorized") -> None:
         from charrnn_cli.model.memorization import SPAN
 
-        which = f"sample {sample.number}: " if len(self._samples) > 1 else ""
+        parts = [self._label] if self._label else []
+        parts += [f"sample {sample.number}"] if len(self._samples) > 1 else []
+        which = f"{', '.join(parts)}: " if parts else ""
         share = f"{found.share:.1%} in spans of {SPAN} or more characters"
         console.say("copied", which + share)
         longest = format_count(found.longest, "character")

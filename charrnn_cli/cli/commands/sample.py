@@ -1,57 +1,38 @@
 """`charrnn sample`: generate text with a trained model."""
 
-import dataclasses
 import functools
-import itertools
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from charrnn_cli.cli.commands.copy_check import CopyCheck
+from charrnn_cli.cli.commands.copy_check import ComparedText
 from charrnn_cli.cli.options import text_options
-from charrnn_cli.cli.options.completion import ReferenceArgument
+from charrnn_cli.cli.options.completion import ReferencesArgument
+from charrnn_cli.cli.options.escapes import changed_texts, read_escapes
 from charrnn_cli.cli.options.help_style import with_default
-from charrnn_cli.cli.options.prime import known_prime, known_stops, read_prime
+from charrnn_cli.cli.options.parsers import parse_temperatures
+from charrnn_cli.cli.options.prime import GivenPrime, known_prime
 from charrnn_cli.cli.options.sample_conflicts import (
     STANDARD_OUTPUT,
     check_combinations,
+    check_one,
     check_reads_files,
 )
+from charrnn_cli.cli.options.sampled_checkpoints import sampled_checkpoints
 from charrnn_cli.cli.options.setting_options import setting_option
+from charrnn_cli.cli.options.threads import threads_option
 from charrnn_cli.cli.process import set_blas_threads
-from charrnn_cli.cli.signals import StopRequest
+from charrnn_cli.cli.sample_drawing import draw_jobs
+from charrnn_cli.cli.sample_jobs import SampleJob, SampleRequest, description, prepare_jobs
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import format_count
-from charrnn_cli.cli.terminal.phases import bytes_progress
-from charrnn_cli.cli.terminal.run_facts import name_facts
-from charrnn_cli.cli.terminal.sample_output import (
-    OutputFile,
-    PieceConsumer,
-    SampleStatistics,
-    TextSamples,
-    TextStream,
-    WholeSamples,
-    describe_settings,
-    sample_to_json,
-    to_standard_output,
-)
+from charrnn_cli.cli.terminal.run_facts import Facts, name_facts
+from charrnn_cli.cli.terminal.sample_output import OutputFile
 from charrnn_cli.cli.terminal.surprise_colors import legend
 from charrnn_cli.config import SampleConfig, TextOptions, Unknown
-from charrnn_cli.model.samples import Sample, draw_samples
-from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
-
-if TYPE_CHECKING:
-    from charrnn_cli.model.checkpoint import Checkpoint
-    from charrnn_cli.model.sampling import Writer
-
-PROGRESS_EVERY = 1_000  # characters
-LONG_PRIME = 20_000  # characters; reading a shorter one takes less than a second
 
 _DEFAULT = SampleConfig()
 _SETTINGS = tuple(_DEFAULT.to_json())
@@ -59,10 +40,18 @@ _SETTINGS = tuple(_DEFAULT.to_json())
 
 def sample(
     context: typer.Context,
-    reference: ReferenceArgument = None,
+    references: ReferencesArgument = None,
+    each: Annotated[
+        int | None,
+        typer.Option(min=2, metavar="N", help="Sample N checkpoints spread evenly over a run."),
+    ] = None,
     prime: Annotated[
         str | None,
-        typer.Option(help=with_default("Text to continue.", "a newline"), show_default=False),
+        typer.Option(
+            help=with_default("Text to continue; \\n is a newline, \\\\ a backslash.", "a newline"),
+            show_default=False,
+            callback=read_escapes,
+        ),
     ] = None,
     prime_file: Annotated[
         Path | None,
@@ -70,7 +59,14 @@ def sample(
     ] = None,
     length: Annotated[int, setting_option(SampleConfig, "length", "-n")] = _DEFAULT.length,
     temperature: Annotated[
-        float, setting_option(SampleConfig, "temperature")
+        Any,
+        setting_option(
+            SampleConfig,
+            "temperature",
+            parser=parse_temperatures,
+            metavar="T,...",
+            help="Randomness, or several with commas between; 0 is greedy.",
+        ),
     ] = _DEFAULT.temperature,
     top_k: Annotated[int, setting_option(SampleConfig, "top_k")] = _DEFAULT.top_k,
     top_p: Annotated[float, setting_option(SampleConfig, "top_p")] = _DEFAULT.top_p,
@@ -83,7 +79,11 @@ def sample(
     ] = 1,
     stop: Annotated[
         list[str] | None,
-        typer.Option(metavar="TEXT", help="Stop before TEXT; may be repeated."),
+        typer.Option(
+            metavar="TEXT",
+            help="Stop before TEXT, such as \\n; may be repeated.",
+            callback=read_escapes,
+        ),
     ] = None,
     echo: Annotated[
         bool, typer.Option("--echo/--no-echo", help="Print the given prime before each sample.")
@@ -122,6 +122,7 @@ def sample(
     stats: Annotated[
         bool, typer.Option("--stats", help="Report the speed and the mean surprise.")
     ] = False,
+    threads: Annotated[int | None, threads_option("1")] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print only the samples and requested reports.")
     ] = False,
@@ -130,158 +131,67 @@ def sample(
 
     Example: charrnn sample --prime Far -n 2000
     """
-    config = SampleConfig(**{name: context.params[name] for name in _SETTINGS})
+    settings = {name: context.params[name] for name in _SETTINGS}
+    configs = [SampleConfig(**settings | {"temperature": value}) for value in temperature]
     choice = text_options.check_unknown(unknown, text_options.UNKNOWN_SAMPLE)
     check_combinations(context.params)
-    set_blas_threads(rows=count)
-    options = text_options.given_options(context)
-    check_reads_files(options, [prime_file, check_copy])
-    path = Registry().resolve(reference)
+    set_blas_threads(threads)
+    reading = text_options.given_options(context)
+    check_reads_files(reading, [prime_file, check_copy])
+    paths, facts = sampled_checkpoints(references or [], each)
+    check_one(len(paths) * len(configs), interactive=interactive)
     file = None if output in (None, STANDARD_OUTPUT) else OutputFile(output, append, force)
     if file is not None:
         file.check()
-    from charrnn_cli.model.checkpoint import load_checkpoint
-    from charrnn_cli.model.reading import reading_options
-
-    checkpoint = load_checkpoint(path)
-    reading = reading_options(checkpoint, options)
-    given = read_prime(prime, prime_file, reading)
-    copy_check = None if check_copy is None else CopyCheck(check_copy, checkpoint, reading)
-
-    started = time.monotonic()
-    job = _prepare(checkpoint, path, config, given, choice, context.params)
+    request = SampleRequest(
+        configs=configs,
+        prime=GivenPrime(prime, prime_file),
+        stops=stop or [],
+        unknown=choice,
+        count=count,
+        echo=echo,
+        scored=color or as_json or stats,
+        reading=reading,
+        compared=None if check_copy is None else ComparedText(check_copy),
+    )
+    jobs = prepare_jobs(paths, request)
     if not quiet:
-        for label, text in name_facts(Run(path.parent.name, path.parent)):
-            console.say(label, text)
-        console.say("sample", job.description)
-        if job.num_replaced:
-            replaced = format_count(job.num_replaced, "rare character")
-            console.say("U+FFFD", f"{replaced} of the prime, as in the training text")
-        if color:
-            console.say_styled("color", legend(colored=console.is_fancy(sys.stderr)))
+        _say_all(jobs, paths, facts + changed_texts(context), color=color)
     if interactive:
-        from charrnn_cli.cli.commands.interactive import converse
-
-        job.writer.read(job.prime)
-        fit = functools.partial(known_prime, checkpoint=checkpoint, unknown=choice)
-        converse(job.writer, fit, config.length, job.stops, color=color)
+        _converse(jobs[0], choice, color=color)
         return
-    statistics = SampleStatistics()
-    consumers: list[PieceConsumer] = [statistics]
-    if copy_check is not None:
-        consumers.append(copy_check)
-    seconds = _draw(job, consumers, file, color=color, as_json=as_json)
+    reports = draw_jobs(jobs, file, color=color, as_json=as_json)
     if file is not None and not quiet:
         console.say("wrote", str(output))
-    if stats:
-        statistics.show(seconds, time.monotonic() - started)
-    if copy_check is not None:
-        copy_check.show()
+    for report in reports:
+        if stats:
+            report.show_statistics()
+        if report.copies is not None:
+            report.copies.show()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Job:
-    """A loaded checkpoint, and the samples to generate with it."""
-
-    writer: "Writer"
-    checkpoint: str
-    """Reference of the checkpoint."""
-    config: SampleConfig
-    """Its seed is never None."""
-    prime: str
-    shown_prime: str
-    """Written before each sample; may be empty."""
-    num_replaced: int
-    """Characters of the prime that were rare in the training text, and became U+FFFD."""
-    stops: list[str]
-    count: int
-
-    @property
-    def description(self) -> str:
-        settings = describe_settings(self.config, self.stops, self.count)
-        return f"{self.checkpoint}, {settings}, seed {self.config.seed}"
-
-
-def _prepare(
-    checkpoint: "Checkpoint",
-    path: Path,
-    config: SampleConfig,
-    given: str | None,
-    unknown: Unknown,
-    params: dict[str, Any],
-) -> _Job:
-    """Prepare the samples; `given` is the prime that was typed or read, if any."""
-    from charrnn_cli.model.reading import num_replaced
-    from charrnn_cli.model.sampling import Writer
-    from charrnn_cli.seeds import random_seed
-
-    seed = random_seed() if config.seed is None else config.seed
-    config = dataclasses.replace(config, seed=seed)
-    default = checkpoint.default_prime
-    prime = known_prime(given or default, checkpoint, unknown) or default
-    scored = params["color"] or params["as_json"] or params["stats"]
-    return _Job(
-        writer=Writer(checkpoint, config, scored=scored),
-        checkpoint=Registry().reference_of(path, checkpoint.step),
-        config=config,
-        prime=prime,
-        shown_prime=prime if params["echo"] and given is not None else "",
-        num_replaced=num_replaced(given or "", prime),
-        stops=known_stops(params["stop"] or [], checkpoint, unknown),
-        count=params["count"],
-    )
-
-
-def _draw(
-    job: _Job,
-    consumers: Sequence[PieceConsumer],
-    output: OutputFile | None,
-    *,
-    color: bool,
-    as_json: bool,
-) -> float:
-    """Generate the samples, and pass them to `consumers`. Return the seconds of generation."""
-    request = StopRequest(lambda: None)
-    with request.listening(), output.opened() if output else to_standard_output() as write:
-        stream = TextStream(write, to_terminal=output is None and sys.stdout.isatty(), color=color)
-        shown = _json_samples(job, stream) if as_json else TextSamples(stream, job.shown_prime)
-        _read_prime(job, request)
-        started = time.monotonic()
-        for piece in draw_samples(job.writer, job.config.length, job.count, job.stops, request):
-            for consumer in (shown, *consumers):
-                consumer.add(piece)
-        seconds = time.monotonic() - started
-        stream.finish()
-        if output is not None:
-            request.check()  # a file changes only if the samples are complete
-    request.check()
-    return seconds
-
-
-def _read_prime(job: _Job, request: StopRequest) -> None:
-    """Read the prime; a long one shows its progress. Raises InterruptionError."""
-    if len(job.prime) < LONG_PRIME:
-        job.writer.read(job.prime, request.check)
-        return
-    characters, done = len(job.prime), itertools.count()
-    with bytes_progress("reading the prime", request) as progress:
-
-        def check() -> None:
-            if (number := next(done)) % PROGRESS_EVERY == 0:
-                progress(number, characters)
-
-        job.writer.read(job.prime, check)
-
-
-def _json_samples(job: _Job, stream: TextStream) -> WholeSamples:
-    def write(sample: Sample) -> None:
-        line = sample_to_json(
-            sample,
-            checkpoint=job.checkpoint,
-            prime=job.prime,
-            config=job.config,
-            stops=job.stops,
+def _say_all(jobs: list[SampleJob], paths: list[Path], facts: Facts, *, color: bool) -> None:
+    """Describe the samples on standard error."""
+    runs = dict.fromkeys(Run(path.parent.name, path.parent) for path in paths)
+    names = [fact for run in runs for fact in name_facts(run)]
+    replaced = [
+        (
+            "U+FFFD",
+            f"{format_count(number, 'rare character')} of the prime, as in the training text",
         )
-        stream.write(line + "\n")
+        for number in dict.fromkeys(job.num_replaced for job in jobs)
+        if number
+    ]
+    for label, text in (*names, ("sample", description(jobs)), *facts, *replaced):
+        console.say(label, text)
+    if color:
+        console.say_styled("color", legend(colored=console.is_fancy(sys.stderr)))
 
-    return WholeSamples(write)
+
+def _converse(job: SampleJob, unknown: Unknown, *, color: bool) -> None:
+    from charrnn_cli.cli.commands.interactive import converse
+
+    writer = job.writer()
+    writer.read(job.prime)
+    fit = functools.partial(known_prime, checkpoint=job.load(), unknown=unknown)
+    converse(writer, fit, job.config.length, job.stops, color=color)

@@ -11,6 +11,7 @@ import typer
 
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import complete_reference
+from charrnn_cli.cli.options.threads import threads_option
 from charrnn_cli.cli.process import set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
@@ -64,6 +65,7 @@ def score(
     keep_duplicates: text_options.KeepDuplicates = False,
     force_text: text_options.ForceText = False,
     unknown: text_options.ScoreUnknown = "error",
+    threads: Annotated[int | None, threads_option("1; all for a long text")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON array with one object per model.")
     ] = False,
@@ -84,14 +86,19 @@ def score(
     given = text_options.given_options(context)
     *references, text = names
     paths = [Registry().resolve(reference) for reference in references]
-    set_blas_threads(rows=1)  # numpy scores texts of few chunks; torch scores longer ones
+    set_blas_threads(threads)  # of numpy, which scores short texts
     stop = StopRequest()
     with stop.listening():
         models = _models(paths, Path(text), given, choice, stop)
         heat_map = console.is_fancy(sys.stdout) and not as_json
         rows = [
             _score_model(
-                model, stop, per_line=per_line, heat_map=heat_map, is_alone=len(paths) == 1
+                model,
+                stop,
+                per_line=per_line,
+                heat_map=heat_map,
+                is_alone=len(paths) == 1,
+                threads=threads,
             )
             for model in models
         ]
@@ -219,7 +226,13 @@ def _report(model: _Model, *, is_alone: bool) -> None:
 
 
 def _score_model(
-    model: _Model, stop: StopRequest, *, per_line: bool, heat_map: bool, is_alone: bool
+    model: _Model,
+    stop: StopRequest,
+    *,
+    per_line: bool,
+    heat_map: bool,
+    is_alone: bool,
+    threads: int | None,
 ) -> dict[str, Any]:
     """Score a text under one model, and show the heat map. Return an object for JSON."""
     from charrnn_cli.model.scoring import character_losses
@@ -230,7 +243,7 @@ def _score_model(
     total = TotalScore()
     lines = LineScores(first) if per_line else None
     shown = HeatMap(first) if heat_map and not per_line else None
-    predictor = _predictor(model.checkpoint, len(text))
+    predictor = _predictor(model.checkpoint, len(text), threads)
     with bytes_progress("scoring", stop) as progress:
         for losses_N in character_losses(predictor, text, progress):
             losses = losses_N.tolist()
@@ -253,14 +266,17 @@ def _score_model(
     return row if lines is None else {**row, "lines": lines.finish()}
 
 
-def _predictor(checkpoint: "Checkpoint", characters: int) -> "Predictor":
+def _predictor(checkpoint: "Checkpoint", characters: int, threads: int | None) -> "Predictor":
+    """Return numpy's or torch's predictor; torch uses all cores unless `threads` limits them."""
     if characters < TORCH_FROM:
         from charrnn_cli.model.scoring import NumpyPredictor
 
         return NumpyPredictor(checkpoint)
     check_working_directory()
     console.say("charrnn", "loading torch, because the text is long")
-    from charrnn_cli.training.device import choose_device
+    from charrnn_cli.training.device import choose_device, set_threads
     from charrnn_cli.training.evaluation import TorchPredictor
 
+    if threads is not None:
+        set_threads(threads)
     return TorchPredictor(checkpoint, choose_device("auto"))

@@ -1,6 +1,6 @@
 """Arguments that name runs and checkpoints, and their shell completion."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,14 +37,16 @@ def complete_preset(incomplete: str) -> list[str]:
     return [name for name in PRESETS if name.startswith(incomplete)]
 
 
-ReferenceArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[REF]",
+def _reference_argument(metavar: str) -> Any:
+    return typer.Argument(
+        metavar=metavar,
         help=with_default(
             "RUN, RUN@best, RUN@latest, RUN@STEP, best, latest or a file.", "the newest run's best"
         ),
         show_default=False,
         autocompletion=complete_reference,
-    ),
-]
+    )
+
+
+ReferenceArgument = Annotated[str | None, _reference_argument("[REF]")]
+ReferencesArgument = Annotated[list[str] | None, _reference_argument("[REF...]")]

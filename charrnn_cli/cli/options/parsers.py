@@ -41,6 +41,21 @@ def parse_duration(text: str | float) -> float:
     )
 
 
+def parse_temperatures(text: str | float) -> tuple[float, ...]:
+    """Convert `0.8` or `0.5,0.8,1.2` to numbers. Raises ConfigError."""
+    try:
+        temperatures = tuple(float(part) for part in str(text).split(","))
+    except ValueError as error:
+        problem = "temperature must be a number, or numbers with commas between"
+        raise ConfigError(f"{problem}; got {text!r}") from error
+    for index, temperature in enumerate(temperatures):
+        if temperature in temperatures[:index]:
+            raise ConfigError(
+                f"temperature {temperature:g} is given twice", hint="leave out one of them"
+            )
+    return temperatures
+
+
 def parse_dropout(text: str | float) -> float | str:
     """Return a probability or `auto`. Raises ConfigError."""
     return _or_auto(text, float, "dropout must be a number or auto")

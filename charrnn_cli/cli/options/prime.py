@@ -1,6 +1,7 @@
 """The prime and stop strings of a sample: read, and fitted to the characters of a model."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from charrnn_cli.errors import UnknownCharacterError
 from charrnn_cli.shell import shell_word
 from charrnn_cli.storage.source import STANDARD_INPUT, is_pipe
 from charrnn_cli.text.character_names import named_character
+from charrnn_cli.text.escapes import escape
 from charrnn_cli.text.normal_forms import normalize
 from charrnn_cli.text.similar_characters import closest_text, replacements
 from charrnn_cli.text.vocab import named_characters
@@ -18,19 +20,29 @@ if TYPE_CHECKING:
     from charrnn_cli.text.vocab import Vocab
 
 
-def read_prime(prime: str | None, prime_file: Path | None, options: TextOptions) -> str | None:
-    """Return the prime, typed or read from a file; None if not given. Raises TextError."""
-    if prime_file is None:
-        return prime
-    from charrnn_cli.text.decoding import decode_bytes, read_text
+@dataclass(slots=True)
+class GivenPrime:
+    """The prime that was typed or is in a file, for models that may read files differently."""
 
-    if prime_file == STANDARD_INPUT:
-        return decode_bytes(sys.stdin.buffer.read(), options, "standard input")
-    if is_pipe(prime_file):
-        from charrnn_cli.text.standard_input import read_pipe
+    typed: str | None
+    file: Path | None
+    _stream: bytes | None = None
+    """Content of standard input or a pipe, which can be read once."""
 
-        return decode_bytes(read_pipe(prime_file), options, str(prime_file))
-    return read_text(prime_file, options)
+    def read(self, options: TextOptions) -> str | None:
+        """Return the prime; None if not given. Raises TextError."""
+        if self.file is None:
+            return self.typed
+        from charrnn_cli.text.decoding import decode_bytes, read_text
+
+        is_input = self.file == STANDARD_INPUT
+        if not is_input and not is_pipe(self.file):
+            return read_text(self.file, options)
+        if self._stream is None:
+            from charrnn_cli.text.standard_input import read_pipe
+
+            self._stream = sys.stdin.buffer.read() if is_input else read_pipe(self.file)
+        return decode_bytes(self._stream, options, "standard input" if is_input else str(self.file))
 
 
 def known_prime(text: str, checkpoint: "Checkpoint", unknown: Unknown) -> str:
@@ -69,7 +81,7 @@ def known_stops(stops: list[str], checkpoint: "Checkpoint", unknown: Unknown) ->
     for stop in stops:
         missing = [character for character in dict.fromkeys(stop) if character not in vocab]
         if missing:
-            hint = _closest_hint(stop, vocab) or f"leave out --stop {shell_word(stop)}"
+            hint = _closest_hint(stop, vocab) or f"leave out --stop {shell_word(escape(stop))}"
             raise UnknownCharacterError(
                 f"the stop string {stop!r} can never occur: "
                 f"the vocabulary lacks {named_characters(missing)}",

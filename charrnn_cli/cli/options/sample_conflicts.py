@@ -54,6 +54,15 @@ def check_combinations(params: dict[str, Any]) -> None:
         )
 
 
+def check_one(number: int, *, interactive: bool) -> None:
+    """Raise ConfigError for --interactive with a number of jobs that is not 1."""
+    if interactive and number > 1:
+        raise ConfigError(
+            "--interactive requires one checkpoint and one temperature",
+            hint="leave out the others, or leave out --interactive",
+        )
+
+
 def check_reads_files(options: Mapping[str, Any], files: Sequence[Path | None]) -> None:
     """Raise ConfigError for options for reading texts that no file needs."""
     if options and not any(files):

@@ -4,6 +4,7 @@ from typing import Any
 
 import typer
 
+from charrnn_cli.cli.options.escapes import read_escapes
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.settings import about, choices, fields_of, option_name
 
@@ -22,6 +23,7 @@ def setting_option(cls: Any, name: str, *declarations: str, **typer_settings: An
         "help": said.help,
         "rich_help_panel": said.group or None,
         "metavar": said.metavar or "|".join(names) or None,
+        **({"callback": read_escapes} if said.escapes else {}),
         **typer_settings,
     }
     if default is not None and default is not False and default != "":

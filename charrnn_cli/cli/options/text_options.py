@@ -68,17 +68,13 @@ ScoreUnknown = Annotated[str, unknown_option(UNKNOWN_SCORE)]
 def given_options(context: typer.Context) -> dict[str, Any]:
     """Return the options for reading texts that a user chose, by name.
 
-    In texts, `\\n` and `\\t` mean a newline and a tab. A column has lines as documents, unless
-    others are chosen. Raises ConfigError, TextError.
+    A column has lines as documents, unless others are chosen. Raises ConfigError, TextError.
     """
     given = {
         name: context.params[name]
         for name in fields_of(TextOptions)
         if name in context.params and is_chosen(context, name)
     }
-    for name in ("separator", "documents"):
-        if name in given:
-            given[name] = given[name].replace("\\n", "\n").replace("\\t", "\t")
     if "column" in given and not given.keys() & {"documents", "separator"}:
         given["documents"] = "lines"
     TextOptions().replaced(given)  # raises for an invalid value

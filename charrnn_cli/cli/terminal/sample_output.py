@@ -45,10 +45,11 @@ class TextStream:
         if time.monotonic() - self._flushed > FLUSH_INTERVAL:
             self._flush()
 
-    def separate(self) -> None:
-        """Write the separator on its own line."""
+    def separate(self, label: str = "") -> None:
+        """Write the separator, and a label if any, on its own line."""
         self._end_colors()
-        self._pending.append(("" if self._at_line_start else "\n") + f"{SEPARATOR}\n")
+        line = safe_text.safe(f"{SEPARATOR} {label}" if label else SEPARATOR)
+        self._pending.append(("" if self._at_line_start else "\n") + f"{line}\n")
 
     def finish(self) -> None:
         """End the colors and the last line, and flush."""
@@ -75,17 +76,20 @@ class PieceConsumer(Protocol):
 
 
 class TextSamples:
-    """Write samples as text, each after its prime, with separators between them."""
+    """Write samples as text, each after its prime, with separators between them.
 
-    def __init__(self, stream: TextStream, prime: str) -> None:
-        self._stream, self._prime = stream, prime
+    With a label, it stands on a separator before each of them.
+    """
+
+    def __init__(self, stream: TextStream, prime: str, label: str = "") -> None:
+        self._stream, self._prime, self._label = stream, prime, label
         self._begun = 0  # samples
 
     def add(self, piece: Piece) -> None:
         """Write a piece; the first piece of a sample starts it."""
         if piece.sample == self._begun:
-            if self._begun:
-                self._stream.separate()
+            if self._begun or self._label:
+                self._stream.separate(self._label)
             self._stream.write(self._prime)
             self._begun += 1
         self._stream.write(piece.text, piece.log_probabilities)
@@ -120,13 +124,16 @@ class SampleStatistics:
         if piece.end is not None:
             self._drawn += piece.end.drawn
 
-    def show(self, drawing: float, elapsed: float) -> None:
-        """Print the speed and the mean surprise, from the seconds of drawing and of the command."""
+    def show(self, drawing: float, elapsed: float, label: str = "") -> None:
+        """Print the speed and the mean surprise, from the seconds of drawing and of all work.
+
+        A label comes first, if there is one.
+        """
         speed = f"{self._drawn / max(drawing, 1e-9):,.0f} characters per second"
         line = f"{format_count(self._drawn, 'character')} in {elapsed:.2f} s, generated at {speed}"
         if self._scored:
             line += f", mean surprise {format_both_units(self._nats / self._scored)}"
-        console.say("stats", line)
+        console.say("stats", f"{label}: {line}" if label else line)
 
 
 def sample_to_json(
@@ -148,10 +155,12 @@ def sample_to_json(
     )
 
 
-def describe_settings(config: SampleConfig, stops: list[str], count: int) -> str:
-    """List the settings that decide a sample, except for its seed and prime."""
-    parts = [f"temperature {config.temperature:g}"]
-    if config.temperature > 0:
+def describe_settings(
+    config: SampleConfig, temperatures: Sequence[float], stops: list[str], count: int
+) -> str:
+    """List the settings that decide samples, except for their seed and prime."""
+    parts = [f"temperature {','.join(f'{each:g}' for each in temperatures)}"]
+    if any(temperatures):
         parts.append(f"top-k {config.top_k}")
         if config.top_p < 1:
             parts.append(f"top-p {config.top_p:g}")
