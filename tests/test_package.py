@@ -54,6 +54,7 @@ def test_public_names() -> None:
             "Sampled",
             "StepLogged",
             "StorageError",
+            "Tested",
             "TextError",
             "TextOptions",
             "TrainConfig",

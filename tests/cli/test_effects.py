@@ -64,6 +64,7 @@ EFFECTS = [
     (SAMPLE, "--json", '"log_probabilities"'),
     (SAMPLE, "--stats", "stats"),
     (SAMPLE, "--quiet", "!tiny@200"),
+    ("score tiny", "--split val", "error: nothing records where the text of tiny@200 is"),
     ("score tiny text.txt", "--per-line", "\tface\n"),
     ("score tiny text.txt", "--json", '"perplexity": '),
     ("score tiny latin.txt", "--encoding latin-1", "!utf-8"),

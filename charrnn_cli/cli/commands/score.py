@@ -24,6 +24,7 @@ from charrnn_cli.cli.terminal.score_output import (
     TotalScore,
     show_lines,
     show_scores,
+    without_score,
 )
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import ConfigError, UnknownCharacterError
@@ -47,10 +48,11 @@ def score(
         list[str],
         typer.Argument(
             metavar="REF... TEXT",
-            help="One or more models, then a text.",
+            help="One or more models, then a text; no text with --split.",
             autocompletion=complete_reference,
         ),
     ],
+    split: text_options.Split = None,
     per_line: Annotated[
         bool, typer.Option("--per-line", help="Score each line of the text.")
     ] = False,
@@ -78,6 +80,11 @@ def score(
 
     Example: charrnn score anna-lstm-2x512 chapter.txt
     """
+    if split is not None:
+        from charrnn_cli.cli.score_split import show_splits
+
+        show_splits(context, split, names, threads, as_json=as_json)
+        return
     if len(names) < 2:
         raise ConfigError(
             "at least one model and a text are required", hint="charrnn score latest book.txt"
@@ -100,6 +107,8 @@ def score(
                 is_alone=len(paths) == 1,
                 threads=threads,
             )
+            if isinstance(model, _Model)
+            else model
             for model in models
         ]
     if as_json:
@@ -128,11 +137,12 @@ class _Model:
 
 def _models(
     paths: list[Path], text: Path, given: Mapping[str, Any], unknown: Unknown, stop: StopRequest
-) -> list[_Model]:
+) -> list[_Model | dict[str, Any]]:
     """Load the models, and read the text for each as its training text was read.
 
     With `unknown="skip"`, characters that a model does not know are left out for all of them.
-    Raises UnknownCharacterError, ConfigError.
+    Otherwise, a model that lacks characters is left out, as an object for JSON.
+    Raises ConfigError, and UnknownCharacterError if all models lack characters.
     """
     from charrnn_cli.model.checkpoint import load_checkpoint
     from charrnn_cli.model.reading import in_model_vocabulary, reading_options
@@ -142,7 +152,8 @@ def _models(
     checkpoints = [load_checkpoint(path) for path in paths]
     readings = [reading_options(checkpoint, given) for checkpoint in checkpoints]
     corpora = _corpora(text, readings, stop)
-    models = []
+    models: list[_Model | dict[str, Any]] = []
+    errors: list[UnknownCharacterError] = []
     for path, checkpoint, reading, corpus in zip(
         paths, checkpoints, readings, corpora, strict=True
     ):
@@ -155,8 +166,10 @@ def _models(
         try:
             known = in_model_vocabulary(corpus, checkpoint, skipped)
         except UnknownCharacterError as error:
-            hint = _joining_hint(text, reading, checkpoint, stop)
-            raise UnknownCharacterError(error.message, hint=hint or error.hint) from None
+            models.append(without_score(name, error.message))
+            hint = _joining_hint(text, reading, checkpoint, stop) if not errors else None
+            errors.append(UnknownCharacterError(error.message, hint=hint or error.hint))
+            continue
         lacking = [
             int(count)
             for character, count in zip(corpus.vocab.characters, corpus.counts_V, strict=True)
@@ -165,6 +178,8 @@ def _models(
         model = _Model(checkpoint, name, known, len(corpus) - len(known), sum(lacking))
         _report(model, is_alone=len(paths) == 1)
         models.append(model)
+    if len(errors) == len(models):
+        raise errors[0]
     return models
 
 
