@@ -1,8 +1,9 @@
 """Every setting, with its default, range and help text."""
 
 import codecs
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 from charrnn_cli.errors import TextError
 from charrnn_cli.settings import MAX_INTEGER, Settings, setting
@@ -206,7 +207,7 @@ class TextOptions(Settings):
     )
     documents: str = setting(
         "files",
-        "Documents are files, lines, blank-lines, or separated by TEXT.",
+        "Documents: files, lines, blank-lines, or what TEXT separates.",
         DATA,
         metavar="KIND|TEXT",
         longest=MAX_OPTION,
@@ -214,7 +215,7 @@ class TextOptions(Settings):
     )
     column: str | None = setting(
         None,
-        "Column of CSV, TSV or JSON Lines files with an item per row.",
+        "Column of CSV, TSV or JSON Lines files to read.",
         DATA,
         metavar="NAME",
         longest=MAX_OPTION,
@@ -267,6 +268,15 @@ class TextOptions(Settings):
         """The encodings to try: a file is read in the first that fits it, else in the last."""
         return tuple(name.strip() for name in self.encoding.split(","))
 
+    def replaced(self, given: Mapping[str, Any]) -> Self:
+        """Return the options with some of them replaced by name; see `Settings.replaced`.
+
+        With a column, documents are lines unless they are other items.
+        """
+        if given.get("column") is not None and not self.has_items:
+            given = {"documents": "lines", **given}
+        return self.from_json({**self.to_json(), **given})
+
     @property
     def has_items(self) -> bool:
         """Whether the documents are items of a list, not files."""
@@ -280,14 +290,8 @@ class TextOptions(Settings):
     @property
     def between(self) -> str:
         """Text that stands for the end of a document where a text is decoded or written."""
-        match self.documents:
-            case "lines":
-                return "\n"
-            case "blank-lines":
-                return "\n\n"
-            case "files" | "":  # older files had no end either
-                return ""
-        return self.documents
+        known = {"lines": "\n", "blank-lines": "\n\n", "files": "", UNMARKED: ""}
+        return known.get(self.documents, self.documents)
 
 
 def _pattern_problem(include: str) -> str | None:

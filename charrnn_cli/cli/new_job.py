@@ -83,7 +83,7 @@ def prepare(
         announce=phases.announce,
     )
     say(describe_corpus(job.corpus))
-    if may_start_anywhere:
+    if may_start_anywhere and not job.corpus.has_items:  # the built-in model knows no items
         start = _better_start(job, phases, say)
         if start is not None:
             say(start_facts(start))

@@ -127,6 +127,11 @@ def _not_typed(job: "TrainingJob") -> dict[str, None]:
     return dict.fromkeys(chosen)
 
 
+def command_to_sample(run: str, *, has_items: bool) -> str:
+    """Return the command that writes what a run has learned: some items, or a text."""
+    return f"charrnn sample {run} {'--count 20' if has_items else '-n 2000'}"
+
+
 def interruption(event: TrainingFinished, signum: int) -> InterruptionError:
     """Return the error of a run that a signal has stopped, with the command that resumes it."""
     if event.step == 0:

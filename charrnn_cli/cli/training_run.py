@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn_cli.cli.new_job import prepare
 from charrnn_cli.cli.next_commands import (
     AFRESH,
+    command_to_sample,
     complete_facts,
     interruption,
     try_facts,
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
     from charrnn_cli.training.decisions import Calibration
     from charrnn_cli.training.job import TrainingJob
 
-
 SECONDS_TO_TIME = 4.0  # the first steps
+STOPPING = "finishing this step, then saving; press Ctrl-C again to exit without saving"
 
 
 class TrainingRun:
@@ -75,12 +76,7 @@ class TrainingRun:
         self.tensorboard = tensorboard
         if tensorboard is not None:
             check_tensorboard()
-        self.stop = StopRequest(
-            lambda: self.say(
-                "stop",
-                "finishing this step, then saving; press Ctrl-C again to exit without saving",
-            )
-        )
+        self.stop = StopRequest(lambda: self.say("stop", STOPPING))
 
     def say(self, label: str, text: str) -> None:
         if not self.quiet:
@@ -232,7 +228,7 @@ class TrainingRun:
             self._say_verdict(job, started, finished, as_json=as_json)
         else:
             console.write_line(f"{finished.run}@{finished.chosen_step}")
-        self.say("next", f"charrnn sample {finished.run} -n 2000")
+        self.say("next", command_to_sample(finished.run, has_items=job.corpus.has_items))
         if lost is not None:
             raise lost
 

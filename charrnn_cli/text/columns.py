@@ -9,13 +9,12 @@ from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import TextError
 from charrnn_cli.text.decoding import read_typed
 from charrnn_cli.text.documents import Document
-from charrnn_cli.text.line_ends import Piece
+from charrnn_cli.text.pieces import Piece, joined, whole_lines
 from charrnn_cli.text.selection import suffix_of
 
 _JSON_LINES = {".jsonl", ".ndjson", ".json"}
 _TABS = {".tsv", ".tab"}
 _LARGEST_CELL = 1 << 30  # characters
-_PIECE = 1 << 16  # characters of items that are passed on together
 _MAX_NAMED = 10  # columns in a message
 
 
@@ -30,27 +29,12 @@ def read_column(pieces: Iterable[Piece], document: Document, options: TextOption
     """
     assert options.column is not None
     name, suffix = document.title, suffix_of(document.name)
-    lines = _lines(pieces)
+    lines = whole_lines(pieces)
     if suffix in _JSON_LINES:
         cells = _json_cells(lines, options.column, options, name)
     else:
         cells = _table_cells(lines, options.column, "\t" if suffix in _TABS else ",", name)
-    return _joined(cells, options.end)
-
-
-def _lines(pieces: Iterable[Piece]) -> Iterator[str]:
-    """Yield whole lines with their ends; only `\\n` ends a line."""
-    held: list[str] = []
-    for piece in pieces:
-        *complete, rest = (piece if isinstance(piece, str) else piece.decode("ascii")).split("\n")
-        for line in complete:
-            held.append(line)
-            yield "".join(held) + "\n"
-            held = []
-        if rest:
-            held.append(rest)
-    if held:
-        yield "".join(held)
+    return joined(f"{cell.replace(options.end, ' ')}{options.end}" for cell in cells)
 
 
 def _table_cells(lines: Iterator[str], column: str, delimiter: str, name: str) -> Iterator[str]:
@@ -97,20 +81,6 @@ def _json_cells(
         cell = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         # The text of the file is normalized already, but escapes are not.
         yield read_typed(cell, options) if "\\" in line else cell
-
-
-def _joined(cells: Iterable[str], end: str) -> Iterator[str]:
-    """Join cells to pieces, each cell with the end symbol after it."""
-    parts: list[str] = []
-    length = 0
-    for cell in cells:
-        parts += (cell.replace(end, " "), end)
-        length += len(cell) + 1
-        if length >= _PIECE:
-            yield "".join(parts)
-            parts, length = [], 0
-    if parts:
-        yield "".join(parts)
 
 
 def _no_column(column: str, names: list[str], file: str) -> TextError:

@@ -21,8 +21,9 @@ from charrnn_cli.text.file_kinds import (
     is_web_page,
     num_controls,
 )
-from charrnn_cli.text.line_ends import Piece, with_plain_line_ends
+from charrnn_cli.text.line_ends import with_plain_line_ends
 from charrnn_cli.text.normal_forms import normalized
+from charrnn_cli.text.pieces import Piece, as_text
 from charrnn_cli.text.text_files import decompressed, open_text, translated_errors
 
 
@@ -45,7 +46,7 @@ def decode_bytes(data: bytes, options: TextOptions, name: str) -> str:
 
 def read_typed(text: str, options: TextOptions) -> str:
     """Return a text that was not read from a file with its line ends and Unicode normalized."""
-    return "".join(map(_as_text, _normalized(iter([text]), options, TextFacts())))
+    return "".join(map(as_text, _normalized(iter([text]), options, TextFacts())))
 
 
 def read_pieces(
@@ -68,14 +69,10 @@ def read_pieces(
 
 
 def _whole(name: str, pieces: Iterator[Piece], options: TextOptions) -> str:
-    text = "".join(map(_as_text, pieces))
+    text = "".join(map(as_text, pieces))
     if not options.force_text:
         check_controls(name, num_controls(text), len(text))
     return text
-
-
-def _as_text(piece: Piece) -> str:
-    return piece if isinstance(piece, str) else piece.decode("ascii")
 
 
 def _pieces(
@@ -91,11 +88,11 @@ def _normalized(pieces: Iterator[Piece], options: TextOptions, facts: TextFacts)
         case "none":
             return pieces
         case "nfc":
-            return normalized(map(_as_text, pieces), "NFC")
+            return normalized(map(as_text, pieces), "NFC")
         case "nfd":
-            return normalized(map(_as_text, pieces), "NFD")
+            return normalized(map(as_text, pieces), "NFD")
         case "nfkc":
-            return normalized(map(_as_text, pieces), "NFKC")
+            return normalized(map(as_text, pieces), "NFKC")
 
 
 def _decoded(

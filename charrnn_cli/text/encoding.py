@@ -30,7 +30,7 @@ from charrnn_cli.text.facts import IS_EMPTY, TextFacts
 from charrnn_cli.text.file_kinds import SHORT_PAGE
 from charrnn_cli.text.items import read_document
 from charrnn_cli.text.joining_form import joining_hint
-from charrnn_cli.text.line_ends import Piece
+from charrnn_cli.text.pieces import Piece
 from charrnn_cli.text.selection import count_suffixes, held_out_names
 from charrnn_cli.text.symbol_table import SymbolTable, code_points, symbol_table
 from charrnn_cli.text.text_files import open_text
@@ -151,6 +151,8 @@ def encode_documents(
     starts_D, characters = counted.starts, counted.characters.total
     if table.skipped is not None:  # the remaining lengths are known only after another pass
         starts_D, characters = encoder.measure(lambda done: progress(done, total))
+        if counted.end:  # one follows each document that is left, and one stands before
+            table.counts[table.ids[ord(counted.end)]] = len(starts_D) + 1
         if not len(starts_D) or not characters:
             raise TextError(
                 f"no character of {found.title} is in the vocabulary",

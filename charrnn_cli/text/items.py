@@ -10,10 +10,8 @@ from charrnn_cli.text.columns import read_column
 from charrnn_cli.text.decoding import read_pieces
 from charrnn_cli.text.documents import Document
 from charrnn_cli.text.facts import TextFacts
-from charrnn_cli.text.line_ends import Piece
+from charrnn_cli.text.pieces import Piece, as_text, joined, whole_lines
 
-_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
-_BLANK_START = re.compile(r"(?:[ \t]*\n)+")
 _MARK = "\ufeff"
 
 
@@ -43,8 +41,8 @@ def _with_ends(
         case "lines":  # the line ends are the end symbols
             return pieces
         case "blank-lines":
-            return _at_blank_lines(map(_as_text, pieces), options.end)
-    return _at_text(map(_as_text, pieces), options.documents, options.end)
+            return joined(_at_blank_lines(pieces, options.end))
+    return _at_text(map(as_text, pieces), options.documents, options.end)
 
 
 def end_error(name: str, what: str) -> TextError:
@@ -55,10 +53,6 @@ def end_error(name: str, what: str) -> TextError:
     )
 
 
-def _as_text(piece: Piece) -> str:
-    return piece if isinstance(piece, str) else piece.decode("ascii")
-
-
 def _without_end(pieces: Iterable[Piece], end: str, name: str) -> Iterator[Piece]:
     """Pass a text on. Raises TextError if it contains the end symbol."""
     for piece in pieces:
@@ -67,24 +61,16 @@ def _without_end(pieces: Iterable[Piece], end: str, name: str) -> Iterator[Piece
         yield piece
 
 
-def _at_blank_lines(pieces: Iterable[str], end: str) -> Iterator[str]:
+def _at_blank_lines(pieces: Iterable[Piece], end: str) -> Iterator[str]:
     """Put the end symbol in place of one or more blank lines."""
-    held, is_start = "", True
-    for piece in pieces:
-        text = held + piece
-        if is_start and (blank := _BLANK_START.match(text)):
-            text = text[blank.end() :]
-        text = _BLANK_LINES.sub(end, text)
-        # A line end, and blanks after it, may be the beginning of a blank line.
-        tail = len(text.rstrip(" \t\n"))
-        line_end = text.find("\n", tail)
-        kept = len(text) if line_end < 0 else line_end
-        held = text[kept:]
-        is_start = is_start and not text.strip(" \t\n")
-        if kept:
-            yield text[:kept]
-    if blanks := held.removeprefix("\n"):
-        yield "\n" + blanks
+    before = ""  # the next line of text
+    for line in whole_lines(pieces):
+        text = line.removesuffix("\n")
+        if text.strip(" \t"):
+            yield before + text
+            before = "\n"
+        elif before:
+            before = end
 
 
 def _at_text(pieces: Iterable[str], between: str, end: str) -> Iterator[str]:

@@ -5,9 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from charrnn_cli.text.facts import TextFacts
-
-Piece = str | bytes
-"""A piece of decoded text: a str, or bytes that are all ASCII, one per character."""
+from charrnn_cli.text.pieces import Piece
 
 
 def with_plain_line_ends(pieces: Iterable[Piece], facts: TextFacts) -> Iterator[Piece]:

@@ -1,8 +1,12 @@
 """Advice on a text before training. Pure functions."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from charrnn_cli.architecture import ModelConfig
+
+if TYPE_CHECKING:
+    from charrnn_cli.text.list_shape import ListShape
 
 NOISY_VALIDATION = 20_000  # characters
 COPIED_VALIDATION = 0.1  # fraction; novels have 0, and texts with a license in each file a little
@@ -33,6 +37,22 @@ def warn_of_shared_items(fraction: float) -> str | None:
         return None
     figure = f"{max(fraction, 0.001):.1%} of the validation items are also in the training list"
     return f"{figure}: val loss will be too low; remove these items from one of them"
+
+
+def advise_on_list(shape: "ListShape | None", *, is_csv: bool) -> str | None:
+    """Name the option for a text that looks like a list; None for other texts.
+
+    `is_csv` says that its file is named like a table with commas.
+    """
+    if shape is None:
+        return None
+    if shape.is_table or is_csv:
+        column = "NAME" if is_csv else "1"
+        advice = f"this looks like a table: --column {column} learns the items of one column"
+    else:
+        advice = "this looks like a list: --documents lines learns where items begin and end"
+    order = "; the list is sorted, and its order would be learned"
+    return advice + (order if shape.is_ordered else "")
 
 
 def advise_on_vocabulary(model: ModelConfig, counts: Sequence[int]) -> str | None:

@@ -132,19 +132,16 @@ class NgramInputs:
         positions_TB = self._windows.positions(step)
         in_span_TB = np.maximum(self._edges.before(positions_TB), 0)
         times_T1 = np.arange(1, len(positions_TB) + 1)[:, None]
-        read_TB = times_T1 + self._read_before(step, len(positions_TB))
+        read_TB = times_T1 + self._read_before(step)
         return self._text.inputs(positions_TB, np.minimum(in_span_TB, read_TB))
 
-    def _read_before(self, step: int, length: int) -> Positions:
-        """Return how many characters each row's state has read before a step, up to K - 1, (B,).
-
-        `length` is the number of characters that a row reads in a step.
-        """
+    def _read_before(self, step: int) -> Positions:
+        """Return how many characters each row's state has read before a step, up to K - 1, (B,)."""
         is_reset_B = self._windows.reset_rows(step)
         read_B = np.zeros(len(is_reset_B), np.int64)
         is_read_B = ~is_reset_B
         while is_read_B.any() and int(read_B.max()) < self._text.order - 1:
-            read_B[is_read_B] += length
+            read_B[is_read_B] += self._windows.seq_len
             step -= 1
             is_read_B &= ~self._windows.reset_rows(step)
         return read_B

@@ -26,6 +26,8 @@ class Window:
 class Windows(Protocol):
     """The window of each step, which depends only on the step."""
 
+    seq_len: int
+    """Characters that a row reads in a step, unless its document ends in it, T."""
     per_epoch: int
     """Windows in one pass over the text."""
 

@@ -209,7 +209,7 @@ def device_positions(inputs: NgramInputs, step: int, device: str) -> Positions:
     positions_TB = inputs._windows.positions(step)
     in_span_TB = np.maximum(inputs._edges.before(positions_TB), 0)
     times_T1 = np.arange(1, len(positions_TB) + 1)[:, None]
-    read_TB = times_T1 + inputs._read_before(step, len(positions_TB))
+    read_TB = times_T1 + inputs._read_before(step)
     counted_TB = np.maximum(inputs._text._counted.before(positions_TB), 0)
     both = np.stack([positions_TB, np.minimum(in_span_TB, read_TB), counted_TB])
     at_R, shown_R, counted_R = torch.from_numpy(both.reshape(3, -1)).to(device)

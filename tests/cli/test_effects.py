@@ -1,6 +1,7 @@
 """Every option of the commands besides `train` changes what the command does."""
 
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -20,7 +21,7 @@ FIRST = "file home/runs/tiny/step-0000000100.safetensors"
 
 # A command, an option, and a string that the outcome has with the option alone; after a `!`, a
 # string that the outcome has without the option alone. The outcome is the exit code, both streams,
-# and the files of the registry and those that the command wrote.
+# numpy's number of threads, and the files of the registry and those that the command wrote.
 EFFECTS = [
     ("", "--version", f"charrnn {__version__}"),
     ("", "--show-completion bash", "_CHARRNN_COMPLETE=complete_bash"),
@@ -36,6 +37,8 @@ EFFECTS = [
     ("encode text.txt gaffe.txt --json", "--keep-duplicates", '"documents": 2'),
     ("encode odd.txt --json", "--force-text", '"characters": 36'),
     ("encode folder --json", "--separator |", '"vocabulary": "abcd|"'),
+    ("encode text.txt", "--documents lines", "occur more than once"),
+    ("encode table.csv", "--column name", "items   2 of 3 characters"),
     ("encode text.txt --json", "--vocab tiny", r'"vocabulary": "\n abcdefgh"'),
     ("encode ligature.txt --json --vocab tiny", "--unknown skip", '"characters": 60'),
     ("encode text.txt --json", "--baselines", '"uniform": 3.16'),
@@ -63,6 +66,8 @@ EFFECTS = [
     (f"{SAMPLE} -o text.txt", "--force", "wrote   text.txt"),
     (SAMPLE, "--json", '"log_probabilities"'),
     (SAMPLE, "--stats", "stats"),
+    (SAMPLE, "--each 2", "--- tiny@300\n"),
+    (SAMPLE, "--threads 4", "4 threads"),
     (SAMPLE, "--quiet", "!tiny@200"),
     ("score tiny", "--split val", "error: nothing records where the text of tiny@200 is"),
     ("score tiny text.txt", "--per-line", "\tface\n"),
@@ -76,6 +81,7 @@ EFFECTS = [
     ("score tiny accent.txt --encoding latin-1", "--unknown skip", "tiny@200\t1\t"),
     ("score tiny twins", "--keep-duplicates", "tiny@200\t53\t"),
     ("score tiny odd.txt --unknown skip", "--force-text", "9 characters that tiny@200"),
+    ("score tiny text.txt", "--threads 4", "4 threads"),
     ("demo --max-time 0s", "--max-time soon", "'soon' is not a duration"),
     ("doctor", "--json", '"packages": {'),
     ("checkpoints list", "--columns seed", "\tseed\n"),
@@ -125,6 +131,7 @@ def prepare(directory: Path) -> None:
         "accent.txt": b"b\xe9d",
         "wide.txt": "ａｂ".encode(),
         "odd.txt": b"\x01bad" * 9,
+        "table.csv": b"name\nann\nbob\n",
         "folder/a.md": b"abc" * 9,
         "twins/a.md": b"abc" * 9,
         "twins/b.md": b"abc" * 9,
@@ -149,11 +156,14 @@ def outcome(
     monkeypatch.setenv("CHARRNN_HOME", str(directory / "home"))
     monkeypatch.setenv("HOME", str(directory))
     monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    monkeypatch.setattr("charrnn_cli.cli.process.available_cores", lambda: 8)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"gag\n")))
     code, out, err = inside(*words)
     files = [path for path in sorted(directory.rglob("*")) if path not in given]
     listed = [f"file {path.relative_to(directory)}" for path in files]
-    return "\n".join([f"exit {code}", out, err, *listed])
+    threads = f"{os.environ['OPENBLAS_NUM_THREADS']} threads"
+    return "\n".join([f"exit {code}", out, err, threads, *listed])
 
 
 @pytest.mark.parametrize(("command", "option", "effect"), EFFECTS)

@@ -40,7 +40,9 @@ def test_each_file_has_its_own_encoding(
     """--encoding applies to the files that are not UTF-8, and the summary names them."""
     code, out, _ = inside("encode", *chapters, "-o", "x", "--encoding", "cp1252")
     assert code == 0
-    assert out.startswith(f"text    43 characters, 23 distinct, {SUMMARY}\n")
+    assert out.startswith(
+        f"text    43 characters, 23 distinct and the end of a document, {SUMMARY}\n"
+    )
     assert "".join(Corpus.open(tmp_path / "x").text()) == "".join(TEXTS)
 
 
@@ -73,7 +75,8 @@ def test_encodings_that_are_not_ascii_apply_to_all(inside: Inside, tmp_path: Pat
             (tmp_path / name).write_bytes(f"{name} text\n".encode(encoding))
         code, out, _ = inside("encode", "a", "b", "-o", encoding, "--encoding", encoding)
         assert code == 0
-        assert out.startswith(f"text    14 characters, 7 distinct, read as {encoding}\n")
+        counts = "14 characters, 7 distinct and the end of a document"
+        assert out.startswith(f"text    {counts}, read as {encoding}\n")
         assert "".join(Corpus.open(tmp_path / encoding).text()) == "a text\nb text\n"
 
 

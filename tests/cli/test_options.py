@@ -108,6 +108,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "--keep-duplicates": {"keep_duplicates": True},
     "--force-text": {"force_text": True},
     r"--separator \n|\t": {"separator": "\n|\t"},
+    r"--documents \n%\n": {"documents": "\n%\n"},
+    "--column 1": {"column": "1", "documents": "lines"},
     "--min-count 2": {"min_count": 2},
     "--shuffle-documents": {"shuffle_documents": True},
     "--device cpu": {"device": "cpu"},

@@ -125,14 +125,14 @@ def test_an_item_with_the_end_symbol(tmp_path: Path) -> None:
         with pytest.raises(TextError) as caught:
             encoded(path, documents=kind, force_text=True)
         assert caught.value.message == (
-            f"{path} contains '\\x03' (U+0003), which marks the end of an item"
+            f"{path} contains <ETX> (U+0003), which marks the end of an item"
         )
     assert items_of(encoded(path, documents="lines", force_text=True)) == ["one", END, "two"]
     other = written(tmp_path, "two", "other.txt")
     with pytest.raises(TextError) as caught:
         encoded(path, other, force_text=True)
     assert caught.value.message == (
-        "one of the 2 files contains '\\x03' (U+0003), which marks the end of a file"
+        "one of the 2 files contains <ETX> (U+0003), which marks the end of a file"
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from charrnn_cli.architecture import ModelConfig
@@ -107,6 +107,7 @@ def test_documents_are_texts_of_their_own(
 
 
 @settings(max_examples=15, deadline=None)
+@example(["bbb", "b", "bbb"], 3)
 @given(st.lists(st.text("bcd", min_size=1, max_size=9), min_size=3, max_size=20), st.integers(1, 9))
 def test_items_are_texts_of_their_own(items: list[str], seq_len: int) -> None:
     """The inputs in an item come from its beginning, and from all other items."""

@@ -116,13 +116,8 @@ def train(
     options = text_options.given_options(context)
     if resume is not None:
         _check_resumed(context)
-        training.resume(
-            resume,
-            given,
-            texts=texts or [],
-            options=options,
-            allow_new_data=allow_new_data,
-        )
+        allowed = {"allow_new_data": allow_new_data}
+        training.resume(resume, given, texts=texts or [], options=options, **allowed)
         return
     if not texts:
         raise ConfigError(

@@ -75,15 +75,13 @@ ScoreUnknown = Annotated[str, unknown_option(UNKNOWN_SCORE)]
 def given_options(context: typer.Context) -> dict[str, Any]:
     """Return the options for reading texts that a user chose, by name.
 
-    A column has lines as documents, unless others are chosen. Raises ConfigError, TextError.
+    Raises ConfigError, TextError.
     """
     given = {
         name: context.params[name]
         for name in fields_of(TextOptions)
         if name in context.params and is_chosen(context, name)
     }
-    if "column" in given and not given.keys() & {"documents", "separator"}:
-        given["documents"] = "lines"
     TextOptions().replaced(given)  # raises for an invalid value
     return given
 

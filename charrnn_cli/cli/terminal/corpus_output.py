@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.cli.terminal.verdict import default_verdict
+from charrnn_cli.config import END_OF_DOCUMENT
 from charrnn_cli.shell import shell_word
 from charrnn_cli.storage.source import STANDARD_INPUT
 from charrnn_cli.text.character_names import character_name, is_invisible
@@ -34,12 +35,13 @@ def describe_texts(paths: Sequence[Path]) -> str:
 
 def describe_corpus(corpus: "Corpus") -> list[Line]:
     """Summarize how a text was read."""
-    documents = f", {corpus.num_documents:,} documents" if corpus.num_documents > 1 else ""
+    is_several = corpus.num_documents > 1 and not corpus.has_items
+    documents = f", {corpus.num_documents:,} documents" if is_several else ""
     read = _describe_encoding(corpus.header)
     read = "" if read == "read as utf-8" else f", {read}"  # needs no mention
-    counts = f"{len(corpus):,} characters, {len(corpus.vocab):,} distinct"
     return [
-        ("text", f"{corpus.name}: {counts}{documents}{read}"),
+        ("text", f"{corpus.name}: {_counts(corpus)}{documents}{read}"),
+        *describe_items(corpus),
         *describe_files(corpus),
         *describe_line_ends(corpus.header),
         *describe_unusual(corpus),
@@ -54,10 +56,36 @@ def describe_held_out(corpus: "Corpus") -> list[Line]:
     lines, held_out = [], held_out_of(corpus)
     for label, text in (("val", held_out.val), ("test", held_out.test)):
         if text is not None:
-            documents = f", {text.num_documents:,} documents" if text.num_documents > 1 else ""
-            lines += [(label, f"{text.name}: {len(text):,} characters{documents}")]
+            kind = "items" if text.has_items else "documents"
+            documents = f", {text.num_documents:,} {kind}" if text.num_documents > 1 else ""
+            lines += [(label, f"{text.name}: {text.num_characters:,} characters{documents}")]
             lines += describe_unusual(text)
     return lines
+
+
+def _counts(corpus: "Corpus") -> str:
+    distinct = len(corpus.vocab)
+    symbols = f"{distinct:,} distinct"
+    if corpus.end == END_OF_DOCUMENT:
+        symbols = f"{distinct - 1:,} distinct and the end of a document"
+    return f"{corpus.num_characters:,} characters, {symbols}"
+
+
+def describe_items(corpus: "Corpus") -> list[Line]:
+    """Count the items of a list, their lengths, and those that occur more than once."""
+    if not corpus.has_items:
+        return []
+    import numpy as np
+
+    from charrnn_cli.text.item_split import document_hashes
+
+    lengths_D = np.diff(corpus.document_spans())[:, 0] - 2
+    _, counts = np.unique(document_hashes(corpus), return_counts=True)
+    lengths = format_count(int(lengths_D.max()), "character")
+    if lengths_D.min() < lengths_D.max():
+        lengths = f"{lengths_D.min():,} to {lengths}, {lengths_D.mean():.1f} on average"
+    repeated = np.count_nonzero(counts > 1)
+    return [("items", f"{len(lengths_D):,} of {lengths}; {repeated:,} occur more than once")]
 
 
 def describe_line_ends(facts: "CorpusHeader") -> list[Line]:
@@ -139,7 +167,9 @@ def describe_unread(corpus: "Corpus") -> list[Line]:
     unread = sum(is_loss(reason) for _, reason in corpus.header.skipped)
     if not unread:
         return []
-    chosen = unread + corpus.num_documents
+    # Older files do not count those that were read; their documents are files.
+    read = sum(corpus.header.files_per_encoding.values()) or corpus.num_documents
+    chosen = unread + read
     return [("warning", f"{unread:,} of {format_count(chosen, 'file')} could not be read")]
 
 
@@ -178,10 +208,10 @@ def summary_lines(corpus: "Corpus", model: ModelConfig, summary: Mapping[str, An
     """
     from charrnn_cli.text.corpus import ids_dtype
 
-    counts = f"{len(corpus):,} characters, {len(corpus.vocab):,} distinct"
     first_ids = " ".join(str(index) for index in summary["first_ids"])
     lines = [
-        ("text", f"{counts}, {_describe_encoding(corpus.header)}"),
+        ("text", f"{_counts(corpus)}, {_describe_encoding(corpus.header)}"),
+        *describe_items(corpus),
         *describe_files(corpus),
         *list_files(corpus),
         ("ids", f"{ids_dtype(len(corpus.vocab)).lower()}, starting with {first_ids}"),

@@ -14,6 +14,7 @@ from charrnn_cli.events import Tested, TrainingFinished, TrainingStarted
 from charrnn_cli.storage.built_in import NAME, is_built_in
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.advice import (
+    advise_on_list,
     advise_on_validation,
     advise_on_vocabulary,
     warn_of_overlap,
@@ -55,10 +56,13 @@ def name_facts(run: Run) -> Facts:
 
 def job_facts(job: "TrainingJob") -> Facts:
     """Describe the model, and what is unusual about its text."""
+    from charrnn_cli.text.list_shape import list_shape
+
     model, split = job.model, job.split
     embed = f"embed {model.embed}" if model.embed else "one-hot"
     facts = [("model", f"{model}, {embed}, {model.num_parameters:,} parameters")]
     advice = (
+        advise_on_list(list_shape(job.corpus), is_csv=_is_csv(job)),
         advise_on_validation(split.val_characters),
         None if job.initial else advise_on_vocabulary(model, job.corpus.counts_V.tolist()),
     )
@@ -69,6 +73,10 @@ def job_facts(job: "TrainingJob") -> Facts:
         fitting = format_count(rows, "row")
         facts.append(("batch", f"{fitting} instead of {requested}, because the text is short"))
     return facts
+
+
+def _is_csv(job: "TrainingJob") -> bool:
+    return job.source is not None and any(path.suffix == ".csv" for path in job.source.paths)
 
 
 def _ngram_facts(job: "TrainingJob") -> Facts:
