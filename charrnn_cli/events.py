@@ -79,7 +79,7 @@ class Evaluated:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tested:
+class BestTested:
     """The loss of the best checkpoint on the test text, at the end of a run."""
 
     step: int
@@ -223,7 +223,7 @@ TrainEvent = (
     TrainingStarted
     | StepLogged
     | Evaluated
-    | Tested
+    | BestTested
     | Sampled
     | CheckpointSaved
     | SaveFailed

@@ -17,6 +17,7 @@ def test_public_names() -> None:
         [
             "__version__",
             "AlreadyPublishedError",
+            "BestTested",
             "CharRNN",
             "CharrnnError",
             "Checkpoint",
@@ -54,7 +55,6 @@ def test_public_names() -> None:
             "Sampled",
             "StepLogged",
             "StorageError",
-            "Tested",
             "TextError",
             "TextOptions",
             "TrainConfig",

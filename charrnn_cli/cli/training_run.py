@@ -38,9 +38,9 @@ from charrnn_cli.cli.terminal.run_facts import (
 from charrnn_cli.cli.terminal.verdict import plan_verdict, run_verdict, verdict_to_json
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
 from charrnn_cli.events import (
+    BestTested,
     CheckpointRemoved,
     Evaluated,
-    Tested,
     TrainEvent,
     TrainingFinished,
     TrainingStarted,
@@ -72,7 +72,7 @@ class TrainingRun:
         self._is_planned = False  # whether the time has chosen the model
         self._starts_afresh = False  # whether that was typed
         self._evaluations: list[Evaluated] = []
-        self._tested: Tested | None = None
+        self._tested: BestTested | None = None
         self.tensorboard = tensorboard
         if tensorboard is not None:
             check_tensorboard()
@@ -287,7 +287,7 @@ class TrainingRun:
                     self.say("run", f"{event.run} in {job.run.path.with_name(event.run)}")
                 case Evaluated():
                     self._evaluations.append(event)
-                case Tested():
+                case BestTested():
                     self._tested = event
                 case TrainingFinished():
                     finished = event

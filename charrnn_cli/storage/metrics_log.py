@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from charrnn_cli.errors import CharrnnError, NotFoundError
-from charrnn_cli.events import Evaluated, SamplesCompared, Tested, TrainEvent
+from charrnn_cli.events import BestTested, Evaluated, SamplesCompared, TrainEvent
 from charrnn_cli.storage.clock import utc_now
 from charrnn_cli.storage.header import MAX_STEP
 from charrnn_cli.storage.opening import CHUNK_BYTES, open_regular, open_to_append
@@ -46,7 +46,7 @@ class Metrics:
     evaluations: list[Evaluated]
     scale: Mapping[str, float] = field(default_factory=dict)
     """Bits per character of simple models on the validation text, by name; may be empty."""
-    tested: Tested | None = None
+    tested: BestTested | None = None
     """The last loss on a test text."""
     problem: str | None = None
     """Why losses are missing; None if the file is whole or absent."""
@@ -139,7 +139,7 @@ class _History:
         self.running_losses: _Rows[tuple[int, float]] = _Rows(MOST_ROWS)
         self.evaluations: _Rows[Evaluated] = _Rows(None if all_evaluations else MOST_ROWS)
         self.scale: dict[str, float] = {}
-        self.tested: Tested | None = None
+        self.tested: BestTested | None = None
         self.skipped = 0
 
     def add(self, line: bytes) -> None:
@@ -161,7 +161,7 @@ class _History:
                 evaluated = _evaluated(row)
                 self._go_back(evaluated.step)
                 self.evaluations.add(evaluated.step, evaluated)
-            case "Tested":
+            case "BestTested":
                 self.tested = _tested(row)
             case "TrainingStarted":
                 self._go_back(_step(row["first_step"]))
@@ -225,9 +225,9 @@ def _evaluated(row: dict[str, Any]) -> Evaluated:
     )
 
 
-def _tested(row: dict[str, Any]) -> Tested:
+def _tested(row: dict[str, Any]) -> BestTested:
     """Return a checked event. Raises KeyError, TypeError, ValueError."""
-    return Tested(
+    return BestTested(
         step=_step(row["step"]),
         test_loss=_number(row["test_loss"]),
         evaluated_characters=int(_number(row["evaluated_characters"])),

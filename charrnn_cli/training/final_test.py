@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from charrnn_cli.events import Tested
+from charrnn_cli.events import BestTested
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.training.evaluation import evaluate
 from charrnn_cli.training.job import TrainingJob
@@ -14,7 +14,7 @@ from charrnn_cli.training.run_state import RunState
 
 def final_test(
     job: TrainingJob, plan: Plan, state: RunState, should_stop: Callable[[], bool]
-) -> Iterator[Tested]:
+) -> Iterator[BestTested]:
     """Score the best checkpoint, or the last without validation, as evaluations score val rows.
 
     Yields nothing without a test text, or once `should_stop` returns True. Raises NotFoundError,
@@ -33,7 +33,7 @@ def final_test(
     loss = evaluate(model, job.corpus, plan.test, precision, should_stop, ngram_text(job))
     if loss is None:
         return
-    yield Tested(
+    yield BestTested(
         step=step,
         test_loss=loss,
         evaluated_characters=sum(stop - start for start, stop in plan.test),

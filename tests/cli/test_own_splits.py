@@ -58,7 +58,7 @@ def test_the_events_have_the_test_loss(inside: Inside) -> None:
     typed = ("train", "train.txt", "--test", "test.txt", *SHORT, "--json", "--run", "own")
     rows = [json.loads(line) for line in inside(*typed).stdout.splitlines()]
     events = [row["event"] for row in rows]
-    assert events[-4:] == ["Tested", "TrainingFinished", "SamplesCompared", "Verdict"]
+    assert events[-4:] == ["BestTested", "TrainingFinished", "SamplesCompared", "Verdict"]
     assert rows[-4]["test_bpc"] == pytest.approx(rows[-4]["test_loss"] / 0.693147, rel=1e-5)
     (row,) = scores(inside, "own", "--split", "test")
     assert row["loss"] == pytest.approx(rows[-4]["test_loss"], abs=1e-4)

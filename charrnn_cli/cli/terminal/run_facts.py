@@ -10,7 +10,7 @@ from charrnn_cli.cli.terminal.formats import (
     format_size,
 )
 from charrnn_cli.config import TrainConfig
-from charrnn_cli.events import Tested, TrainingFinished, TrainingStarted
+from charrnn_cli.events import BestTested, TrainingFinished, TrainingStarted
 from charrnn_cli.storage.built_in import NAME, is_built_in
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.advice import (
@@ -174,7 +174,7 @@ def thread_facts(recorded: int | None, used: int) -> Facts:
     return [("threads", f"{fewer}; results may differ in rounding")]
 
 
-def end_facts(event: TrainingFinished, tested: Tested | None) -> Facts:
+def end_facts(event: TrainingFinished, tested: BestTested | None) -> Facts:
     """Describe how the run ended, and name the best checkpoint, with its loss on a test text."""
     losses = ""
     if event.val_loss is not None:
