@@ -1,6 +1,7 @@
 """Scores of checkpoints on the texts of their own runs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,10 @@ from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 
 if TYPE_CHECKING:
-    from charrnn_cli.training.split_scoring import Part
+    from charrnn_cli.model.checkpoint import Checkpoint
+    from charrnn_cli.training.run_parts import Part, PartText
 
-PARTS: "tuple[Part, ...]" = ("train", "val", "test")
+_PARTS: "tuple[Part, ...]" = ("train", "val", "test")
 
 
 def show_splits(
@@ -53,44 +55,56 @@ def _checked(context: typer.Context, split: str) -> "Part":
     if others:
         options = option_names(others)
         raise ConfigError(f"--split cannot be combined with {options}", hint=f"leave out {options}")
-    for part in PARTS:
+    for part in _PARTS:
         if part == split:
             return part
-    raise ConfigError(f"--split must be one of {', '.join(PARTS)}; got {split!r}")
+    raise ConfigError(f"--split must be one of {', '.join(_PARTS)}; got {split!r}")
 
 
 def _score_all(
     references: Sequence[str], part: "Part", threads: int | None, stop: StopRequest
 ) -> list[dict[str, Any]]:
+    """Read all texts, which may fail, before torch is loaded."""
     paths = [Registry().resolve(reference) for reference in references]
+    models = [_read(path, part, stop) for path in paths]
     check_working_directory()
     console.say("charrnn", "loading torch")
-    from charrnn_cli.training.device import restored_threads
+    from charrnn_cli.training.device import restored_threads, set_threads
+    from charrnn_cli.training.split_scoring import score_part
 
-    with restored_threads():
-        return [_score(path, part, threads, stop) for path in paths]
+    rows = []
+    for model in models:
+        recorded = model.checkpoint.train.get("threads")  # those that were fast
+        with restored_threads():
+            if (wanted := recorded if threads is None else threads) is not None:
+                set_threads(wanted)
+            loss = score_part(model.checkpoint, model.text, stop)
+        stop.check()
+        assert loss is not None
+        scores = score_to_json(model.text.characters, loss)
+        rows.append({"checkpoint": model.name, "split": part, **scores})
+    return rows
 
 
-def _score(path: Path, part: "Part", threads: int | None, stop: StopRequest) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """A checkpoint and the part of its run's texts to score it on."""
+
+    checkpoint: "Checkpoint"
+    name: str
+    """Reference of the checkpoint."""
+    text: "PartText"
+
+
+def _read(path: Path, part: "Part", stop: StopRequest) -> _Model:
     from charrnn_cli.model.checkpoint import load_checkpoint
-    from charrnn_cli.training.device import set_threads
-    from charrnn_cli.training.split_scoring import read_part, score_part
+    from charrnn_cli.training.run_parts import read_part
 
     checkpoint = load_checkpoint(path)
-    recorded = checkpoint.train.get("threads")  # those that were fast
-    if (wanted := recorded if threads is None else threads) is not None:
-        set_threads(wanted)
     name = Registry().reference_of(path, checkpoint.step)
     with bytes_progress("encoding", stop) as progress:
-        run = Run(path.parent.name, path.parent)
-        corpus, split = read_part(run, name, checkpoint, progress)
-    found = score_part(checkpoint, name, corpus, split, part, stop)
-    stop.check()
-    assert found is not None
-    which = f"{found.characters:,} of {found.part_characters:,} characters"
-    console.say("split", f"{part} of {corpus.name}: {which}, in the rows that training evaluates")
-    return {
-        "checkpoint": name,
-        "split": part,
-        **score_to_json(found.characters, found.loss),
-    }
+        text = read_part(Run(path.parent.name, path.parent), name, checkpoint, part, progress)
+    which = f"{text.characters:,} of {text.part_characters:,} characters"
+    of = f"{part} of {text.corpus.name}"
+    console.say("split", f"{of}: {which}, in the rows that training evaluates")
+    return _Model(checkpoint, name, text)
