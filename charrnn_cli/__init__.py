@@ -60,8 +60,9 @@ if TYPE_CHECKING:
     )
     from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
     from charrnn_cli.model.engine import Engine
+    from charrnn_cli.model.items import Item, generate_items
     from charrnn_cli.model.sampling import Writer, generate
-    from charrnn_cli.model.scoring import Score, score
+    from charrnn_cli.model.text_score import Score, score
     from charrnn_cli.storage.registry import Registry
     from charrnn_cli.storage.runs import Run
     from charrnn_cli.storage.source import Source
@@ -126,8 +127,9 @@ _MODULES = {
     "training.network": ("CharRNN",),
     "storage.registry": ("Registry",),
     "storage.runs": ("Run",),
+    "model.items": ("Item", "generate_items"),
     "model.sampling": ("Writer", "generate"),
-    "model.scoring": ("Score", "score"),
+    "model.text_score": ("Score", "score"),
     "storage.source": ("Source",),
     "training.job": ("TrainingJob",),
     "training.loop": ("train",),

@@ -139,6 +139,24 @@ def make_checkpoint(
     )
 
 
+def make_item_checkpoint(
+    documents: str = "lines", *, longest_item: int | None = 5, **settings: Any
+) -> Checkpoint:
+    """A checkpoint of random weights for items, or for `files`; its characters are a to h.
+
+    It ends most items after a few characters.
+    """
+    reading = settings.pop("reading", None) or TextOptions(documents=documents)
+    characters = "\n abcdefgh" if reading.end == "\n" else f"{reading.end}\n abcdefgh"
+    chosen: dict[str, Any] = {"characters": characters, **settings, "reading": reading}
+    checkpoint = make_checkpoint(**chosen)
+    longest_item = longest_item if reading.has_items else None
+    data = replace(checkpoint.data, end=reading.end, longest_item=longest_item)
+    weights = dict(checkpoint.weights)
+    weights["output.bias"] = weights["output.bias"] + np.eye(1, len(checkpoint.vocab), dtype="f")[0]
+    return replace(checkpoint, data=data, weights=weights)
+
+
 def save(checkpoint: Checkpoint, registry: Registry | None = None) -> Path:
     """Publish a checkpoint in its run, which is made when it is missing."""
     registry = registry or Registry()

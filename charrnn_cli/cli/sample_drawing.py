@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from charrnn_cli.cli.commands.copy_check import CopyCheck
+from charrnn_cli.cli.item_drawing import describe_selection, draw_items, shortage
 from charrnn_cli.cli.sample_jobs import SampleJob
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal.phases import bytes_progress
@@ -24,6 +25,7 @@ from charrnn_cli.cli.terminal.sample_output import (
 from charrnn_cli.model.samples import Sample, draw_samples
 
 if TYPE_CHECKING:
+    from charrnn_cli.model.item_selection import ItemSelection
     from charrnn_cli.model.sampling import Writer
 
 PROGRESS_EVERY = 1_000  # characters
@@ -34,16 +36,28 @@ LONG_PRIME = 20_000  # characters; reading a shorter one takes less than a secon
 class JobReport:
     """Measurements of a job's samples."""
 
-    label: str
+    job: SampleJob
     statistics: SampleStatistics
     copies: CopyCheck | None
     drawing: float
     """Seconds of generation."""
     elapsed: float
     """Seconds of generation, and of loading the model and reading the prime before."""
+    items: "ItemSelection | None" = None
+    """Counts of the items of a model of items."""
 
     def show_statistics(self) -> None:
-        self.statistics.show(self.drawing, self.elapsed, self.label)
+        self.statistics.show(self.drawing, self.elapsed, self.job.label)
+
+    def show_items(self) -> None:
+        """Say how many items were drawn and kept, for a model of items."""
+        if self.items is not None:
+            describe_selection(self.items, self.job.label)
+
+    def check_complete(self) -> None:
+        """Raise CharrnnError if fewer items were kept than wanted."""
+        if self.items is not None and self.items.kept < self.job.count:
+            raise shortage(self.items, self.job.count)
 
 
 def draw_jobs(
@@ -68,19 +82,23 @@ def draw_jobs(
 def _draw(job: SampleJob, stream: TextStream, request: StopRequest, *, as_json: bool) -> JobReport:
     began = time.monotonic()
     statistics = SampleStatistics()
+    if job.items is not None:
+        selection = draw_items(job, stream, statistics, request, as_json=as_json)
+        elapsed = time.monotonic() - began
+        return JobReport(job, statistics, None, elapsed, elapsed, selection)
     copies = None if job.corpus is None else CopyCheck(job.corpus, job.label)
     shown = (
         _json_samples(job, stream) if as_json else TextSamples(stream, job.shown_prime, job.label)
     )
     consumers: list[PieceConsumer] = [shown, statistics, *([copies] if copies else [])]
     writer = job.writer()
-    _read_prime(writer, job.prime, request)
+    _read_prime(writer, job.beginning + job.prime, request)
     started = time.monotonic()
-    for piece in draw_samples(writer, job.config.length, job.count, job.stops, request):
+    for piece in draw_samples(writer, job.config.length, job.count, job.all_stops, request):
         for consumer in consumers:
             consumer.add(piece)
     now = time.monotonic()
-    return JobReport(job.label, statistics, copies, now - started, now - began)
+    return JobReport(job, statistics, copies, now - started, now - began)
 
 
 def _read_prime(writer: "Writer", prime: str, request: StopRequest) -> None:

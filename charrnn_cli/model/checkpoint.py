@@ -42,7 +42,7 @@ from charrnn_cli.storage.tensorfile import (
     read_verified,
     verify_tensors,
 )
-from charrnn_cli.text.corpus import DTYPES
+from charrnn_cli.text.corpus_file import DTYPES
 from charrnn_cli.text.vocab import Vocab
 
 Array = npt.NDArray[np.float32]

@@ -12,10 +12,12 @@ import numpy.typing as npt
 
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.model.cells import CELLS, Array, Layer
-from charrnn_cli.model.ngram_reader import NgramRow, Reader
+from charrnn_cli.model.ngram_reader import NgramReader, NgramRow, Reader
 from charrnn_cli.model.ngrams import NgramModel
 
 # R rows · V vocabulary · E embedding · I input size · G gates times hidden size · H hidden size
+
+Rows = npt.NDArray[np.intp]
 
 TABLE_BYTES = 1 << 25  # limit of the input table; above it, each step multiplies instead
 
@@ -104,15 +106,37 @@ class Engine:
 
         The engines share the weights, but not the states.
         """
+        reader = None if self._ngrams is None else self._ngrams.reader.repeat(rows)
+        return self._continued(np.zeros(rows, np.intp), reader)
+
+    def select(self, rows: Rows) -> "Engine":
+        """Return an engine whose rows continue from those of this engine, which may repeat.
+
+        Its rows can be restarted. The engines share the weights, but not the states.
+        """
+        return self._continued(
+            rows, None if self._ngrams is None else self._ngrams.reader.select(rows)
+        )
+
+    def restart(self, rows: Rows, other: "Engine") -> None:
+        """Continue some rows of an engine that `select` returned from another's only row."""
+        for layer, source in zip(self._layers, other._layers, strict=True):
+            for target_RH, source_1H in zip(layer.states(), source.states(), strict=True):
+                target_RH[rows] = source_1H
+        if self._ngrams is not None and other._ngrams is not None:
+            assert isinstance(self._ngrams.reader, NgramReader)
+            self._ngrams.reader.restart(rows, other._ngrams.reader)
+
+    def _continued(self, rows: Rows, reader: Reader | None) -> "Engine":
         other = copy.copy(self)
         other._layers = [copy.copy(layer) for layer in self._layers]
-        if self._ngrams is not None:
+        if self._ngrams is not None and reader is not None:
             other._ngrams = copy.copy(self._ngrams)
-            other._ngrams.reader = self._ngrams.reader.repeat(rows)
-        other._allocate(rows)
+            other._ngrams.reader = reader
+        other._allocate(len(rows))
         for new, old in zip(other._layers, self._layers, strict=True):
-            for target, source in zip(new.states(), old.states(), strict=True):
-                target[:] = source
+            for target_RH, source_RH in zip(new.states(), old.states(), strict=True):
+                target_RH[:] = source_RH[rows]
         return other
 
     def step(self, ids_R: Sequence[int] | npt.NDArray[np.intp]) -> Array:

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.text.corpus import DTYPES, ids_dtype
+from charrnn_cli.text.corpus_file import DTYPES, ids_dtype
 
 # N occurrences · P pairs of a context and its next character · C contexts · R positions
 # F positions whose context was seen

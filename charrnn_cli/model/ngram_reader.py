@@ -35,6 +35,9 @@ class Reader(Protocol):
     def repeat(self, rows: int) -> "Reader":
         """Return a reader whose `rows` rows all continue from this reader's only row."""
 
+    def select(self, rows: npt.NDArray[np.intp]) -> "NgramReader":
+        """Return a reader whose rows continue from those of this reader, which may repeat."""
+
 
 class NgramReader:
     """Reads rows of text, which start without a past, and remembers their last K - 1 characters."""
@@ -44,9 +47,16 @@ class NgramReader:
         self._past_KR = np.full((model.order - 1, rows), START, np.int32)  # the oldest first
 
     def repeat(self, rows: int) -> "NgramReader":
+        return self.select(np.zeros(rows, np.intp))
+
+    def select(self, rows: npt.NDArray[np.intp]) -> "NgramReader":
         other = NgramReader(self._model)
-        other._past_KR = np.repeat(self._past_KR, rows, axis=1)
+        other._past_KR = self._past_KR[:, rows]
         return other
+
+    def restart(self, rows: npt.NDArray[np.intp], other: Reader) -> None:
+        """Continue some rows from another reader's only row."""
+        self._past_KR[:, rows] = other.select(np.zeros(1, np.intp))._past_KR
 
     def read(self, ids_TR: npt.NDArray[np.integer[Any]]) -> Inputs:
         time, rows = ids_TR.shape
@@ -87,12 +97,13 @@ class NgramRow:
         self._found = [0] if len(self._model.orders[0].contexts) else []  # indexes of contexts
 
     def repeat(self, rows: int) -> Reader:
-        if rows == 1:
-            return copy.copy(self)
+        return copy.copy(self) if rows == 1 else self.select(np.zeros(rows, np.intp))
+
+    def select(self, rows: npt.NDArray[np.intp]) -> NgramReader:
         reader = NgramReader(self._model)
         for back, character in enumerate(self._past):
             reader._past_KR[-1 - back] = character
-        return reader.repeat(rows)
+        return reader.select(rows)
 
     def step(self, ids_R: Ids) -> Inputs:
         character, found = int(ids_R[0]), self._found[:1]

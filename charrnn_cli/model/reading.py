@@ -1,9 +1,12 @@
 """How a model reads texts, primes and stop strings: as its training text was read."""
 
+import os
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
-from charrnn_cli.config import TextOptions
+from charrnn_cli.config import UNMARKED, TextOptions
+from charrnn_cli.errors import ConfigError
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.decoding import read_typed
@@ -22,6 +25,14 @@ def reading_options(checkpoint: Checkpoint, given: Mapping[str, Any] | None = No
     applies to files that are not valid UTF-8. Raises ConfigError, TextError.
     """
     return options_for(checkpoint.data.reading, checkpoint.vocab, given)
+
+
+def without_unknown_end(options: TextOptions, checkpoint: Checkpoint, texts: Path) -> TextOptions:
+    """Return options with which the files of a directory have no end symbol that a model lacks."""
+    has_ends = options.documents == "files" and end_symbol(checkpoint) is None
+    return (
+        options.replaced({"documents": UNMARKED}) if has_ends and os.path.isdir(texts) else options
+    )
 
 
 def options_for(
@@ -44,6 +55,36 @@ def as_read(text: str, options: TextOptions, vocab: Vocab) -> str:
     if not _replaces_rare(options, vocab):
         return read
     return "".join(each if each in vocab else _REPLACEMENT for each in read)
+
+
+def end_symbol(checkpoint: Checkpoint) -> str | None:
+    """Return the symbol that ends documents and stands before the first; None without one."""
+    end = checkpoint.data.end
+    return end if end and end in checkpoint.vocab else None
+
+
+def has_items(checkpoint: Checkpoint) -> bool:
+    """Return whether a model was trained on the items of a list."""
+    return end_symbol(checkpoint) is not None and checkpoint.data.reading.has_items
+
+
+def from_beginning(prime: str, checkpoint: Checkpoint) -> str:
+    """Return a prime with the end symbol before it, if documents have one: it begins a document."""
+    end = end_symbol(checkpoint)
+    return prime if end is None else end + prime.removeprefix(end)
+
+
+def item_prime(text: str, options: TextOptions, vocab: Vocab) -> str:
+    """Return the beginning of items as `as_read` does, without end symbols around it.
+
+    Raises ConfigError if one is inside.
+    """
+    read = as_read(text, options, vocab).strip(options.end)
+    if options.end in read:
+        raise ConfigError(
+            "the prime is more than one item", hint="use only the beginning of one item"
+        )
+    return read
 
 
 def in_model_vocabulary(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from charrnn_cli.model.document_ends import as_written
 from charrnn_cli.model.stop_strings import StopMatcher, StopStrings
 
 if TYPE_CHECKING:
@@ -67,10 +68,11 @@ def draw_samples(
 ) -> Iterator[Piece]:
     """Draw `count` continuations of the text that `writer` has read, of up to `length` characters.
 
-    Pieces come in the order of the samples. Samples are drawn in batches of 64: the first sample
-    of a batch is yielded as it is drawn, the others when the batch is complete. A sample ends
-    before the first of the strings `stops`. `should_stop` is called once per character; when it
-    returns true, the samples of the current batch end there and no other batch begins.
+    Pieces come in the order of the samples. Samples are drawn in batches of 64: the first sample of
+    a batch is yielded as it is drawn, the others when the batch is complete. A sample ends before
+    the first of the strings `stops`. The end symbol of documents becomes a newline. `should_stop`
+    is called once per character; when it returns true, the samples of the current batch end there
+    and no other batch begins.
 
     A single sample advances `writer`, so that the next call continues after it; several samples
     leave `writer` unchanged.
@@ -78,7 +80,7 @@ def draw_samples(
     stop_strings = StopStrings(stops)
     for first in range(0, count, ROWS):
         numbers = range(first, min(first + ROWS, count))
-        rows = [_Row(number, StopMatcher(stop_strings)) for number in numbers]
+        rows = [_Row(number, writer.end, StopMatcher(stop_strings)) for number in numbers]
         interrupted = False
         for drawn in (writer if count == 1 else writer.repeat(numbers)).write(length):
             scores: Sequence[float | None] = drawn.log_probabilities or [None] * len(rows)
@@ -100,6 +102,8 @@ class _Row:
     """A sample in progress: its text and log-probabilities that have not been yielded yet."""
 
     number: int
+    _end: str | None
+    """The end symbol of documents."""
     _matcher: StopMatcher
     _drawn: int = 0
     _texts: list[str] = field(default_factory=list)
@@ -126,7 +130,7 @@ class _Row:
 
     def take(self, end: SampleEnd | None = None) -> Piece:
         """Remove and return the text that cannot become part of a stop string."""
-        text = "".join(self._texts)
+        text = as_written("".join(self._texts), self._end)
         scores, self._scores = self._scores[: len(text)], self._scores[len(text) :]
         self._texts.clear()
         return Piece(self.number, text, scores, end)

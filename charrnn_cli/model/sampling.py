@@ -11,9 +11,11 @@ import numpy.typing as npt
 from charrnn_cli.config import SampleConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.model.checkpoint import Checkpoint
+from charrnn_cli.model.document_ends import as_written
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.filters import draw, filter_logits, log_softmax
-from charrnn_cli.model.reading import as_read
+from charrnn_cli.model.items import items_as_text
+from charrnn_cli.model.reading import as_read, end_symbol, from_beginning, has_items
 from charrnn_cli.seeds import derive_seed, random_seed
 
 # R rows · V vocabulary
@@ -30,19 +32,28 @@ def generate(
     """Return an iterator of `length` new characters that continue `prime`.
 
     With `echo`, the characters of a given prime come first. Without a prime, the model starts from
-    `checkpoint.default_prime`. Line ends and Unicode of a prime are normalized as those of the
-    training text were. Settings are those of `SampleConfig`. The same seed gives the same text on
-    the same machine.
+    `checkpoint.default_prime`. A model of several documents begins one with the prime; where it
+    ends one, a newline follows, and the next begins. A model of items writes as many whole items as
+    fit, with what separates them between them, and the prime begins every one. Line ends and
+    Unicode of a prime are normalized as those of the training text were. Settings are those of
+    `SampleConfig`. The same seed gives the same text on the same machine.
     Raises UnknownCharacterError if the prime has a character outside the vocabulary, ConfigError.
     """
     if config is not None and settings:
         raise ConfigError("pass either a SampleConfig or keyword settings, not both")
     config = config or SampleConfig(**settings)
+    if has_items(checkpoint):
+        return items_as_text(checkpoint, prime or "", config, echo=echo)
     writer = Writer(checkpoint, config)
     read = as_read(prime or checkpoint.default_prime, checkpoint.data.reading, checkpoint.vocab)
-    writer.read(read)
-    new = (drawn.characters[0] for drawn in writer.write(config.length))
+    writer.read(from_beginning(read, checkpoint))
+    new = (as_written(drawn.characters[0], writer.end) for drawn in writer.write(config.length))
     return itertools.chain(read, new) if echo and prime else new
+
+
+def shown_prime(checkpoint: Checkpoint) -> str:
+    """Return the prime of samples without one, as it is shown: no end symbol."""
+    return "" if end_symbol(checkpoint) else checkpoint.default_prime
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,7 @@ class Writer:
         self, checkpoint: Checkpoint, config: SampleConfig, *, scored: bool = False
     ) -> None:
         """Start one row at the zero state; `scored` requests log-probabilities."""
-        self.vocab = checkpoint.vocab
+        self.vocab, self.end = checkpoint.vocab, end_symbol(checkpoint)
         self._config, self._scored = config, scored
         self._engine = Engine(checkpoint.model, checkpoint.weights, checkpoint.ngrams)
         self._seed = random_seed() if config.seed is None else config.seed
@@ -90,12 +101,8 @@ class Writer:
         self._step()
         numbers = list(rows)
         other = object.__new__(Writer)
-        other.vocab, other._config, other._scored, other._seed = (
-            self.vocab,
-            self._config,
-            self._scored,
-            self._seed,
-        )
+        other.vocab, other.end = self.vocab, self.end
+        other._config, other._scored, other._seed = self._config, self._scored, self._seed
         other._engine, other._unread = self._engine.repeat(len(numbers)), []
         other._uniforms = [uniforms(self._seed, number) for number in numbers]
         assert self._logits_RV is not None

@@ -5,9 +5,7 @@ reads the 1,000 characters before it, which are not scored again. The text's fir
 scored, because nothing predicts it.
 """
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -17,11 +15,8 @@ from charrnn_cli.errors import ConfigError
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.filters import log_softmax, overflow_error
-from charrnn_cli.model.reading import as_read
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
-from charrnn_cli.text.remapping import in_vocabulary
 from charrnn_cli.text.rows import row_windows
-from charrnn_cli.units import bits_per_character
 
 # T time · R rows: chunks in parallel · N characters
 
@@ -32,31 +27,6 @@ WINDOW = 250  # characters of each chunk per call of the predictor
 
 
 Losses = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """How well a model predicts a text; lower is better."""
-
-    bits_per_character: float
-    characters: int
-    """Number of characters that were scored: all but the first."""
-
-
-def score(checkpoint: Checkpoint, text: str) -> Score:
-    """Score a text under a model, with numpy alone.
-
-    Line ends and Unicode of the text are normalized as those of the training text were.
-    Raises ConfigError for a text of less than two characters, UnknownCharacterError for one with a
-    character outside the vocabulary, FileFormatError if the model's numbers overflow.
-    """
-    read = as_read(text, checkpoint.data.reading, checkpoint.vocab)
-    check_length(len(read))
-    corpus = in_vocabulary(Corpus.from_text(read), checkpoint.vocab)
-    pieces = character_losses(NumpyPredictor(checkpoint), corpus)
-    nats = math.fsum(math.fsum(losses_N.tolist()) for losses_N in pieces)
-    characters = len(read) - 1
-    return Score(bits_per_character(nats / characters), characters)
 
 
 def check_length(characters: int, which: str = "") -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import Example, TextError
 from charrnn_cli.text.byte_encodings import is_ascii_superset
-from charrnn_cli.text.corpus import Ids
+from charrnn_cli.text.corpus_file import Ids
 from charrnn_cli.text.documents import Document, Gathered, printable
 from charrnn_cli.text.encoding_choice import encoding_of, preferring_utf8
 from charrnn_cli.text.facts import IS_EMPTY, TextFacts, copy_of

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn_cli.errors import TextError
-from charrnn_cli.text.corpus import Corpus, Ids
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.corpus_file import Ids
 from charrnn_cli.text.item_split import document_hashes
-from charrnn_cli.text.remapping import in_vocabulary
+from charrnn_cli.text.one_document import between_ends
 from charrnn_cli.text.rows import Span, SpanArray
 
 MOST_ROWS, LONGEST_ROW = 20, 25_000  # rows of one text; longer texts have more rows
@@ -58,6 +59,10 @@ class JoinedCorpus(Corpus):
         self.val = self._added(held_out.val, "validation")
         self.test = self._added(held_out.test, "testing")
 
+    @property
+    def reach(self) -> int:
+        return sum(map(len, self._parts))
+
     def read(self, start: int, stop: int) -> Ids:
         """Return the ids from `start` to `stop`, (stop - start,), of all texts; see Corpus."""
         if stop <= len(self):
@@ -76,10 +81,9 @@ class JoinedCorpus(Corpus):
         """Append a text, with the end symbols that it lacks, and return its rows."""
         if text is None:
             return ()
-        before = sum(map(len, self._parts))
-        ended = self.end is not None and text.end is None
-        parts = [_end_of(self), text, _end_of(self)] if ended else [text]
-        length = sum(map(len, parts))
+        before = self.reach
+        if self.end is not None and text.end is None:
+            text = between_ends(text, self.end)
         starts = text.starts_D.tolist() if _keeps_documents_apart(text) else [0]
         rows: Sequence[Span]
         if text.has_items:
@@ -87,14 +91,14 @@ class JoinedCorpus(Corpus):
         else:
             rows = [
                 (before + start, before + stop)
-                for start, stop in held_out_rows(length, starts, is_ended=text.end is not None)
+                for start, stop in held_out_rows(len(text), starts, is_ended=text.end is not None)
             ]
         if sum(stop - start for start, stop in rows) < 2:
             raise TextError(
                 f"{purpose} needs at least 2 characters after the first; "
                 f"the text {text.name!r} has {len(text) - 1:,}"
             )
-        self._parts += parts
+        self._parts.append(text)
         return rows
 
 
@@ -135,9 +139,3 @@ def shared_items(corpus: Corpus) -> float:
 
 def _keeps_documents_apart(text: Corpus) -> bool:
     return text.end is not None or (text.num_documents > 1 and not text.separator)
-
-
-def _end_of(corpus: Corpus) -> Corpus:
-    """Return the end symbol of a text's documents as a text."""
-    assert corpus.end is not None
-    return in_vocabulary(Corpus.from_text(corpus.end), corpus.vocab)

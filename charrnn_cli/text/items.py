@@ -31,17 +31,32 @@ def read_document(
     return _without_empty_items(_with_ends(pieces, document, options), options.end)
 
 
+def separate_items(text: str, options: TextOptions) -> list[str]:
+    """Return the items of a text in memory, as `read_document` finds those of a file.
+
+    Where items are the cells of a column, the text has one in each line, unless they are separated
+    in another way. Raises TextError.
+    """
+    pieces: Iterable[Piece] = [text]
+    if options.documents != "lines":
+        pieces = _between_ends(_without_end(pieces, options.end, "the text"), options)
+    ended = "".join(map(as_text, _without_empty_items(pieces, options.end)))
+    return ended.split(options.end)[:-1]
+
+
 def _with_ends(
     pieces: Iterable[Piece], document: Document, options: TextOptions
 ) -> Iterable[Piece]:
     """Put the end symbol between the items of a file."""
     if options.column is not None:
         return read_column(pieces, document, options)
-    match options.documents:
-        case "lines":  # the line ends are the end symbols
-            return pieces
-        case "blank-lines":
-            return joined(_at_blank_lines(pieces, options.end))
+    return pieces if options.documents == "lines" else _between_ends(pieces, options)
+
+
+def _between_ends(pieces: Iterable[Piece], options: TextOptions) -> Iterator[str]:
+    """Put the end symbol between the items of a text; line ends need no other one."""
+    if options.documents == "blank-lines":
+        return joined(_at_blank_lines(pieces, options.end))
     return _at_text(map(as_text, pieces), options.documents, options.end)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn_cli.errors import UnknownCharacterError
-from charrnn_cli.text.corpus import Corpus, Ids
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.corpus_file import Ids
 from charrnn_cli.text.vocab import Vocab, named_characters
 
 # N characters · V vocabulary · B blocks · D documents

@@ -8,7 +8,8 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.text.corpus import CHUNK_CHARACTERS, DTYPES, Corpus, Ids, ids_dtype
+from charrnn_cli.text.corpus import CHUNK_CHARACTERS, Corpus
+from charrnn_cli.text.corpus_file import DTYPES, Ids, ids_dtype
 from charrnn_cli.text.rows import Span, span_array
 
 # N characters of all spans · S spans · P spans read together

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError
 from charrnn_cli.text.character_names import named_character
-from charrnn_cli.text.corpus import DTYPES, Ids, ids_dtype
+from charrnn_cli.text.corpus_file import DTYPES, Ids, ids_dtype
 from charrnn_cli.text.pieces import Piece
 from charrnn_cli.text.vocab import Vocab
 

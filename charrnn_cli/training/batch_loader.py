@@ -7,13 +7,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from charrnn_cli.training.ngram_inputs import NgramInputs
+from charrnn_cli.training.device import MAX_MEMORY_FRACTION, to_device
+from charrnn_cli.training.ngram_device import DeviceNgramInputs, InputsOfSteps
 from charrnn_cli.training.window import Windows
 from charrnn_cli.training.windows import TrainWindows
 
 # T time · B batch rows · N characters of training text
 
-MAX_MEMORY_FRACTION = 0.1  # of the device's free memory for the text; the rest is for the model
 CHARACTERS_PER_COPY = 1 << 24  # limits the memory used on the host
 
 
@@ -44,7 +44,7 @@ class BatchLoader:
         device: torch.device,
         *,
         resident: bool,
-        ngrams: NgramInputs | None = None,
+        ngrams: InputsOfSteps | None = None,
     ) -> None:
         self._windows, self._device, self._ngrams = windows, device, ngrams
         self._text: _ResidentText | None = None
@@ -53,27 +53,38 @@ class BatchLoader:
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step, counted from 0 over all epochs."""
-        ngrams_TBV = None
-        if self._ngrams is not None:
-            ngrams_TBV = torch.from_numpy(self._ngrams.at(step)).to(self._device)
         if self._text is not None:
-            return self._text.batch(step, ngrams_TBV)
+            places_TB = self._text.places(step)
+            ids_TB = self._text.ids(places_TB)
+            ngrams_TBV = self._ngram_inputs(step, places_TB[1:])
+            reset_B, count = self._windows.reset_rows(step), ids_TB[1:].numel()
+            mask_B, is_fresh = self._mask(reset_B), bool(reset_B.all())
+            return Batch(ids_TB[:-1], ids_TB[1:], mask_B, is_fresh, count, ngrams_TBV)
         window = self._windows.at(step)
         return Batch(
-            torch.from_numpy(window.inputs).to(self._device),
-            torch.from_numpy(window.targets).to(self._device),
-            _mask_on(self._device, window.reset_rows),
+            to_device(window.inputs, self._device),
+            to_device(window.targets, self._device),
+            self._mask(window.reset_rows),
             bool(window.reset_rows.all()),
             window.count,
-            ngrams_TBV,
+            self._ngram_inputs(step, None),
         )
+
+    def _ngram_inputs(self, step: int, targets_TB: Tensor | None) -> Tensor | None:
+        """Return the inputs from n-grams; see `DeviceNgramInputs.at`."""
+        if isinstance(self._ngrams, DeviceNgramInputs):
+            return self._ngrams.at(step, targets_TB)
+        return None if self._ngrams is None else to_device(self._ngrams.at(step), self._device)
+
+    def _mask(self, mask_B: npt.NDArray[np.bool_]) -> Tensor | None:
+        return to_device(mask_B, self._device) if mask_B.any() else None
 
 
 class _ResidentText:
     """The whole text on the device, with one byte per character if the vocabulary allows it."""
 
     def __init__(self, windows: TrainWindows, device: torch.device) -> None:
-        self._windows, self._device = windows, device
+        self._windows = windows
         ids_N = np.empty(min(CHARACTERS_PER_COPY, windows.num_characters), _dtype(windows))
         dtype = torch.from_numpy(ids_N).dtype
         self._text_N = torch.empty(windows.num_characters, dtype=dtype, device=device)
@@ -84,15 +95,17 @@ class _ResidentText:
         self._rows_B = torch.arange(windows.batch_size, device=device) * windows.per_epoch
         self._times_T = torch.arange(windows.seq_len + 1, device=device)
 
-    def batch(self, step: int, ngrams_TBV: Tensor | None) -> Batch:
+    def places(self, step: int) -> Tensor:
+        """Return where the characters of a step's rows are in the training text, (T + 1, B)."""
         windows = self._windows
-        # Repeats `TrainWindows.starts` on the device, because a copy would wait for queued work.
+        # Repeats `TrainWindows.starts` on the device, which needs no copy.
         numbers_B = (self._rows_B + windows.first_window(step)) % windows.num_windows
         starts_B = (numbers_B * windows.seq_len).clamp(max=windows.last_start)
-        ids_TB = self._text_N[starts_B + self._times_T[:, None]].long()
-        reset_B = windows.reset_rows(step)
-        mask_B, is_fresh = _mask_on(self._device, reset_B), bool(reset_B.all())
-        return Batch(ids_TB[:-1], ids_TB[1:], mask_B, is_fresh, ids_TB[1:].numel(), ngrams_TBV)
+        return starts_B + self._times_T[:, None]
+
+    def ids(self, places_TB: Tensor) -> Tensor:
+        """Return the ids at places of the training text."""
+        return self._text_N[places_TB].long()
 
 
 def has_room(windows: Windows, device: torch.device) -> bool:
@@ -101,10 +114,6 @@ def has_room(windows: Windows, device: torch.device) -> bool:
         return False
     free, _ = torch.cuda.mem_get_info(device)
     return windows.num_characters * _dtype(windows).itemsize <= MAX_MEMORY_FRACTION * free
-
-
-def _mask_on(device: torch.device, mask_B: npt.NDArray[np.bool_]) -> Tensor | None:
-    return torch.from_numpy(mask_B).to(device) if mask_B.any() else None
 
 
 def _dtype(windows: TrainWindows) -> np.dtype[np.uint8] | np.dtype[np.int32]:

@@ -23,7 +23,6 @@ from charrnn_cli.training.evaluation import (
 )
 from charrnn_cli.training.evaluation_plan import train_share
 from charrnn_cli.training.job import TrainingJob
-from charrnn_cli.training.ngram_inputs import ngram_text
 from charrnn_cli.training.products import BUDGET, ProductTimes, step_products, time_products
 from charrnn_cli.training.trainer import Trainer, make_trainer
 from charrnn_cli.training.windows import make_windows
@@ -191,7 +190,7 @@ def time_evaluation(job: TrainingJob, trainer: Trainer) -> float:
     longest = max(stop - start for start, stop in some)
     length = min(longest, window_length(len(some), job.model.vocabulary_size))
     rows = [(start, min(stop, start + length)) for start, stop in some]
-    precision, ngrams = trainer.decisions.precision, ngram_text(job)
+    precision, ngrams = trainer.decisions.precision, trainer.ngrams
     seconds = 0.0
     for _ in range(2):  # the first prepares kernels for these shapes
         before = time.monotonic()

@@ -7,7 +7,7 @@ from typing import Any
 
 from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.errors import ConfigError, DeviceError, UnknownCharacterError, UsageError
-from charrnn_cli.model.reading import as_read
+from charrnn_cli.model.reading import as_read, item_prime
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.cores import available_cores
@@ -41,11 +41,13 @@ def check_machine(config: TrainConfig, settings: Mapping[str, Any]) -> None:
 def check_prime(config: TrainConfig, options: TextOptions, vocab: Vocab, *, is_model: bool) -> None:
     """Check that a text, or with `is_model` a model, has all characters of the samples' prime.
 
-    `options` are those with which the text was read. Raises UnknownCharacterError.
+    `options` are those with which the text was read. Raises UnknownCharacterError, and ConfigError
+    for a prime that is not the beginning of an item.
     """
     known = f"the {len(vocab)} characters of the model" if is_model else "characters of the text"
     with new_hint(UnknownCharacterError, lambda: f"in --sample-prime, use only {known}"):
-        vocab.encode(as_read(config.sample_prime or "", options, vocab))
+        read = item_prime if options.has_items else as_read
+        vocab.encode(read(config.sample_prime or "", options, vocab))
 
 
 def check_documents(settings: Mapping[str, Any], corpus: Corpus) -> None:

@@ -6,10 +6,14 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from charrnn_cli.errors import DeviceError, MemoryShortageError
 from charrnn_cli.training.cores import available_cores
+
+MAX_MEMORY_FRACTION = 0.1  # of a device's free memory for a text; the rest is for the model
 
 
 def available_devices() -> list[str]:
@@ -49,6 +53,17 @@ def supports_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu"
+
+
+def to_device(array: npt.NDArray[Any], device: torch.device) -> Tensor:
+    """Return an array as a tensor on a device.
+
+    A copy to a GPU is queued: from memory that is not pinned, it would wait for all work before it.
+    """
+    tensor = torch.from_numpy(array)
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:

@@ -5,14 +5,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from charrnn_cli.model.checkpoint import Checkpoint
-from charrnn_cli.model.ngram_reader import Inputs, NgramReader
+from charrnn_cli.model.ngram_reader import NgramReader
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import IGNORED, Span, row_windows
-from charrnn_cli.training.device import autocast, full_float32
+from charrnn_cli.training.device import autocast, full_float32, to_device
 from charrnn_cli.training.network import CharRNN, RecurrentState
+from charrnn_cli.training.ngram_device import DeviceNgrams
 from charrnn_cli.training.ngram_inputs import NgramText
 
 MAX_LOGITS = 1 << 24  # elements at a time, 64 MB; limits memory without changing the result
@@ -83,7 +85,7 @@ def evaluate(
     rows: Sequence[Span],
     precision: str,
     should_stop: Callable[[], bool] = never_stop,
-    ngrams: NgramText | None = None,
+    ngrams: NgramText | DeviceNgrams | None = None,
 ) -> float | None:
     """Return the mean nats per character over all rows, or None once `should_stop` returns True.
 
@@ -109,7 +111,7 @@ def _sum_of_losses(
     rows: Sequence[Span],
     precision: str,
     should_stop: Callable[[], bool],
-    ngrams: NgramText | None,
+    ngrams: NgramText | DeviceNgrams | None,
 ) -> float | None:
     device = model.output.weight.device
     longest = max(stop - start for start, stop in rows)
@@ -120,10 +122,10 @@ def _sum_of_losses(
         if should_stop():
             return None
         length = min(window, longest - start)
-        both_TR = torch.from_numpy(row_windows(corpus, rows, start, length)).to(device)
+        both_TR = to_device(row_windows(corpus, rows, start, length), device)
         ngrams_TRV = None
         if ngrams is not None:
-            ngrams_TRV = torch.from_numpy(_ngram_inputs(ngrams, rows, start, length)).to(device)
+            ngrams_TRV = _ngram_inputs(ngrams, rows, start, length, device)
         with autocast(device, precision):
             logits_TRV, state = model(both_TR[0], state, None, ngrams_TRV)
         total += functional.cross_entropy(
@@ -135,10 +137,19 @@ def _sum_of_losses(
     return total
 
 
-def _ngram_inputs(ngrams: NgramText, rows: Sequence[Span], start: int, length: int) -> Inputs:
+def _ngram_inputs(
+    ngrams: NgramText | DeviceNgrams,
+    rows: Sequence[Span],
+    start: int,
+    length: int,
+    device: torch.device,
+) -> Tensor:
     """Return the inputs from n-grams for the targets of `row_windows`, (length, R, V)."""
     read_T1 = start + np.arange(1, length + 1)[:, None]
     firsts_R, stops_R = np.array(rows, np.int64).T
     positions_TR = firsts_R + read_T1 - 1
     positions_TR[positions_TR >= stops_R] = -1
-    return ngrams.inputs(positions_TR, np.broadcast_to(read_T1, positions_TR.shape))
+    read_TR = np.repeat(read_T1, len(rows), axis=1)
+    if isinstance(ngrams, DeviceNgrams):
+        return ngrams.inputs(to_device(positions_TR, device), to_device(read_TR, device))
+    return to_device(ngrams.inputs(positions_TR, read_TR), device)

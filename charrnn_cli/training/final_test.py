@@ -7,7 +7,6 @@ from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.training.evaluation import evaluate
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.network import CharRNN
-from charrnn_cli.training.ngram_inputs import ngram_text
 from charrnn_cli.training.plan import Plan
 from charrnn_cli.training.run_state import RunState
 
@@ -30,7 +29,8 @@ def final_test(
         model.load(checkpoint.weights)
         model.to(state.trainer.device)
     precision = plan.decisions.precision
-    loss = evaluate(model, job.corpus, plan.test, precision, should_stop, ngram_text(job))
+    ngrams = state.trainer.ngrams
+    loss = evaluate(model, job.corpus, plan.test, precision, should_stop, ngrams)
     if loss is None:
         return
     yield BestTested(

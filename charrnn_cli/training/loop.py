@@ -17,7 +17,7 @@ from charrnn_cli.events import (
     TrainEvent,
     TrainingFinished,
 )
-from charrnn_cli.model.sampling import generate
+from charrnn_cli.model.sampling import generate, shown_prime
 from charrnn_cli.storage.metrics_log import record
 from charrnn_cli.text.rows import Span
 from charrnn_cli.text.splits import symbol_frequencies
@@ -35,7 +35,6 @@ from charrnn_cli.training.device import restored_threads, translate_memory_error
 from charrnn_cli.training.evaluation import evaluate, never_stop
 from charrnn_cli.training.final_test import final_test
 from charrnn_cli.training.job import TrainingJob
-from charrnn_cli.training.ngram_inputs import ngram_text
 from charrnn_cli.training.plan import Plan, make_plan
 from charrnn_cli.training.run_state import RunState
 from charrnn_cli.training.saver import Saver, check_room
@@ -110,7 +109,7 @@ class _Loop:
         self.evaluated: Evaluated | None = None  # at the present step
         self.last_good = state.capture()  # restored after a divergence
         self._logged_characters = 0
-        self._speed, self._ngrams = SpeedWatch(), ngram_text(job)
+        self._speed = SpeedWatch()
         self._pace = PlanWatch(plan, self.trainer.step, time.monotonic())
         self._perform: dict[Action, Callable[[], Iterator[TrainEvent]]] = {
             Action.UPDATE: self._update,
@@ -169,9 +168,9 @@ class _Loop:
         if not self._is_healthy():
             return
         checkpoint = self.state.checkpoint()
-        prime = self.job.config.sample_prime or checkpoint.default_prime
-        written = generate(checkpoint, prime, length=SAMPLE_LENGTH, seed=self.plan.decisions.seed)
-        text = "".join(written)
+        prime = self.job.config.sample_prime or shown_prime(checkpoint)
+        seed = self.plan.decisions.seed
+        text = "".join(generate(checkpoint, prime, length=SAMPLE_LENGTH, seed=seed))
         yield Sampled(step=self.trainer.step, prime=prime, text=text, seconds=self.state.seconds)
 
     def _log(self) -> Iterator[TrainEvent]:
@@ -264,8 +263,9 @@ class _Loop:
         )
 
     def _loss_on(self, rows: Sequence[Span]) -> float | None:
-        model, precision = self.trainer.evaluated, self.plan.decisions.precision
-        return evaluate(model, self.job.corpus, rows, precision, self.should_stop, self._ngrams)
+        model, corpus, ngrams = self.trainer.evaluated, self.job.corpus, self.trainer.ngrams
+        precision = self.plan.decisions.precision
+        return evaluate(model, corpus, rows, precision, self.should_stop, ngrams)
 
     # ---- the end
 

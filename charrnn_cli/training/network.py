@@ -1,7 +1,7 @@
 """The recurrent language model in torch."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -158,3 +158,11 @@ class CharRNN(nn.Module):
         return {
             name: tensor.detach().cpu().numpy().copy() for name, tensor in self.named_parameters()
         }
+
+
+def joined_rows(states: Sequence[RecurrentState]) -> RecurrentState:
+    """Join the states of a batch's parts."""
+    return [
+        tuple(torch.cat(tensors, dim=1) for tensors in zip(*layers, strict=True))
+        for layers in zip(*states, strict=True)
+    ]

@@ -45,7 +45,8 @@ class NgramText:
 
     def __init__(self, ngrams: NgramModel, corpus: Corpus, counted: Sequence[Span]) -> None:
         self.order = ngrams.order
-        self._ngrams, self._corpus, self._counted = ngrams, corpus, SpanEdges(counted)
+        self.ngrams, self.corpus, self.counted = ngrams, corpus, counted
+        self._edges = SpanEdges(counted)
 
     def inputs(self, positions_TB: Positions, limits_TB: Positions) -> Inputs:
         """Return the inputs that predict the characters at positions of the text, (T, B, V).
@@ -55,11 +56,11 @@ class NgramText:
         """
         contexts_TBK, targets_TB = self._read(positions_TB)
         contexts_RK = contexts_TBK.reshape(positions_TB.size, -1)
-        lengths_R = np.maximum(self._counted.before(positions_TB).ravel(), 0)
+        lengths_R = np.maximum(self._edges.before(positions_TB).ravel(), 0)
         left_out = None
         if lengths_R.any():
             left_out = LeftOut(targets_TB.ravel(), lengths_R)
-        q_RV = self._ngrams.distributions(contexts_RK, limits_TB.ravel(), left_out)
+        q_RV = self.ngrams.distributions(contexts_RK, limits_TB.ravel(), left_out)
         return as_inputs(q_RV).reshape(*positions_TB.shape, -1)
 
     def _read(self, positions_TB: Positions) -> tuple[npt.NDArray[np.int32], Integers]:
@@ -72,7 +73,7 @@ class NgramText:
             if not len(inside_T):
                 continue
             start = max(0, int(inside_T[0]) - most)
-            ids = self._corpus.read(start, int(inside_T[-1]) + 1).astype(np.int32)
+            ids = self.corpus.read(start, int(inside_T[-1]) + 1).astype(np.int32)
             padded = np.concatenate([np.full(most, START, np.int32), ids])
             places_T = inside_T - start + most
             targets_TB[: len(inside_T), column] = padded[places_T]
@@ -114,7 +115,7 @@ class NgramInputs:
         self, text: NgramText, windows: Windows, spans: Sequence[Span], *, ahead: bool
     ) -> None:
         """Prepare the inputs of windows that read `spans` of the text."""
-        self._text, self._windows, self._edges = text, windows, SpanEdges(spans)
+        self.text, self._windows, self._edges = text, windows, SpanEdges(spans)
         self._thread = ThreadPoolExecutor(1) if ahead else None
         self._next: tuple[int, Future[Inputs]] | None = None
 
@@ -132,16 +133,20 @@ class NgramInputs:
         positions_TB = self._windows.positions(step)
         in_span_TB = np.maximum(self._edges.before(positions_TB), 0)
         times_T1 = np.arange(1, len(positions_TB) + 1)[:, None]
-        read_TB = times_T1 + self._read_before(step)
-        return self._text.inputs(positions_TB, np.minimum(in_span_TB, read_TB))
+        read_B = characters_read(self._windows, step, self.text.order - 1)
+        return self.text.inputs(positions_TB, np.minimum(in_span_TB, times_T1 + read_B))
 
-    def _read_before(self, step: int) -> Positions:
-        """Return how many characters each row's state has read before a step, up to K - 1, (B,)."""
-        is_reset_B = self._windows.reset_rows(step)
-        read_B = np.zeros(len(is_reset_B), np.int64)
-        is_read_B = ~is_reset_B
-        while is_read_B.any() and int(read_B.max()) < self._text.order - 1:
-            read_B[is_read_B] += self._windows.seq_len
-            step -= 1
-            is_read_B &= ~self._windows.reset_rows(step)
-        return read_B
+
+def characters_read(windows: Windows, step: int, most: int) -> Positions:
+    """Return how many characters each row's state has read before a step, (B,).
+
+    A row that has read `most` or more may get any number from there on.
+    """
+    is_read_B = ~windows.reset_rows(step)
+    read_B = np.zeros(len(is_read_B), np.int64)
+    while is_read_B.any() and int(read_B.max()) < most:
+        read_B[is_read_B] += windows.seq_len  # only the last window of a row may be shorter
+        step -= 1
+        if int(read_B.max()) < most:
+            is_read_B &= ~windows.reset_rows(step)
+    return read_B

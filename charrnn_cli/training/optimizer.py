@@ -128,7 +128,8 @@ def _fused_update(
     step: int,
     learning_rate: float,
 ) -> None:
-    done = [torch.tensor(float(step + 1), device=gradients[0].device)] * len(gradients)
+    # Filled on the device: a copy of the number would wait for all work before it.
+    done = [torch.full((), step + 1.0, device=gradients[0].device)] * len(gradients)
     kernel(
         group.w,
         gradients,

@@ -19,8 +19,8 @@ from charrnn_cli.training.decisions import Decisions
 from charrnn_cli.training.device import autocast, full_float32
 from charrnn_cli.training.dropout import DropoutMasks
 from charrnn_cli.training.job import TrainingJob
-from charrnn_cli.training.network import CharRNN, RecurrentState
-from charrnn_cli.training.ngram_inputs import NgramInputs, ngram_inputs
+from charrnn_cli.training.network import CharRNN, RecurrentState, joined_rows
+from charrnn_cli.training.ngram_device import InputsOfSteps, inputs_of_steps
 from charrnn_cli.training.optimizer import AdamW, global_norm, learning_rate
 from charrnn_cli.training.window import Windows
 
@@ -44,7 +44,7 @@ def make_trainer(
 ) -> "Trainer":
     """Return a trainer for a job, at its first step; see `Trainer`."""
     has_free_core = decisions.device != "cpu" or decisions.threads < available_cores()
-    ngrams = ngram_inputs(job, windows, ahead=has_free_core)
+    ngrams = inputs_of_steps(job, windows, torch.device(decisions.device), ahead=has_free_core)
     return Trainer(job.model, job.config, decisions, windows, frequencies_V, ngrams)
 
 
@@ -64,7 +64,7 @@ class Trainer:
         decisions: Decisions,
         windows: Windows,
         frequencies_V: npt.NDArray[np.float64] | None = None,
-        ngrams: NgramInputs | None = None,
+        ngrams: InputsOfSteps | None = None,
     ) -> None:
         self.config = config
         self.decisions = decisions
@@ -81,6 +81,8 @@ class Trainer:
             self._average = CharRNN(model)
             self._average.load(self.model.export())
             self._average.to(self.device)
+        self.ngrams = None if ngrams is None else ngrams.text
+        """What n-grams predict, for `evaluate`."""
         resident = has_room(windows, self.device)
         self._batches = BatchLoader(windows, self.device, resident=resident, ngrams=ngrams)
         self._state: RecurrentState | None = None
@@ -180,7 +182,7 @@ class Trainer:
             # float32, so that a resume file stores exactly what an uninterrupted run continues with
             states.append([tuple(tensor.detach().float() for tensor in layer) for layer in state])
         assert sums is not None
-        joined = states[0] if parts == 1 else _joined_rows(states)
+        joined = states[0] if parts == 1 else joined_rows(states)
         return total, sums, joined, batch.count
 
     def _loss_of_rows(
@@ -292,11 +294,3 @@ def _tensors_per_state(model: ModelConfig) -> int:
 
 def _added(sums: Sequence[Tensor], gradients: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return tuple(one.add_(other) for one, other in zip(sums, gradients, strict=True))
-
-
-def _joined_rows(states: Sequence[RecurrentState]) -> RecurrentState:
-    """Join the states of a batch's parts."""
-    return [
-        tuple(torch.cat(tensors, dim=1) for tensors in zip(*layers, strict=True))
-        for layers in zip(*states, strict=True)
-    ]

@@ -26,10 +26,10 @@ class Window:
 class Windows(Protocol):
     """The window of each step, which depends only on the step."""
 
-    seq_len: int
-    """Characters that a row reads in a step, unless its document ends in it, T."""
     per_epoch: int
     """Windows in one pass over the text."""
+    seq_len: int
+    """Characters per row of a window; the last window of a row may have fewer."""
 
     def at(self, step: int) -> Window:
         """Return the window of a step, counted from 0 over all epochs."""

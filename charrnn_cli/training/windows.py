@@ -20,6 +20,7 @@ from charrnn_cli.training.item_windows import ItemWindows
 from charrnn_cli.training.window import Window, Windows
 
 # B batch rows · T time · N characters of training text · D documents · W windows of the text
+# S spans of the training text
 
 MIN_WINDOWS_PER_ROW = 8  # longer rows of a short text mean more steps per epoch
 
@@ -110,6 +111,11 @@ class TrainWindows:
     @property
     def num_symbols(self) -> int:
         return len(self._corpus.vocab)
+
+    @property
+    def shifts(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Where each span starts in the training text, and how much farther in the whole, (S,)."""
+        return np.array(self._starts[:-1], np.int64), self._shifts_S
 
     def num_rows(self, step: int) -> int:
         """Return the number of rows of a step, B."""

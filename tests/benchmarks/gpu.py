@@ -18,7 +18,13 @@ from pathlib import Path
 from charrnn_cli.training.device import choose_device
 from tests.benchmarks.gpu_bench import Bench, attempt
 from tests.benchmarks.gpu_commands import check_resume, run_commands
-from tests.benchmarks.gpu_numbers import check_engines, check_losses, check_repeats, check_split
+from tests.benchmarks.gpu_numbers import (
+    check_engines,
+    check_losses,
+    check_repeats,
+    check_split,
+    measure_gradients,
+)
 from tests.benchmarks.gpu_speed import measure_card, measure_parts, measure_speed
 from tests.benchmarks.gpu_tables import measure_tables
 from tests.benchmarks.throughput import BOOK
@@ -27,6 +33,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "card": measure_card,
     "engines": check_engines,
     "losses": check_losses,
+    "gradients": measure_gradients,
     "repeats": check_repeats,
     "split": check_split,
     "tables": measure_tables,

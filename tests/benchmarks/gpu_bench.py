@@ -1,19 +1,22 @@
 """What the parts of the GPU benchmark share: their settings, clocks and verdicts."""
 
+import contextlib
 import dataclasses
 import statistics
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
+from charrnn_cli.training.device import full_float32
 from charrnn_cli.training.job import TrainingJob
 
 Precision = Literal["fp32", "bf16"]
+SETTINGS: tuple[Any, Any] = (torch.backends.cuda.matmul, torch.backends.cudnn.rnn)
 
 
 @dataclass(frozen=True)
@@ -95,3 +98,12 @@ def attempt(name: str, work: Callable[[], object]) -> None:
         print(
             f"FAIL {name}: {type(error).__name__}: {' '.join(str(error).split())[:300]} ({place})"
         )
+
+
+@contextlib.contextmanager
+def float32_as(name: str) -> Iterator[None]:
+    """Compute float32 products in `ieee` or `tf32` while the block runs."""
+    with full_float32():
+        for each in SETTINGS:
+            each.fp32_precision = name
+        yield

@@ -12,14 +12,20 @@ from charrnn_cli.architecture import Cell, ModelConfig
 from charrnn_cli.events import BatchSplit, TrainingFinished
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.training.device import restored_threads
+from charrnn_cli.training.device import full_float32, restored_threads
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
 from charrnn_cli.training.network import CharRNN
 from charrnn_cli.training.self_check import TOLERANCE
 from charrnn_cli.training.trainer import Trainer
-from tests.benchmarks.gpu_bench import Bench, Precision, shaped, verdict
-from tests.benchmarks.gpu_speed import SETTINGS, float32_as
+from tests.benchmarks.gpu_bench import (
+    SETTINGS,
+    Bench,
+    Precision,
+    float32_as,
+    shaped,
+    verdict,
+)
 from tests.benchmarks.throughput import our_trainer
 
 LOSS_BOUND = 1e-3  # relative, at step 20
@@ -128,6 +134,47 @@ def loss_runs(bench: Bench) -> list[tuple[str, str, Precision]]:
         (f"{bench.device} fp32", bench.device, "fp32"),
         (f"{bench.device} bf16", bench.device, "bf16"),
     ]
+
+
+def measure_gradients(bench: Bench) -> None:
+    """Print how far the gradients in bf16 are from those in fp32, for several scales of the loss.
+
+    torch's autocast computes recurrent layers on a GPU in float16, which has no numbers below 6e-8.
+    """
+    job = bench.job(2, 32 if bench.is_tiny else 512, 0)
+    for batch_size, seq_len in ((4, 16),) if bench.is_tiny else ((32, 64), (128, 128)):
+        some = shaped(job, batch_size, seq_len)
+        exact = our_trainer(some, bench.device, "fp32", dropout=0.0)
+        for _ in range(60):
+            exact.update()
+        rough = our_trainer(some, bench.device, "bf16", dropout=0.0)
+        rough.load_initial_weights(exact.model.export())
+        expected = gradients_of(exact, 1.0)
+        for scale in (1.0, 256.0, 4096.0):
+            found = gradients_of(rough, scale)
+            apart = {
+                name: float((found[name] - tensor).norm() / tensor.norm())
+                for name, tensor in expected.items()
+            }
+            zeros = {name: float((tensor == 0).float().mean()) for name, tensor in found.items()}
+            worst = max(apart, key=lambda name: apart[name])
+            print(
+                f"     {batch_size}x{seq_len}, loss x {scale:g}: gradients differ by "
+                f"{np.median(list(apart.values())):.1e} (median), {apart[worst]:.1e} ({worst}); "
+                f"up to {max(zeros.values()):.1%} of a tensor is 0"
+            )
+
+
+def gradients_of(trainer: Trainer, scale: float) -> dict[str, torch.Tensor]:
+    """Return the gradients of the first window by name; the loss is scaled, and they back."""
+    batch, parameters = trainer._batches.batch(0), trainer._parameters
+    rows = slice(0, trainer.config.batch_size)
+    with full_float32():
+        loss, _ = trainer._loss_of_rows(batch, None, rows)
+        found = torch.autograd.grad(loss * scale, parameters)
+    return {
+        name: each / scale for name, each in zip(trainer.optimizer.parameters, found, strict=True)
+    }
 
 
 def check_repeats(bench: Bench) -> None:

@@ -3,38 +3,28 @@
 import contextlib
 import subprocess
 import time
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any
 
 import torch
 
-from charrnn_cli.training.device import autocast, full_float32
+from charrnn_cli.training.device import full_float32, to_device
 from charrnn_cli.training.evaluation import evaluate, never_stop
 from charrnn_cli.training.job import TrainingJob
-from charrnn_cli.training.ngram_inputs import ngram_inputs, ngram_text
+from charrnn_cli.training.ngram_inputs import ngram_inputs
 from charrnn_cli.training.optimizer import global_norm
 from charrnn_cli.training.products import step_products
 from charrnn_cli.training.trainer import Trainer
-from tests.benchmarks.gpu_bench import Bench, Precision, attempt, shaped
+from tests.benchmarks.gpu_bench import SETTINGS, Bench, Precision, attempt, float32_as, shaped
+from tests.benchmarks.gpu_layers import print_layer_times, print_layer_trials
+from tests.benchmarks.gpu_tables import waits
 from tests.benchmarks.throughput import our_trainer
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 SHAPES = ((32, 64), (100, 100), (128, 128))
-SETTINGS: tuple[Any, Any] = (torch.backends.cuda.matmul, torch.backends.cudnn.rnn)
 RATES: dict[str, float] = {}
 """Operations per second of large products, by precision; filled by `product_rate`."""
-
-
-@contextlib.contextmanager
-def float32_as(name: str) -> Iterator[None]:
-    """Compute float32 products in `ieee` or `tf32` while the block runs."""
-    with full_float32():
-        for each in SETTINGS:
-            each.fp32_precision = name
-        yield
 
 
 def product_rate(bench: Bench, precision: str) -> float:
@@ -110,12 +100,12 @@ def print_speed(bench: Bench, job: TrainingJob, precision: Precision) -> None:
 
 
 def print_evaluation(bench: Bench, job: TrainingJob, precision: Precision) -> None:
-    trainer, ngrams = our_trainer(job, bench.device, precision), ngram_text(job)
+    trainer = our_trainer(job, bench.device, precision)
     rows = [(start, min(stop, start + 2000)) for start, stop in job.split.val[:128]]
     characters = sum(stop - start for start, stop in rows)
 
     def step() -> None:
-        evaluate(trainer.model, job.corpus, rows, precision, never_stop, ngrams)
+        evaluate(trainer.model, job.corpus, rows, precision, never_stop, trainer.ngrams)
 
     seconds = bench.waited_seconds(step, 1 if bench.quick else 3)
     print(
@@ -140,6 +130,7 @@ def measure_parts(bench: Bench) -> None:
             trainer = our_trainer(job, bench.device, precision)
             attempt("profile", partial(profile_steps, bench, trainer))
         attempt("layers", partial(print_layer_times, bench, job))
+        attempt("trials", partial(print_layer_trials, bench, job))
     attempt("waits", partial(print_waits, bench, job))
 
 
@@ -154,19 +145,13 @@ def step_parts(bench: Bench, job: TrainingJob, precision: Precision) -> Iterator
         "n-gram inputs, computed by one CPU thread",
         bench.waited_seconds(lambda: ngrams.at(next(steps))),
     )
-    inputs_TBV = torch.from_numpy(ngrams.at(0))
-    megabytes = inputs_TBV.nbytes / 1e6
-    yield f"their transfer, {megabytes:.1f} MB", bench.waited_seconds(lambda: inputs_TBV.to(device))
-    if bench.is_cuda:
-        pinned_TBV = inputs_TBV.pin_memory()
-        yield (
-            "their transfer from pinned memory",
-            bench.waited_seconds(lambda: pinned_TBV.to(device, non_blocking=True)),
-        )
-        yield (
-            "copying them into pinned memory",
-            bench.waited_seconds(lambda: pinned_TBV.copy_(inputs_TBV)),
-        )
+    inputs = ngrams.at(0)
+    yield (
+        f"their copy from pinned memory, {inputs.nbytes / 1e6:.1f} MB",
+        bench.waited_seconds(lambda: to_device(inputs, device)),
+    )
+    load = trainer._batches.batch
+    yield "a batch with n-grams", bench.waited_seconds(lambda: load(next(steps)))
     yield from update_parts(bench, trainer)
     yield "a whole step, waited for", bench.waited_seconds(trainer.update)
     yield "a whole step, queued", bench.queued_seconds(trainer.update, 0.5)
@@ -198,41 +183,6 @@ def update_parts(bench: Bench, trainer: Trainer) -> Iterator[tuple[str, float]]:
         "a number of the host as a tensor, as in the optimizer",
         bench.waited_seconds(lambda: torch.tensor(1.0, device=bench.device)),
     )
-
-
-def print_layer_times(bench: Bench, job: TrainingJob) -> None:
-    """Print the time of the recurrent layers alone, in both directions and each precision."""
-    trainer, config = our_trainer(job, bench.device, "fp32"), job.config
-    width, size = job.model.input_size(0), job.model.size
-    shape = (config.seq_len, config.batch_size)
-    inputs = [torch.randn(*shape, each, device=bench.device) for each in (width, size)]
-    for each in inputs:
-        each.requires_grad_()
-
-    def layers() -> None:
-        for layer, given in zip(trainer.model.layers, inputs, strict=True):
-            output, _ = layer(given)
-            torch.autograd.grad(output.float().sum(), [given, *layer.parameters()])
-
-    for name in ("ieee", "tf32", "bf16"):
-        reduced = autocast(torch.device(bench.device), "bf16" if name == "bf16" else "fp32")
-        with float32_as("tf32" if name == "tf32" else "ieee"), reduced:
-            seconds = bench.queued_seconds(layers, 0.5)
-        print(f"  {1000 * seconds:8.3f}  recurrent layers alone, both directions, {name}")
-        alone = queued_products(bench, job, name)
-        print(f"  {1000 * alone:8.3f}  products of a step alone, queued one by one, {name}")
-
-
-def queued_products(bench: Bench, job: TrainingJob, name: str) -> float:
-    """Return the seconds of a step's products, of which two of three are those of going back."""
-    dtype, seconds = torch.bfloat16 if name == "bf16" else torch.float32, 0.0
-    for product in step_products(job.model, job.config.batch_size, job.config.seq_len):
-        left = torch.randn(product.rows, product.width, device=bench.device).to(dtype)
-        right = torch.randn(product.width, product.columns, device=bench.device).to(dtype)
-        with float32_as("tf32" if name == "tf32" else "ieee"):
-            once = bench.queued_seconds(partial(torch.mm, left, right), 0.05)
-        seconds += 3 * product.times * once
-    return seconds
 
 
 def profile_steps(bench: Bench, trainer: Trainer) -> None:
@@ -282,12 +232,5 @@ def print_waits(bench: Bench, job: TrainingJob) -> None:
     trainer = our_trainer(job, bench.device, "fp32")
     for _ in range(3):
         trainer.update()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        torch.cuda.set_sync_debug_mode("warn")
-        try:
-            trainer.update()
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
-    places = [f"{each.filename.rsplit('/', 1)[-1]}:{each.lineno}" for each in caught]
+    places = waits(trainer.update)
     print(f"the host waits for the GPU {len(places)} times in a step: {', '.join(places)}")

@@ -9,14 +9,22 @@ import pytest
 
 from charrnn_cli.config import TextOptions
 from charrnn_cli.events import Evaluated
+from charrnn_cli.model.checkpoint import save_checkpoint
+from charrnn_cli.model.item_selection import likeliest_first
+from charrnn_cli.model.items import generate_items
 from charrnn_cli.storage.metrics_log import record
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.text.encoding import encode_text
 from charrnn_cli.version import __version__
 from tests.cli.test_help import TREE
-from tests.helpers import Inside, make_checkpoint, save
+from tests.helpers import Inside, make_checkpoint, make_item_checkpoint, save
 
 SAMPLE = "sample tiny --seed 1 -n 20"
+ITEM_MODEL = make_item_checkpoint(scale=1.0)
+ITEMS, FILES = "sample items.safetensors --seed 1", "sample files.safetensors --seed 1 -n 500"
+LIKELIEST = "".join(
+    f"{item.text}\n" for item in likeliest_first(list(generate_items(ITEM_MODEL, count=5, seed=1)))
+)
 FIRST = "file home/runs/tiny/step-0000000100.safetensors"
 
 # A command, an option, and a string that the outcome has with the option alone; after a `!`, a
@@ -37,8 +45,8 @@ EFFECTS = [
     ("encode text.txt gaffe.txt --json", "--keep-duplicates", '"documents": 2'),
     ("encode odd.txt --json", "--force-text", '"characters": 36'),
     ("encode folder --json", "--separator |", '"vocabulary": "abcd|"'),
-    ("encode text.txt", "--documents lines", "occur more than once"),
-    ("encode table.csv", "--column name", "items   2 of 3 characters"),
+    ("encode text.txt --json", "--documents lines", '"documents": 40'),
+    ("encode table.csv --json", "--column name", '"vocabulary": "\\nabd"'),
     ("encode text.txt --json", "--vocab tiny", r'"vocabulary": "\n abcdefgh"'),
     ("encode ligature.txt --json --vocab tiny", "--unknown skip", '"characters": 60'),
     ("encode text.txt --json", "--baselines", '"uniform": 3.16'),
@@ -66,6 +74,15 @@ EFFECTS = [
     (f"{SAMPLE} -o text.txt", "--force", "wrote   text.txt"),
     (SAMPLE, "--json", '"log_probabilities"'),
     (SAMPLE, "--stats", "stats"),
+    (f"{FILES} --json --top-k 0", "--stop-at-end", '"stopped": true'),
+    (f"{ITEMS} --count 300", "--unique", "!300 of 300 drawn"),
+    (ITEMS, "--novel", "has no record of its training text"),  # it has a test with a run
+    (ITEMS, "--novel-against text.txt", "% new"),
+    (ITEMS, "--min-length 3", "!10 of 10 drawn"),
+    (ITEMS, "--max-length 1", "!10 of 10 drawn"),
+    (ITEMS, "--match ^a", "!10 of 10 drawn"),
+    (f"{ITEMS} --count 5", "--sort bits", LIKELIEST),
+    (ITEMS, "--tsv", "item\tbits\tended\n"),
     (SAMPLE, "--each 2", "--- tiny@300\n"),
     (SAMPLE, "--threads 4", "4 threads"),
     (SAMPLE, "--quiet", "!tiny@200"),
@@ -78,6 +95,8 @@ EFFECTS = [
     ("score tiny wide.txt", "--normalize nfkc", "tiny@200\t1\t"),
     ("score tiny folder", "--include *.md", "tiny@200\t26\t"),
     ("score tiny folder", "--separator e", "tiny@200\t54\t"),
+    ("score items.safetensors text.txt", "--documents files", "\t359\t"),
+    ("score items.safetensors table.csv --unknown skip", "--column name", "\t8\t"),
     ("score tiny accent.txt --encoding latin-1", "--unknown skip", "tiny@200\t1\t"),
     ("score tiny twins", "--keep-duplicates", "tiny@200\t53\t"),
     ("score tiny odd.txt --unknown skip", "--force-text", "9 characters that tiny@200"),
@@ -130,8 +149,8 @@ def prepare(directory: Path) -> None:
         "prime.txt": b"gagfed",
         "accent.txt": b"b\xe9d",
         "wide.txt": "ａｂ".encode(),
+        "table.csv": b"name,n\nbad,7\ndad,8\n",
         "odd.txt": b"\x01bad" * 9,
-        "table.csv": b"name\nann\nbob\n",
         "folder/a.md": b"abc" * 9,
         "twins/a.md": b"abc" * 9,
         "twins/b.md": b"abc" * 9,
@@ -142,6 +161,8 @@ def prepare(directory: Path) -> None:
     for name, content in texts.items():
         (directory / name).write_bytes(content)
     encode_text([directory / "text.txt"], directory / "encoded.safetensors", TextOptions())
+    save_checkpoint(directory / "items.safetensors", ITEM_MODEL)
+    save_checkpoint(directory / "files.safetensors", make_item_checkpoint("files", scale=1.0))
     checkpoint = registry.run("tiny").step_path(200).read_bytes()
     (directory / "step.safetensors").write_bytes(checkpoint)
 

@@ -84,3 +84,25 @@ def test_rows_are_texts_of_their_own(
         alone = first.repeat(1)
         alone_TV = [alone.step([index])[0].copy() for index in ids_TR[:, row].tolist()]
         assert together_TRV[:, row] == pytest.approx(np.array(alone_TV), abs=1e-5)
+
+
+@pytest.mark.parametrize("ngram", [0, 4])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_rows_can_be_selected_and_restarted(cell: Cell, ngram: int) -> None:
+    """A selected row goes on as it was; a restarted one continues from the other engine."""
+    config = ModelConfig(vocabulary_size=9, cell=cell, layers=2, size=8, embed=4, ngram=ngram)
+    model = CharRNN(config)
+    model.initialize(1, "orthogonal")
+    first = Engine(config, model.export(), some_ngrams(config))
+    first.step([4])
+    rows = first.select(np.zeros(4, np.intp))
+    rows.step([1, 2, 3, 5])
+    rows.restart(np.array([2]), first)
+    rows.step([6, 6, 7, 6])
+    rows = rows.select(np.array([3, 2, 2]))
+    logits_RV = rows.step([8, 0, 1])
+    for row, ids in enumerate([(5, 6, 8), (7, 0), (7, 1)]):
+        alone = first.repeat(1)
+        for index in ids:
+            expected_V = alone.step([index])[0]
+        assert logits_RV[row] == pytest.approx(expected_V, abs=1e-5)

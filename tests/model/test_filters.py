@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as stn
 
 from charrnn_cli.config import SampleConfig
 from charrnn_cli.model.filters import (
+    FEW_ROWS,
     Logits,
     apply_temperature,
     draw,
@@ -232,3 +233,20 @@ def test_frequencies_are_the_probabilities(settings: dict[str, float], weights: 
     assert chi_square(settings, weights) < CRITICAL
     if settings:
         assert chi_square({}, weights) > CRITICAL
+
+
+@given(rows=st.integers(FEW_ROWS + 1, 40), size=st.integers(1, 12), seed=st.integers(0, 2**32))
+def test_many_rows_are_drawn_as_each_alone(rows: int, size: int, seed: int) -> None:
+    """Many rows get the same characters as single ones, also at the bounds of probabilities."""
+    generator = np.random.Generator(np.random.PCG64(seed))
+    logits_RK = generator.integers(-2, 2, (rows, size)).astype(np.float64)
+    logits_RK[generator.random((rows, size)) < 0.2] = -np.inf
+    logits_RK[:, generator.integers(size)] = 0.0
+    uniforms = (generator.integers(0, 8, rows) / 8).tolist()
+    ids_RK = np.sort(generator.integers(0, 99, (rows, size)), axis=1)
+    for ids in (None, ids_RK):
+        alone = [
+            draw(logits_RK[row : row + 1], [uniform], None if ids is None else ids[row : row + 1])
+            for row, uniform in enumerate(uniforms)
+        ]
+        assert draw(logits_RK, uniforms, ids) == [each for (each,) in alone]

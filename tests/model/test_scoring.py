@@ -10,7 +10,8 @@ from charrnn_cli.model import scoring
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.filters import log_softmax
-from charrnn_cli.model.scoring import NumpyPredictor, Predictor, Score, character_losses, score
+from charrnn_cli.model.scoring import NumpyPredictor, Predictor, character_losses
+from charrnn_cli.model.text_score import Score, score
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.remapping import in_vocabulary
 from charrnn_cli.text.vocab import Vocab

@@ -19,7 +19,8 @@ from charrnn_cli.storage.tensor_writer import write_tensors
 from charrnn_cli.storage.tensorfile import TensorSpec, read_header
 from charrnn_cli.text import cache
 from charrnn_cli.text.cache import cached_corpus
-from charrnn_cli.text.corpus import Corpus, corpus_specs
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.corpus_file import corpus_specs
 from charrnn_cli.text.encoding import encode_documents, encode_text, is_encoded
 from tests.helpers import STORY
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from charrnn_cli.config import TrainConfig, ValSplit
 from charrnn_cli.text import overlap
-from charrnn_cli.text.corpus import Corpus, Ids
+from charrnn_cli.text.corpus import Corpus
+from charrnn_cli.text.corpus_file import Ids
 from charrnn_cli.text.overlap import WINDOW, validation_overlap
 from charrnn_cli.text.splits import Split, split_corpus
 from charrnn_cli.training.advice import warn_of_overlap

@@ -131,7 +131,8 @@ def test_an_evaluation_is_estimated_from_a_part(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(calibration, "evaluate", timed)
     job = tiny_job(Corpus.from_text(STORY * 50))
     characters = job.split.val_characters
-    trainer = cast("Trainer", type("Some", (), {"model": None, "decisions": _Precision()}))
+    parts = {"model": None, "ngrams": None, "decisions": _Precision()}
+    trainer = cast("Trainer", type("Some", (), parts))
     assert time_evaluation(job, trainer) == pytest.approx(0.001 * characters * 2)
     assert calls == [20 * 500] * 2
     assert calls[0] < characters

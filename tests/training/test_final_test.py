@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 
 from charrnn_cli.events import BestTested, Evaluated, TrainingFinished
 from charrnn_cli.storage.metrics_log import read_metrics
@@ -11,6 +13,8 @@ from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.held_out import HeldOut, JoinedCorpus
 from charrnn_cli.text.remapping import in_vocabulary
 from charrnn_cli.training.ending import EXIT_RESERVE, TEST_SHARE, plan_ending
+from charrnn_cli.training.ngram_device import DeviceNgrams
+from charrnn_cli.training.ngram_inputs import ngram_text
 from tests.helpers import STORY, TINY, of_type, resume_training, run_training, tiny_job, train_until
 
 NONSENSE = "tac eht no tas tar eht dna ,tam eht\n" * 30
@@ -58,3 +62,15 @@ def test_a_test_text_takes_little_of_a_time_limit(joined: JoinedCorpus) -> None:
     assert limited.seconds <= TEST_SHARE * 30.0
     assert limited.seconds_from_last_step(1.0) == EXIT_RESERVE + 1.5 + limited.seconds
     assert plan_ending(tiny_job(Corpus.from_text(STORY)), 0.01, 4.0, 30.0, 0.5).test_rows == 0
+
+
+def test_a_device_knows_the_held_out_texts(joined: JoinedCorpus) -> None:
+    """N-grams on a device have the inputs for positions of the texts that follow, as numpy has."""
+    text = ngram_text(tiny_job(joined))
+    assert text is not None
+    start, stop = joined.reach - 40, joined.reach
+    positions_TB = np.arange(start, stop)[:, None]
+    limits_TB = np.full_like(positions_TB, 9)
+    on_device = DeviceNgrams(text, torch.device("cpu"))
+    found = on_device.inputs(torch.from_numpy(positions_TB), torch.from_numpy(limits_TB))
+    np.testing.assert_allclose(found.numpy(), text.inputs(positions_TB, limits_TB), atol=1e-4)

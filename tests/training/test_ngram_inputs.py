@@ -109,6 +109,7 @@ def test_documents_are_texts_of_their_own(
 @settings(max_examples=15, deadline=None)
 @example(["bbb", "b", "bbb"], 3)
 @given(st.lists(st.text("bcd", min_size=1, max_size=9), min_size=3, max_size=20), st.integers(1, 9))
+@example(["b", "b", "bbbbbbbbb"], 9)  # the second window of the long item has one character
 def test_items_are_texts_of_their_own(items: list[str], seq_len: int) -> None:
     """The inputs in an item come from its beginning, and from all other items."""
     corpus = Corpus.from_items([*items, "bcd"])

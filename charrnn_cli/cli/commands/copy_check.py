@@ -29,8 +29,13 @@ class ComparedText:
 
     def read(self, checkpoint: "Checkpoint", options: TextOptions) -> "Corpus":
         """Return the text as a model reads it. Raises TextError, InterruptionError."""
-        from charrnn_cli.model.reading import in_model_vocabulary, replaces_rare
+        from charrnn_cli.model.reading import (
+            in_model_vocabulary,
+            replaces_rare,
+            without_unknown_end,
+        )
 
+        options = without_unknown_end(options, checkpoint, self._path)
         whole = options.replaced({"min_count": 1})
         if whole not in self._corpora:
             self._corpora[whole] = self._encoded(whole)

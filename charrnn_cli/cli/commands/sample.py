@@ -8,10 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from charrnn_cli.cli.commands.copy_check import ComparedText
-from charrnn_cli.cli.options import text_options
+from charrnn_cli.cli.compared_lists import ComparedLists
+from charrnn_cli.cli.options import item_options, text_options
 from charrnn_cli.cli.options.completion import ReferencesArgument
 from charrnn_cli.cli.options.escapes import changed_texts, read_escapes
+from charrnn_cli.cli.options.given import is_chosen
 from charrnn_cli.cli.options.help_style import with_default
+from charrnn_cli.cli.options.item_options import DEFAULT_COUNT, ItemOptions
 from charrnn_cli.cli.options.parsers import parse_temperatures
 from charrnn_cli.cli.options.prime import GivenPrime, known_prime
 from charrnn_cli.cli.options.sample_conflicts import (
@@ -31,11 +34,12 @@ from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.cli.terminal.run_facts import Facts, name_facts
 from charrnn_cli.cli.terminal.sample_output import OutputFile
 from charrnn_cli.cli.terminal.surprise_colors import legend
-from charrnn_cli.config import SampleConfig, TextOptions, Unknown
+from charrnn_cli.config import ITEM_LENGTH_FACTOR, SampleConfig, TextOptions, Unknown
 from charrnn_cli.storage.runs import Run
 
 _DEFAULT = SampleConfig()
 _SETTINGS = tuple(_DEFAULT.to_json())
+_FILES = "--prime-file, --check-copy and --novel-against"
 
 
 def sample(
@@ -57,7 +61,15 @@ def sample(
         Path | None,
         typer.Option(help="File that contains the prime; - for standard input.", metavar="FILE|-"),
     ] = None,
-    length: Annotated[int, setting_option(SampleConfig, "length", "-n")] = _DEFAULT.length,
+    length: Annotated[
+        int,
+        setting_option(
+            SampleConfig,
+            "length",
+            "-n",
+            shown=f"{_DEFAULT.length}, or {ITEM_LENGTH_FACTOR} times the longest item",
+        ),
+    ] = _DEFAULT.length,
     temperature: Annotated[
         Any,
         setting_option(
@@ -75,8 +87,13 @@ def sample(
         int | None, setting_option(SampleConfig, "seed", envvar="CHARRNN_SEED")
     ] = _DEFAULT.seed,
     count: Annotated[
-        int, typer.Option(min=1, help="Number of samples to generate in parallel.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            show_default=False,
+            help=with_default("Number of samples to generate.", f"1, or {DEFAULT_COUNT} items"),
+        ),
+    ] = None,
     stop: Annotated[
         list[str] | None,
         typer.Option(
@@ -85,6 +102,17 @@ def sample(
             callback=read_escapes,
         ),
     ] = None,
+    stop_at_end: Annotated[
+        bool, typer.Option("--stop-at-end", help="Stop at the end of a document.")
+    ] = False,
+    unique: item_options.Unique = False,
+    novel: item_options.Novel = False,
+    novel_against: item_options.NovelAgainst = None,
+    min_length: item_options.MinLength = None,
+    max_length: item_options.MaxLength = None,
+    match: item_options.Match = None,
+    sort: item_options.Sort = None,
+    tsv: item_options.Tsv = False,
     echo: Annotated[
         bool, typer.Option("--echo/--no-echo", help="Print the given prime before each sample.")
     ] = True,
@@ -96,12 +124,8 @@ def sample(
         bool,
         typer.Option("--interactive", "-i", help="Take turns with the model, line by line."),
     ] = False,
-    encoding: Annotated[
-        str, text_options.encoding_option("--prime-file and --check-copy")
-    ] = TextOptions().encoding,
-    force_text: Annotated[
-        bool, text_options.force_text_option("--prime-file and --check-copy")
-    ] = False,
+    encoding: Annotated[str, text_options.encoding_option(_FILES)] = TextOptions().encoding,
+    force_text: Annotated[bool, text_options.force_text_option(_FILES)] = False,
     check_copy: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Report how much of each sample is copied from FILE."),
@@ -135,11 +159,12 @@ def sample(
     configs = [SampleConfig(**settings | {"temperature": value}) for value in temperature]
     choice = text_options.check_unknown(unknown, text_options.UNKNOWN_SAMPLE)
     check_combinations(context.params)
+    items = ItemOptions.read(context.params)
     set_blas_threads(threads)
     reading = text_options.given_options(context)
-    check_reads_files(reading, [prime_file, check_copy])
+    check_reads_files(reading, [prime_file, check_copy, *items.novel_against])
     paths, facts = sampled_checkpoints(references or [], each)
-    check_one(len(paths) * len(configs), interactive=interactive)
+    check_one(len(paths) * len(configs), interactive=interactive, tsv=tsv)
     file = None if output in (None, STANDARD_OUTPUT) else OutputFile(output, append, force)
     if file is not None:
         file.check()
@@ -147,6 +172,10 @@ def sample(
         configs=configs,
         prime=GivenPrime(prime, prime_file),
         stops=stop or [],
+        stop_at_end=stop_at_end,
+        has_length=is_chosen(context, "length"),
+        items=items,
+        lists=ComparedLists(items.novel_against, with_own=novel) if items.compares else None,
         unknown=choice,
         count=count,
         echo=echo,
@@ -164,10 +193,14 @@ def sample(
     if file is not None and not quiet:
         console.say("wrote", str(output))
     for report in reports:
+        if not quiet:
+            report.show_items()
         if stats:
             report.show_statistics()
         if report.copies is not None:
             report.copies.show()
+    for report in reports:
+        report.check_complete()
 
 
 def _say_all(jobs: list[SampleJob], paths: list[Path], facts: Facts, *, color: bool) -> None:
@@ -182,6 +215,8 @@ def _say_all(jobs: list[SampleJob], paths: list[Path], facts: Facts, *, color: b
         for number in dict.fromkeys(job.num_replaced for job in jobs)
         if number
     ]
+    if any(job.beginning and not (job.items or job.stop_at_end) for job in jobs):
+        facts = [*facts, ("note", "the model ends documents; --stop-at-end stops there")]
     for label, text in (*names, ("sample", description(jobs)), *facts, *replaced):
         console.say(label, text)
     if color:
@@ -192,6 +227,6 @@ def _converse(job: SampleJob, unknown: Unknown, *, color: bool) -> None:
     from charrnn_cli.cli.commands.interactive import converse
 
     writer = job.writer()
-    writer.read(job.prime)
+    writer.read(job.beginning + job.prime)
     fit = functools.partial(known_prime, checkpoint=job.load(), unknown=unknown)
-    converse(writer, fit, job.config.length, job.stops, color=color)
+    converse(writer, fit, job.config.length, job.all_stops, color=color)

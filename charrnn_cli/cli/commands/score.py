@@ -1,9 +1,7 @@
 """`charrnn score`: measure how well models predict a text."""
 
-import itertools
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,24 +11,23 @@ from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.options.threads import threads_option
 from charrnn_cli.cli.process import set_blas_threads
+from charrnn_cli.cli.scored_models import ScoredModel, scored_models
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
-from charrnn_cli.cli.terminal.corpus_output import describe_skipped
-from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.cli.terminal.phases import bytes_progress
 from charrnn_cli.cli.terminal.score_output import (
     HeatMap,
+    ItemScores,
     LineScores,
+    ScoreConsumer,
     TotalScore,
     show_lines,
     show_scores,
-    without_score,
 )
-from charrnn_cli.config import TextOptions, Unknown
-from charrnn_cli.errors import ConfigError, UnknownCharacterError
+from charrnn_cli.config import TextOptions
+from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.paths import check_working_directory
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.source import STANDARD_INPUT, is_read_once
 
 if TYPE_CHECKING:
     from charrnn_cli.model.checkpoint import Checkpoint
@@ -54,7 +51,7 @@ def score(
     ],
     split: text_options.Split = None,
     per_line: Annotated[
-        bool, typer.Option("--per-line", help="Score each line of the text.")
+        bool, typer.Option("--per-line", help="Score each line or item of the text.")
     ] = False,
     encoding: text_options.Encoding = _TEXT.encoding,
     errors: text_options.Errors = _TEXT.errors,
@@ -76,7 +73,8 @@ def score(
 
     Lower is better. The text is read as the training text of each model was, except for the options
     given here. It is scored in chunks of 20,000 characters. Before each chunk, the model starts
-    from the zero state and reads the 1,000 characters that precede the chunk.
+    from the zero state and reads the 1,000 characters that precede the chunk. For a model of items
+    or of several files, each item or file is scored from its first character to its end.
 
     Example: charrnn score anna-lstm-2x512 chapter.txt
     """
@@ -96,7 +94,7 @@ def score(
     set_blas_threads(threads)  # of numpy, which scores short texts
     stop = StopRequest()
     with stop.listening():
-        models = _models(paths, Path(text), given, choice, stop)
+        models = scored_models(paths, Path(text), given, choice, stop)
         heat_map = console.is_fancy(sys.stdout) and not as_json
         rows = [
             _score_model(
@@ -107,7 +105,7 @@ def score(
                 is_alone=len(paths) == 1,
                 threads=threads,
             )
-            if isinstance(model, _Model)
+            if isinstance(model, ScoredModel)
             else model
             for model in models
         ]
@@ -120,128 +118,8 @@ def score(
         show_scores(rows)
 
 
-@dataclass(frozen=True, slots=True)
-class _Model:
-    """A model, and the text as it reads it."""
-
-    checkpoint: "Checkpoint"
-    name: str
-    """Reference of the checkpoint."""
-    text: "Corpus"
-    """In the ids of the model."""
-    skipped: int
-    """Characters left out, because a model does not know them."""
-    replaced: int
-    """Characters that became U+FFFD."""
-
-
-def _models(
-    paths: list[Path], text: Path, given: Mapping[str, Any], unknown: Unknown, stop: StopRequest
-) -> list[_Model | dict[str, Any]]:
-    """Load the models, and read the text for each as its training text was read.
-
-    With `unknown="skip"`, characters that a model does not know are left out for all of them.
-    Otherwise, a model that lacks characters is left out, as an object for JSON.
-    Raises ConfigError, and UnknownCharacterError if all models lack characters.
-    """
-    from charrnn_cli.model.checkpoint import load_checkpoint
-    from charrnn_cli.model.reading import in_model_vocabulary, reading_options
-    from charrnn_cli.text.encoding import check_options_apply
-
-    check_options_apply([text], given)
-    checkpoints = [load_checkpoint(path) for path in paths]
-    readings = [reading_options(checkpoint, given) for checkpoint in checkpoints]
-    corpora = _corpora(text, readings, stop)
-    models: list[_Model | dict[str, Any]] = []
-    errors: list[UnknownCharacterError] = []
-    for path, checkpoint, reading, corpus in zip(
-        paths, checkpoints, readings, corpora, strict=True
-    ):
-        name = Registry().reference_of(path, checkpoint.step)
-        skipped = [
-            character
-            for character in corpus.vocab.characters
-            if unknown == "skip" and not all(character in each.vocab for each in checkpoints)
-        ]
-        try:
-            known = in_model_vocabulary(corpus, checkpoint, skipped)
-        except UnknownCharacterError as error:
-            models.append(without_score(name, error.message))
-            hint = _joining_hint(text, reading, checkpoint, stop) if not errors else None
-            errors.append(UnknownCharacterError(error.message, hint=hint or error.hint))
-            continue
-        lacking = [
-            int(count)
-            for character, count in zip(corpus.vocab.characters, corpus.counts_V, strict=True)
-            if character not in checkpoint.vocab and character not in skipped
-        ]
-        model = _Model(checkpoint, name, known, len(corpus) - len(known), sum(lacking))
-        _report(model, is_alone=len(paths) == 1)
-        models.append(model)
-    if len(errors) == len(models):
-        raise errors[0]
-    return models
-
-
-def _joining_hint(
-    text: Path, reading: TextOptions, checkpoint: "Checkpoint", stop: StopRequest
-) -> str | None:
-    """Return a hint that names --normalize, if the model knows the text in that form."""
-    from charrnn_cli.text.joining_form import JOINING_FORMS
-
-    if _is_read_once(text):
-        return None
-    for form in JOINING_FORMS:
-        if form != reading.normalize:
-            (corpus,) = _corpora(text, [reading.replaced({"normalize": form})], stop)
-            if all(character in checkpoint.vocab for character in corpus.vocab.characters):
-                return f"read the text with --normalize {form}"
-    return None
-
-
-def _corpora(text: Path, readings: list[TextOptions], stop: StopRequest) -> list["Corpus"]:
-    """Read the text once for each different reading. Raises ConfigError, TextError."""
-    from charrnn_cli.text.cache import cached_corpus
-
-    # A model's own rare characters are replaced, not those of this text.
-    whole = [reading.replaced({"min_count": 1}) for reading in readings]
-    if len(set(whole)) > 1 and _is_read_once(text):
-        raise ConfigError(
-            "the models read texts differently, and this text can be read only once",
-            hint="save the text in a file, or score the models one by one",
-        )
-    found = {}
-    with bytes_progress("encoding", stop) as progress:
-        for reading in dict.fromkeys(whole):
-            found[reading] = cached_corpus(text, reading, progress=progress)
-    lines = itertools.chain.from_iterable(map(describe_skipped, found.values()))
-    for label, line in dict.fromkeys(lines):
-        console.say(label, line)
-    return [found[reading] for reading in whole]
-
-
-def _is_read_once(text: Path) -> bool:
-    return text == STANDARD_INPUT or is_read_once(text)
-
-
-def _report(model: _Model, *, is_alone: bool) -> None:
-    """Report characters that a model does not know. Raises ConfigError if less than 2 are left."""
-    from charrnn_cli.model.scoring import check_length
-
-    check_length(len(model.text), f" that {model.name} knows" if model.skipped else "")
-    if model.skipped:
-        whose = f"{model.name} does not know" if is_alone else "not all models know"
-        console.say("skipped", f"{format_count(model.skipped, 'character')} that {whose}")
-    if model.replaced:
-        replaced = format_count(model.replaced, "rare character")
-        console.say("U+FFFD", f"{replaced}, as in the training text of {model.name}")
-    if model.text.sha256 == model.checkpoint.data.counted:
-        seen = f"the n-grams of {model.name} were counted in this text, so its loss is too low"
-        console.say("note", seen)
-
-
 def _score_model(
-    model: _Model,
+    model: ScoredModel,
     stop: StopRequest,
     *,
     per_line: bool,
@@ -250,24 +128,15 @@ def _score_model(
     threads: int | None,
 ) -> dict[str, Any]:
     """Score a text under one model, and show the heat map. Return an object for JSON."""
-    from charrnn_cli.model.scoring import character_losses
-
-    text = model.text
-    characters = itertools.chain.from_iterable(text.text())
-    first = next(characters)  # has no score
-    total = TotalScore()
-    lines = LineScores(first) if per_line else None
+    text, predictor = model.text, _predictor(model.checkpoint, len(model.text), threads)
+    first = "" if model.has_documents else text.vocab.decode(text.read(0, 1).tolist())
+    lines: LineScores | ItemScores | None = None
+    if per_line:
+        lines = ItemScores() if model.has_documents and text.has_items else LineScores(first)
     shown = HeatMap(first) if heat_map and not per_line else None
-    predictor = _predictor(model.checkpoint, len(text), threads)
-    with bytes_progress("scoring", stop) as progress:
-        for losses_N in character_losses(predictor, text, progress):
-            losses = losses_N.tolist()
-            total.add(losses)
-            if lines is not None or shown is not None:
-                piece = "".join(itertools.islice(characters, len(losses)))
-                for consumer in (lines, shown):
-                    if consumer is not None:
-                        consumer.add(piece, losses)
+    consumers = [consumer for consumer in (lines, shown) if consumer is not None]
+    measure = _score_documents if model.has_documents else _score_text
+    total = measure(text, predictor, stop, consumers)
     if shown is not None:
         if not is_alone:
             console.say("score", model.name)
@@ -279,6 +148,41 @@ def _score_model(
         "replaced": model.replaced,
     }
     return row if lines is None else {**row, "lines": lines.finish()}
+
+
+def _score_text(
+    text: "Corpus", predictor: "Predictor", stop: StopRequest, consumers: Sequence[ScoreConsumer]
+) -> TotalScore:
+    """Score one text, and pass its characters on with their losses, except for the first."""
+    from charrnn_cli.model.scoring import character_losses
+
+    done, total = 1, TotalScore()
+    with bytes_progress("scoring", stop) as progress:
+        for losses_N in character_losses(predictor, text, progress):
+            losses = losses_N.tolist()
+            total.add(losses)
+            if consumers:
+                piece = text.vocab.decode(text.read(done, done + len(losses)).tolist())
+                for consumer in consumers:
+                    consumer.add(piece, losses)
+            done += len(losses)
+    return total
+
+
+def _score_documents(
+    text: "Corpus", predictor: "Predictor", stop: StopRequest, consumers: Sequence[ScoreConsumer]
+) -> TotalScore:
+    """Score documents, and pass each on with the losses of its characters and of its end."""
+    from charrnn_cli.model.document_scoring import document_losses
+
+    with bytes_progress("scoring", stop) as progress:
+        found = document_losses(predictor, text, progress)
+    between = text.header.reading.between
+    for start, stop_at in found.spans.tolist() if consumers else []:
+        document = text.vocab.decode(text.read(start, stop_at - 1).tolist())
+        for consumer in consumers:
+            consumer.add_document(document, between, found.losses[start:stop_at].tolist())
+    return TotalScore(found.characters, found.nats)
 
 
 def _predictor(checkpoint: "Checkpoint", characters: int, threads: int | None) -> "Predictor":

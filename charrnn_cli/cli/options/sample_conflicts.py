@@ -36,7 +36,7 @@ def check_combinations(params: dict[str, Any]) -> None:
         "--force": params["force"],
         "--check-copy": params["check_copy"] is not None,
         "--stats": params["stats"],
-        "--count": params["count"] > 1,
+        "--count": (params["count"] or 1) > 1,
     }
     for first, second in _CONFLICTS:
         if given[first] and given[second]:
@@ -54,12 +54,13 @@ def check_combinations(params: dict[str, Any]) -> None:
         )
 
 
-def check_one(number: int, *, interactive: bool) -> None:
-    """Raise ConfigError for --interactive with a number of jobs that is not 1."""
-    if interactive and number > 1:
+def check_one(number: int, *, interactive: bool, tsv: bool) -> None:
+    """Raise ConfigError for --interactive or --tsv with a number of jobs that is not 1."""
+    if number > 1 and (interactive or tsv):
+        option = "--interactive" if interactive else "--tsv"
         raise ConfigError(
-            "--interactive requires one checkpoint and one temperature",
-            hint="leave out the others, or leave out --interactive",
+            f"{option} requires one checkpoint and one temperature",
+            hint=f"leave out the others, or leave out {option}",
         )
 
 
@@ -68,5 +69,6 @@ def check_reads_files(options: Mapping[str, Any], files: Sequence[Path | None]) 
     if options and not any(files):
         names = option_names(options)
         raise ConfigError(
-            f"{names} requires --prime-file or --check-copy", hint=f"leave out {names}"
+            f"{names} requires --prime-file, --check-copy or --novel-against",
+            hint=f"leave out {names}",
         )

@@ -206,7 +206,7 @@ def summary_lines(corpus: "Corpus", model: ModelConfig, summary: Mapping[str, An
 
     `model` is the default model for the text.
     """
-    from charrnn_cli.text.corpus import ids_dtype
+    from charrnn_cli.text.corpus_file import ids_dtype
 
     first_ids = " ".join(str(index) for index in summary["first_ids"])
     lines = [

@@ -124,6 +124,13 @@ class SampleStatistics:
         if piece.end is not None:
             self._drawn += piece.end.drawn
 
+    def count(self, drawn: int, scored: int, bits: float | None) -> None:
+        """Count drawn characters, and others whose bits, if known, are all together `bits`."""
+        self._drawn += drawn
+        if bits is not None:
+            self._scored += scored
+            self._nats += bits * math.log(2)
+
     def show(self, drawing: float, elapsed: float, label: str = "") -> None:
         """Print the speed and the mean surprise, from the seconds of drawing and of all work.
 
@@ -156,9 +163,12 @@ def sample_to_json(
 
 
 def describe_settings(
-    config: SampleConfig, temperatures: Sequence[float], stops: list[str], count: int
+    config: SampleConfig, temperatures: Sequence[float], stops: list[str], count: str
 ) -> str:
-    """List the settings that decide samples, except for their seed and prime."""
+    """List the settings that decide samples, except for their seed and prime.
+
+    `count` says how many there are; empty for one.
+    """
     parts = [f"temperature {','.join(f'{each:g}' for each in temperatures)}"]
     if any(temperatures):
         parts.append(f"top-k {config.top_k}")
@@ -167,8 +177,8 @@ def describe_settings(
         if config.min_p > 0:
             parts.append(f"min-p {config.min_p:g}")
     parts += [f"stop {stop!r}" for stop in stops]
-    if count > 1:
-        parts.append(f"{count:,} samples")
+    if count:
+        parts.append(count)
     return ", ".join(parts)
 
 
