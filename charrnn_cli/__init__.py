@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from charrnn_cli.events import (
         BatchSplit,
+        BestTested,
         CheckpointRemoved,
         CheckpointSaved,
         Diverged,
@@ -112,6 +113,7 @@ _MODULES = {
         "Diverged",
         "Evaluated",
         "BatchSplit",
+        "BestTested",
         "Replanned",
         "SlowedDown",
         "Sampled",

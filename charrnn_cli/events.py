@@ -79,6 +79,20 @@ class Evaluated:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BestTested:
+    """The loss of the best checkpoint on the test text, at the end of a run."""
+
+    step: int
+    """The step of the checkpoint."""
+    test_loss: float
+    """By the definition of `val_loss`."""
+    evaluated_characters: int
+    """Characters that were read: fewer than `test_characters` if the time was short."""
+    test_characters: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Sampled:
     """A sample of the current model."""
 
@@ -180,11 +194,36 @@ class TrainingFinished:
     """`complete`, `time`, `patience`, or `stopped` by request."""
     seconds: float
 
+    @property
+    def chosen_step(self) -> int:
+        """The step of the best checkpoint or, without validation, of the last."""
+        return self.step if self.best_step is None else self.best_step
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SamplesCompared:
+    """Samples of the best checkpoint, compared with the training text by `charrnn train`."""
+
+    run: str
+    step: int
+    """The step of the checkpoint."""
+    characters: int
+    """Characters of the samples."""
+    share: float
+    """Fraction of them in spans of 30 or more characters that stand verbatim in the text."""
+    longest: int
+    """Characters of the longest such span, however short."""
+    compared: int
+    """Characters of the training text that were compared, spread evenly over it."""
+    text_characters: int
+    """Characters of the training text."""
+
 
 TrainEvent = (
     TrainingStarted
     | StepLogged
     | Evaluated
+    | BestTested
     | Sampled
     | CheckpointSaved
     | SaveFailed

@@ -34,8 +34,8 @@ from charrnn_cli.training.snapshot import TrainingSnapshot
 if TYPE_CHECKING:
     import pytest
 
+    from charrnn_cli.training.decisions import Decisions
     from charrnn_cli.training.job import TrainingJob
-    from charrnn_cli.training.plan import Decisions
 
 STORY = "the cat sat on the mat, and the rat sat on the cat.\n" * 80
 TIMEOUT = 300.0  # seconds; only a process that hangs takes as long, however busy the machine is
@@ -257,7 +257,7 @@ def tiny_job(
 
 def tiny_decisions(**changes: Any) -> "Decisions":
     """Return the decisions of a run on one thread of a CPU in fp32, with some changed."""
-    from charrnn_cli.training.plan import Decisions
+    from charrnn_cli.training.decisions import Decisions
 
     decided = Decisions(
         seed=1,

@@ -17,6 +17,7 @@ def test_public_names() -> None:
         [
             "__version__",
             "AlreadyPublishedError",
+            "BestTested",
             "CharRNN",
             "CharrnnError",
             "Checkpoint",

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from charrnn_cli.cli.process import STARTED
+from charrnn_cli.cli.sample_copies import seconds_to_compare
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.cli.terminal.run_facts import Facts
@@ -13,8 +14,8 @@ from charrnn_cli.events import TrainingStarted
 from charrnn_cli.storage.paths import free_bytes
 
 if TYPE_CHECKING:
+    from charrnn_cli.training.decisions import Calibration
     from charrnn_cli.training.job import TrainingJob
-    from charrnn_cli.training.plan import Calibration
 
 
 def planned(
@@ -31,7 +32,8 @@ def planned(
     if calibration is None:
         with restored_threads():
             calibration = calibrate(job, stop)
-    plan = make_plan(job, calibration, started=STARTED, now=time.monotonic())
+    reserve = seconds_to_compare(job)
+    plan = make_plan(job, calibration, started=STARTED, now=time.monotonic(), reserve=reserve)
     stop.check()
     return plan.started(job, 0, free_bytes(job.run.path))
 

@@ -30,8 +30,8 @@ from charrnn_cli.training.recipe import SHORT_TEXT, limited_settings, warm_setti
 
 if TYPE_CHECKING:
     from charrnn_cli.training.built_in_start import Comparison
+    from charrnn_cli.training.decisions import Calibration
     from charrnn_cli.training.job import TrainingJob
-    from charrnn_cli.training.plan import Calibration
 
 # On a busy machine: to compare as much text as is compared at most, and to encode a character.
 SECONDS_TO_COMPARE, SECONDS_TO_ENCODE = 3.0, 5e-7
@@ -65,7 +65,11 @@ def prepare(
 
     is_open = preset is None and leaves_model_open(settings)
     may_start_anywhere = (
-        is_open and source.init_from is None and "ngram" not in settings and _is_read_again(source)
+        is_open
+        and source.init_from is None
+        and source.unknown == "error"
+        and "ngram" not in settings
+        and _is_read_again(source)
     )
     if source.init_from == AFRESH:
         source = dataclasses.replace(source, init_from=None)

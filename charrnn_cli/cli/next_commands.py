@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charrnn_cli.architecture import automatic_ngram
@@ -31,6 +32,19 @@ def option_to_continue(point: "ResumePoint") -> str:
     if needed is not None:
         return f"--patience {max(needed, 2 * recorded['patience'])}"
     return f"--max-steps {max(2 * point.step, recorded['max_steps'] or 0)}"
+
+
+def complete_facts(
+    point: "ResumePoint", settings: Mapping[str, Any], texts: Sequence[Path]
+) -> list[tuple[str, str]]:
+    """Say that nothing is left to do in a run, and how it continues."""
+    name, max_steps = point.run.name, settings.get("max_steps")
+    state = "already" if max_steps is not None and max_steps < point.step else "complete"
+    words = ["charrnn train", *(path_word(str(path)) for path in texts), "--resume", name]
+    return [
+        ("done", f"run {name} is {state} at step {point.step:,}"),
+        ("next", " ".join([*words, option_to_continue(point)])),
+    ]
 
 
 def try_facts(

@@ -11,6 +11,7 @@ from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.corpus_output import describe_skipped
 from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.cli.terminal.phases import bytes_progress
+from charrnn_cli.cli.terminal.score_output import without_score
 from charrnn_cli.config import TextOptions, Unknown
 from charrnn_cli.errors import ConfigError, UnknownCharacterError
 from charrnn_cli.storage.registry import Registry
@@ -45,11 +46,12 @@ class ScoredModel:
 
 def scored_models(
     paths: list[Path], text: Path, given: Mapping[str, Any], unknown: Unknown, stop: StopRequest
-) -> list[ScoredModel]:
+) -> list[ScoredModel | dict[str, Any]]:
     """Load the models, and read the text for each as its training text was read.
 
     With `unknown="skip"`, characters that a model does not know are left out for all of them.
-    Raises UnknownCharacterError, ConfigError.
+    Otherwise, a model that lacks characters is left out, as an object for JSON.
+    Raises ConfigError, and UnknownCharacterError if all models lack characters.
     """
     from charrnn_cli.model.checkpoint import load_checkpoint
     from charrnn_cli.model.reading import reading_options, without_unknown_end
@@ -62,7 +64,8 @@ def scored_models(
         for checkpoint in checkpoints
     ]
     corpora = _corpora(text, readings, stop)
-    models = []
+    models: list[ScoredModel | dict[str, Any]] = []
+    errors: list[UnknownCharacterError] = []
     for path, checkpoint, reading, corpus in zip(
         paths, checkpoints, readings, corpora, strict=True
     ):
@@ -77,8 +80,10 @@ def scored_models(
         try:
             known = _known(corpus, checkpoint, skipped)
         except UnknownCharacterError as error:
-            hint = _joining_hint(text, reading, checkpoint, stop)
-            raise UnknownCharacterError(error.message, hint=hint or error.hint) from None
+            models.append(without_score(name, error.message))
+            hint = _joining_hint(text, reading, checkpoint, stop) if not errors else None
+            errors.append(UnknownCharacterError(error.message, hint=hint or error.hint))
+            continue
         lacking = [
             int(count)
             for character, count in zip(corpus.vocab.characters, corpus.counts_V, strict=True)
@@ -88,6 +93,8 @@ def scored_models(
         model = ScoredModel(checkpoint, name, known, num_skipped, sum(lacking))
         _report(model, is_alone=len(paths) == 1)
         models.append(model)
+    if len(errors) == len(models):
+        raise errors[0]
     return models
 
 

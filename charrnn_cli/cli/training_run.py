@@ -9,12 +9,13 @@ from charrnn_cli.cli.new_job import prepare
 from charrnn_cli.cli.next_commands import (
     AFRESH,
     command_to_sample,
+    complete_facts,
     interruption,
-    option_to_continue,
     try_facts,
     words_to_continue,
 )
 from charrnn_cli.cli.process import STARTED
+from charrnn_cli.cli.sample_copies import compared, copy_facts, seconds_to_compare, write_json
 from charrnn_cli.cli.scale import measured_scale, scale_facts
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console, safe_text
@@ -37,13 +38,13 @@ from charrnn_cli.cli.terminal.run_facts import (
 from charrnn_cli.cli.terminal.verdict import plan_verdict, run_verdict, verdict_to_json
 from charrnn_cli.errors import CharrnnError, InterruptionError, StorageError
 from charrnn_cli.events import (
+    BestTested,
     CheckpointRemoved,
     Evaluated,
     TrainEvent,
     TrainingFinished,
     TrainingStarted,
 )
-from charrnn_cli.shell import path_word
 from charrnn_cli.storage.clock import utc_now
 from charrnn_cli.storage.metrics_log import Metrics, event_to_json, read_metrics
 from charrnn_cli.storage.paths import check_writable, runs_directory
@@ -52,9 +53,8 @@ from charrnn_cli.storage.source import Source
 from charrnn_cli.training.tensorboard import check_tensorboard, log_to_tensorboard
 
 if TYPE_CHECKING:
+    from charrnn_cli.training.decisions import Calibration
     from charrnn_cli.training.job import TrainingJob
-    from charrnn_cli.training.plan import Calibration
-    from charrnn_cli.training.resume import ResumePoint
 
 SECONDS_TO_TIME = 4.0  # the first steps
 STOPPING = "finishing this step, then saving; press Ctrl-C again to exit without saving"
@@ -72,6 +72,7 @@ class TrainingRun:
         self._is_planned = False  # whether the time has chosen the model
         self._starts_afresh = False  # whether that was typed
         self._evaluations: list[Evaluated] = []
+        self._tested: BestTested | None = None
         self.tensorboard = tensorboard
         if tensorboard is not None:
             check_tensorboard()
@@ -136,13 +137,16 @@ class TrainingRun:
     ) -> None:
         """Resume a run, or report that nothing is left to do."""
         from charrnn_cli.training.job import TrainingJob
-        from charrnn_cli.training.resume import is_complete, open_resume_point, resumed_source
+        from charrnn_cli.training.resume import is_complete, open_resume_point
+        from charrnn_cli.training.resume_text import resumed_source
 
         point = open_resume_point(reference, Registry())
         if point.warning is not None:
             self.say("warning", point.warning)
         if is_complete(point, settings):
-            self._show_complete(point, settings, texts)
+            self._say_all(complete_facts(point, settings, texts))
+            if self.only_reference:
+                console.write_line(f"{point.run.name}@{point.chosen_step}")
             return
         source, _ = resumed_source(point, texts, options)
         check_writable(point.run.path)
@@ -159,18 +163,6 @@ class TrainingRun:
             )
             self._say_all(describe_corpus(job.corpus))
             self._train(job, phases)
-
-    def _show_complete(
-        self, point: "ResumePoint", settings: Mapping[str, Any], texts: Sequence[Path]
-    ) -> None:
-        name, step = point.run.name, point.step
-        max_steps = settings.get("max_steps")
-        state = "already" if max_steps is not None and max_steps < step else "complete"
-        self.say("done", f"run {name} is {state} at step {step:,}")
-        words = ["charrnn train", *(path_word(str(path)) for path in texts), "--resume", name]
-        self.say("next", " ".join([*words, option_to_continue(point)]))
-        if self.only_reference:
-            console.write_line(f"{name}@{point.snapshot.counters.best_step or step}")
 
     # ---- before training
 
@@ -217,19 +209,25 @@ class TrainingRun:
         if calibration is None:
             phases.announce(f"timing steps of {job.model}", SECONDS_TO_TIME)
         events: Iterable[TrainEvent] = train(
-            job, should_stop=self.stop, started=STARTED, calibration=calibration
+            job,
+            should_stop=self.stop,
+            started=STARTED,
+            calibration=calibration,
+            reserve=0.0 if self.only_reference else seconds_to_compare(job),
         )
         if self.tensorboard is not None:
             events = log_to_tensorboard(events, self.tensorboard)
         started, finished, lost = self._show(job, phases.before(events))
         if self.stop.signum is not None and finished.reason == "stopped":
             raise interruption(finished, self.stop.signum)
-        self._say_all([*end_facts(finished), *describe_unread(job.corpus)])
+        self._say_all([*end_facts(finished, self._tested), *describe_unread(job.corpus)])
         if not self.only_reference:
-            self._say_verdict(job, started, finished, as_json=self.as_json and lost is None)
-        if self.only_reference:
-            best = finished.step if finished.best_step is None else finished.best_step
-            console.write_line(f"{finished.run}@{best}")
+            as_json = self.as_json and lost is None
+            self._say_all(copy_facts(copies := compared(job, started, finished)))
+            write_json(copies if as_json else None)
+            self._say_verdict(job, started, finished, as_json=as_json)
+        else:
+            console.write_line(f"{finished.run}@{finished.chosen_step}")
         self.say("next", command_to_sample(finished.run, has_items=job.corpus.has_items))
         if lost is not None:
             raise lost
@@ -289,6 +287,8 @@ class TrainingRun:
                     self.say("run", f"{event.run} in {job.run.path.with_name(event.run)}")
                 case Evaluated():
                     self._evaluations.append(event)
+                case BestTested():
+                    self._tested = event
                 case TrainingFinished():
                     finished = event
         assert started is not None

@@ -46,6 +46,10 @@ class DataFacts(Record):
     counted: str | None = setting(
         None, "`tensors_sha256` of the encoded text whose n-grams were counted; null without them"
     )
+    val_sha256: str | None = setting(
+        None, "`tensors_sha256` of the validation text; null if it is a part of the text"
+    )
+    test_sha256: str | None = setting(None, "`tensors_sha256` of the test text; null without one")
     end: str | None = setting(
         None, "symbol that ends each document and stands before the first", longest=1
     )
@@ -55,8 +59,8 @@ class DataFacts(Record):
     reading: TextOptions = setting(TextOptions(), "how the text was read, every option")
 
     def _problems(self) -> list[str | None]:
-        digests = (self.sha256, self.sha256 if self.counted is None else self.counted)
-        is_valid = all(map(_SHA256.fullmatch, digests))
+        digests = (self.sha256, self.counted, self.val_sha256, self.test_sha256)
+        is_valid = all(each is None or _SHA256.fullmatch(each) for each in digests)
         return [None if is_valid else "a sha256 must have 64 digits"]
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from charrnn_cli.errors import CharrnnError, NotFoundError
-from charrnn_cli.events import Evaluated, TrainEvent
+from charrnn_cli.events import BestTested, Evaluated, SamplesCompared, TrainEvent
 from charrnn_cli.storage.clock import utc_now
 from charrnn_cli.storage.header import MAX_STEP
 from charrnn_cli.storage.opening import CHUNK_BYTES, open_regular, open_to_append
@@ -46,15 +46,17 @@ class Metrics:
     evaluations: list[Evaluated]
     scale: Mapping[str, float] = field(default_factory=dict)
     """Bits per character of simple models on the validation text, by name; may be empty."""
+    tested: BestTested | None = None
+    """The last loss on a test text."""
     problem: str | None = None
     """Why losses are missing; None if the file is whole or absent."""
 
 
-def event_to_json(event: TrainEvent, time: str | None = None) -> dict[str, Any]:
+def event_to_json(event: TrainEvent | SamplesCompared, time: str | None = None) -> dict[str, Any]:
     """Return an event as a flat object: `event` is its class name, and paths become file names.
 
-    An object with `val_loss`, in nats, also has `val_bpc`, in bits per character. `time` is the
-    time of day when the event happened, unless it is unknown.
+    An object with `val_loss` or `test_loss`, in nats, also has `val_bpc` or `test_bpc`, in bits per
+    character. `time` is the time of day when the event happened, unless it is unknown.
     """
     fields = dataclasses.asdict(event)
     for name, value in fields.items():
@@ -62,8 +64,9 @@ def event_to_json(event: TrainEvent, time: str | None = None) -> dict[str, Any]:
             fields[name] = value.name
         elif isinstance(value, float) and not math.isfinite(value):
             fields[name] = None  # JSON has no such numbers
-    if isinstance(fields.get("val_loss"), float):
-        fields["val_bpc"] = bits_per_character(fields["val_loss"])
+    for text in ("val", "test"):
+        if isinstance(fields.get(f"{text}_loss"), float):
+            fields[f"{text}_bpc"] = bits_per_character(fields[f"{text}_loss"])
     when = {} if time is None else {"time": time}
     return {"event": type(event).__name__, **when, **fields}
 
@@ -112,7 +115,11 @@ def read_metrics(path: Path, *, all_evaluations: bool = False) -> Metrics:
         lines = "line" if history.skipped == 1 else "lines"
         problem = f"skipped {history.skipped:,} damaged {lines} of {path}"
     return Metrics(
-        history.running_losses.rows(), history.evaluations.rows(), history.scale, problem
+        history.running_losses.rows(),
+        history.evaluations.rows(),
+        history.scale,
+        history.tested,
+        problem,
     )
 
 
@@ -132,6 +139,7 @@ class _History:
         self.running_losses: _Rows[tuple[int, float]] = _Rows(MOST_ROWS)
         self.evaluations: _Rows[Evaluated] = _Rows(None if all_evaluations else MOST_ROWS)
         self.scale: dict[str, float] = {}
+        self.tested: BestTested | None = None
         self.skipped = 0
 
     def add(self, line: bytes) -> None:
@@ -153,6 +161,8 @@ class _History:
                 evaluated = _evaluated(row)
                 self._go_back(evaluated.step)
                 self.evaluations.add(evaluated.step, evaluated)
+            case "BestTested":
+                self.tested = _tested(row)
             case "TrainingStarted":
                 self._go_back(_step(row["first_step"]))
                 self.scale = _scale(row.get("scale", {})) or self.scale
@@ -211,6 +221,17 @@ def _evaluated(row: dict[str, Any]) -> Evaluated:
         train_loss=_number(row["train_loss"]),
         val_loss=_number(row["val_loss"]),
         best=row["best"],
+        seconds=_number(row["seconds"]),
+    )
+
+
+def _tested(row: dict[str, Any]) -> BestTested:
+    """Return a checked event. Raises KeyError, TypeError, ValueError."""
+    return BestTested(
+        step=_step(row["step"]),
+        test_loss=_number(row["test_loss"]),
+        evaluated_characters=int(_number(row["evaluated_characters"])),
+        test_characters=int(_number(row["test_characters"])),
         seconds=_number(row["seconds"]),
     )
 

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, get_args
@@ -57,7 +57,20 @@ class Source:
     later.
     """
     unknown: Unknown = "error"
-    """How to treat characters outside that vocabulary: `error`, `skip` or `extend`."""
+    """How to treat characters outside that vocabulary: `error`, `skip` or `extend`.
+
+    With `skip`, characters of `val` and `test` that the training text lacks are left out.
+    """
+    val: Path | None = None
+    """The validation text: a file or a directory; None for a part of the training text."""
+    test: Path | None = None
+    """The text on which the best checkpoint is scored at the end of the run, if any."""
+
+    @property
+    def held_out(self) -> dict[str, Path]:
+        """The paths of the held-out texts, by the names of their options."""
+        named = {"val": self.val, "test": self.test}
+        return {name: path for name, path in named.items() if path is not None}
 
     def to_json(self) -> dict[str, Any]:
         """Return the record for a resume file; paths become absolute file URIs."""
@@ -66,6 +79,7 @@ class Source:
             "options": (self.options or TextOptions()).to_json(),
             "init_from": self.init_from,
             "unknown": self.unknown,
+            **{name: path_to_uri(path) for name, path in self.held_out.items()},
         }
 
     @classmethod
@@ -82,18 +96,32 @@ class Source:
                 STANDARD_INPUT if text == "-" else path_from_uri(str(text)) for text in texts
             )
             options = TextOptions.from_json({**_BEFORE, **raw["options"]})
-            return cls(paths, options, init_from, unknown)
+            others = {
+                name: path_from_uri(str(raw[name]))
+                for name in ("val", "test")
+                if raw.get(name) is not None
+            }
+            return cls(paths, options, init_from, unknown, **others)
         except (ValueError, TextError) as error:
             raise ConfigError(f"the source is invalid: {error}") from error
 
     @property
     def missing(self) -> Path | None:
         """The first path that cannot be read again: a deleted file, a pipe, or standard input."""
-        return next(
-            (
-                path
-                for path in self.paths
-                if path == STANDARD_INPUT or is_read_once(path) or not os.path.exists(path)
-            ),
-            None,
-        )
+        return _first_missing(self.paths)
+
+    @property
+    def missing_held_out(self) -> Path | None:
+        """The first path of the held-out texts that cannot be read again."""
+        return _first_missing(self.held_out.values())
+
+
+def _first_missing(paths: Iterable[Path]) -> Path | None:
+    return next(
+        (
+            path
+            for path in paths
+            if path == STANDARD_INPUT or is_read_once(path) or not os.path.exists(path)
+        ),
+        None,
+    )

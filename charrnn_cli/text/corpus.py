@@ -131,6 +131,11 @@ class Corpus:
         return self.header.characters
 
     @property
+    def reach(self) -> int:
+        """Characters that `read` can return: those of the text, and of others that follow it."""
+        return len(self)
+
+    @property
     def name(self) -> str:
         """Name of the text: its file name up to the first dot, or its directory's name."""
         return self.header.name

@@ -1,5 +1,6 @@
 """Splitting a text into training and validation spans."""
 
+import dataclasses
 import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from charrnn_cli.config import TrainConfig, ValSplit
 from charrnn_cli.errors import TextError
 from charrnn_cli.text.corpus import CHUNK_CHARACTERS, Corpus
+from charrnn_cli.text.held_out import MIN_ROW, JoinedCorpus
 from charrnn_cli.text.item_split import document_hashes, held_out_documents
 from charrnn_cli.text.rows import Span, SpanArray, span_array
 
@@ -19,7 +21,6 @@ from charrnn_cli.text.rows import Span, SpanArray, span_array
 MAX_TAIL = 500_000  # characters; a longer tail takes time and adds no precision
 MAX_TAIL_ROWS = 20
 MAX_SEGMENTS = 100
-MIN_ROW = 100  # characters; shorter rows would mostly measure the cold start
 MIN_SEGMENT = 1_000  # characters
 MIN_SPLIT_FILES = 200  # with fewer, the held-out files would rarely be like the others
 _AFTER_END = np.array([1, 0], np.int64)  # the end symbol before a document is only an input
@@ -38,6 +39,8 @@ class Split:
     whole_documents: bool = False
     """Whether each span is a document with its end. Those of `train` begin with the end symbol
     before it, which is only an input."""
+    test: Sequence[Span] = ()
+    """Rows of a test text, like those of `val`."""
 
     @property
     def train_characters(self) -> int:
@@ -48,6 +51,11 @@ class Split:
     def val_characters(self) -> int:
         """Number of characters to validate on."""
         return _length(self.val)
+
+    @property
+    def test_characters(self) -> int:
+        """Number of characters of the test text."""
+        return _length(self.test)
 
     def cut_at(self, starts: Sequence[int], *, is_ended: bool = False) -> "Split":
         """Cut every span where a document starts, at the offsets `starts`.
@@ -84,9 +92,30 @@ def _cut(spans: Sequence[Span], starts: Sequence[int]) -> Iterator[Span]:
 def split_corpus(corpus: Corpus, config: TrainConfig) -> Split:
     """Split a text according to the settings, and between documents if they are kept apart.
 
-    Items, and 200 files or more, are held out whole, as `item_split` chooses them.
+    Items, and 200 files or more, are held out whole, as `item_split` chooses them. Of a text whose
+    validation text has files of its own, nothing is held out.
     Raises TextError if fewer than 2 characters are left for validation.
     """
+    if not isinstance(corpus, JoinedCorpus):
+        return _split_alone(corpus, config)
+    if not corpus.val:
+        return dataclasses.replace(_split_alone(corpus, config), test=corpus.test)
+    train = _all_spans(corpus, config)
+    return Split(train, corpus.val, whole_documents=corpus.has_items, test=corpus.test)
+
+
+def _all_spans(corpus: Corpus, config: TrainConfig) -> Sequence[Span]:
+    """Return the whole text as spans to train on."""
+    if corpus.has_items:
+        return SpanArray(corpus.document_spans())
+    whole = Split(((0, len(corpus)),), ())
+    if not keeps_documents_apart(corpus, config):
+        return whole.train
+    return whole.cut_at(corpus.starts_D.tolist(), is_ended=corpus.end is not None).train
+
+
+def _split_alone(corpus: Corpus, config: TrainConfig) -> Split:
+    """Hold out a part of a text for validation. Raises TextError."""
     if splits_documents(corpus):
         return _split_documents(corpus, config.val_fraction)
     split = split_text(len(corpus), config.val_fraction, config.val_split)
@@ -201,8 +230,8 @@ def symbol_frequencies(corpus: Corpus, split: Split) -> npt.NDArray[np.float64]:
     Each count is increased by one, so that no frequency is 0. Raises as `Corpus.read` does.
     """
     counts_V = corpus.counts_V.astype(np.float64) + 1
-    counts_V = corpus.counts_V.astype(np.float64) + 1
-    for start, stop in split.val:  # usually the smaller part
+    inside = (span for span in split.val if span[0] < len(corpus))
+    for start, stop in inside:  # usually the smaller part
         for first in range(start, stop, CHUNK_CHARACTERS):
             ids = corpus.read(first, min(stop, first + CHUNK_CHARACTERS))
             counts_V -= np.bincount(ids, minlength=len(counts_V))

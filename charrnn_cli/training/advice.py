@@ -31,6 +31,14 @@ def warn_of_overlap(fraction: float) -> str | None:
     return f"{figure}: val loss will be too low; remove the copies from the text"
 
 
+def warn_of_shared_items(fraction: float) -> str | None:
+    """Warn if a fraction of the items of a validation file are in the training list, too."""
+    if not fraction:
+        return None
+    figure = f"{max(fraction, 0.001):.1%} of the validation items are also in the training list"
+    return f"{figure}: val loss will be too low; remove these items from one of them"
+
+
 def advise_on_list(shape: "ListShape | None", *, is_csv: bool) -> str | None:
     """Name the option for a text that looks like a list; None for other texts.
 

@@ -16,8 +16,7 @@ from charrnn_cli.model.warm_start import grown_model, grown_weights
 from charrnn_cli.storage.built_in import NAME, is_built_in
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.text.remapping import in_vocabulary
-from charrnn_cli.text.rows import Span, row_windows
+from charrnn_cli.text.rows import IGNORED, Span, row_windows
 from charrnn_cli.text.spans import read_spans
 from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.evaluation_plan import evenly_spread
@@ -90,7 +89,9 @@ def loss_of(checkpoint: Checkpoint, corpus: Corpus, rows: list[Span]) -> float:
     model = grown_model(checkpoint, vocab, ngram=0)
     engine = Engine(model, grown_weights(checkpoint, model)).repeat(len(rows))
     longest = max(stop - start for start, stop in rows)
-    inputs_TR, targets_TR = row_windows(in_vocabulary(corpus, vocab), rows, 0, longest)
+    windows_TR = row_windows(corpus, rows, 0, longest)
+    ids_V = np.array(vocab.encode(corpus.vocab.characters))
+    inputs_TR, targets_TR = np.where(windows_TR < 0, IGNORED, ids_V[np.maximum(windows_TR, 0)])
     total, count = 0.0, 0
     for logits_RV, targets_R in zip(engine.read(inputs_TR), targets_TR, strict=True):
         inside = np.flatnonzero(targets_R >= 0)

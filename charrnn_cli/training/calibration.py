@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 
+from charrnn_cli.training.decisions import Calibration, Decisions
 from charrnn_cli.training.device import (
     check_precision,
     choose_device,
@@ -22,7 +23,6 @@ from charrnn_cli.training.evaluation import (
 )
 from charrnn_cli.training.evaluation_plan import train_share
 from charrnn_cli.training.job import TrainingJob
-from charrnn_cli.training.plan import Calibration, Decisions
 from charrnn_cli.training.products import BUDGET, ProductTimes, step_products, time_products
 from charrnn_cli.training.trainer import Trainer, make_trainer
 from charrnn_cli.training.windows import make_windows

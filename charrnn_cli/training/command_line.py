@@ -8,7 +8,7 @@ from charrnn_cli.settings import about, fields_of, option_name
 from charrnn_cli.shell import path_word, shell_word
 from charrnn_cli.storage.source import Source, is_read_once
 from charrnn_cli.text.escapes import escape
-from charrnn_cli.training.presets import PRESETS, from_preset
+from charrnn_cli.training.presets import HOLD_OUT, PRESETS, from_preset
 from charrnn_cli.training.recipe import warm_settings
 
 _PRESET_ONLY = ("initialization", "beta1", "beta2")  # settings without an option
@@ -28,7 +28,10 @@ def source_words(source: Source) -> str:
     words += reading_words(source.options or TextOptions())
     if source.init_from is not None:
         words += [option_name("init_from"), shell_word(source.init_from)]
-        words += [option_name("unknown"), source.unknown] if source.unknown != "error" else []
+    for name, path in source.held_out.items():
+        words += [option_name(name), path_word(str(path))]
+    if source.unknown != "error" and (source.init_from is not None or source.held_out):
+        words += [option_name("unknown"), source.unknown]
     return " ".join(words)
 
 
@@ -51,6 +54,7 @@ def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: st
     wanted = {**model, **train}
     # From weights, these have other defaults, which depend on the text.
     open_settings = warm_settings((), 0) if option_name("init_from") in source.split() else ()
+    implied = HOLD_OUT if option_name("val") in source.split() else ()
     commands = []
     for preset in PRESETS:
         default_model, default_train = from_preset(preset, {})
@@ -62,7 +66,7 @@ def train_command(model: Mapping[str, Any], train: Mapping[str, Any], source: st
         words += [
             _typed(name, value, is_flag=isinstance(defaults[name], bool))
             for name, value in wanted.items()
-            if name in defaults and name not in _NOT_TYPED and value is not None
+            if name in defaults and name not in (*_NOT_TYPED, *implied) and value is not None
             if value != defaults[name] or name in open_settings
         ]
         commands.append(" ".join(words))

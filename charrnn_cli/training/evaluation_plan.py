@@ -1,5 +1,6 @@
 """How often a run is evaluated, and on how many rows of its validation text. Pure functions."""
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ def num_evaluations(cost: float, work: float, steps: int) -> int:
     if steps < FEW_STEPS:
         return 1
     return int(max(FEWEST, min(MOST, SHARE * work / max(cost, 1e-9))))
+
+
+def train_rows(rows: "Sequence[Span]", val_characters: int, val_rows: int) -> "tuple[Span, ...]":
+    """Return the rows of training text that are evaluated beside `val_rows` rows of validation."""
+    return evenly_spread(rows, math.ceil(train_share(val_characters) * val_rows))
 
 
 def evenly_spread(rows: "Sequence[Span]", count: int) -> "tuple[Span, ...]":

@@ -39,7 +39,9 @@ def command_for_new_run(
         model = {}
         unknown: Unknown = "extend" if extend else "skip" if source.unknown == "skip" else "error"
         # The text is read as the checkpoint says.
-        source = Source(source.paths, None, f"{run.name}@latest", unknown)
+        source = dataclasses.replace(
+            source, options=None, init_from=f"{run.name}@latest", unknown=unknown
+        )
     recorded = TrainConfig.from_json(snapshot.checkpoint.train).to_json()
     recorded |= dict.fromkeys(_OF_THE_MACHINE)
     if not settings.keys().isdisjoint(LIMITS):
@@ -58,5 +60,8 @@ def _source(recorded: Source | None, texts: Sequence[Path]) -> Source:
     if recorded is None:
         return Source(tuple(texts) or (_PLACEHOLDER,), TextOptions())
     paths = tuple(texts) or (recorded.paths if recorded.missing is None else (_PLACEHOLDER,))
-    unknown = recorded.unknown if recorded.init_from is not None else "error"
+    if recorded.missing_held_out is not None:
+        recorded = dataclasses.replace(recorded, val=None, test=None)
+    applies = recorded.init_from is not None or recorded.held_out
+    unknown = recorded.unknown if applies else "error"
     return dataclasses.replace(recorded, paths=paths, init_from=None, unknown=unknown)

@@ -31,6 +31,8 @@ from charrnn_cli.training.job_text import (
     read_new,
     read_source,
     resolve_initial,
+    settings_of,
+    with_held_out,
     with_reading_options,
 )
 from charrnn_cli.training.phases import Announce, not_announced
@@ -38,10 +40,13 @@ from charrnn_cli.training.presets import automatic_settings, from_preset
 from charrnn_cli.training.recipe import completed, warm_settings
 from charrnn_cli.training.resume import (
     ResumePoint,
-    check_text,
-    hint_for_new_run,
     open_resume_point,
     resumed_config,
+)
+from charrnn_cli.training.resume_text import (
+    check_held_out,
+    check_text,
+    hint_for_new_run,
     resumed_source,
 )
 from charrnn_cli.training.snapshot import TrainingSnapshot
@@ -157,7 +162,7 @@ class TrainingJob:
         FileFormatError, StorageError.
         """
         check_working_directory()
-        settings, registry = settings or {}, registry or Registry()
+        settings, registry = settings_of(text, settings or {}), registry or Registry()
         model, config = from_preset(preset, settings)
         check_machine(config, settings)
         if name is not None:
@@ -248,6 +253,8 @@ class TrainingJob:
             lambda: hint_for_new_run(point, settings, paths, extend=True),
         ):
             corpus = read_source(source, vocab, progress, accept)
+        corpus = with_held_out(corpus, source, progress)
+        check_held_out(point, corpus, allow_new_data=allow_new_data)
         with new_hint(TextError, lambda: "use a longer text"):
             split = split_corpus(corpus, config)
             make_windows(corpus, split, config, seed=0)  # raises for a text too short for the batch

@@ -4,28 +4,33 @@ import dataclasses
 import functools
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from charrnn_cli.architecture import ModelConfig
-from charrnn_cli.config import TextOptions, TrainConfig
+from charrnn_cli.config import TextOptions, TrainConfig, Unknown
 from charrnn_cli.errors import ConfigError, TextError, UnknownCharacterError
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
 from charrnn_cli.model.ngram_counts import MAX_COUNTED, counted_spans
 from charrnn_cli.model.ngram_tables import count_tables, most_bytes
 from charrnn_cli.model.ngrams import NgramModel
-from charrnn_cli.model.reading import reading_options
+from charrnn_cli.model.reading import options_for, reading_options
+from charrnn_cli.settings import option_name
 from charrnn_cli.storage.references import is_path
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.source import Source
+from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_read_once
 from charrnn_cli.storage.tensorfile import MAX_HEADER_BYTES
 from charrnn_cli.text.cache import cached_corpus
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
 from charrnn_cli.text.encoding import Accept, accept_any, check_options_apply, is_encoded
+from charrnn_cli.text.held_out import HeldOut, JoinedCorpus
+from charrnn_cli.text.remapping import in_vocabulary
 from charrnn_cli.text.spans import read_spans
 from charrnn_cli.text.splits import Split
 from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.checks import check_prime, new_hint
 from charrnn_cli.training.phases import Announce, not_announced
+from charrnn_cli.training.presets import with_own_validation
 
 SECONDS_TO_COUNT = 1e-6  # per character, on a busy machine
 
@@ -53,10 +58,20 @@ def resolve_initial(
     return dataclasses.replace(source, init_from=fixed), initial
 
 
+def settings_of(text: Source | Path | Corpus, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of a run on a text, which may have a validation text of its own.
+
+    Raises ConfigError if they do not go with it.
+    """
+    is_validated = isinstance(text, Source) and text.val is not None
+    return with_own_validation(settings) if is_validated else settings
+
+
 def check_reading_options(source: Source | Corpus, options: Mapping[str, Any]) -> None:
     """Raise ConfigError if options for reading a text are given for an encoded one."""
     if isinstance(source, Source):
-        unknown = ["unknown"] if source.unknown != "error" else []
+        is_of_text = source.unknown != "error" and not source.held_out
+        unknown = ["unknown"] if is_of_text else []
         check_options_apply(source.paths, [*options, *unknown])
     elif options:
         raise ConfigError("a text in memory is already encoded", hint="leave out its options")
@@ -80,14 +95,18 @@ def read_new(
     initial: Checkpoint | None,
     progress: ProgressCallback,
 ) -> Corpus:
-    """Read the text of a new run, in the vocabulary of its initial checkpoint, if any."""
+    """Read the text of a new run, in the vocabulary of its initial checkpoint, if any.
+
+    Texts held out in files of their own are joined to it.
+    """
     if initial is None:
-        return read_source(source, None, progress)
+        return with_held_out(read_source(source, None, progress), source, progress)
     if isinstance(source, Corpus) or source.unknown != "extend":
         check_prime(config, initial.data.reading, initial.vocab, is_model=True)
     hint = "add them with --unknown extend, or leave them out with --unknown skip"
     with new_hint(UnknownCharacterError, lambda: hint):
-        return read_source(source, initial.vocab, progress)
+        corpus = read_source(source, initial.vocab, progress)
+    return with_held_out(corpus, source, progress)
 
 
 def read_source(
@@ -107,6 +126,51 @@ def read_source(
         progress=progress,
         accept=accept,
     )
+
+
+def with_held_out(corpus: Corpus, source: Source | Corpus, progress: ProgressCallback) -> Corpus:
+    """Join the texts that a source holds out in files of their own to its training text.
+
+    They are read as the training text was, in its vocabulary. Raises ConfigError, TextError,
+    UnknownCharacterError, FileFormatError, StorageError.
+    """
+    if isinstance(source, Corpus) or not source.held_out:
+        return corpus
+    texts = {
+        name: _read_held_out(corpus, name, path, source.unknown, progress)
+        for name, path in source.held_out.items()
+    }
+    return JoinedCorpus(corpus, HeldOut(**texts))
+
+
+def _read_held_out(
+    corpus: Corpus, name: str, path: Path, unknown: Unknown, progress: ProgressCallback
+) -> Corpus:
+    option = option_name(name)
+    if path == STANDARD_INPUT or is_read_once(path):
+        raise ConfigError(
+            f"{option} must be a file that can be read again", hint="save the text in a file"
+        )
+    kept: Unknown = "skip" if unknown == "skip" else "error"
+    try:
+        text = cached_corpus(
+            path,
+            options_for(corpus.header.reading, corpus.vocab),
+            vocab=corpus.vocab,
+            unknown=kept,
+            progress=progress,
+        )
+        lacking = [each for each in text.vocab.characters if each not in corpus.vocab]
+        text = in_vocabulary(text, corpus.vocab, skipped=lacking if kept == "skip" else ())
+    except UnknownCharacterError as error:
+        hint = "remove these characters from the file" if unknown == "extend" else error.hint
+        raise UnknownCharacterError(f"{option} {path}: {error.message}", hint=hint) from None
+    if corpus.has_items != text.has_items:
+        raise TextError(
+            f"{option} {path} was encoded with other --documents than the training text",
+            hint="use the original text",
+        )
+    return text
 
 
 def count_ngrams(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from charrnn_cli.errors import DivergedError, RunBusyError, StorageError
+from charrnn_cli.errors import DivergedError, RunBusyError
 from charrnn_cli.events import (
     BatchSplit,
     Diverged,
@@ -19,7 +19,6 @@ from charrnn_cli.events import (
 )
 from charrnn_cli.model.sampling import generate, shown_prime
 from charrnn_cli.storage.metrics_log import record
-from charrnn_cli.storage.runs import latest
 from charrnn_cli.text.rows import Span
 from charrnn_cli.text.splits import symbol_frequencies
 from charrnn_cli.training.actions import (
@@ -31,10 +30,12 @@ from charrnn_cli.training.actions import (
     next_action,
 )
 from charrnn_cli.training.calibration import calibrate
+from charrnn_cli.training.decisions import Calibration
 from charrnn_cli.training.device import restored_threads, translate_memory_errors
 from charrnn_cli.training.evaluation import evaluate, never_stop
+from charrnn_cli.training.final_test import final_test
 from charrnn_cli.training.job import TrainingJob
-from charrnn_cli.training.plan import Calibration, Plan, make_plan
+from charrnn_cli.training.plan import Plan, make_plan
 from charrnn_cli.training.run_state import RunState
 from charrnn_cli.training.saver import Saver, check_room
 from charrnn_cli.training.snapshot import check_snapshot
@@ -51,6 +52,7 @@ def train(
     should_stop: Callable[[], bool] = never_stop,
     started: float | None = None,
     calibration: Calibration | None = None,
+    reserve: float = 0.0,
 ) -> Iterator[TrainEvent]:
     """Train a job, and report progress as events; nothing is printed.
 
@@ -58,6 +60,7 @@ def train(
     steps since the last save, about a minute at most; `should_stop` is polled between steps and
     saves before the run ends. `max_time` counts from `started`, on `time.monotonic`'s clock; by
     default, from the first event. `calibration` is that of this job, if it was measured before.
+    `reserve` seconds of `max_time` are left for the caller's work after the last event.
     Raises ConfigError, TextError, DeviceError, FileFormatError, RunBusyError, StorageError,
     MemoryShortageError, DivergedError.
     """
@@ -69,7 +72,8 @@ def train(
             if calibration is None:
                 calibration = calibrate(held, should_stop)
             torch.set_num_threads(calibration.threads)
-            plan = make_plan(held, calibration, started=started, now=time.monotonic())
+            now = time.monotonic()
+            plan = make_plan(held, calibration, started=started, now=now, reserve=reserve)
             is_fresh = held.snapshot is None and held.initial is None
             frequencies_V = symbol_frequencies(held.corpus, held.split) if is_fresh else None
             trainer = make_trainer(held, plan.decisions, plan.windows, frequencies_V)
@@ -275,7 +279,9 @@ class _Loop:
             yield from self.saver.save_resume(
                 self.state.capture(self.evaluated), self.state.seconds
             )
-        self._check_saved()
+        self.saver.check_saved()
+        if not stopped:
+            yield from final_test(self.job, self.plan, self.state, self.should_stop)
         last = self.evaluated if self.counters.evaluated_step == step else None
         yield TrainingFinished(
             run=self.job.run.name,
@@ -289,12 +295,3 @@ class _Loop:
             reason=reason.value,
             seconds=self.state.seconds,
         )
-
-    def _check_saved(self) -> None:
-        """Raise StorageError if the last state could not be written."""
-        error = self.saver.error
-        if error is not None:
-            saved, last = latest(self.job.run.checkpoints()), ""
-            if saved is not None:
-                last = f"; the last good checkpoint is {self.job.run.reference(saved.step)}"
-            raise StorageError(f"{error.message}{last}", hint=error.hint)

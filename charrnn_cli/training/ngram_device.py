@@ -38,7 +38,7 @@ class DeviceNgrams:
         self.vocabulary_size = text.ngrams.vocabulary_size
         search = NgramSearch(text.ngrams, device)
         self._smoothing = Smoothing(text.ngrams, search)
-        self.length = length = len(text.corpus)
+        self.length = length = text.corpus.reach
         ids_type = torch.uint8 if self.vocabulary_size <= 256 else torch.int32
         self._targets_N = torch.empty(length, dtype=ids_type, device=device)
         self._contexts_N = torch.empty(length, dtype=torch.int32, device=device)
@@ -200,4 +200,4 @@ def _num_bytes(text: NgramText) -> int:
     orders, order = text.ngrams.orders, text.order
     num_pairs = text.ngrams.num_pairs
     num_contexts = sum(len(pairs.contexts) for pairs in orders)
-    return 17 * num_pairs + (40 + 4 * order) * num_contexts + 12 * len(text.corpus)
+    return 17 * num_pairs + (40 + 4 * order) * num_contexts + 12 * text.corpus.reach

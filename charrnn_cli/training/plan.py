@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.config import TrainConfig
@@ -13,64 +13,20 @@ from charrnn_cli.events import TrainingStarted
 from charrnn_cli.seeds import random_seed
 from charrnn_cli.text.rows import Span
 from charrnn_cli.text.splits import Split, matching_rows
+from charrnn_cli.training.decisions import Calibration, Decisions
+from charrnn_cli.training.ending import EXIT_RESERVE, Ending, plan_ending
 from charrnn_cli.training.evaluation_plan import (
     LEAST_CHARACTERS,
     evaluation_work,
     evenly_spread,
     fitting_rows,
     num_evaluations,
-    train_share,
+    train_rows,
 )
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.recipe import automatic_dropout
 from charrnn_cli.training.window import Windows
 from charrnn_cli.training.windows import make_windows
-
-EXIT_RESERVE = 1.5  # seconds from the last save to the end of the process
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Calibration:
-    """The device settings and timings of this machine, measured before the run."""
-
-    device: str
-    precision: Literal["fp32", "bf16"]
-    threads: int
-    seconds_per_step: float
-    evaluation_seconds: float
-    """Seconds of one evaluation of all validation rows; 0 without validation."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Decisions:
-    """The settings that a configuration may leave open, decided."""
-
-    seed: int
-    device: str
-    precision: Literal["fp32", "bf16"]
-    threads: int
-    steps: int
-    dropout: float
-    eval_every: int
-    """Steps between evaluations; 0 without validation."""
-    val_rows: int
-    """Rows of the validation text that every evaluation reads."""
-
-    def recorded(self, config: TrainConfig) -> TrainConfig:
-        """Return the configuration with nothing left open, as checkpoints record it."""
-        return dataclasses.replace(
-            config,
-            seed=self.seed,
-            device=self.device,
-            precision=self.precision,
-            threads=self.threads,
-            epochs=None,
-            max_steps=self.steps,
-            max_time=None,
-            dropout=self.dropout,
-            eval_every=self.eval_every,
-            val_rows=self.val_rows or None,
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,6 +40,7 @@ class Plan:
     seconds_per_step: float
     evaluation_seconds: float
     """Seconds of one evaluation of the rows that are read."""
+    ending: Ending
     deadline: float | None
     """The time by which the process must end, on `time.monotonic`'s clock."""
 
@@ -95,8 +52,18 @@ class Plan:
     @property
     def matching(self) -> tuple[Span, ...]:
         """Rows of training text, like those of `val` or a part of them."""
-        count = math.ceil(train_share(self.split.val_characters) * self.decisions.val_rows)
-        return evenly_spread(matching_rows(self.split), count)
+        rows, val = matching_rows(self.split), self.split.val_characters
+        return train_rows(rows, val, self.decisions.val_rows)
+
+    @property
+    def test(self) -> tuple[Span, ...]:
+        """The rows of test text on which the best checkpoint is scored at the end."""
+        return evenly_spread(self.split.test, self.ending.test_rows)
+
+    @property
+    def ending_seconds(self) -> float:
+        """Estimated seconds from the last step to the end of the process."""
+        return self.ending.seconds_from_last_step(self.evaluation_seconds)
 
     def started(self, job: TrainingJob, first_step: int, disk_free: int) -> TrainingStarted:
         """Return the event that opens a run."""
@@ -135,7 +102,7 @@ class Plan:
         return (
             left * self.seconds_per_step
             + evaluations * self.evaluation_seconds
-            + ending_seconds(self.evaluation_seconds)
+            + self.ending_seconds
         )
 
     def disk_bytes(self, model: ModelConfig) -> int:
@@ -178,15 +145,22 @@ class Plan:
         """
         if self.deadline is None:
             return False
-        needed = self.seconds_per_step + ending_seconds(self.evaluation_seconds)
-        return now + slowness * needed > self.deadline
+        return now + slowness * (self.seconds_per_step + self.ending_seconds) > self.deadline
 
 
-def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now: float) -> Plan:
+def make_plan(
+    job: TrainingJob,
+    calibration: Calibration,
+    *,
+    started: float,
+    now: float,
+    reserve: float = 0.0,
+) -> Plan:
     """Decide what the configuration leaves open.
 
     `max_time` counts from `started`; both times are on `time.monotonic`'s clock. The steps that
-    `max_time` allows are added to those that a resumed run has done.
+    `max_time` allows are added to those that a resumed run has done. `reserve` seconds of it are
+    left for the caller's work after the run.
     Raises ConfigError for a `max_time` too short for one step, TextError for a short text.
     """
     config = job.config
@@ -199,8 +173,11 @@ def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now
     rows = _rows_to_evaluate(job, calibration, deadline, now, limits)
     each = calibration.evaluation_seconds * rows / max(len(job.split.val), 1)
     per_step = calibration.seconds_per_step
+    left = None if deadline is None else deadline - now
+    ending = plan_ending(job, per_step, calibration.evaluation_seconds, left, reserve)
     if deadline is not None:
-        seconds = _seconds_until(deadline, per_step, each, started, now)
+        last = ending.seconds_from_last_step(each)
+        seconds = _seconds_until(deadline, per_step, last, started, now)
         needed = per_step
         if config.eval_every:
             needed += each / config.eval_every
@@ -228,13 +205,9 @@ def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now
         windows=windows,
         seconds_per_step=per_step,
         evaluation_seconds=each,
+        ending=ending,
         deadline=deadline,
     )
-
-
-def ending_seconds(evaluation_seconds: float) -> float:
-    """Estimate the seconds of the last evaluation, the last saves and the exit."""
-    return EXIT_RESERVE + 1.5 * evaluation_seconds
 
 
 def _rows_to_evaluate(
@@ -260,10 +233,9 @@ def _rows_to_evaluate(
 
 
 def _seconds_until(
-    deadline: float, per_step: float, per_evaluation: float, started: float, now: float
+    deadline: float, per_step: float, ending: float, started: float, now: float
 ) -> float:
     """Return the seconds left for steps and evaluations. Raises ConfigError for less than one."""
-    ending = ending_seconds(per_evaluation)
     left = deadline - now - ending
     if left < per_step:
         needed = 2 * (deadline - started - left + per_step)

@@ -31,6 +31,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
+HOLD_OUT = ("val_fraction", "val_split")
+"""Settings that hold out a part of the training text."""
+
 
 def from_preset(
     preset: str, settings: Mapping[str, Any], vocabulary_size: int = 1
@@ -69,6 +72,24 @@ def from_preset(
             hint=f"use --val-fraction {TrainConfig().val_fraction}, or leave out {useless}",
         )
     return model, train
+
+
+def with_own_validation(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run whose validation text has files of its own.
+
+    Raises ConfigError for settings that hold out a part of the training text.
+    """
+    default = TrainConfig()
+    for name in HOLD_OUT:
+        if settings.get(name) not in (None, getattr(default, name)):
+            raise val_conflict(name)
+    return {**settings, "val_fraction": default.val_fraction}
+
+
+def val_conflict(name: str) -> ConfigError:
+    """Return the error for a setting that holds out a part of the text, beside --val."""
+    option = option_name(name)
+    return ConfigError(f"{option} cannot be combined with --val", hint=f"leave out {option}")
 
 
 def automatic_settings(preset: str, settings: Mapping[str, Any]) -> set[str]:

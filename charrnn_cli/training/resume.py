@@ -2,13 +2,12 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from charrnn_cli.architecture import ModelConfig
-from charrnn_cli.config import TextOptions, TrainConfig
+from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import (
     CharrnnError,
     ConfigError,
@@ -17,7 +16,6 @@ from charrnn_cli.errors import (
     MismatchError,
     NewerFormatError,
     NotFoundError,
-    TextError,
 )
 from charrnn_cli.settings import option_name, trained_with
 from charrnn_cli.storage.built_in import is_built_in
@@ -25,9 +23,6 @@ from charrnn_cli.storage.lock import check_unlocked
 from charrnn_cli.storage.references import is_digits, names_step
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import SUFFIX, Run, latest
-from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_read_once
-from charrnn_cli.text.encoding import is_encoded
-from charrnn_cli.text.vocab import Vocab, named_characters
 from charrnn_cli.training.follow_up import LIMITS, command_for_new_run
 from charrnn_cli.training.presets import needs_validation
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume
@@ -63,6 +58,11 @@ class ResumePoint:
     @property
     def step(self) -> int:
         return self.snapshot.checkpoint.step
+
+    @property
+    def chosen_step(self) -> int:
+        """The step of the best checkpoint or, without validation, of the last."""
+        return self.snapshot.counters.best_step or self.step
 
 
 def open_resume_point(reference: str, registry: Registry) -> ResumePoint:
@@ -200,89 +200,3 @@ def needed_patience(point: ResumePoint) -> int | None:
         return None
     is_whole = planned is not None and point.step >= planned
     return None if is_whole else counters.evaluations_since_best + 1
-
-
-def resumed_source(
-    point: ResumePoint, texts: Sequence[Path] = (), options: Mapping[str, Any] | None = None
-) -> tuple[Source, Vocab | None]:
-    """Return the text to continue with, and the vocabulary to use instead of its own, if any.
-
-    `texts` and the reading options given by name replace the recorded ones. Raises TextError for a
-    missing text, ConfigError.
-    """
-    name = point.run.name
-    hint = f"charrnn train TEXT --resume {name}"
-    recorded = point.snapshot.source
-    if recorded is None:
-        if not texts:
-            raise TextError(f"run {name!r} does not record where its text is", hint=hint)
-        return Source(tuple(texts), TextOptions().replaced(options or {})), None
-    source = dataclasses.replace(
-        recorded,
-        paths=tuple(texts) or recorded.paths,
-        options=_own_options(point, recorded, texts).replaced(options or {}),
-    )
-    missing = None if texts else source.missing
-    if missing == STANDARD_INPUT:
-        raise TextError(f"the text of run {name!r} came from standard input", hint=hint)
-    if missing is not None and is_read_once(missing):
-        raise TextError(f"the text of run {name!r} came from a pipe", hint=hint)
-    if missing is not None:
-        raise TextError(f"the text of run {name!r} no longer exists: {missing}", hint=hint)
-    return source, point.snapshot.checkpoint.vocab if source.init_from else None
-
-
-def _own_options(point: ResumePoint, recorded: Source, texts: Sequence[Path]) -> TextOptions:
-    """Return the options for reading the run's text, or one that replaces it.
-
-    An encoded text is read without options. The text from which it was encoded is read as then.
-    """
-    paths = tuple(texts) or recorded.paths
-    if len(paths) == 1 and is_encoded(paths[0]):
-        return TextOptions()
-    if recorded.options is None or recorded.options == TextOptions():
-        return point.snapshot.checkpoint.data.reading
-    return recorded.options
-
-
-def check_text(
-    point: ResumePoint,
-    sha256: str,
-    vocab: Vocab,
-    *,
-    allow_new_data: bool,
-    settings: Mapping[str, Any] | None = None,
-    texts: Sequence[Path] = (),
-) -> None:
-    """Check that a text is the run's or, with `allow_new_data`, has the run's vocabulary.
-
-    `sha256` is the digest of the encoded text. Raises MismatchError, whose hint is a command with
-    `settings` and `texts`, as they were given.
-    """
-    checkpoint = point.snapshot.checkpoint
-    if sha256 == checkpoint.data.sha256:
-        return
-    same_vocabulary = vocab == checkpoint.vocab
-    if same_vocabulary and allow_new_data:
-        return
-    trained = f"run {point.run.name!r} was trained on {checkpoint.data.name!r}"
-    if same_vocabulary:
-        raise MismatchError(f"{trained}; this is a different text", hint="add --allow-new-data")
-    new = [character for character in vocab.characters if character not in checkpoint.vocab]
-    missing = [character for character in checkpoint.vocab.characters if character not in vocab]
-    difference = "has its characters in another order"  # as an encoded file may
-    if new or missing:
-        what = "has new characters" if new else "lacks characters"
-        difference = f"{what}: {named_characters(new or missing)}"
-    raise MismatchError(
-        f"{trained}; this text {difference}",
-        hint=hint_for_new_run(point, settings or {}, texts, extend=bool(new)),
-    )
-
-
-def hint_for_new_run(
-    point: ResumePoint, settings: Mapping[str, Any], texts: Sequence[Path], *, extend: bool
-) -> str:
-    """Return the hint for a text that needs a new run."""
-    command = command_for_new_run(point.run, point.snapshot, settings, texts=texts, extend=extend)
-    return f"continue in a new run: {command}"

@@ -11,9 +11,10 @@ from charrnn_cli.events import Evaluated, Replanned, SlowedDown
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.warm_start import grown_weights
 from charrnn_cli.storage.header import DataFacts, RunCounters
+from charrnn_cli.text.held_out import held_out_of
 from charrnn_cli.training.calibration import one_thread_speedup
+from charrnn_cli.training.decisions import Decisions
 from charrnn_cli.training.job import TrainingJob
-from charrnn_cli.training.plan import Decisions
 from charrnn_cli.training.snapshot import TrainingSnapshot
 from charrnn_cli.training.trainer import Trainer, snapshot_shapes
 
@@ -73,6 +74,7 @@ class RunState:
     ) -> Checkpoint:
         """Return the model as it is evaluated and saved, with its losses; its arrays are copies."""
         trainer, corpus = self.trainer, self._job.corpus
+        held_out = held_out_of(corpus)
         return Checkpoint(
             model=self._job.model,
             vocab=corpus.vocab,
@@ -90,6 +92,8 @@ class RunState:
                 commonest=corpus.vocab.characters[int(corpus.counts_V.argmax())],
                 init_from=self.init_from,
                 counted=self._job.counted,
+                val_sha256=held_out.val_sha256,
+                test_sha256=held_out.test_sha256,
                 end=corpus.end,
                 longest_item=corpus.longest_item,
                 reading=corpus.header.reading,

@@ -18,7 +18,7 @@ from charrnn_cli.model.checkpoint import save_checkpoint
 from charrnn_cli.storage.atomic import move_over
 from charrnn_cli.storage.paths import HOME_VARIABLE, free_bytes
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import Run, prunable
+from charrnn_cli.storage.runs import Run, latest, prunable
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 
 SaveEvent = CheckpointSaved | SaveFailed | CheckpointRemoved
@@ -50,6 +50,15 @@ class Saver:
     def error(self) -> StorageError | None:
         """Why a step file or the newest resume file is missing; None if none is."""
         return self._step_error or self._resume_error
+
+    def check_saved(self) -> None:
+        """Raise StorageError if the last state could not be written."""
+        error = self.error
+        if error is not None:
+            saved, last = latest(self._run.checkpoints()), ""
+            if saved is not None:
+                last = f"; the last good checkpoint is {self._run.reference(saved.step)}"
+            raise StorageError(f"{error.message}{last}", hint=error.hint)
 
     def save(self, snapshot: TrainingSnapshot, seconds: float) -> Iterator[SaveEvent]:
         """Write the step file and then the resume file.

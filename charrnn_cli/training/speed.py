@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from charrnn_cli.training.plan import Plan, ending_seconds
+from charrnn_cli.training.plan import Plan
 
 WINDOW = 30.0  # seconds of training: shorter slumps pass by themselves
 SLUMP = 0.5  # of the highest speed so far
@@ -66,7 +66,7 @@ class PlanWatch:
         if plan.deadline is None or now - self._since < stretch or step == self._step:
             return None
         per_step = (now - self._since) / (step - self._step)
-        left = max(0.0, plan.deadline - now - ending_seconds(plan.evaluation_seconds))
+        left = max(0.0, plan.deadline - now - plan.ending_seconds)
         fitting = step + max(1, int(left / per_step))
         planned = plan.decisions.steps
         if planned - step < SLOWER * (fitting - step) or planned < WORTHWHILE * fitting:

@@ -4,7 +4,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from charrnn_cli.errors import ConfigError
-from charrnn_cli.events import Evaluated, Sampled, StepLogged, TrainEvent, TrainingStarted
+from charrnn_cli.events import (
+    BestTested,
+    Evaluated,
+    Sampled,
+    StepLogged,
+    TrainEvent,
+    TrainingStarted,
+)
 from charrnn_cli.units import bits_per_character
 
 
@@ -52,4 +59,6 @@ def _figures(event: TrainEvent) -> dict[str, float]:
                 "loss/train": event.train_loss,
                 "bits_per_character/val": bits_per_character(event.val_loss),
             }
+        case BestTested():
+            return {"loss/test": event.test_loss}
     return {}

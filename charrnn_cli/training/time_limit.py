@@ -14,11 +14,12 @@ from charrnn_cli.training.candidates import (
     Candidate,
     training_operations,
 )
+from charrnn_cli.training.decisions import Calibration
 from charrnn_cli.training.device import restored_threads
+from charrnn_cli.training.ending import EXIT_RESERVE
 from charrnn_cli.training.evaluation_plan import SHARE
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.phases import Announce, not_announced
-from charrnn_cli.training.plan import EXIT_RESERVE, Calibration
 from charrnn_cli.training.recipe import limited_settings
 from charrnn_cli.training.windows import make_windows
 

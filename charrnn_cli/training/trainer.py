@@ -15,13 +15,13 @@ from charrnn_cli.errors import MemoryShortageError
 from charrnn_cli.text.rows import IGNORED
 from charrnn_cli.training.batch_loader import Batch, BatchLoader, has_room
 from charrnn_cli.training.cores import available_cores
+from charrnn_cli.training.decisions import Decisions
 from charrnn_cli.training.device import autocast, full_float32
 from charrnn_cli.training.dropout import DropoutMasks
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.network import CharRNN, RecurrentState, joined_rows
 from charrnn_cli.training.ngram_device import InputsOfSteps, inputs_of_steps
 from charrnn_cli.training.optimizer import AdamW, global_norm, learning_rate
-from charrnn_cli.training.plan import Decisions
 from charrnn_cli.training.window import Windows
 
 # T time · B batch rows · V vocabulary

@@ -22,9 +22,9 @@ import torch
 import charrnn_cli
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.training.calibration import faster_precision
+from charrnn_cli.training.decisions import Decisions
 from charrnn_cli.training.device import available_devices
 from charrnn_cli.training.job import TrainingJob
-from charrnn_cli.training.plan import Decisions
 from charrnn_cli.training.products import step_products, time_products
 from charrnn_cli.training.trainer import Trainer, make_trainer
 from charrnn_cli.training.windows import make_windows

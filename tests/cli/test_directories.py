@@ -96,7 +96,10 @@ def test_the_hint_for_a_directory_without_texts(inside: Inside, tmp_path: Path) 
         (
             ["train.txt", "valid.txt"],
             [],
-            "the text includes valid.txt; leave it out with --include '!valid.txt'",
+            (
+                "the text includes valid.txt; "
+                "leave it out with --include '!valid.txt', and train with --val FILE"
+            ),
             {".txt": 1},
         ),
         (
@@ -104,7 +107,8 @@ def test_the_hint_for_a_directory_without_texts(inside: Inside, tmp_path: Path) 
             ["--include", "*.md"],
             (
                 "the text includes Dev.md and test.md; "
-                "leave them out with --include '*.md,!Dev.md,!test.md'"
+                "leave them out with --include '*.md,!Dev.md,!test.md', "
+                "and train with --val FILE and --test FILE"
             ),
             {".md": 1},
         ),
@@ -125,7 +129,7 @@ def test_a_validation_file_in_a_directory(
     assert lines(inside("train", "books", *typed, "--dry-run", *FAST)[2], "advice")[0] == (
         f"advice  {advice}"
     )
-    option = shlex.split(advice.rpartition(" with ")[2])
+    option = shlex.split(advice.partition(" out with ")[2].partition(", and ")[0])
     code, out, err = inside("encode", "books", *option, "--json", "-o", "other.safetensors")
     assert (code, err) == (0, "")
     assert json.loads(out)["files"] == left

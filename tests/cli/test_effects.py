@@ -86,6 +86,7 @@ EFFECTS = [
     (SAMPLE, "--each 2", "--- tiny@300\n"),
     (SAMPLE, "--threads 4", "4 threads"),
     (SAMPLE, "--quiet", "!tiny@200"),
+    ("score tiny", "--split val", "error: nothing records where the text of tiny@200 is"),
     ("score tiny text.txt", "--per-line", "\tface\n"),
     ("score tiny text.txt", "--json", '"perplexity": '),
     ("score tiny latin.txt", "--encoding latin-1", "!utf-8"),

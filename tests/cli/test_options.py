@@ -36,6 +36,8 @@ DEFAULTS: dict[str, Any] = {
     **TextOptions().to_json(),
     "texts": [Path("text.txt")],
     "init_from": None,
+    "val": None,
+    "test": None,
     "unknown": "error",
     "run": None,
     "fixed_batch": False,
@@ -81,6 +83,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "--ema 0.9": {"ema": 0.9},
     "--val-fraction 0.2": {"val_fraction": 0.2},
     "--val-split spread": {"val_split": "spread"},
+    "--val v.txt": {"val": Path("v.txt")},
+    "--test t.txt": {"test": Path("t.txt")},
+    "--val v.txt --preset notebook": {
+        **PRESETS["notebook"],
+        "val": Path("v.txt"),
+        "val_fraction": 0.1,
+        "ngram": 0,
+        "automatic": set(),
+    },
+    "--val v.txt --unknown skip": {"val": Path("v.txt"), "unknown": "skip"},
     "--eval-every 3": {"eval_every": 3},
     "--patience 2": {"patience": 2},
     "--run named": {"run": "named"},
@@ -150,6 +162,7 @@ def received(
             model.to_json(), **config.to_json(), **TextOptions().replaced(options).to_json()
         )
         found.update(texts=[*source.paths], init_from=source.init_from, unknown=source.unknown)
+        found.update(val=source.val, test=source.test)
         found.update(run=name, dry_run=dry_run, fixed_batch="batch_size" in settings)
         open_recipe = {"lr", "dropout", "epochs", "weight_decay"} - settings.keys()
         left_open.append((is_open, open_recipe if is_open else None))

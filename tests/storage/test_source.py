@@ -76,3 +76,15 @@ def test_options_that_an_older_record_lacks() -> None:
     options = Source.from_json({"texts": ["-"], "options": OPTIONS}).options
     assert options is not None
     assert (options.keep_duplicates, options.force_text) == (False, False)
+
+
+def test_texts_held_out_in_files_of_their_own(tmp_path: Path) -> None:
+    """Their paths are kept, and a record without them, as older ones are, has none."""
+    val, test = tmp_path / "valid.txt", tmp_path / "test.txt"
+    val.touch()
+    source = Source((Path("train.txt"),), TextOptions(), val=val, test=test)
+    raw = source.to_json()
+    assert Source.from_json(raw).held_out == {"val": val, "test": test}
+    assert source.missing_held_out == test
+    older = Source.from_json({name: raw[name] for name in ("texts", "options")})
+    assert (older.val, older.test, older.missing_held_out) == (None, None, None)

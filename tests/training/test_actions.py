@@ -9,6 +9,7 @@ from charrnn_cli.storage.header import RunCounters
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.splits import split_corpus
 from charrnn_cli.training.actions import LoopCounters, next_action
+from charrnn_cli.training.ending import Ending
 from charrnn_cli.training.plan import Plan
 from charrnn_cli.training.windows import make_windows
 from tests.helpers import STORY, TINY, tiny_decisions
@@ -30,6 +31,7 @@ def plan(config: TrainConfig, deadline: float | None = None) -> Plan:
         windows=make_windows(CORPUS, split, config, seed=1),
         seconds_per_step=1.0,
         evaluation_seconds=1.0,
+        ending=Ending(0, 0.0),
         deadline=deadline,
     )
 

@@ -11,8 +11,8 @@ from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training import saver
+from charrnn_cli.training.ending import EXIT_RESERVE
 from charrnn_cli.training.loop import train
-from charrnn_cli.training.plan import EXIT_RESERVE
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 from tests.helpers import TINY, Clock, of_type, resume_training, run_training, tiny_job
 

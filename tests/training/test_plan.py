@@ -9,7 +9,8 @@ import pytest
 from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.training.plan import Calibration, Plan, make_plan
+from charrnn_cli.training.decisions import Calibration
+from charrnn_cli.training.plan import Plan, make_plan
 from tests.helpers import TINY, resume_state, tiny_job
 
 CALIBRATION = Calibration(

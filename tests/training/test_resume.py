@@ -25,13 +25,12 @@ from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
 from charrnn_cli.training.resume import (
-    check_text,
     is_complete,
     needed_patience,
     open_resume_point,
     resumed_config,
-    resumed_source,
 )
+from charrnn_cli.training.resume_text import check_text, resumed_source
 from charrnn_cli.training.saver import Saver
 from charrnn_cli.training.snapshot import load_resume, save_resume
 from tests.helpers import (

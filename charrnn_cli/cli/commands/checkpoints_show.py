@@ -79,6 +79,8 @@ def show(
         _plot(plot, metrics)
         return
     found = [metrics[_run_of(file)].evaluations for file in files]
+    for file, fields in zip(files, headers, strict=True):
+        fields["test_loss"] = _test_loss(metrics[_run_of(file)], fields["step"])
     described = list(zip(headers, found, strict=True))
     if as_json:
         objects = [
@@ -113,6 +115,12 @@ def _read_metrics(files: Sequence[Path], as_json: bool) -> dict[Run, Metrics]:
         if found.problem is not None:
             console.say("warning", found.problem)
     return metrics
+
+
+def _test_loss(metrics: Metrics, step: int) -> float | None:
+    """Return the recorded loss on the run's test text, if it is this checkpoint's."""
+    tested = metrics.tested
+    return tested.test_loss if tested is not None and tested.step == step else None
 
 
 def _plot(target: Path, metrics: Mapping[Run, Metrics]) -> None:
@@ -174,7 +182,13 @@ def _result_lines(fields: Fields) -> list[Line]:
         ("trained", f"{format_count(fields['step'], 'step')}, {fields['epoch']:.2f} epochs"),
         ("train loss", format_both_units(fields["train_loss"])),
         ("val loss", _val_loss(fields)),
+        *_test_lines(fields),
     ]
+
+
+def _test_lines(fields: Fields) -> list[Line]:
+    loss = fields["test_loss"]
+    return [] if loss is None else [("test loss", format_both_units(loss))]
 
 
 def _val_loss(fields: Fields) -> str:

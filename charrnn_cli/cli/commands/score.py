@@ -45,10 +45,11 @@ def score(
         list[str],
         typer.Argument(
             metavar="REF... TEXT",
-            help="One or more models, then a text.",
+            help="One or more models, then a text; no text with --split.",
             autocompletion=complete_reference,
         ),
     ],
+    split: text_options.Split = None,
     per_line: Annotated[
         bool, typer.Option("--per-line", help="Score each line or item of the text.")
     ] = False,
@@ -77,6 +78,11 @@ def score(
 
     Example: charrnn score anna-lstm-2x512 chapter.txt
     """
+    if split is not None:
+        from charrnn_cli.cli.score_split import show_splits
+
+        show_splits(context, split, names, threads, as_json=as_json)
+        return
     if len(names) < 2:
         raise ConfigError(
             "at least one model and a text are required", hint="charrnn score latest book.txt"
@@ -99,6 +105,8 @@ def score(
                 is_alone=len(paths) == 1,
                 threads=threads,
             )
+            if isinstance(model, ScoredModel)
+            else model
             for model in models
         ]
     if as_json:

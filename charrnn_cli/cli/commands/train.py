@@ -1,7 +1,6 @@
 """`charrnn train`: its options, and the new or resumed run that they describe."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,130 +8,48 @@ import typer
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.cli.new_job import decided_later
 from charrnn_cli.cli.next_commands import AFRESH
-from charrnn_cli.cli.options import text_options
-from charrnn_cli.cli.options.completion import (
-    complete_preset,
-    complete_reference,
-    complete_resumable,
-)
-from charrnn_cli.cli.options.config_file import load_config, to_toml
+from charrnn_cli.cli.options import run_options, text_options
+from charrnn_cli.cli.options.config_file import to_toml
 from charrnn_cli.cli.options.given import is_chosen, is_in_file, is_typed
-from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.options.parsers import parse_dropout, parse_duration, parse_ngram
 from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.training_run import TrainingRun
-from charrnn_cli.config import CHECKPOINTS, DISPLAY, MODEL, SYSTEM, TextOptions, TrainConfig
+from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.settings import fields_of, option_name
 from charrnn_cli.storage.run_names import check_new_run_name
 from charrnn_cli.storage.source import Source
 from charrnn_cli.training.candidates import leaves_model_open
-from charrnn_cli.training.presets import PRESETS, automatic_settings, from_preset
+from charrnn_cli.training.presets import (
+    HOLD_OUT,
+    automatic_settings,
+    from_preset,
+    val_conflict,
+    with_own_validation,
+)
 from charrnn_cli.training.recipe import warm_settings
 
 _TEXT = TextOptions()
 _SETTINGS = {*fields_of(ModelConfig), *fields_of(TrainConfig)}
 _MIN_KEEP_PROB = 0.000001  # of far less, the dropout would be 1
-_NEW_RUNS_ONLY = ("preset", "run", "init_from", "unknown", "print_config", "dry_run")
-
-
-def _option(panel: str, *names: str, help: str, **settings: Any) -> Any:  # noqa: A002
-    return typer.Option(*names, help=help, rich_help_panel=panel, **settings)
-
-
-Preset = Annotated[
-    str,
-    _option(
-        MODEL,
-        help="Set of default values; other options override them.",
-        metavar="|".join(PRESETS),
-        autocompletion=complete_preset,
-    ),
-]
-KeepProb = Annotated[float | None, _option(MODEL, help="Equivalent to --dropout 1-P.", metavar="P")]
-RunName = Annotated[
-    str | None,
-    _option(
-        CHECKPOINTS,
-        help=with_default("Name of the run.", "from text and model"),
-        metavar="NAME",
-    ),
-]
-Resume = Annotated[
-    str | None,
-    _option(
-        CHECKPOINTS,
-        help="Run to resume; TEXT is then optional.",
-        metavar="RUN|latest",
-        autocompletion=complete_resumable,
-    ),
-]
-AllowNewData = Annotated[
-    bool,
-    _option(
-        CHECKPOINTS,
-        "--allow-new-data",
-        help="Resume on a different text with the same vocabulary.",
-    ),
-]
-InitFrom = Annotated[
-    str | None,
-    _option(
-        CHECKPOINTS,
-        help=with_default(
-            "Start from a checkpoint's weights and vocabulary; none: from random weights.",
-            "english for English prose",
-        ),
-        metavar="REF|none",
-        autocompletion=complete_reference,
-    ),
-]
-ConfigFile = Annotated[
-    Path | None,
-    _option(
-        SYSTEM,
-        "--config",
-        help="Read options from a TOML file; command-line options override them.",
-        metavar="FILE",
-        is_eager=True,
-        callback=load_config,
-    ),
-]
-PrintConfig = Annotated[
-    bool,
-    _option(SYSTEM, "--print-config", help="Print the options as TOML for --config, and exit."),
-]
-DryRun = Annotated[
-    bool, _option(SYSTEM, "--dry-run", help="Time a few steps, show the plan, and exit.")
-]
-TensorBoard = Annotated[
-    Path | None,
-    _option(
-        DISPLAY,
-        "--tensorboard",
-        help="Directory for TensorBoard logs; requires the tensorboard package.",
-        metavar="DIR",
-    ),
-]
-Quiet = Annotated[
-    bool,
-    _option(DISPLAY, "--quiet", "-q", help="Print only the reference of the best checkpoint."),
-]
-AsJson = Annotated[bool, _option(DISPLAY, "--json", help="Print events as JSON Lines.")]
+_NEW_RUNS_ONLY = (
+    *("preset", "run", "init_from", "unknown", "print_config", "dry_run"),
+    *("val", "test"),
+)
 
 
 def train(
     context: typer.Context,
     texts: text_options.TextsOrEncoded = None,
-    preset: Preset = "default",
+    preset: run_options.Preset = "default",
     cell: Annotated[str | None, setting_option(ModelConfig, "cell")] = None,
     layers: Annotated[int | None, setting_option(ModelConfig, "layers")] = None,
     size: Annotated[int | None, setting_option(ModelConfig, "size")] = None,
     embed: Annotated[int | None, setting_option(ModelConfig, "embed")] = None,
     ngram: Annotated[Any, setting_option(ModelConfig, "ngram", parser=parse_ngram)] = None,
     dropout: Annotated[Any, setting_option(TrainConfig, "dropout", parser=parse_dropout)] = None,
-    keep_prob: KeepProb = None,
+    keep_prob: run_options.KeepProb = None,
     batch_size: Annotated[int | None, setting_option(TrainConfig, "batch_size")] = None,
     seq_len: Annotated[int | None, setting_option(TrainConfig, "seq_len")] = None,
     epochs: Annotated[int | None, setting_option(TrainConfig, "epochs")] = None,
@@ -145,16 +62,18 @@ def train(
     weight_decay: Annotated[float | None, setting_option(TrainConfig, "weight_decay")] = None,
     reset: Annotated[float | None, setting_option(TrainConfig, "reset")] = None,
     ema: Annotated[float | None, setting_option(TrainConfig, "ema")] = None,
+    val: run_options.Val = None,
+    test: run_options.Test = None,
     val_fraction: Annotated[float | None, setting_option(TrainConfig, "val_fraction")] = None,
     val_split: Annotated[str | None, setting_option(TrainConfig, "val_split")] = None,
     eval_every: Annotated[int | None, setting_option(TrainConfig, "eval_every")] = None,
     patience: Annotated[int | None, setting_option(TrainConfig, "patience")] = None,
-    run: RunName = None,
+    run: run_options.RunName = None,
     save_every: Annotated[int | None, setting_option(TrainConfig, "save_every")] = None,
     keep: Annotated[int | None, setting_option(TrainConfig, "keep")] = None,
-    resume: Resume = None,
-    allow_new_data: AllowNewData = False,
-    init_from: InitFrom = None,
+    resume: run_options.Resume = None,
+    allow_new_data: run_options.AllowNewData = False,
+    init_from: run_options.InitFrom = None,
     encoding: text_options.Encoding = _TEXT.encoding,
     errors: text_options.Errors = _TEXT.errors,
     newlines: text_options.Newlines = _TEXT.newlines,
@@ -178,15 +97,15 @@ def train(
         int | None, setting_option(TrainConfig, "threads", envvar="CHARRNN_THREADS")
     ] = None,
     seed: Annotated[int | None, setting_option(TrainConfig, "seed", envvar="CHARRNN_SEED")] = None,
-    config_file: ConfigFile = None,
-    print_config: PrintConfig = False,
-    dry_run: DryRun = False,
+    config_file: run_options.ConfigFile = None,
+    print_config: run_options.PrintConfig = False,
+    dry_run: run_options.DryRun = False,
     sample_every: Annotated[int | None, setting_option(TrainConfig, "sample_every")] = None,
     sample_prime: Annotated[str | None, setting_option(TrainConfig, "sample_prime")] = None,
     log_every: Annotated[int | None, setting_option(TrainConfig, "log_every")] = None,
-    tensorboard: TensorBoard = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
+    tensorboard: run_options.TensorBoard = None,
+    quiet: run_options.Quiet = False,
+    as_json: run_options.AsJson = False,
 ) -> None:
     """Train a model on a text, or resume a run.
 
@@ -207,7 +126,11 @@ def train(
         )
     handling = text_options.check_unknown(unknown, text_options.UNKNOWN_TRAIN)
     initial = None if init_from == AFRESH else init_from
-    text_options.check_unknown_applies(unknown, initial, "--init-from")
+    source = Source(tuple(texts), None, init_from, handling, val, test)
+    if not (source.held_out and unknown == "skip"):
+        text_options.check_unknown_applies(unknown, initial, "--init-from")
+    if val is not None:
+        given = _validated(context, given)
     model, config = from_preset(preset, given)
     if run is not None:
         check_new_run_name(run)
@@ -220,9 +143,9 @@ def train(
         elif not is_chosen(context, "preset") and leaves_model_open(given):
             automatic += decided_later(given)
         automatic += [] if "batch_size" in given else ["batch_size"]
+        automatic += HOLD_OUT if val is not None else []
         console.write(to_toml(_resolved(context.params, model, config, automatic)))
         return
-    source = Source(tuple(texts), None, init_from, handling)
     training.new(
         source,
         given,
@@ -231,6 +154,14 @@ def train(
         name=run,
         dry_run=dry_run,
     )
+
+
+def _validated(context: typer.Context, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with a validation text of its own. Raises ConfigError."""
+    for name in HOLD_OUT:
+        if is_typed(context, name) and not is_in_file(context, name):
+            raise val_conflict(name)
+    return with_own_validation(given)
 
 
 def _check_resumed(context: typer.Context) -> None:
@@ -262,14 +193,14 @@ def _resolved(
     decided["seed"] = random_seed() if config.seed is None else config.seed
     if decided["dropout"] is None:
         decided["dropout"] = "auto"
-    names = ("texts", "preset", *decided, *fields_of(TextOptions), "init_from", "unknown", "run")
+    others = ("init_from", "val", "test", "unknown", "run")
     resolved = {
         name: decided.get(name, params.get(name))
-        for name in names
+        for name in ("texts", "preset", *decided, *fields_of(TextOptions), *others)
         if name in params and name not in automatic
     }
     resolved["texts"] = [str(path) for path in params["texts"]]
-    return resolved
+    return resolved | {name: str(params[name]) for name in ("val", "test") if params[name]}
 
 
 def _given(context: typer.Context, *, resuming: bool) -> dict[str, Any]:

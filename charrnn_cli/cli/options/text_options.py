@@ -62,6 +62,13 @@ MinCount = Annotated[int, setting_option(TextOptions, "min_count")]
 EncodeUnknown = Annotated[str, unknown_option(UNKNOWN_ENCODE, rich_help_panel=config.DATA)]
 TrainUnknown = Annotated[str, unknown_option(UNKNOWN_TRAIN, rich_help_panel=config.DATA)]
 SampleUnknown = Annotated[str, unknown_option(UNKNOWN_SAMPLE)]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="Score a part of each model's own texts, as training does.",
+        metavar="train|val|test",
+    ),
+]
 ScoreUnknown = Annotated[str, unknown_option(UNKNOWN_SCORE)]
 
 

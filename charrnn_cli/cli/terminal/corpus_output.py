@@ -45,7 +45,22 @@ def describe_corpus(corpus: "Corpus") -> list[Line]:
         *describe_files(corpus),
         *describe_line_ends(corpus.header),
         *describe_unusual(corpus),
+        *describe_held_out(corpus),
     ]
+
+
+def describe_held_out(corpus: "Corpus") -> list[Line]:
+    """Summarize the texts that are held out in files of their own."""
+    from charrnn_cli.text.held_out import held_out_of
+
+    lines, held_out = [], held_out_of(corpus)
+    for label, text in (("val", held_out.val), ("test", held_out.test)):
+        if text is not None:
+            kind = "items" if text.has_items else "documents"
+            documents = f", {text.num_documents:,} {kind}" if text.num_documents > 1 else ""
+            lines += [(label, f"{text.name}: {text.num_characters:,} characters{documents}")]
+            lines += describe_unusual(text)
+    return lines
 
 
 def _counts(corpus: "Corpus") -> str:
@@ -124,7 +139,13 @@ def describe_unusual(corpus: "Corpus") -> list[Line]:
 
         option = f"--include {shell_word(excluding(facts.held_out, facts.reading.include))}"
         which, pronoun = " and ".join(facts.held_out), "it" if len(facts.held_out) == 1 else "them"
-        lines.append(("advice", f"the text includes {which}; leave {pronoun} out with {option}"))
+        is_test = [name.lower().startswith("test") for name in facts.held_out]
+        own = [
+            *([] if all(is_test) else ["--val FILE"]),
+            *(["--test FILE"] if any(is_test) else []),
+        ]
+        use = f"leave {pronoun} out with {option}, and train with {' and '.join(own)}"
+        lines.append(("advice", f"the text includes {which}; {use}"))
     if facts.web_page:
         page = "the text looks like a web page; if you want only its text, "
         lines.append(("warning", f"{page}save it as plain text (UTF-8) in your browser"))

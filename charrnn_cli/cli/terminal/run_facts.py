@@ -10,7 +10,7 @@ from charrnn_cli.cli.terminal.formats import (
     format_size,
 )
 from charrnn_cli.config import TrainConfig
-from charrnn_cli.events import TrainingFinished, TrainingStarted
+from charrnn_cli.events import BestTested, TrainingFinished, TrainingStarted
 from charrnn_cli.storage.built_in import NAME, is_built_in
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.advice import (
@@ -18,6 +18,7 @@ from charrnn_cli.training.advice import (
     advise_on_validation,
     advise_on_vocabulary,
     warn_of_overlap,
+    warn_of_shared_items,
 )
 from charrnn_cli.training.candidates import affordable, training_operations
 from charrnn_cli.training.evidence import rounded
@@ -34,10 +35,16 @@ LONG_RUN, SHORT_RUN = 20 * 60.0, 5 * 60.0  # seconds
 
 def overlap_facts(job: "TrainingJob") -> Facts:
     """Warn of a validation text that also stands in the training text; takes up to a second."""
+    from charrnn_cli.text.held_out import shared_items
     from charrnn_cli.text.overlap import validation_overlap
 
-    warning = warn_of_overlap(validation_overlap(job.corpus, job.split)) if job.split.val else None
-    return [] if warning is None else [("warning", warning)]
+    if not job.split.val:
+        return []
+    warnings = (
+        warn_of_overlap(validation_overlap(job.corpus, job.split)),
+        warn_of_shared_items(shared_items(job.corpus)),
+    )
+    return [("warning", warning) for warning in warnings if warning is not None]
 
 
 def name_facts(run: Run) -> Facts:
@@ -167,8 +174,8 @@ def thread_facts(recorded: int | None, used: int) -> Facts:
     return [("threads", f"{fewer}; results may differ in rounding")]
 
 
-def end_facts(event: TrainingFinished) -> Facts:
-    """Describe how the run ended, and name the best checkpoint."""
+def end_facts(event: TrainingFinished, tested: BestTested | None) -> Facts:
+    """Describe how the run ended, and name the best checkpoint, with its loss on a test text."""
     losses = ""
     if event.val_loss is not None:
         losses = f", val {format_both_units(event.val_loss)}"
@@ -178,4 +185,9 @@ def end_facts(event: TrainingFinished) -> Facts:
     best_step, best_loss = event.best_step, event.best_val_loss
     if best_step is not None and best_step != event.step and best_loss is not None:
         facts.append(("best", f"{event.run}@{best_step}, val {format_both_units(best_loss)}"))
+    if tested is not None:
+        read, characters = tested.evaluated_characters, f"{tested.test_characters:,} characters"
+        part = characters if read == tested.test_characters else f"{read:,} of {characters}"
+        loss = format_both_units(tested.test_loss)
+        facts.append(("test", f"{loss} on {part}, by {event.run}@{tested.step}"))
     return facts

@@ -68,13 +68,23 @@ class TotalScore:
 
     def to_json(self) -> dict[str, Any]:
         """Return the scores as an object for JSON."""
-        nats = self._nats / self._characters
-        return {
-            "characters": self._characters,
-            "loss": nats,
-            "bpc": bits_per_character(nats),
-            "perplexity": math.exp(nats) if nats < MAX_EXPONENT else math.inf,
-        }
+        return score_to_json(self._characters, self._nats / self._characters)
+
+
+def score_to_json(characters: int, nats: float) -> dict[str, Any]:
+    """Return the mean loss of characters, in nats, as an object for JSON."""
+    return {
+        "characters": characters,
+        "loss": nats,
+        "bpc": bits_per_character(nats),
+        "perplexity": math.exp(nats) if nats < MAX_EXPONENT else math.inf,
+    }
+
+
+def without_score(checkpoint: str, problem: str) -> dict[str, Any]:
+    """Return the object for JSON of a model that cannot score the text."""
+    scores = dict.fromkeys(("loss", "bpc", "perplexity"))
+    return {"checkpoint": checkpoint, "characters": None, **scores, "problem": problem}
 
 
 class LineScores:
@@ -157,19 +167,24 @@ class ItemScores:
 
 
 def show_scores(rows: list[dict[str, Any]]) -> None:
-    """Write a table with one row per model."""
+    """Write a table with one row per model; a model without a score has its problem there."""
     columns = [
         Column("checkpoint", lambda row: row["checkpoint"]),
-        Column("characters", lambda row: f"{row['characters']:,}", number=True),
-        Column("loss", lambda row: f"{row['loss']:.4f}", number=True),
-        Column("bpc", lambda row: f"{row['bpc']:.4f}", number=True),
-        Column("perplexity", lambda row: f"{row['perplexity']:.3f}", number=True),
+        Column("characters", lambda row: format_number(row["characters"], ","), number=True),
+        Column("loss", lambda row: format_number(row["loss"], ".4f"), number=True),
+        Column("bpc", lambda row: format_number(row["bpc"], ".4f"), number=True),
+        Column("perplexity", lambda row: format_number(row["perplexity"], ".3f"), number=True),
     ]
+    if any("problem" in row for row in rows):
+        columns.append(Column("problem", lambda row: row.get("problem", "")))
     write_table(columns, rows)
 
 
 def show_lines(row: dict[str, Any]) -> None:
     """Write a table with one row per line or item of the text, under one model."""
+    if "problem" in row:
+        console.say("skipped", f"{row['checkpoint']}: {row['problem']}")
+        return
     console.say("score", f"{row['checkpoint']}: loss {format_both_units(row['loss'])}")
     has_items = any("bits" in line for line in row["lines"])
     bits = [Column("bits", lambda line: f"{line['bits']:.2f}", number=True)] if has_items else []
