@@ -219,6 +219,26 @@ class SamplesCompared:
     """Characters of the training text."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ItemsCompared:
+    """Items of the best checkpoint, compared with the training list by `charrnn train`."""
+
+    run: str
+    step: int
+    """The step of the checkpoint."""
+    items: int
+    """Items that were drawn."""
+    known: int
+    """Number of them that are in the list."""
+    compared: int
+    """Items of the list that were compared, spread evenly over it."""
+    list_items: int
+    """Items of the list."""
+
+
+Comparison = SamplesCompared | ItemsCompared
+"""What samples share with the training text; `charrnn train` reports it after the run."""
+
 TrainEvent = (
     TrainingStarted
     | StepLogged

@@ -1,4 +1,4 @@
-"""How much of a finished run's samples stands verbatim in its training text."""
+"""How much of a finished run's samples, or items, stands in its training text."""
 
 import dataclasses
 import time
@@ -10,13 +10,20 @@ from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.cli.terminal.run_facts import Facts
 from charrnn_cli.cli.terminal.safe_text import to_json
 from charrnn_cli.errors import CharrnnError
-from charrnn_cli.events import SamplesCompared, TrainingFinished, TrainingStarted
+from charrnn_cli.events import (
+    Comparison,
+    ItemsCompared,
+    SamplesCompared,
+    TrainingFinished,
+    TrainingStarted,
+)
 from charrnn_cli.storage.clock import utc_now
 from charrnn_cli.storage.metrics_log import event_to_json
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.training.evidence import rounded
 
 if TYPE_CHECKING:
+    from charrnn_cli.model.checkpoint import Checkpoint
     from charrnn_cli.training.job import TrainingJob
 
 LEAST_LIMIT = 10.0  # seconds; after a shorter run, samples are not compared
@@ -30,7 +37,7 @@ LEAST_LEFT = 0.2  # seconds of a time limit, to end the process
 def seconds_to_compare(job: "TrainingJob") -> float:
     """Return the seconds that `compared` takes after a run; 0 if it has no time for that."""
     limit = job.config.max_time
-    if job.corpus.has_items or (limit is not None and limit < LEAST_LIMIT):
+    if limit is not None and limit < LEAST_LIMIT:
         return 0.0
     comparing = SECONDS_PER_CHARACTER * _compared_characters(job)
     return SECONDS_TO_LOAD + _drawing_seconds(job) + comparing
@@ -38,7 +45,7 @@ def seconds_to_compare(job: "TrainingJob") -> float:
 
 def compared(
     job: "TrainingJob", started: TrainingStarted, finished: TrainingFinished
-) -> SamplesCompared | None:
+) -> Comparison | None:
     """Compare samples of the best checkpoint with the training text; None if time is short.
 
     The checkpoint may have been moved or damaged in the meantime; nothing is compared then.
@@ -48,18 +55,23 @@ def compared(
     if not needed or is_late:
         return None
     from charrnn_cli.model.checkpoint import load_checkpoint
-    from charrnn_cli.model.memorized_samples import compare_samples
 
     path = Registry(job.run.path.parent).run(finished.run).step_path(finished.chosen_step)
     try:
         checkpoint = load_checkpoint(path)
-        found = compare_samples(
-            checkpoint, job.corpus, job.split.train, started.seed, _drawing_seconds(job)
-        )
+        compare = _compared_items if job.corpus.has_items else _compared_samples
+        return compare(job, checkpoint, finished, started.seed)
     except CharrnnError:
         return None
-    if found is None:
-        return None
+
+
+def _compared_samples(
+    job: "TrainingJob", checkpoint: "Checkpoint", finished: TrainingFinished, seed: int
+) -> SamplesCompared:
+    from charrnn_cli.model.memorized_samples import compare_samples
+
+    seconds = _drawing_seconds(job)
+    found = compare_samples(checkpoint, job.corpus, job.split.train, seed, seconds)
     return SamplesCompared(
         run=finished.run,
         step=finished.chosen_step,
@@ -68,10 +80,30 @@ def compared(
     )
 
 
-def copy_facts(event: SamplesCompared | None) -> Facts:
+def _compared_items(
+    job: "TrainingJob", checkpoint: "Checkpoint", finished: TrainingFinished, seed: int
+) -> ItemsCompared:
+    from charrnn_cli.model.memorized_items import compare_items
+
+    found = compare_items(checkpoint, job.corpus, seed, _drawing_seconds(job))
+    return ItemsCompared(
+        run=finished.run,
+        step=finished.chosen_step,
+        **dataclasses.asdict(found),
+        list_items=job.corpus.num_documents,
+    )
+
+
+def copy_facts(event: Comparison | None) -> Facts:
     """Describe the comparison, if there was one."""
     if event is None:
         return []
+    if isinstance(event, ItemsCompared):
+        where = "the list"
+        if event.compared < event.list_items:
+            where = f"an even {event.compared:,} of the {event.list_items:,} items of the list"
+        share = rounded(100 * event.known / max(1, event.items))
+        return [("copying", f"{share} % of {format_count(event.items, 'item')} are in {where}")]
     text = "the text"
     if event.compared < event.text_characters:
         text = f"an even {event.compared:,} of the {event.text_characters:,} characters of the text"
@@ -82,7 +114,7 @@ def copy_facts(event: SamplesCompared | None) -> Facts:
     ]
 
 
-def write_json(event: SamplesCompared | None) -> None:
+def write_json(event: Comparison | None) -> None:
     """Write the comparison as a line of JSON, like the events before it, if there was one."""
     if event is not None:
         console.write_line(to_json(event_to_json(event, utc_now())))

@@ -37,15 +37,13 @@ class SampleCopies:
 
 def compare_samples(
     checkpoint: Checkpoint, corpus: Corpus, spans: Sequence[Span], seed: int, seconds: float
-) -> SampleCopies | None:
+) -> SampleCopies:
     """Draw samples as `charrnn sample --count 16 -n 320` does, and compare them with a text.
 
     The text is that of `spans`; of more than 10 million characters, an evenly spread part is read.
-    The samples are shorter if drawing them takes more than `seconds`. None for a model of items.
+    The samples are shorter if drawing them takes more than `seconds`.
     Raises as `Corpus.read` does, FileFormatError if the model's numbers overflow.
     """
-    if checkpoint.data.reading.has_items and checkpoint.data.end is not None:
-        return None
     return _compare(draw(checkpoint, seed, seconds), corpus, spans)
 
 

@@ -1,10 +1,8 @@
 """How much of a model's samples stands in a text."""
 
-import dataclasses
-
 import pytest
 
-from charrnn_cli.config import SampleConfig, TextOptions
+from charrnn_cli.config import SampleConfig
 from charrnn_cli.model import memorized_samples
 from charrnn_cli.model.memorized_samples import LENGTH, SAMPLES, compare_samples, draw
 from charrnn_cli.model.samples import draw_samples
@@ -55,11 +53,3 @@ def test_a_long_text_is_sampled_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     found = compare_samples(make_checkpoint(), corpus, [(0, len(corpus))], 3, -1.0)
     assert found is not None
     assert found.compared == 1_000
-
-
-def test_items_are_not_compared_so() -> None:
-    """Samples of a model of items are not compared with its text."""
-    checkpoint = make_checkpoint(reading=TextOptions(documents="lines"))
-    data = dataclasses.replace(checkpoint.data, end="\n")
-    checkpoint = dataclasses.replace(checkpoint, data=data)
-    assert compare_samples(checkpoint, Corpus.from_text(STORY), [(0, 9)], 3, MINUTE) is None
