@@ -23,6 +23,7 @@ MAX_SEED = MAX_INTEGER
 END_OF_DOCUMENT = "\x03"  # ends documents other than lines
 UNMARKED = ""
 """Value of `documents` in older files: files whose beginnings and ends were not learned."""
+ITEM_LENGTH_FACTOR = 4  # of the longest item; a longer sample has probably lost its end
 MAX_OPTION = 4096  # characters of a text option, which headers record
 _NOT_STREAMS = {"idna", "punycode"}  # encodings of host names
 

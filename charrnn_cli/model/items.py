@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn_cli.config import SampleConfig
+from charrnn_cli.config import ITEM_LENGTH_FACTOR, SampleConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.engine import Engine, Rows
@@ -20,7 +20,6 @@ from charrnn_cli.seeds import derive_seed, random_seed
 # R rows · V vocabulary · B random numbers that are drawn together
 
 ROWS = 256  # items in parallel; 512 rows of 1x256 are a tenth faster, and twice as late at the end
-LENGTH_FACTOR = 4  # of the longest item that was seen; a longer one has probably lost its end
 _BLOCK = 32  # random numbers
 
 Floats = npt.NDArray[np.float64]
@@ -64,7 +63,7 @@ def generate_items(
 
 def default_length(checkpoint: Checkpoint) -> int:
     """Return the characters after which an item is cut off, unless another limit is set."""
-    return LENGTH_FACTOR * (checkpoint.data.longest_item or 1)
+    return ITEM_LENGTH_FACTOR * (checkpoint.data.longest_item or 1)
 
 
 def items_as_text(

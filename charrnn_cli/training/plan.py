@@ -193,21 +193,20 @@ def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now
     seed = random_seed() if config.seed is None else config.seed
     windows = make_windows(job.corpus, job.split, config, seed)
     deadline = None if config.max_time is None else started + config.max_time
-    limits = []
-    if config.max_steps is not None:
-        limits.append(config.max_steps)
+    limits = [] if config.max_steps is None else [config.max_steps]
     if config.epochs is not None:
         limits.append(config.epochs * windows.per_epoch)
     rows = _rows_to_evaluate(job, calibration, deadline, now, limits)
     each = calibration.evaluation_seconds * rows / max(len(job.split.val), 1)
+    per_step = calibration.seconds_per_step
     if deadline is not None:
-        seconds = _seconds_until(deadline, calibration.seconds_per_step, each, started, now)
-        per_step = calibration.seconds_per_step
+        seconds = _seconds_until(deadline, per_step, each, started, now)
+        needed = per_step
         if config.eval_every:
-            per_step += each / config.eval_every
+            needed += each / config.eval_every
         elif config.eval_every is None:
             seconds -= num_evaluations(each, seconds, int(seconds / per_step)) * each
-        limits.append(job.first_step + max(1, int(seconds / per_step)))
+        limits.append(job.first_step + max(1, int(seconds / needed)))
     steps = min(limits)
     dropout = config.dropout
     if dropout is None:
@@ -219,7 +218,7 @@ def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now
         threads=calibration.threads,
         steps=steps,
         dropout=dropout,
-        eval_every=_steps_between_evaluations(job, steps, rows, each, calibration.seconds_per_step),
+        eval_every=_steps_between_evaluations(job, steps, rows, each, per_step),
         val_rows=rows,
     )
     return Plan(
@@ -227,7 +226,7 @@ def make_plan(job: TrainingJob, calibration: Calibration, *, started: float, now
         decisions=decisions,
         split=job.split,
         windows=windows,
-        seconds_per_step=calibration.seconds_per_step,
+        seconds_per_step=per_step,
         evaluation_seconds=each,
         deadline=deadline,
     )
@@ -284,9 +283,9 @@ def _steps_between_evaluations(
     Without a limit of time, they do not depend on measured seconds, so that a seeded run is the
     same everywhere.
     """
+    config = job.config
     if not job.split.val:
         return 0
-    config = job.config
     if config.eval_every is not None:
         return config.eval_every or steps
     if config.max_time is not None:

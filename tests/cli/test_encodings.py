@@ -249,7 +249,10 @@ def test_named_files_in_different_encodings(inside: Inside, tmp_path: Path, firs
             ("encode", "--decode", "x", "--encoding", "cp1252"),
             "--decode cannot be combined with --encoding",
         ),
-        (("sample", "tiny", "--force-text"), "--force-text requires --prime-file or --check-copy"),
+        (
+            ("sample", "tiny", "--force-text"),
+            "--force-text requires --prime-file, --check-copy or --novel-against",
+        ),
     ],
 )
 def test_options_without_a_text_to_read(

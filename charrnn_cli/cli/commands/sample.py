@@ -34,7 +34,7 @@ from charrnn_cli.cli.terminal.formats import format_count
 from charrnn_cli.cli.terminal.run_facts import Facts, name_facts
 from charrnn_cli.cli.terminal.sample_output import OutputFile
 from charrnn_cli.cli.terminal.surprise_colors import legend
-from charrnn_cli.config import SampleConfig, TextOptions, Unknown
+from charrnn_cli.config import ITEM_LENGTH_FACTOR, SampleConfig, TextOptions, Unknown
 from charrnn_cli.storage.runs import Run
 
 _DEFAULT = SampleConfig()
@@ -61,7 +61,15 @@ def sample(
         Path | None,
         typer.Option(help="File that contains the prime; - for standard input.", metavar="FILE|-"),
     ] = None,
-    length: Annotated[int, setting_option(SampleConfig, "length", "-n")] = _DEFAULT.length,
+    length: Annotated[
+        int,
+        setting_option(
+            SampleConfig,
+            "length",
+            "-n",
+            shown=f"{_DEFAULT.length}, or {ITEM_LENGTH_FACTOR} times the longest item",
+        ),
+    ] = _DEFAULT.length,
     temperature: Annotated[
         Any,
         setting_option(

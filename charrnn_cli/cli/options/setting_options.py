@@ -12,12 +12,13 @@ from charrnn_cli.settings import about, choices, fields_of, option_name
 def setting_option(cls: Any, name: str, *declarations: str, **typer_settings: Any) -> Any:
     """Return the Typer option of a setting: its name, help, panel, choices and shown default.
 
-    `declarations` are further names, such as `-n`; `typer_settings` override the declaration. The
-    command's parameter may be None for "not given", because the default shown is the setting's own.
+    `declarations` are further names, such as `-n`; `typer_settings` override the declaration, and
+    `shown` the default in the help. The command's parameter may be None for "not given", because
+    the default shown is the setting's own.
     """
     field = fields_of(cls)[name]
     said = about(field)
-    default = field.default if said.shown is None else said.shown
+    default = typer_settings.pop("shown", field.default if said.shown is None else said.shown)
     names = [choice for choice in choices(field.type) if isinstance(choice, str)]
     settings = {
         "help": said.help,
