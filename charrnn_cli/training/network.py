@@ -13,6 +13,7 @@ from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.config import Initialization
 from charrnn_cli.seeds import derive_seed
 from charrnn_cli.training.device import torch_generator
+from charrnn_cli.training.padded_lstm import is_faster_padded, padded_lstm
 
 # B batch rows · T time · H hidden size · G gates · V vocabulary
 
@@ -78,7 +79,9 @@ class CharRNN(nn.Module):
         after: RecurrentState = []
         for number, layer in enumerate(self.layers):
             before = None if state is None else state[number]
-            if before is not None and len(before) == 1:
+            if is_faster_padded(layer, inputs_TBH):
+                inputs_TBH, last = padded_lstm(layer, inputs_TBH, before)
+            elif before is not None and len(before) == 1:
                 inputs_TBH, last = layer(inputs_TBH, before[0])
             else:
                 inputs_TBH, last = layer(inputs_TBH, before)

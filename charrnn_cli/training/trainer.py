@@ -19,6 +19,7 @@ from charrnn_cli.training.decisions import Decisions
 from charrnn_cli.training.device import autocast, full_float32
 from charrnn_cli.training.dropout import DropoutMasks
 from charrnn_cli.training.job import TrainingJob
+from charrnn_cli.training.loss_scale import loss_scale, scaled_gradients
 from charrnn_cli.training.network import CharRNN, RecurrentState, joined_rows
 from charrnn_cli.training.ngram_device import InputsOfSteps, inputs_of_steps
 from charrnn_cli.training.optimizer import AdamW, global_norm, learning_rate
@@ -97,6 +98,7 @@ class Trainer:
         """Factor on the learning rate; halved after each divergence."""
         self.parts = 1
         """Parts in which the batch passes through the model; more than 1 if memory is short."""
+        self.loss_scale = loss_scale(self.device, decisions.precision)
 
     def follow(self, config: TrainConfig, decisions: Decisions) -> None:
         """Go on with another plan of the same run: other numbers of steps, of the same work."""
@@ -176,7 +178,7 @@ class Trainer:
         for part in range(parts):
             rows = slice(num_rows * part // parts, num_rows * (part + 1) // parts)
             loss, state = self._loss_of_rows(batch, before, rows)
-            gradients = torch.autograd.grad(loss, self._parameters)
+            gradients = scaled_gradients(loss, self._parameters, self.loss_scale)
             sums = gradients if sums is None else _added(sums, gradients)
             total = total + loss.detach()
             # float32, so that a resume file stores exactly what an uninterrupted run continues with

@@ -5,10 +5,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.nn import functional
 
 from charrnn_cli.training.device import autocast, full_float32
 from charrnn_cli.training.job import TrainingJob
+from charrnn_cli.training.padded_lstm import padded_lstm
 from charrnn_cli.training.products import step_products
 from tests.benchmarks.gpu_bench import Bench, Precision, attempt, float32_as
 from tests.benchmarks.throughput import our_trainer
@@ -38,10 +38,9 @@ def print_layer_times(bench: Bench, job: TrainingJob) -> None:
 
 
 def print_layer_trials(bench: Bench, job: TrainingJob) -> None:
-    """Print the time of recurrent layers in other ways: padded inputs, and bfloat16 weights.
+    """Print the time of recurrent layers alone, plain and padded, and with bfloat16 weights.
 
-    cuDNN has kernels for whole sequences if the width of the input is a multiple of 128 too, and
-    torch's autocast computes its recurrent layers in float16.
+    torch's autocast computes recurrent layers in float16.
     """
     trainer, config = our_trainer(job, bench.device, "fp32"), job.config
     layers: list[Any] = list(trainer.model.layers)
@@ -52,13 +51,8 @@ def print_layer_trials(bench: Bench, job: TrainingJob) -> None:
         each.requires_grad_()
 
     def padded(layer: Any, given: torch.Tensor) -> None:
-        more, (w_input, *others) = -given.shape[2] % 128, layer.parameters()
-        wide, w_wide = (functional.pad(tensor, (0, more)) for tensor in (given, w_input))
-        zeros = given.new_zeros(1, given.shape[1], job.model.size)
-        lstm: Any = torch.lstm
-        weights = [w_wide, *others]
-        output = lstm(wide, (zeros, zeros), weights, True, 1, 0.0, True, False, False)[0]
-        torch.autograd.grad(output.float().sum(), [given, w_input, *others])
+        output, _ = padded_lstm(layer, given, None)
+        torch.autograd.grad(output.float().sum(), [given, *layer.parameters()])
 
     def plain(layer: Any, given: torch.Tensor) -> None:
         output, _ = layer(given)

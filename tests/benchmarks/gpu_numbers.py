@@ -15,6 +15,7 @@ from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training.device import full_float32, restored_threads
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
+from charrnn_cli.training.loss_scale import scaled_gradients
 from charrnn_cli.training.network import CharRNN
 from charrnn_cli.training.self_check import TOLERANCE
 from charrnn_cli.training.trainer import Trainer
@@ -166,15 +167,13 @@ def measure_gradients(bench: Bench) -> None:
 
 
 def gradients_of(trainer: Trainer, scale: float) -> dict[str, torch.Tensor]:
-    """Return the gradients of the first window by name; the loss is scaled, and they back."""
+    """Return the gradients of the first window by name, computed from a scaled loss."""
     batch, parameters = trainer._batches.batch(0), trainer._parameters
     rows = slice(0, trainer.config.batch_size)
     with full_float32():
         loss, _ = trainer._loss_of_rows(batch, None, rows)
-        found = torch.autograd.grad(loss * scale, parameters)
-    return {
-        name: each / scale for name, each in zip(trainer.optimizer.parameters, found, strict=True)
-    }
+        found = scaled_gradients(loss, parameters, scale)
+    return dict(zip(trainer.optimizer.parameters, found, strict=True))
 
 
 def check_repeats(bench: Bench) -> None:

@@ -13,6 +13,7 @@ from charrnn_cli.errors import MemoryShortageError
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training import batch_loader
 from charrnn_cli.training.batch_loader import BatchLoader
+from charrnn_cli.training.loss_scale import LOSS_SCALE, loss_scale
 from charrnn_cli.training.trainer import CHECK_EVERY, Trainer, snapshot_shapes
 from charrnn_cli.training.windows import DocumentWindows, TrainWindows
 from tests.helpers import tiny_decisions
@@ -52,6 +53,43 @@ def test_a_batch_in_parts_is_the_same_batch(corpus: Corpus, cell: Cell, parts: i
         assert divided.model.export()[name] == pytest.approx(array, abs=1e-3)
     for name, array in whole.snapshot().items():
         assert divided.snapshot()[name] == pytest.approx(array, abs=1e-3)
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_the_scale_of_the_loss_changes_nothing(corpus: Corpus, cell: Cell, parts: int) -> None:
+    """In float32, a scaled loss gives the same weights, state and reported loss, bit for bit."""
+    plain, scaled = make_trainer(corpus, cell), make_trainer(corpus, cell)
+    scaled.loss_scale = LOSS_SCALE
+    for trainer in (plain, scaled):
+        trainer.parts = parts
+        for _ in range(10):
+            assert trainer.update()
+    assert scaled.running_loss == plain.running_loss
+    for one, other in (
+        (plain.model.export(), scaled.model.export()),
+        (plain.snapshot(), scaled.snapshot()),
+    ):
+        assert all(np.array_equal(array, other[name]) for name, array in one.items())
+
+
+def test_a_scaled_loss_that_overflows_is_a_divergence(corpus: Corpus) -> None:
+    """A gradient that is infinite only when scaled changes no weight."""
+    trainer = make_trainer(corpus)
+    trainer.loss_scale = 2.0**128
+    before = trainer.model.export()
+    assert not trainer.update()
+    assert all(
+        np.array_equal(before[name], array) for name, array in trainer.model.export().items()
+    )
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_only_float16_has_a_scaled_loss(device: str, precision: str) -> None:
+    """The loss is scaled in bf16 on a GPU, where recurrent layers are computed in float16."""
+    scale = loss_scale(torch.device(device), precision)
+    assert scale == (LOSS_SCALE if (device, precision) == ("cuda", "bf16") else 1.0)
 
 
 def test_short_memory_divides_the_batch(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
