@@ -28,11 +28,12 @@ def document_hashes(corpus: Corpus) -> Hashes:
 
     Raises as `Corpus.read` does.
     """
-    digests = b"".join(_digests(corpus))
-    return np.frombuffer(digests, ">u8").astype(np.uint64)
+    hashes = [np.frombuffer(digests, ">u8").astype(np.uint64) for digests in _digests(corpus)]
+    return np.concatenate(hashes)
 
 
 def _digests(corpus: Corpus) -> Iterator[bytes]:
+    """Yield the joined first 8 bytes of the digests of documents, for a piece of the text each."""
     end = corpus.header.end
     code_points_V = np.frombuffer(corpus.vocab.to_code_points(), "<u4")
     digest = blake2b()  # of a document that began in an earlier piece
@@ -42,10 +43,9 @@ def _digests(corpus: Corpus) -> Iterator[bytes]:
         digest.update(first.encode())
         if not others:
             continue
-        yield digest.digest()[:8]
         *whole, rest = others
-        for text in whole:
-            yield blake2b(text.encode()).digest()[:8]
+        found = [digest, *(blake2b(text.encode()) for text in whole)]
+        yield b"".join(each.digest()[:8] for each in found)
         digest = blake2b(rest.encode())
 
 

@@ -24,10 +24,12 @@ def validation_overlap(corpus: Corpus, split: Split) -> float:
     """Return the fraction of the validation part that stands in the training part word for word.
 
     It is measured by windows of 200 characters, spread evenly over the validation part; parts
-    shorter than a window do not count. Of a training part of more than 12 million characters,
-    pieces are read that are spread evenly over it, and the result is an estimate that is rather too
-    low. Raises as `Corpus.read` does.
+    shorter than a window do not count, nor do items, which are never in both parts. Of a training
+    part of more than 12 million characters, pieces are read that are spread evenly over it, and the
+    result is an estimate that is rather too low. Raises as `Corpus.read` does.
     """
+    if corpus.has_items:
+        return 0.0
     spans = [(start, stop) for start, stop in joined(split.val) if stop - start >= WINDOW]
     if not spans:
         return 0.0
@@ -53,7 +55,7 @@ def _num_found(occurrences: npt.NDArray[np.int64], read: float) -> float:
     are estimated from those found once and twice (Chao 1984, the bias-corrected form).
     """
     seen = float(np.count_nonzero(occurrences))
-    if read == 1.0:
+    if read == 1.0 or not seen:
         return seen
     once, twice = (int(np.count_nonzero(occurrences == number)) for number in (1, 2))
     return min(seen + once * (once - 1) / (2 * (twice + 1)), seen / read)

@@ -106,3 +106,17 @@ def test_validation_of_documents() -> None:
     split = Split(((0, 1200),), ((1201, 1800),))
     assert validation_overlap(corpus, split) == pytest.approx(1)
     assert np.isfinite(validation_overlap(corpus, split))
+
+
+def test_short_documents_have_no_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long training part of documents that are shorter than a window shares nothing."""
+    monkeypatch.setattr(overlap, "MAX_READ", 2_000)
+    corpus = Corpus.from_text("".join(map(chr, range(300, 1_300))) * 10)
+    train = tuple((start, start + 100) for start in range(0, 9_000, 100))
+    assert validation_overlap(corpus, Split(train, ((9_000, 10_000),))) == 0.0
+
+
+def test_items_are_never_in_both_parts() -> None:
+    """Items are held out whole, so that nothing is looked for."""
+    corpus = Corpus.from_items(["x" * 300, "y" * 300] * 20)
+    assert validation_overlap(corpus, split_corpus(corpus, TrainConfig(val_fraction=0.5))) == 0.0
