@@ -8,9 +8,8 @@ from charrnn_cli.cli.commands.copy_check import ComparedText
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal.phases import bytes_progress
 from charrnn_cli.config import TextOptions
-from charrnn_cli.errors import MismatchError, TextError
+from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
-from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_read_once
 
 if TYPE_CHECKING:
     from charrnn_cli.model.checkpoint import Checkpoint
@@ -48,38 +47,10 @@ class ComparedLists:
 def _training_text(path: Path, checkpoint: "Checkpoint") -> "Corpus":
     """Read the text of a checkpoint's run again. Raises TextError, MismatchError."""
     from charrnn_cli.model.reading import in_model_vocabulary
-    from charrnn_cli.text.cache import cached_corpus
+    from charrnn_cli.training.own_text import read_own_text
 
-    run = Run(path.parent.name, path.parent)
-    header = run.resume_header()
-    source = None if header is None else header.source
-    if source is None:
-        raise TextError(f"{path.name} has no record of its training text", hint=_HINT)
-    _check_present(run, source)
-    stop = StopRequest()
+    run, stop = Run(path.parent.name, path.parent), StopRequest()
+    name = Registry().reference_of(path, checkpoint.step)
     with stop.listening(), bytes_progress("encoding", stop) as progress:
-        corpus = cached_corpus(
-            source.paths,
-            source.options or checkpoint.data.reading,
-            vocab=checkpoint.vocab if source.init_from else None,
-            unknown=source.unknown if source.init_from else "error",
-            progress=progress,
-        )
-    if corpus.sha256 != checkpoint.data.sha256:
-        raise MismatchError(
-            f"the training text of run {run.name!r} has changed since it was trained", hint=_HINT
-        )
+        _, corpus = read_own_text(run, name, checkpoint, progress, _HINT)
     return in_model_vocabulary(corpus, checkpoint)
-
-
-def _check_present(run: Run, source: Source) -> None:
-    missing = source.missing
-    if missing is None:
-        return
-    if missing == STANDARD_INPUT:
-        where = "came from standard input"
-    elif is_read_once(missing):
-        where = "came from a pipe"
-    else:
-        where = f"no longer exists: {missing}"
-    raise TextError(f"the training text of run {run.name!r} {where}", hint=_HINT)

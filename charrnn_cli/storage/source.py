@@ -106,6 +106,16 @@ class Source:
             raise ConfigError(f"the source is invalid: {error}") from error
 
     @property
+    def why_missing(self) -> str | None:
+        """Why the text cannot be read again, as the end of a sentence; None if it can."""
+        missing = self.missing
+        if missing is None:
+            return None
+        if missing == STANDARD_INPUT:
+            return "came from standard input"
+        return "came from a pipe" if is_read_once(missing) else f"no longer exists: {missing}"
+
+    @property
     def missing(self) -> Path | None:
         """The first path that cannot be read again: a deleted file, a pipe, or standard input."""
         return _first_missing(self.paths)

@@ -7,7 +7,7 @@ from typing import Any
 
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import MismatchError, TextError
-from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_read_once
+from charrnn_cli.storage.source import Source
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.encoding import is_encoded
 from charrnn_cli.text.held_out import held_out_of
@@ -36,13 +36,9 @@ def resumed_source(
         paths=tuple(texts) or recorded.paths,
         options=own_options(reading, recorded, texts).replaced(options or {}),
     )
-    missing = None if texts else source.missing
-    if missing == STANDARD_INPUT:
-        raise TextError(f"the text of run {name!r} came from standard input", hint=hint)
-    if missing is not None and is_read_once(missing):
-        raise TextError(f"the text of run {name!r} came from a pipe", hint=hint)
-    if missing is not None:
-        raise TextError(f"the text of run {name!r} no longer exists: {missing}", hint=hint)
+    why_missing = None if texts else source.why_missing
+    if why_missing is not None:
+        raise TextError(f"the text of run {name!r} {why_missing}", hint=hint)
     if source.missing_held_out is not None:
         raise TextError(
             f"a held-out text of run {name!r} no longer exists: {source.missing_held_out}",

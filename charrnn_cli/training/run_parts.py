@@ -16,10 +16,12 @@ from charrnn_cli.text.held_out import held_out_of
 from charrnn_cli.text.rows import Span
 from charrnn_cli.text.splits import Split, matching_rows, split_corpus, split_text
 from charrnn_cli.training.evaluation_plan import evenly_spread, train_rows
-from charrnn_cli.training.job_text import read_source, with_held_out
-from charrnn_cli.training.resume_text import own_options
+from charrnn_cli.training.job_text import with_held_out
+from charrnn_cli.training.own_text import read_own_text
 
 Part = Literal["train", "val", "test"]
+
+_HINT = "restore it, or pass another text instead of --split"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +47,19 @@ def read_part(
     """Read the texts of a checkpoint's run again, and split them as the run did.
 
     The rows are those of the run's evaluations; all of a test text is read. `name` is the
-    checkpoint's reference, for messages. Raises ConfigError for a part that the run does not have
-    or does not record, TextError if a text is gone, MismatchError if one has changed,
+    checkpoint's reference, for messages. Raises ConfigError for a part that the run does not have,
+    TextError if a text is gone or was never recorded, MismatchError if one has changed,
     FileFormatError, StorageError.
     """
-    header = run.resume_header()
-    source = None if header is None else header.source
-    if source is None:
-        raise ConfigError(
-            f"nothing records where the text of {name} is", hint="pass the text instead of --split"
-        )
-    missing = source.missing or source.missing_held_out
-    if missing is not None:
+    source, corpus = read_own_text(run, name, checkpoint, progress, _HINT)
+    if source.missing_held_out is not None:
         raise TextError(
-            f"the text of {name} no longer exists: {missing}",
-            hint="restore it, or pass another text instead of --split",
+            f"a held-out text of {name} no longer exists: {source.missing_held_out}", hint=_HINT
         )
-    data = checkpoint.data
-    options = own_options(data.reading, source)
-    source = dataclasses.replace(source, options=options)
-    corpus = read_source(source, checkpoint.vocab if source.init_from else None, progress)
-    _check_same(name, corpus.sha256, data.sha256, source.paths)
-    corpus = with_held_out(corpus, source, progress)
+    corpus, data = with_held_out(corpus, source, progress), checkpoint.data
     held_out = held_out_of(corpus)
-    _check_same(name, held_out.val_sha256, data.val_sha256, [source.val])
-    _check_same(name, held_out.test_sha256, data.test_sha256, [source.test])
+    _check_same(name, held_out.val_sha256, data.val_sha256, source.val)
+    _check_same(name, held_out.test_sha256, data.test_sha256, source.test)
     split = split_corpus(corpus, _config(checkpoint))
     return PartText(corpus, split, *_rows(checkpoint, name, corpus, split, part))
 
@@ -114,13 +104,9 @@ def _without(name: str, what: str, option: str) -> ConfigError:
     return ConfigError(f"the run of {name} has no {what[2:]}", hint=f"train with {option}")
 
 
-def _check_same(
-    name: str, found: str | None, recorded: str | None, paths: Sequence[Path | None]
-) -> None:
-    """Raise MismatchError if a text is not the one that was recorded."""
+def _check_same(name: str, found: str | None, recorded: str | None, path: Path | None) -> None:
+    """Raise MismatchError if a held-out text is not the one that was recorded."""
     if found != recorded:
-        path = next((path for path in paths if path is not None), "a held-out text")
         raise MismatchError(
-            f"{path} is not the text that {name} was trained with; it has changed",
-            hint="restore it, or pass another text instead of --split",
+            f"{path or 'a held-out text'} has changed since {name} was trained", hint=_HINT
         )

@@ -76,7 +76,7 @@ EFFECTS = [
     (SAMPLE, "--stats", "stats"),
     (f"{FILES} --json --top-k 0", "--stop-at-end", '"stopped": true'),
     (f"{ITEMS} --count 300", "--unique", "!300 of 300 drawn"),
-    (ITEMS, "--novel", "has no record of its training text"),  # it has a test with a run
+    (ITEMS, "--novel", "nothing records where the text of"),  # it has a test with a run
     (ITEMS, "--novel-against text.txt", "% new"),
     (ITEMS, "--min-length 3", "!10 of 10 drawn"),
     (ITEMS, "--max-length 1", "!10 of 10 drawn"),

@@ -99,8 +99,7 @@ def test_a_resumed_run_keeps_its_files(inside: Inside, tmp_path: Path) -> None:
     result = inside("score", "parts", "--split", "val")
     assert result.returncode == 2
     assert error_of(result.stderr) == (
-        f"error: {tmp_path}/valid.txt is not the text that parts@20 was trained with; "
-        "it has changed\n"
+        f"error: {tmp_path}/valid.txt has changed since parts@20 was trained\n"
         "hint: restore it, or pass another text instead of --split\n"
     )
     (tmp_path / "test.txt").unlink()

@@ -245,12 +245,12 @@ def test_the_training_text(inside: Inside, tmp_path: Path) -> None:
     assert inside(*sample, "--novel-against", "list.txt")[:2] == (0, out)
     text.write_text("\n".join(["ab", "ba", "aab", "bab", "a"] * 60))
     hint = "hint: compare with a file: --novel-against FILE\n"
-    changed = "error: the training text of run 'own' has changed since it was trained\n"
+    changed = "error: the text of own@30 has changed since it was trained\n"
     assert inside(*sample, "--novel") == (2, "", changed + hint)
     text.unlink()
-    gone = f"error: the training text of run 'own' no longer exists: {text}\n"
+    gone = f"error: the text of own@30 no longer exists: {text}\n"
     assert inside(*sample, "--novel") == (2, "", gone + hint)
-    unknown = "error: step-0000000100.safetensors has no record of its training text\n"
+    unknown = "error: nothing records where the text of names@100 is\n"
     assert inside(*NAMES, "-q", "--novel") == (2, "", unknown + hint)
 
 
