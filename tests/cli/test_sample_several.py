@@ -2,7 +2,6 @@
 
 import json
 import re
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn_cli.cli.options.parsers import parse_temperatures
-from charrnn_cli.storage.references import spread
 from charrnn_cli.storage.registry import Registry
-from charrnn_cli.storage.runs import CheckpointEntry, Run
 from tests.helpers import Inside, make_checkpoint, save
 
 pytestmark = pytest.mark.usefixtures("tiny_run")
@@ -144,40 +141,6 @@ def test_fewer_checkpoints_than_wanted(inside: Inside) -> None:
             "sample  tiny@100 tiny@200 tiny@300, temperature 1, top-k 5, seed 1\n"
             "note    run 'tiny' has only 3 checkpoints\n"
         ),
-    )
-
-
-@given(st.sets(st.integers(0, 10_000), min_size=1, max_size=30), st.integers(2, 40))
-def test_a_spread_is_even(steps: set[int], number: int) -> None:
-    """A spread has different checkpoints in order, first and last included, and is even."""
-
-    class Known(Run):
-        def checkpoints(self) -> list[CheckpointEntry]:
-            header = make_checkpoint()
-            return [
-                CheckpointEntry(step, Path(str(step)), 1, 1.0, header)  # type: ignore[arg-type]
-                for step in sorted(steps)
-            ]
-
-    chosen = [entry.step for entry in spread(Known("known", Path("known")), number)]
-    assert len(chosen) == min(number, len(steps))
-    assert set(chosen) <= steps
-    assert all(first < second for first, second in pairwise(chosen))
-    assert chosen[0] == min(steps)
-    assert chosen[-1] == max(steps) or len(steps) == 1
-
-
-def test_damaged_checkpoints_are_left_out(inside: Inside) -> None:
-    """A damaged checkpoint is not part of a spread; a run without any other is an error."""
-    run = Registry().run("tiny")
-    run.step_path(200).write_bytes(b"")
-    assert [entry.step for entry in spread(run, 3)] == [100, 300]
-    for step in (100, 300):
-        run.step_path(step).unlink()
-    assert inside("sample", "tiny", "--each", "2") == (
-        2,
-        "",
-        "error: run 'tiny' has no readable checkpoint\nhint: charrnn checkpoints list tiny\n",
     )
 
 

@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from charrnn_cli.events import CheckpointSaved, Diverged, Evaluated, StepLogged, TrainEvent
+from charrnn_cli.events import (
+    BestTested,
+    CheckpointSaved,
+    Diverged,
+    Evaluated,
+    StepLogged,
+    TrainEvent,
+)
 from charrnn_cli.storage.metrics_log import MOST_ROWS, Metrics, event_to_json, read_metrics, record
 from charrnn_cli.storage.runs import Run
 
@@ -286,3 +293,17 @@ def test_the_scale_is_that_of_the_last_start_that_has_one(tmp_path: Path) -> Non
         found = read_metrics(path)
         assert found.scale == {}
         assert found.problem == f"skipped 1 damaged line of {path}"
+
+
+def test_the_loss_on_a_test_text_is_read(tmp_path: Path) -> None:
+    """The last loss on a test text is read again, and a damaged one is skipped."""
+    run = Run("run", tmp_path)
+    assert read_metrics(run.metrics_path).tested is None
+    tested = BestTested(
+        step=20, test_loss=1.5, evaluated_characters=90, test_characters=100, seconds=2.0
+    )
+    assert list(record(iter([tested]), run)) == [tested]
+    assert read_metrics(run.metrics_path).tested == tested
+    with run.metrics_path.open("a") as file:
+        file.write('{"event": "BestTested", "step": -1}\n')
+    assert read_metrics(run.metrics_path).tested == tested
