@@ -88,3 +88,15 @@ def test_texts_held_out_in_files_of_their_own(tmp_path: Path) -> None:
     assert source.missing_held_out == test
     older = Source.from_json({name: raw[name] for name in ("texts", "options")})
     assert (older.val, older.test, older.missing_held_out) == (None, None, None)
+
+
+def test_why_a_text_cannot_be_read_again(tmp_path: Path) -> None:
+    """The reason follows from where the text came from."""
+    path = tmp_path / "text.txt"
+    path.touch()
+    os.mkfifo(pipe := tmp_path / "pipe")
+    assert Source((path,)).why_missing is None
+    assert Source((path, STANDARD_INPUT)).why_missing == "came from standard input"
+    assert Source((pipe,)).why_missing == "came from a pipe"
+    path.unlink()
+    assert Source((path,)).why_missing == f"no longer exists: {path}"
