@@ -88,7 +88,7 @@ class RunState:
             data=DataFacts(
                 name=corpus.name,
                 sha256=corpus.sha256,
-                characters=len(corpus),
+                characters=corpus.num_characters,
                 commonest=corpus.vocab.characters[int(corpus.counts_V.argmax())],
                 init_from=self.init_from,
                 counted=self._job.counted,
