@@ -1,23 +1,15 @@
 """The formats that checkpoints are exported to; the suffix of the file chooses one."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charrnn_cli.errors import ConfigError
+from charrnn_cli.export.exported import Exported
 
 if TYPE_CHECKING:
     from charrnn_cli.model.checkpoint import Checkpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """The content of an exported file."""
-
-    data: bytes
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    """Bytes of its largest parts, by name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

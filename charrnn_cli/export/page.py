@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from charrnn_cli.config import SampleConfig
 from charrnn_cli.errors import ConfigError
-from charrnn_cli.export.formats import Exported
+from charrnn_cli.export.exported import Exported
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.items import default_length
 from charrnn_cli.model.ngram_tables import to_tables
@@ -210,16 +210,24 @@ def _known(prime: str, checkpoint: Checkpoint, *, items: bool) -> str:
 def _facts(checkpoint: Checkpoint) -> str:
     """Describe a model in one line."""
     model, data = checkpoint.model, checkpoint.data
-    layers = f"{model.layers} layer{'s' if model.layers > 1 else ''} of {model.size:,} units"
     parts = [
-        f"{model.cell.upper()} with {layers}, {model.num_parameters:,} weights",
-        f"trained on {data.name} ({data.characters:,} characters)",
+        f"{model.cell.upper()} {model.layers}x{model.size}",
+        f"{_rounded(model.num_parameters)} weights",
+        f"trained on {_rounded(data.characters)} characters of {data.name}",
     ]
     if model.ngram:
-        parts.insert(1, f"counted n-grams of up to {model.ngram} characters")
+        parts.insert(2, f"n-grams of {model.ngram}")
     if checkpoint.val_loss is not None:
         parts.append(f"{bits_per_character(checkpoint.val_loss):.2f} bits per character")
     return " · ".join(parts)
+
+
+def _rounded(number: int) -> str:
+    """Write a number in words of two or three digits: `1.2 million`."""
+    for size, name in ((1_000_000_000, "billion"), (1_000_000, "million")):
+        if number >= size:
+            return f"{number / size:.{1 if number < 100 * size else 0}f} {name}"
+    return f"{number:,}"
 
 
 def _program(*names: str) -> str:

@@ -5,15 +5,15 @@
 
 "use strict";
 const { readFileSync } = require("node:fs");
-const vm = require("node:vm");
 
 function answer(request) {
   const page = readFileSync(request.page, "utf-8");
   const part = (id) => page.match(new RegExp(`<script[^>]*id="${id}">(.*?)</script>`, "s"))[1];
-  const globals = { atob, performance, request, model: part("model"), weights: part("weights") };
-  globals.wasm = Uint8Array.from(Buffer.from(part("product"), "base64"));
-  if (!request.plain) globals.WebAssembly = WebAssembly;
-  return vm.runInNewContext(`${part("engine")}; (${run})()`, globals);
+  const wasm = Uint8Array.from(Buffer.from(part("product"), "base64"));
+  const names = ["request", "model", "weights", "wasm", "WebAssembly"];
+  const given = [request, part("model"), part("weights"), wasm];
+  const program = new Function(...names, `${part("engine")}; return (${run})();`);
+  return program(...given, request.plain ? undefined : WebAssembly);
 }
 
 function run() {

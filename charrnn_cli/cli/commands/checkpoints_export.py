@@ -11,7 +11,8 @@ from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.errors import ConfigError
-from charrnn_cli.export.formats import DEFAULT, FORMATS, Exported, Format, format_of
+from charrnn_cli.export.exported import Exported
+from charrnn_cli.export.formats import DEFAULT, FORMATS, Format, format_of
 from charrnn_cli.shell import path_word
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.opening import open_regular
@@ -118,8 +119,8 @@ def _check_options(chosen: Format, options: dict[str, Any]) -> dict[str, Any]:
             raise ConfigError(
                 f"--{name} does not apply to {chosen.suffix} files", hint=f"leave out --{name}"
             )
-    if given.get("weights", WEIGHTS[0]) not in WEIGHTS:
-        raise ConfigError(f"weights must be one of {', '.join(WEIGHTS)}; got {given['weights']!r}")
+    if (name := given.get("weights", WEIGHTS[0])) not in WEIGHTS:
+        raise ConfigError(f"no weights are named {name!r}", hint=f"use one of {', '.join(WEIGHTS)}")
     return given
 
 

@@ -178,7 +178,7 @@ function load() {
   }
   byId("weights").remove(); // its text would stay in memory
   if (model.items) {
-    byId("items-label").hidden = false;
+    byId("items-label").hidden = byId("items").disabled = false;
     byId("length-label").textContent = "Longest";
   }
   listen();
