@@ -76,21 +76,71 @@ SHAPES: list[dict[str, Any]] = [
 ]
 
 
+NGRAMS: list[dict[str, Any]] = [
+    {"embed": 5, "ngram": 4},
+    {"embed": 0, "ngram": 3},
+    {"embed": 5, "ngram": 1},
+    {"cell": "gru", "ngram": 2},
+]
+READ = np.random.Generator(np.random.PCG64(1)).integers(0, len(CHARACTERS), 200).tolist()
+
+
+def check_logits(models: list[Checkpoint], answered: list[Any]) -> None:
+    """Compare the logits after each character of READ with the engine's."""
+    for model, logits in zip(models, answered, strict=True):
+        expected = expected_logits(model, READ)
+        np.testing.assert_allclose(logits, expected, atol=1e-4, err_msg=str(model.model))
+
+
 @needs_node
 @pytest.mark.parametrize("plain", [False, True])
 def test_logits_are_those_of_the_engine(tmp_path: Path, plain: bool) -> None:
     """All cells, inputs, depths and widths, with n-grams and without, have the engine's logits."""
-    ids = np.random.Generator(np.random.PCG64(1)).integers(0, len(CHARACTERS), 200).tolist()
-    ngrams: list[dict[str, Any]] = [
-        {"embed": 5, "ngram": 4},
-        {"embed": 0, "ngram": 3},
-        {"embed": 5, "ngram": 1},
+    models = [random_model(**shape) for shape in [*SHAPES, *NGRAMS]]
+    pages = [page_of(tmp_path, model) for model in models]
+    check_logits(models, answers([{"page": page, "ids": READ, "plain": plain} for page in pages]))
+
+
+ALL_SHAPES = """
+const answers = requests.map(({ model, weights, product, ids }) => {
+  const network = readNetwork(model, weights, fromBase64(product));
+  return ids.map((id) => {
+    network.read(id);
+    return Array.from(network.logits);
+  });
+});
+document.getElementById("answers").textContent = JSON.stringify(answers);
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@needs_chromium
+def test_chromium_has_the_logits_of_the_engine(tmp_path: Path) -> None:
+    """One page with all shapes has the engine's logits in Chromium."""
+    models = [random_model(**shape) for shape in [*SHAPES, *NGRAMS]]
+    pages = [Parts(page_of(tmp_path, model).read_text("utf-8")).scripts for model in models]
+    requests = [
+        {"model": json.loads(page["model"]), "weights": page["weights"], "ids": READ}
+        | {"product": page["product"]}
+        for page in pages
     ]
-    models = [random_model(**shape) for shape in [*SHAPES, *ngrams, {"ngram": 2, "cell": "gru"}]]
-    requests = [{"page": page_of(tmp_path, model), "ids": ids, "plain": plain} for model in models]
-    for model, logits in zip(models, answers(requests), strict=True):
-        expected = expected_logits(model, ids)
-        np.testing.assert_allclose(logits, expected, atol=1e-4, err_msg=str(model.model))
+    program = f"const requests = {json.dumps(requests)};{pages[0]['engine']};{ALL_SHAPES}"
+    joined = tmp_path / "all.html"
+    joined.write_text(f'<p id="answers"></p><script>{program}</script>', "utf-8")
+    check_logits(models, json.loads(content(shown_page(joined), "answers")))
+
+
+@pytest.mark.slow
+@needs_node
+@pytest.mark.parametrize(("plain", "least"), [(False, 1000), (True, 150)])
+def test_large_models_write_quickly(tmp_path: Path, plain: bool, least: int) -> None:
+    """A model of 2x512 writes 1,000 characters per second with vectors, and 150 without."""
+    page = page_of(tmp_path, random_model(layers=2, size=512, embed=64))
+    settings = settings_of(SampleConfig(seed=1))
+    request = {"page": page, "places": 500, "settings": settings, "plain": plain}
+    (answer,) = answers([request])
+    assert 500 / answer["seconds"] > least
 
 
 CONFIGS = [
@@ -372,12 +422,13 @@ def test_chromium_shows_the_text_of_the_command(tmp_path: Path) -> None:
     shown = shown_page(page, write=1, shade=1, **address)
     text = "".join(generate(checkpoint, "ab <", config, echo=True))
     assert content(shown, "text").replace("\0", "") == text.replace("\0", "")
-    assert re.fullmatch(r"300 characters, .* bits each, seed 1.*", content(shown, "status"))
+    assert re.fullmatch(
+        r"300 characters, .* bits per character, seed 1.*", content(shown, "status")
+    )
     assert content(shown, "title") == checkpoint.run
 
 
-CLICKS = """
-const waited = [];
+STEPS = """
 async function until(condition) {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
@@ -385,29 +436,47 @@ const done = () => !byId("more").disabled;
 const text = () => byId("text").textContent;
 const press = (name, key) =>
   byId(name).dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+const choose = (place) => byId("text").querySelector(`[data-place="${place}"]`).click();
+const buttons = () => [...byId("choices").querySelectorAll("button")];
+const other = () => buttons().findIndex((each) => !each.hasAttribute("aria-current"));
 (async () => {
+  const answers = [];
   await until(done);
-  waited.push(text());
-  byId("more").click();
-  await until(done);
-  waited.push(text());
-  byId("text").querySelector('[data-place="50"]').click();
-  const rivals = [...byId("choices").querySelectorAll("button")];
-  const other = rivals.findIndex((each) => !each.hasAttribute("aria-current"));
-  waited.push(rivals.length, cells[50].rivals[other].id, byId("rivals").hidden);
-  press("choices", "Escape");
-  waited.push(byId("rivals").hidden);
-  press("text", "ArrowRight");
-  waited.push(chosen);
-  press("text", "ArrowLeft");
-  byId("choices").querySelectorAll("button")[other].click();
-  await until(done);
-  waited.push(text(), location.hash);
-  byId("prime").value = "z";
-  byId("write").click();
-  waited.push(byId("status").textContent);
-  byId("facts").textContent = JSON.stringify(waited);
+  STEPS
+  byId("facts").textContent = JSON.stringify(answers);
 })();
+"""
+
+
+def after_steps(page: Path, steps: str, **address: Any) -> list[Any]:
+    """Return what steps in JavaScript push to `answers` after the page has written its text."""
+    source = re.sub("<meta http-equiv.*?>", "", page.read_text("utf-8"))  # to add a script
+    watched = page.with_name(f"watched-{page.name}")
+    script = STEPS.replace("STEPS", steps)
+    watched.write_text(source.replace("</body>", f"<script>{script}</script></body>"), "utf-8")
+    answered: list[Any] = json.loads(content(shown_page(watched, write=1, **address), "facts"))
+    return answered
+
+
+CLICKS = """
+answers.push(text());
+byId("more").click();
+await until(done);
+answers.push(text());
+choose(50);
+answers.push(buttons().length, cells[50].rivals[other()].id, byId("rivals").hidden);
+press("choices", "Escape");
+answers.push(byId("rivals").hidden);
+press("text", "ArrowRight");
+answers.push(chosen);
+press("text", "ArrowLeft");
+byId("prime").value = "typed on";
+buttons()[other()].click();
+await until(done);
+answers.push(text(), location.hash);
+byId("prime").value = "z";
+byId("write").click();
+answers.push(byId("status").textContent);
 """
 
 
@@ -417,11 +486,7 @@ def test_clicks_go_on_from_a_rival(tmp_path: Path) -> None:
     """Go on continues the text; a rival replaces a character; the address then shows that text."""
     checkpoint = random_model(ngram=2)
     page = page_of(tmp_path, checkpoint)
-    source = re.sub("<meta http-equiv.*?>", "", page.read_text("utf-8"))  # to add a script
-    watched = tmp_path / "watched.html"
-    watched.write_text(source.replace("</body>", f"<script>{CLICKS}</script></body>"), "utf-8")
-    shown = shown_page(watched, write=1, prime="ab", seed=1, length=100)
-    first, longer, *rest = json.loads(content(shown, "facts"))
+    first, longer, *rest = after_steps(page, CLICKS, prime="ab", seed=1, length=100)
     rivals, rival, is_hidden, is_closed, after, branched, address, status = rest
     config = SampleConfig(length=200, seed=1)
     assert longer == "".join(generate(checkpoint, "ab", config, echo=True))
@@ -432,4 +497,26 @@ def test_clicks_go_on_from_a_rival(tmp_path: Path) -> None:
     assert len(branched) == 202
     assert address == f"#prime=ab&length=200&seed=1&choices=50.{rival}&write=1"
     assert status == "The model does not know “z” (U+007A)."
+    assert content(shown_page(page, **dict(parse_qsl(address[1:]))), "text") == branched
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_items_go_on_from_a_rival(tmp_path: Path) -> None:
+    """After a rival within a list, there are as many items, and the address shows them."""
+    config = ModelConfig(vocabulary_size=10, layers=1, size=8, embed=4, ngram=2)
+    page = page_of(tmp_path, make_item_checkpoint(config=config, scale=1.0))
+    steps = """
+    answers.push(text());
+    choose(40);
+    buttons()[other()].click();
+    await until(done);
+    answers.push(text(), location.hash);
+    """
+    first, branched, address = after_steps(page, steps, prime="ab", seed=1, items=20)
+    for text in (first, branched):
+        items = text.removesuffix("\n").split("\n")
+        assert len(items) == 20
+        assert all(item.startswith("ab") for item in items)
+    assert branched != first
     assert content(shown_page(page, **dict(parse_qsl(address[1:]))), "text") == branched

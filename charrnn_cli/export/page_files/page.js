@@ -29,6 +29,7 @@ function begin(choices = new Map()) {
     byId("prime").focus();
     return;
   }
+  used = typed();
   cells = [];
   saved = [];
   items = 0;
@@ -80,8 +81,9 @@ function work() {
     stop();
     say(error.message);
     return;
+  } finally {
+    byId("text").append(fresh);
   }
-  byId("text").append(fresh);
   if (isDone()) stop();
   else {
     say(cells.length ? `${counted()} …` : "Reading the beginning …");
@@ -116,14 +118,14 @@ function stop() {
   const bits = cells.reduce((sum, cell) => sum + cell.bits, 0) / Math.max(1, cells.length);
   const speed = Math.round((cells.length - started.cells) / Math.max(seconds, 0.001));
   const pace = seconds > 0.2 ? `, ${speed.toLocaleString("en")} characters per second` : "";
-  say(`${counted()}, ${bits.toFixed(2)} bits each, seed ${writer.settings.seed}${pace}`);
+  say(`${counted()}, ${bits.toFixed(2)} bits per character, seed ${writer.settings.seed}${pace}`);
 }
 
 // Write as much again; the address then says so.
 function goOn() {
-  const input = byId(model.items ? "items" : "length");
+  const name = model.items ? "items" : "length";
   wanted = (model.items ? items : cells.length) + portion;
-  input.value = wanted;
+  byId(name).value = used[name] = String(wanted);
   writeAddress();
   run();
 }

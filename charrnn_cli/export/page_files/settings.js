@@ -6,6 +6,8 @@ const byId = (id) => document.getElementById(id);
 const model = JSON.parse(byId("model").textContent);
 const defaults = { ...model.defaults, seed: "" };
 
+let used = {}; // what was in the form when the text was begun; someone may type on there
+
 function fields() {
   const names = ["prime", "temperature", "top-k", "top-p", "min-p", "length", "seed"];
   return model.items ? [...names, "items"] : names;
@@ -19,10 +21,15 @@ function readAddress() {
   return address;
 }
 
+function typed() {
+  return Object.fromEntries(fields().map((name) => [name, byId(name).value]));
+}
+
+// Write the address of the text that is shown.
 function writeAddress() {
   const address = new URLSearchParams();
-  for (const name of fields())
-    if (byId(name).value !== String(defaults[name])) address.set(name, byId(name).value);
+  for (const [name, value] of Object.entries(used))
+    if (value !== String(defaults[name])) address.set(name, value);
   address.set("seed", String(writer.settings.seed));
   const choices = [...writer.choices].map(([place, id]) => `${place}.${id}`);
   if (choices.length) address.set("choices", choices.join("-"));
@@ -35,8 +42,7 @@ function readSettings() {
   const number = (id) => Number(byId(id).value);
   const settings = { prime: byId("prime").value, length: number("length") };
   for (const [name, id] of Object.entries(NUMBERS)) settings[name] = number(id);
-  const typed = byId("seed").value;
-  settings.seed = BigInt(typed || crypto.getRandomValues(new Uint32Array(1))[0]) & MASK_64;
+  settings.seed = BigInt(byId("seed").value || crypto.getRandomValues(new Uint32Array(1))[0]) & MASK_64;
   return settings;
 }
 
