@@ -60,8 +60,8 @@ CHECKPOINT_COMMANDS: dict[str, tuple[str, str]] = {
         "Delete a run's older checkpoints, but never the best or the latest.",
     ),
     "export": (
-        "checkpoints_transfer.export",
-        "Verify a checkpoint and copy it to a single file.",
+        "checkpoints_export.export",
+        "Verify a checkpoint and export it to a single file.",
     ),
     "import": (
         "checkpoints_transfer.import_file",

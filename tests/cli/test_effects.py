@@ -117,6 +117,11 @@ EFFECTS = [
     ("checkpoints prune tiny --keep 1 -y", "--dry-run", FIRST),
     ("checkpoints prune tiny --keep 9 -y", "--keep 1", f"!{FIRST}"),
     ("checkpoints export tiny", "--output gift.safetensors", "file gift.safetensors"),
+    ("checkpoints export tiny -o gift", "--format html", "open gift in a browser"),
+    ("checkpoints export tiny -o gift.html", "--weights f32", "(896 B of weights)"),
+    ("checkpoints export tiny --format html -o -", "--prime gag", '"prime":"gag"'),
+    ("checkpoints export tiny --format html -o -", "--title Gift", "<title>Gift</title>"),
+    ("checkpoints export tiny -o gift", "--list", ".html\t"),
     ("checkpoints import step.safetensors", "--run gift", "gift@200"),
 ]
 

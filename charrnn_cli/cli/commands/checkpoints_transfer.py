@@ -1,4 +1,4 @@
-"""`charrnn checkpoints export`, `import` and `verify`: copy checkpoints and check them."""
+"""`charrnn checkpoints import` and `verify`: copy checkpoints and check them."""
 
 import contextlib
 import tempfile
@@ -11,14 +11,12 @@ import typer
 from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.options.help_style import with_default
 from charrnn_cli.cli.terminal import console, safe_text
-from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.errors import CharrnnError, FileFormatError, StorageError, UsageError
-from charrnn_cli.shell import path_word
 from charrnn_cli.storage import corpus_header, header
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.built_in import is_built_in, missing_built_in
 from charrnn_cli.storage.opening import open_regular
-from charrnn_cli.storage.references import is_path, names_checkpoint
+from charrnn_cli.storage.references import names_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import SUFFIX, check_step
 from charrnn_cli.storage.tensorfile import read_header
@@ -27,40 +25,6 @@ from charrnn_cli.text.standard_input import next_chunk
 
 class _DamagedError(FileFormatError):
     """At least one verified file is damaged."""
-
-
-def export(
-    reference: Annotated[
-        str,
-        typer.Argument(
-            metavar="REF", help="Checkpoint to export.", autocompletion=complete_reference
-        ),
-    ],
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output", "-o", metavar="FILE|-", help="Output file, or - for standard output."
-        ),
-    ],
-) -> None:
-    """Verify a checkpoint and copy it to a single file.
-
-    Example: charrnn checkpoints export best -o model.safetensors
-    """
-    path = Registry().resolve(reference)
-
-    from charrnn_cli.model.checkpoint import load_verified
-
-    with open_regular(path, follow=True) as file:
-        _, data = load_verified(file, path)
-    if output == "-":
-        console.write_bytes(data)
-        return
-    with atomic_write(Path(output), num_bytes=len(data)) as target:
-        target.write(data)
-    console.say("wrote", f"{output}, {format_size(len(data))}")
-    exported = output if is_path(output) else f"./{output}"
-    console.say("next", f"charrnn sample {path_word(exported)}")
 
 
 def import_file(

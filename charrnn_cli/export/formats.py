@@ -1,0 +1,75 @@
+"""The formats that checkpoints are exported to; the suffix of the file chooses one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from charrnn_cli.errors import ConfigError
+from charrnn_cli.export.exported import Exported
+
+if TYPE_CHECKING:
+    from charrnn_cli.model.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Format:
+    """A format of exported files."""
+
+    name: str
+    """Its files end in a dot and this name."""
+    description: str
+    options: frozenset[str]
+    """Names of the options of `charrnn checkpoints export` that apply to it."""
+    render: Callable[["Checkpoint", bytes, Mapping[str, Any]], Exported]
+    """From a verified checkpoint, the bytes of its file, and options by name."""
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of its files."""
+        return f".{self.name}"
+
+
+def _copy(_checkpoint: "Checkpoint", data: bytes, _options: Mapping[str, Any]) -> Exported:
+    return Exported(data)
+
+
+def _page(checkpoint: "Checkpoint", data: bytes, options: Mapping[str, Any]) -> Exported:
+    from charrnn_cli.export.page import PageOptions, to_page
+
+    return to_page(checkpoint, data, PageOptions(**options))
+
+
+FORMATS = {
+    each.name: each
+    for each in (
+        Format(
+            name="safetensors",
+            description="the checkpoint itself, byte for byte",
+            options=frozenset(),
+            render=_copy,
+        ),
+        Format(
+            name="html",
+            description="a page that writes text in a browser, without a network",
+            options=frozenset({"weights", "prime", "title"}),
+            render=_page,
+        ),
+    )
+}
+DEFAULT = FORMATS["safetensors"]
+
+
+def format_of(path: Path) -> Format:
+    """Return the format of a file name; without a suffix, a checkpoint. Raises ConfigError."""
+    suffix = path.suffix.lower()
+    if not suffix:
+        return DEFAULT
+    for each in FORMATS.values():
+        if each.suffix == suffix:
+            return each
+    names = " or ".join(each.suffix for each in FORMATS.values())
+    raise ConfigError(
+        f"no format has files that end in {path.suffix!r}",
+        hint=f"use a name that ends in {names}, or add --format",
+    )
