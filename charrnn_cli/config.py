@@ -236,19 +236,19 @@ class TextOptions(Settings):
     force_text: bool = setting(False, "Read files that do not look like texts.", DATA)
 
     def _problems(self) -> list[str | None]:
-        items = self.has_items
-        return [
-            None if self.include is None else _pattern_problem(self.include),
-            "a separator joins files, but documents are items"
-            if items and self.separator
-            else None,
-            "line ends cannot be kept where they separate items"
-            if self.newlines == "keep" and self.documents in ("lines", "blank-lines")
-            else None,
-            "a column has items; documents must be lines, blank-lines or a text"
-            if self.column is not None and not items
-            else None,
-        ]
+        items, joined, kind = self.has_items, bool(self.separator), self.documents
+        cut_at_lines = kind in ("lines", "blank-lines")
+        is_plain = all(each.isprintable() or each in "\n\t\r" for each in kind)
+        problems = {
+            "a separator joins files, but documents are items": items and joined,
+            "line ends cannot be kept where they separate items": cut_at_lines
+            and self.newlines == "keep",
+            "a column has items; documents must be lines, blank-lines or a text": not items
+            and self.column is not None,
+            "documents must not contain control characters": not is_plain,
+        }
+        include = None if self.include is None else _pattern_problem(self.include)
+        return [include, *(problem for problem, is_real in problems.items() if is_real)]
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)

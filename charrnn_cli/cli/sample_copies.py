@@ -102,7 +102,9 @@ def copy_facts(event: Comparison | None) -> Facts:
         where = "the list"
         if event.compared < event.list_items:
             where = f"an even {event.compared:,} of the {event.list_items:,} items of the list"
-        share = rounded(100 * event.known / max(1, event.items))
+        if not event.items:  # drawing a single one took too long
+            return []
+        share = rounded(100 * event.known / event.items)
         return [("copying", f"{share} % of {format_count(event.items, 'item')} are in {where}")]
     text = "the text"
     if event.compared < event.text_characters:

@@ -29,6 +29,7 @@ from charrnn_cli.model.reading import (
     has_items,
     item_prime,
     replaces_rare,
+    unwritten,
 )
 from charrnn_cli.model.sampling import shown_prime
 from charrnn_cli.storage.opening import read_small
@@ -175,6 +176,7 @@ def _description(checkpoint: Checkpoint, prime: str) -> dict[str, Any]:
         "val_loss": checkpoint.val_loss,
         "text": checkpoint.data.name,
         "end": end,
+        "unwritten": unwritten(checkpoint),
         "items": items,
         "between": reading.between,
         "default_prime": shown_prime(checkpoint),

@@ -78,10 +78,7 @@ class Checkpoint:
 
     @property
     def default_prime(self) -> str:
-        """The end symbol of documents, a newline, or the text's most frequent character.
-
-        It is the first of these that the model knows.
-        """
+        """The end symbol of documents, a newline or the commonest character, if it is known."""
         candidates = (self.data.end or "\n", self.data.commonest, self.vocab.characters[0])
         return next(character for character in candidates if character in self.vocab)
 
@@ -267,6 +264,8 @@ def checkpoint_from_tensors(
         vocab = Vocab.from_code_points(tensors["vocabulary"])
     except FileFormatError as error:
         raise FileFormatError(f"{path}: {error.message}") from error
+    if (fields.data.end or "") not in vocab.characters:
+        raise FileFormatError(f"{path} is damaged: its vocabulary lacks the end of its documents")
     try:
         tables = {
             name: np.frombuffer(tensors[name], DTYPES[header.tensors[name].dtype])

@@ -22,13 +22,18 @@ Ids = npt.NDArray[np.intp]
 FEW_ROWS = 16  # that Python searches faster than numpy compares all
 
 
-def filter_logits(logits: Floats, config: SampleConfig) -> tuple[Logits, Ids | None]:
+def filter_logits(
+    logits: Floats, config: SampleConfig, unwritten: int | None = None
+) -> tuple[Logits, Ids | None]:
     """Apply temperature, top-k, top-p and min-p, in this order; temperature 0 is top-k of 1.
 
-    Return the logits that top-k keeps, some of them masked by later filters, and their ids as
-    `keep_top_k` does.
+    The id `unwritten` is left out before that. Return the logits that top-k keeps, some of them
+    masked by later filters, and their ids as `keep_top_k` does.
     """
     ids: Ids | None = None
+    if unwritten is not None:
+        logits = logits.copy()
+        logits[..., unwritten] = -np.inf
     if config.temperature == 0:
         logits, ids = keep_top_k(logits, 1)
         return logits.astype(np.float64), ids

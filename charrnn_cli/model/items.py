@@ -14,7 +14,7 @@ from charrnn_cli.errors import ConfigError
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.engine import Engine, Rows
 from charrnn_cli.model.filters import draw, filter_logits, log_softmax
-from charrnn_cli.model.reading import end_symbol, has_items, item_prime
+from charrnn_cli.model.reading import end_symbol, has_items, item_prime, unwritten_id
 from charrnn_cli.seeds import derive_seed, random_seed
 
 # R rows · V vocabulary · B random numbers that are drawn together
@@ -132,7 +132,8 @@ class ItemWriter:
         possible_1V = self.logits_1V.copy()
         if not prime_ids:
             possible_1V[0, self.end_id] = -np.inf  # no item is empty
-        self.first = filter_logits(possible_1V, config)
+        self.unwritten = unwritten_id(checkpoint)
+        self.first = filter_logits(possible_1V, config, self.unwritten)
 
     def draw(self, count: int, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Item]:
         """Yield the items 0 to `count` - 1 in this order, each when it and those before are whole.
@@ -179,7 +180,7 @@ class _Batch:
             return
         rows = np.arange(len(self._ids_R))
         logits_RV = self._engine.step(self._ids_R)
-        kept_RK, ids_RK = filter_logits(logits_RV, self._writer.config)
+        kept_RK, ids_RK = filter_logits(logits_RV, self._writer.config, self._writer.unwritten)
         drawn_R = draw(kept_RK, self._uniforms.take(rows), ids_RK)
         self._begin(self._add(rows, drawn_R, logits_RV))
 

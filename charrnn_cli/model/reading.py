@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from charrnn_cli.config import UNMARKED, TextOptions
+from charrnn_cli.config import END_OF_DOCUMENT, UNMARKED, TextOptions
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.text.corpus import Corpus
@@ -61,6 +61,22 @@ def end_symbol(checkpoint: Checkpoint) -> str | None:
     """Return the symbol that ends documents and stands before the first; None without one."""
     end = checkpoint.data.end
     return end if end and end in checkpoint.vocab else None
+
+
+def unwritten(checkpoint: Checkpoint) -> str | None:
+    """Return a symbol of the vocabulary that a model never writes; None without one.
+
+    The vocabulary of a model that went on from a model of documents has their end symbol, which is
+    no character of its text.
+    """
+    is_taken_over = checkpoint.data.init_from is not None and END_OF_DOCUMENT in checkpoint.vocab
+    return END_OF_DOCUMENT if is_taken_over and end_symbol(checkpoint) != END_OF_DOCUMENT else None
+
+
+def unwritten_id(checkpoint: Checkpoint) -> int | None:
+    """Return the id of the symbol that a model never writes; None without one."""
+    symbol = unwritten(checkpoint)
+    return None if symbol is None else checkpoint.vocab.encode(symbol)[0]
 
 
 def has_items(checkpoint: Checkpoint) -> bool:

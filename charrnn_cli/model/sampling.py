@@ -15,7 +15,13 @@ from charrnn_cli.model.document_ends import as_written
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.filters import draw, filter_logits, log_softmax
 from charrnn_cli.model.items import items_as_text
-from charrnn_cli.model.reading import as_read, end_symbol, from_beginning, has_items
+from charrnn_cli.model.reading import (
+    as_read,
+    end_symbol,
+    from_beginning,
+    has_items,
+    unwritten_id,
+)
 from charrnn_cli.seeds import derive_seed, random_seed
 
 # R rows · V vocabulary
@@ -78,6 +84,7 @@ class Writer:
         """Start one row at the zero state; `scored` requests log-probabilities."""
         self.vocab, self.end = checkpoint.vocab, end_symbol(checkpoint)
         self._config, self._scored = config, scored
+        self._unwritten = unwritten_id(checkpoint)
         self._engine = Engine(checkpoint.model, checkpoint.weights, checkpoint.ngrams)
         self._seed = random_seed() if config.seed is None else config.seed
         self._uniforms = [uniforms(self._seed)]
@@ -101,7 +108,7 @@ class Writer:
         self._step()
         numbers = list(rows)
         other = object.__new__(Writer)
-        other.vocab, other.end = self.vocab, self.end
+        other.vocab, other.end, other._unwritten = self.vocab, self.end, self._unwritten
         other._config, other._scored, other._seed = self._config, self._scored, self._seed
         other._engine, other._unread = self._engine.repeat(len(numbers)), []
         other._uniforms = [uniforms(self._seed, number) for number in numbers]
@@ -122,7 +129,7 @@ class Writer:
         self._step()
         assert self._logits_RV is not None
         uniform_R = [next(stream) for stream in self._uniforms]
-        logits_RK, ids_RK = filter_logits(self._logits_RV, self._config)
+        logits_RK, ids_RK = filter_logits(self._logits_RV, self._config, self._unwritten)
         chosen_R = draw(logits_RK, uniform_R, ids_RK)
         if not self._scored:
             return chosen_R, None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from charrnn_cli.architecture import ModelConfig
-from charrnn_cli.config import TextOptions, TrainConfig
+from charrnn_cli.config import END_OF_DOCUMENT, TextOptions, TrainConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.settings import check_fields, fields_of, required, setting
 from charrnn_cli.storage.record import MAX_NAME, Record, as_object, read_record
@@ -95,7 +95,10 @@ class CheckpointHeader(Record):
     def _problems(self) -> list[str | None]:
         count = self.model.num_parameters
         wrong = None if self.parameters == count else f"parameters must be {count:,}"
-        return [wrong, _recipe_problem(self.train)]
+        reading = self.data.reading
+        ends = (reading.end,) if reading.has_items else (None, END_OF_DOCUMENT)
+        end = None if self.data.end in ends else "the end symbol must be that of the documents"
+        return [wrong, end, _recipe_problem(self.train)]
 
 
 @dataclass(kw_only=True, slots=True)

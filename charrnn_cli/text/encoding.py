@@ -128,6 +128,7 @@ def encode_documents(
         raise _nothing_read(found)
     if digests is not None:
         _check_unchanged(found, [digests[each.path] for each in counted.documents], counted.facts)
+    _check_separated(found, counted, options)
     if _are_ended(counted, options, vocab, unknown):
         counted.end_files()
     try:
@@ -167,6 +168,18 @@ def encode_documents(
         _check_unchanged(found, counted.facts.digests, again)
         accept(tensors.hexdigest(), table.vocab)
     return Corpus.open(output, verify=False)
+
+
+def _check_separated(found: Gathered, counted: CountedText, options: TextOptions) -> None:
+    """Raise TextError if a text between items occurs nowhere, so that each file is an item."""
+    between = options.documents
+    is_text = options.has_items and between not in ("lines", "blank-lines")
+    if not is_text or options.column or len(counted.starts) > len(counted.documents):
+        return
+    hint = "check the text between the items, or use --documents lines or blank-lines"
+    if "\r" in between and options.newlines == "normalize":
+        hint = "line ends have become \\n: leave out \\r"
+    raise TextError(f"{found.title} does not contain {between!r} between items", hint=hint)
 
 
 def _are_ended(

@@ -1,16 +1,17 @@
 """The items of a list: files as pieces of text in which every item ends with the end symbol."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import TextError
 from charrnn_cli.text.character_names import named_character
-from charrnn_cli.text.columns import read_column
+from charrnn_cli.text.columns import read_column, table_format
 from charrnn_cli.text.decoding import read_pieces
 from charrnn_cli.text.documents import Document
 from charrnn_cli.text.facts import TextFacts
-from charrnn_cli.text.pieces import Piece, as_text, joined, whole_lines
+from charrnn_cli.text.pieces import Piece, as_text, joined, peeked, whole_lines
+from charrnn_cli.text.selection import suffix_of
 
 _MARK = "\ufeff"
 
@@ -49,15 +50,22 @@ def _with_ends(
 ) -> Iterable[Piece]:
     """Put the end symbol between the items of a file."""
     if options.column is not None:
-        return read_column(pieces, document, options)
+        beginning, pieces = peeked(pieces)
+        table = table_format(beginning, suffix_of(document.name))
+        if table is not None:
+            return read_column(pieces, table, document.title, options)
     return pieces if options.documents == "lines" else _between_ends(pieces, options)
 
 
 def _between_ends(pieces: Iterable[Piece], options: TextOptions) -> Iterator[str]:
     """Put the end symbol between the items of a text; line ends need no other one."""
-    if options.documents == "blank-lines":
-        return joined(_at_blank_lines(pieces, options.end))
-    return _at_text(map(as_text, pieces), options.documents, options.end)
+    between, end = options.documents, options.end
+    if between == "blank-lines":
+        return joined(_at_lines(pieces, lambda line: not line.strip(" \t"), end))
+    line = between.removeprefix("\n").removesuffix("\n")
+    if len(between) == len(line) + 2 and "\n" not in line:
+        return joined(_at_lines(pieces, lambda text: text == line, end))
+    return _at_text(map(as_text, pieces), between, end)
 
 
 def end_error(name: str, what: str) -> TextError:
@@ -76,12 +84,14 @@ def _without_end(pieces: Iterable[Piece], end: str, name: str) -> Iterator[Piece
         yield piece
 
 
-def _at_blank_lines(pieces: Iterable[Piece], end: str) -> Iterator[str]:
-    """Put the end symbol in place of one or more blank lines."""
+def _at_lines(
+    pieces: Iterable[Piece], is_between: Callable[[str], bool], end: str
+) -> Iterator[str]:
+    """Put the end symbol in place of one or more lines that stand between items."""
     before = ""  # the next line of text
     for line in whole_lines(pieces):
         text = line.removesuffix("\n")
-        if text.strip(" \t"):
+        if not is_between(text):
             yield before + text
             before = "\n"
         elif before:

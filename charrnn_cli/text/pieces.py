@@ -1,6 +1,7 @@
 """A decoded text that arrives in pieces."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 Piece = str | bytes
 """A piece of decoded text: a str, or bytes that are all ASCII, one per character."""
@@ -26,6 +27,17 @@ def whole_lines(pieces: Iterable[Piece]) -> Iterator[str]:
             held.append(rest)
     if held:
         yield "".join(held)
+
+
+def peeked(pieces: Iterable[Piece]) -> tuple[str, Iterator[Piece]]:
+    """Return the first line with text, or as much of it as the first piece has; and all pieces."""
+    held: list[Piece] = []
+    all_pieces = iter(pieces)
+    for piece in all_pieces:
+        held.append(piece)
+        if line := as_text(piece).lstrip("\n").partition("\n")[0]:
+            return line, chain(held, all_pieces)
+    return "", iter(held)
 
 
 def joined(texts: Iterable[str]) -> Iterator[str]:

@@ -22,6 +22,7 @@ MAX_TAIL = 500_000  # characters; a longer tail takes time and adds no precision
 MAX_TAIL_ROWS = 20
 MAX_SEGMENTS = 100
 MIN_SEGMENT = 1_000  # characters
+MOST_OF_DOCUMENT = MAX_TAIL // MAX_TAIL_ROWS  # characters of a held-out one that are evaluated
 MIN_SPLIT_FILES = 200  # with fewer, the held-out files would rarely be like the others
 _AFTER_END = np.array([1, 0], np.int64)  # the end symbol before a document is only an input
 _WITHOUT_VALIDATION = "train without validation: --val-fraction 0"
@@ -92,8 +93,9 @@ def _cut(spans: Sequence[Span], starts: Sequence[int]) -> Iterator[Span]:
 def split_corpus(corpus: Corpus, config: TrainConfig) -> Split:
     """Split a text according to the settings, and between documents if they are kept apart.
 
-    Items, and 200 files or more, are held out whole, as `item_split` chooses them. Of a text whose
-    validation text has files of its own, nothing is held out.
+    Items, and 200 files or more, are held out whole, as `item_split` chooses them; the first 25,000
+    characters of each are evaluated. Of a text whose validation text has files of its own, nothing
+    is held out.
     Raises TextError if fewer than 2 characters are left for validation.
     """
     if not isinstance(corpus, JoinedCorpus):
@@ -149,8 +151,9 @@ def _split_documents(corpus: Corpus, val_fraction: float) -> Split:
     if val_fraction == 0:
         return Split(SpanArray(spans_D2), (), whole_documents=True)
     is_val_D = held_out_documents(document_hashes(corpus), val_fraction)
-    val = SpanArray(spans_D2[is_val_D] + _AFTER_END)
-    return Split(SpanArray(spans_D2[~is_val_D]), val, whole_documents=True)
+    rows_S2 = spans_D2[is_val_D] + _AFTER_END
+    rows_S2[:, 1] = np.minimum(rows_S2[:, 1], rows_S2[:, 0] + MOST_OF_DOCUMENT)
+    return Split(SpanArray(spans_D2[~is_val_D]), SpanArray(rows_S2), whole_documents=True)
 
 
 def split_text(num_characters: int, val_fraction: float, val_split: ValSplit) -> Split:

@@ -236,3 +236,14 @@ def test_resuming_with_the_text_of_an_encoded_one(inside: Inside, tmp_path: Path
     train(inside, "x.safetensors", "--run", "old")
     code, _, err = inside("train", "old.txt", "--resume", "old", "--max-steps", "4")
     assert code == 0, err
+
+
+@pytest.mark.parametrize(
+    ("typed", "kind"),
+    [("line", "lines"), ("Lines", "lines"), ("blank_lines", "blank-lines"), ("FILE", "files")],
+)
+def test_misspelt_kinds_of_documents(inside: Inside, story: Path, typed: str, kind: str) -> None:
+    """A misspelt kind of documents is not taken for a text between items."""
+    message = f"--documents must be files, lines, blank-lines or a text; got {typed!r}"
+    expected = f"error: {message}\nhint: use --documents {kind}\n"
+    assert inside("train", story, "--documents", typed) == (2, "", expected)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn_cli.architecture import Cell, ModelConfig
-from charrnn_cli.config import SampleConfig, TextOptions
+from charrnn_cli.config import END_OF_DOCUMENT, SampleConfig, TextOptions
 from charrnn_cli.errors import ConfigError, FileFormatError, UnknownCharacterError
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.engine import Engine
@@ -208,3 +208,21 @@ def test_a_model_that_lacks_its_end_symbol_reads_one_text() -> None:
     checkpoint = make_checkpoint(reading=TextOptions(documents="blank-lines"))
     checkpoint = replace(checkpoint, data=replace(checkpoint.data, end="\x03", longest_item=3))
     assert len("".join(generate(checkpoint, length=50))) == 50
+
+
+def test_an_end_symbol_of_other_documents_is_never_written() -> None:
+    """A model of lines, or of one text, with U+0003 in its vocabulary never draws it."""
+    checkpoint = make_checkpoint(characters=f"\n{END_OF_DOCUMENT}abcdefgh")
+    checkpoint = replace(checkpoint, data=replace(checkpoint.data, init_from="files@100"))
+    lines = replace(
+        checkpoint,
+        data=replace(
+            checkpoint.data, end="\n", longest_item=9, reading=TextOptions(documents="lines")
+        ),
+    )
+    flat = SampleConfig(length=3_000, top_k=0, temperature=5.0, seed=1)
+    texts = [item.text for item in ItemWriter(lines, "", replace(flat, length=30)).draw(300)]
+    assert END_OF_DOCUMENT not in "".join(texts)
+    assert END_OF_DOCUMENT not in "".join(generate(checkpoint, "a", flat))
+    ended = replace(checkpoint, data=replace(checkpoint.data, end=END_OF_DOCUMENT))
+    assert "\n" in "".join(generate(ended, "a", flat))

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,9 @@ def test_items_are_what_stands_between(tmp_path: Path, text: str, kind: str, chu
                 else:
                     blocks.append([])
             expected = ["\n".join(block) for block in blocks]
+        case "\n%\n":
+            expected = re.split(r"(?m)(?:^%(?:\n|\Z))+", text)
+            expected = [item.removesuffix("\n") for item in expected]
         case _:
             *complete, rest = text.split(kind)
             expected = [*complete, rest.removesuffix("\n")]
@@ -72,8 +76,9 @@ def test_items_are_what_stands_between(tmp_path: Path, text: str, kind: str, chu
     path = written(tmp_path, text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoding, "CHUNK_BYTES", chunk)
-        if not expected:
-            with pytest.raises(TextError, match="is empty"):
+        is_text = kind not in ("lines", "blank-lines")
+        if not expected or (is_text and len(expected) == 1):
+            with pytest.raises(TextError, match="is empty" if not expected else "between items"):
                 encoded(path, documents=kind)
             return
         corpus = encoded(path, documents=kind)
@@ -187,7 +192,22 @@ def test_columns(tmp_path: Path) -> None:
         ("a.tsv", "\n", "z", "has no column 'z'; it has none"),
         ("a.jsonl", '{"x": 1}\n', "z", "has no column 'z'; it has x"),
         ("a.jsonl", '{"x": 1}\n[2]\n', "x", "is not JSON Lines: line 2 is not an object"),
-        ("a.jsonl", "{x: 1}\n", "x", "is not JSON Lines: line 1 is not an object"),
+        ("a.jsonl", "{x: 1}\n", "x", "is not JSON Lines: line 1 is not valid JSON"),
+        (
+            "a.jsonl",
+            '{"x": 1}\n' + "[" * 99_999,
+            "x",
+            "is not JSON Lines: line 2 is not valid JSON",
+        ),
+        (
+            "a.csv",
+            'x\n1\n"Anna\nBob\n',
+            "x",
+            (
+                "is not a valid table: the row that begins in line 3 has an open or a stray "
+                "quotation mark"
+            ),
+        ),
     ],
 )
 def test_wrong_columns(tmp_path: Path, name: str, text: str, column: str, message: str) -> None:
@@ -199,10 +219,46 @@ def test_wrong_columns(tmp_path: Path, name: str, text: str, column: str, messag
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("list.txt", '{"name": "Al"}\n{"age": 3}\n{"name": "Bo"}\n', ["Al", "Bo"]),
+        ("rows.jsonl", '{"age": 3}\n{"name": 5e1, "age": %s}\n' % ("9" * 5_000), ["5e1"]),
+        ("list.txt", "age\tname\n3\tAl\n", ["Al"]),
+        ("table.csv", "age;name\n3;Al\n", ["Al"]),
+        ("table.csv", "name\nAl\nBo\n", ["Al", "Bo"]),
+        ("list.txt", "Al\nBo\n", ["Al", "Bo"]),
+    ],
+)
+def test_tables_are_recognized(tmp_path: Path, name: str, text: str, expected: list[str]) -> None:
+    """The format of a table follows from its name, or else from its first line.
+
+    A text without columns is read as a list.
+    """
+    assert items_of(encoded(written(tmp_path, text, name), documents="lines", column="name")) == (
+        expected
+    )
+
+
+def test_a_separator_that_never_occurs(tmp_path: Path) -> None:
+    """A text between items that stands nowhere is an error, and says why it may be missing."""
+    path = written(tmp_path, "one\r\n%\r\ntwo\r\n")
+    for between, hint in (
+        ("|", "check the text between the items, or use --documents lines or blank-lines"),
+        ("\r\n%\r\n", "line ends have become \\n: leave out \\r"),
+    ):
+        with pytest.raises(TextError) as caught:
+            encoded(path, documents=between)
+        assert caught.value.message == f"{path} does not contain {between!r} between items"
+        assert caught.value.hint == hint
+    assert items_of(encoded(path, documents="\n%\n")) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"documents": "lines", "separator": "|"}, "a separator joins files, but documents are"),
         ({"documents": "blank-lines", "newlines": "keep"}, "line ends cannot be kept where they"),
+        ({"documents": "a\x1bb"}, "documents must not contain control characters"),
         ({"column": "x"}, "a column has items; documents must be lines, blank-lines or a text"),
     ],
 )

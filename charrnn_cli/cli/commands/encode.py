@@ -192,7 +192,7 @@ def _default_model(corpus: "Corpus") -> ModelConfig:
 def _summary(corpus: "Corpus", model: ModelConfig) -> dict[str, Any]:
     facts = corpus.header
     return {
-        "characters": len(corpus),
+        "characters": corpus.num_characters,
         "vocabulary_size": len(corpus.vocab),
         "vocabulary": corpus.vocab.characters,
         "counts": corpus.counts_V.tolist(),

@@ -82,8 +82,20 @@ def given_options(context: typer.Context) -> dict[str, Any]:
         for name in fields_of(TextOptions)
         if name in context.params and is_chosen(context, name)
     }
+    _check_kind(given.get("documents", "files"))
     TextOptions().replaced(given)  # raises for an invalid value
     return given
+
+
+def _check_kind(documents: str) -> None:
+    """Raise ConfigError for a misspelt kind of documents, which is hardly what separates items."""
+    near = documents.casefold().replace("_", "-").rstrip("s")
+    kind = {"file": "files", "line": "lines", "blank-line": "blank-lines"}.get(near, documents)
+    if kind != documents:
+        raise ConfigError(
+            f"--documents must be files, lines, blank-lines or a text; got {documents!r}",
+            hint=f"use --documents {kind}",
+        )
 
 
 def check_unknown(unknown: str, choices: tuple[config.Unknown, ...]) -> config.Unknown:

@@ -222,7 +222,7 @@ def summary_lines(corpus: "Corpus", model: ModelConfig, summary: Mapping[str, An
     lines += describe_line_ends(corpus.header)
     steps = f"{summary['windows_per_epoch']:,} of 100 x 100 characters per epoch"
     lines.append(("steps", f"{steps}, as in --preset notebook"))
-    advice = default_verdict(model, len(corpus))
+    advice = default_verdict(model, corpus.num_characters)
     lines.append(("advice", f"with the default settings, {advice}"))
     lines.append(("wrote", summary["output"]))
     return lines

@@ -105,6 +105,7 @@ class Writer {
     this.characters = model.vocabulary.map((code) => String.fromCodePoint(code));
     this.ids = new Map(this.characters.map((character, id) => [character, id]));
     this.end = model.end === null ? null : this.ids.get(model.end);
+    this.unwritten = model.unwritten === null ? null : this.ids.get(model.unwritten);
     const read = asRead(settings.prime, model.reading, this.ids);
     this.prime = model.end === null ? read : stripEnds(read, model.end, model.items);
     const start = this.prime.length || model.end !== null ? this.prime : [model.default_prime];
@@ -141,6 +142,7 @@ class Writer {
     const { logits } = this.network;
     const possible = logits.slice();
     if (this.model.items && !this.length && !this.prime.length) possible[this.end] = -Infinity;
+    if (this.unwritten !== null) possible[this.unwritten] = -Infinity;
     const drawn = draw(filterLogits(possible, this.settings), this.stream.next());
     const place = this.place++;
     const id = this.choices.get(place) ?? drawn;
