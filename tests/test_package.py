@@ -43,6 +43,7 @@ def test_public_names() -> None:
             "MismatchError",
             "ModelConfig",
             "NewerFormatError",
+            "NgramReader",
             "NotFoundError",
             "Registry",
             "TrainingSnapshot",

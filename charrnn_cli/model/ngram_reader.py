@@ -40,9 +40,16 @@ class Reader(Protocol):
 
 
 class NgramReader:
-    """Reads rows of text, which start without a past, and remembers their last K - 1 characters."""
+    """Reads rows of text, which start without a past, and remembers their last K - 1 characters.
+
+    Its inputs are also those that a model with n-grams needs in other programs, as ONNX.
+
+        reader = NgramReader(checkpoint.ngrams, rows=1)
+        inputs_TRV = reader.read(ids_TR)  # the next call continues after the last characters
+    """
 
     def __init__(self, model: NgramModel, rows: int = 1) -> None:
+        """Prepare `rows` rows; `model` are the n-grams of a checkpoint."""
         self._model = model
         self._past_KR = np.full((model.order - 1, rows), START, np.int32)  # the oldest first
 
@@ -59,6 +66,7 @@ class NgramReader:
         self._past_KR[:, rows] = other.select(np.zeros(1, np.intp))._past_KR
 
     def read(self, ids_TR: npt.NDArray[np.integer[Any]]) -> Inputs:
+        """Read T characters in every row, and return the inputs after each, (T, R, V)."""
         time, rows = ids_TR.shape
         known = len(self._past_KR)
         both = np.concatenate([self._past_KR, ids_TR.astype(np.int32)])

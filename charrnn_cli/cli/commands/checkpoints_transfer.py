@@ -4,7 +4,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -23,6 +23,9 @@ from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import SUFFIX, check_step
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.standard_input import next_chunk
+
+if TYPE_CHECKING:
+    from charrnn_cli.model.checkpoint import Checkpoint
 
 
 class _DamagedError(FileFormatError):
@@ -45,6 +48,8 @@ def export(
 ) -> None:
     """Verify a checkpoint and copy it to a single file.
 
+    A file named *.onnx is a graph for ONNX runtimes; it requires the package onnx.
+
     Example: charrnn checkpoints export best -o model.safetensors
     """
     path = Registry().resolve(reference)
@@ -52,7 +57,10 @@ def export(
     from charrnn_cli.model.checkpoint import load_verified
 
     with open_regular(path, follow=True) as file:
-        _, data = load_verified(file, path)
+        checkpoint, data = load_verified(file, path)
+    if output.lower().endswith(".onnx"):
+        _export_onnx(checkpoint, data, Path(output))
+        return
     if output == "-":
         console.write_bytes(data)
         return
@@ -61,6 +69,24 @@ def export(
     console.say("wrote", f"{output}, {format_size(len(data))}")
     exported = output if is_path(output) else f"./{output}"
     console.say("next", f"charrnn sample {path_word(exported)}")
+
+
+def _export_onnx(checkpoint: "Checkpoint", data: bytes, output: Path) -> None:
+    """Write a checkpoint, whose file has the bytes `data`, as an ONNX graph."""
+    import hashlib
+
+    from charrnn_cli.export.onnx_graph import to_onnx
+
+    graph = to_onnx(checkpoint, hashlib.sha256(data).hexdigest())
+    with atomic_write(output, num_bytes=len(graph)) as target:
+        target.write(graph)
+    console.say("wrote", f"{output}, {format_size(len(graph))}")
+    if checkpoint.ngrams is not None:
+        console.say(
+            "note",
+            "this graph needs one more input, `ngram`, which charrnn.NgramReader computes;"
+            " the graph of a model trained with --ngram 0 does not",
+        )
 
 
 def import_file(
