@@ -161,6 +161,14 @@ def test_sample_never_loads_torch() -> None:
     assert loaded & {"torch", "safetensors"} == set()
 
 
+@pytest.mark.usefixtures("tiny_run")
+def test_an_inspection_never_loads_torch(tmp_path: Path) -> None:
+    """An inspection needs numpy alone."""
+    text = tmp_path / "text.txt"
+    text.write_text("head bad cab\n" * 20)
+    assert loaded_by_command("inspect", "tiny", str(text)) & {"torch", "safetensors"} == set()
+
+
 def test_the_library_is_lazy() -> None:
     """Importing the package loads no numerical library and nothing of the command line."""
     loaded = loaded_by("import charrnn_cli; charrnn_cli.ModelConfig")

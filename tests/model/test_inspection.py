@@ -19,7 +19,7 @@ from charrnn_cli.model.inspection.bit_shares import (
     mean_bits,
 )
 from charrnn_cli.model.inspection.counted_bits import ngram_bits
-from charrnn_cli.model.inspection.features import text_features
+from charrnn_cli.model.inspection.features import compiled_patterns, text_features
 from charrnn_cli.model.inspection.trace import Trace, trace
 from charrnn_cli.model.inspection.units import find_units, slowest_units
 from charrnn_cli.model.ngram_reader import NgramReader
@@ -213,7 +213,9 @@ def feature_of(text: str, name: str, patterns: dict[str, str] | None = None) -> 
     ids, numbers, guesses = np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int32)
     one_text = Trace(text, np.zeros(1, np.int64), ids, numbers, guesses, numbers, [])
     (values,) = [
-        feature.values for feature in text_features(one_text, patterns) if feature.name == name
+        feature.values
+        for feature in text_features(one_text, compiled_patterns(patterns or {}))
+        if feature.name == name
     ]
     return "".join(f"{value:.0f}" for value in values)
 
@@ -242,7 +244,7 @@ def test_features_follow_the_text(name: str, text: str, expected: str) -> None:
 def test_an_invalid_pattern_is_refused() -> None:
     """A pattern that is not a regular expression is an error with its name."""
     with pytest.raises(ConfigError) as error:
-        feature_of("ab", "x", {"x": "("})
+        compiled_patterns({"x": "("})
     assert error.value.message.startswith("the pattern of 'x' is not valid: ")
 
 

@@ -1,7 +1,7 @@
 """What can be said about each character of a text by counting, to compare with a model's units."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,10 +31,23 @@ class Feature:
     """After each character, (N,)."""
 
 
-def text_features(trace: Trace, patterns: Mapping[str, str] | None = None) -> list[Feature]:
-    """Return the features that vary in a text, and those of regular expressions by name.
+def compiled_patterns(patterns: Mapping[str, str]) -> dict[str, re.Pattern[str]]:
+    """Compile regular expressions by name; `^` and `$` match at lines. Raises ConfigError."""
+    compiled = {}
+    for name, pattern in patterns.items():
+        try:
+            compiled[name] = re.compile(pattern, re.MULTILINE)
+        except re.error as error:
+            raise ConfigError(f"the pattern of {name!r} is not valid: {error}") from error
+    return compiled
 
-    A pattern's feature is 1 inside its matches. Raises ConfigError for an invalid pattern.
+
+def text_features(
+    trace: Trace, patterns: Mapping[str, re.Pattern[str]] | None = None
+) -> list[Feature]:
+    """Return the features that vary in a text, and those of patterns by name.
+
+    A pattern's feature is 1 inside its matches.
     """
     text = trace.text
     marks = _Marks(text, trace.starts)
@@ -57,7 +70,7 @@ def text_features(trace: Trace, patterns: Mapping[str, str] | None = None) -> li
         "depth of brackets": marks.depth(),
     }
     for name, pattern in (patterns or {}).items():
-        found[name] = _inside_matches(text, name, pattern)
+        found[name] = _inside_matches(text, pattern)
     return [
         Feature(name, values_N.astype(np.float32))
         for name, values_N in found.items()
@@ -149,12 +162,8 @@ def _run_lengths(is_in_N: Mask) -> Places:
     return np.arange(len(is_in_N)) - _last(~is_in_N)
 
 
-def _inside_matches(text: str, name: str, pattern: str) -> Mask:
-    try:
-        matches: Sequence[re.Match[str]] = list(re.finditer(pattern, text, re.MULTILINE))
-    except re.error as error:
-        raise ConfigError(f"the pattern of {name!r} is not valid: {error}") from error
+def _inside_matches(text: str, pattern: re.Pattern[str]) -> Mask:
     mask_N = np.zeros(len(text), bool)
-    for match in matches:
+    for match in pattern.finditer(text):
         mask_N[match.start() : match.end()] = True
     return mask_N

@@ -15,6 +15,7 @@ from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.document_scoring import no_character_error
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.filters import log_softmax, overflow_error
+from charrnn_cli.model.inspection import LENGTH
 from charrnn_cli.model.reading import end_symbol
 from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
 
@@ -22,7 +23,6 @@ from charrnn_cli.text.corpus import Corpus, ProgressCallback, no_progress
 
 CHUNK = 1_000  # characters
 WARM_UP = 1_000  # characters
-LENGTH = 20_000  # characters that are inspected by default
 GUESSES = 5
 ROWS, SHORT_ROWS = 32, 256  # chunks read in parallel; more of them if they are short
 SHORT = 100  # characters
@@ -111,7 +111,7 @@ def trace(
         window = max(1, WINDOW_NUMBERS // (len(chunks.start) * len(checkpoint.vocab)))
         for begin in range(0, chunks.longest, window):
             recorder.record(engine, chunks, begin, min(begin + window, chunks.longest))
-            progress(done + min(begin, chunks.longest) * len(chunks.start) // 2, size)
+            progress(min(done + begin * len(chunks.start) // 2, size), size)  # half is warm-up
         done += int((chunks.stop - chunks.start).sum())
     return recorder.finish(checkpoint.vocab.decode(ids_N.tolist()), starts_D)
 
