@@ -93,16 +93,21 @@ class NgramRow:
 
     def __init__(self, model: NgramModel) -> None:
         self._model = model
+        self._past: list[int] = []  # the nearest character first
+        self._found = [0] if len(self._model.orders[0].contexts) else []  # indexes of contexts
+        self._is_prepared = False
+
+    def _prepare(self) -> None:
+        """Prepare the tables: 70 MB that an engine which only reads many rows does not need."""
+        model, size = self._model, self._model.vocabulary_size
         self._ready_order, self._ready_CV = model.ready
-        size = model.vocabulary_size
         nothing = Pairs(size, np.zeros(0, np.uint64), np.zeros(0, np.uint32))
         longer = [*model.orders[1:], nothing]
         self._orders = [_Order(*both) for both in zip(model.orders, longer, strict=True)]
         # A character at the start of a span is a context, even if it is nowhere else.
         self._singles_at = _indexes(np.arange(size, dtype=np.uint64), longer[0].contexts).data
         self._uniform_V = np.full(size, 1 / size)
-        self._past: list[int] = []  # the nearest character first
-        self._found = [0] if len(self._model.orders[0].contexts) else []  # indexes of contexts
+        self._is_prepared = True
 
     def repeat(self, rows: int) -> Reader:
         return copy.copy(self) if rows == 1 else self.select(np.zeros(rows, np.intp))
@@ -114,6 +119,8 @@ class NgramRow:
         return reader.select(rows)
 
     def step(self, ids_R: Ids) -> Inputs:
+        if not self._is_prepared:
+            self._prepare()
         character, found = int(ids_R[0]), self._found[:1]
         self._past = [character, *self._past][: self._model.order - 1]
         if found and self._singles_at[character] >= 0:
