@@ -178,7 +178,7 @@ def test_a_trained_model_has_units_for_words_and_lines(english: Trace) -> None:
     found = {each.feature: each for each in find_units(english.activations, features)}
     assert abs(found["place in the word"].r_held_out) > 0.6
     assert abs(found["space"].r_held_out) > 0.6
-    assert abs(found["characters since the line began"].r_held_out) > 0.5
+    assert abs(found["place in the line"].r_held_out) > 0.5
     for each in found.values():
         assert abs(each.r_held_out) > max(0.2, each.r_chance)
 
@@ -226,7 +226,7 @@ def feature_of(text: str, name: str, patterns: dict[str, str] | None = None) -> 
         ("place in the word", "ab, Éa b", "12001201"),
         ("capital", "ab, Éa b", "00001000"),
         ("vowel", "ab, Éa b", "10001100"),
-        ("characters since the line began", "a\nbc\nd", "001201"),
+        ("place in the line", "a\nbc\nd", "001201"),
         ('inside "…"', '"a" b\n"c\n\n"d" e', "110000" + "1110" + "11000"),
         ("inside “…”", "a“b”c“d\n\ne”", "0110011" + "1000"),
         ("inside `…'", "`it's' a `b", "111110000" + "11"),

@@ -182,7 +182,7 @@ class _Recorder:
         nats_P = -log_PV[rows_P1[:, 0], self._ids_N[places_P]]
         if np.isnan(nats_P).any():
             raise overflow_error()
-        self._bits_N[places_P] = nats_P / math.log(2)
+        self._bits_N[places_P] = nats_P / math.log(2) + 0.0  # never -0.0
         guesses = self._guesses_NG.shape[1]
         found_PG = np.argpartition(-logits_PV, guesses - 1, axis=1)[:, :guesses]
         order_PG = np.argsort(-logits_PV[rows_P1, found_PG], axis=1, kind="stable")
