@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
     from charrnn_cli.model.engine import Engine
     from charrnn_cli.model.items import Item, generate_items
+    from charrnn_cli.model.ngram_reader import NgramReader
     from charrnn_cli.model.sampling import Writer, generate
     from charrnn_cli.model.text_score import Score, score
     from charrnn_cli.storage.registry import Registry
@@ -128,6 +129,7 @@ _MODULES = {
     "storage.registry": ("Registry",),
     "storage.runs": ("Run",),
     "model.items": ("Item", "generate_items"),
+    "model.ngram_reader": ("NgramReader",),
     "model.sampling": ("Writer", "generate"),
     "model.text_score": ("Score", "score"),
     "storage.source": ("Source",),

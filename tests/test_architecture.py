@@ -15,7 +15,7 @@ RULES: dict[str, tuple[str, str]] = {
     "storage": ("", "platformdirs"),
     "text": ("storage", "numpy chardet"),
     "model": ("storage text", "numpy"),
-    "export": ("storage text model", "numpy matplotlib"),
+    "export": ("storage text model", "numpy matplotlib onnx"),
     "training": ("storage text model", "numpy torch safetensors"),
     "cli": ("storage text model export training", "numpy torch typer rich"),
 }

@@ -43,6 +43,7 @@ def test_public_names() -> None:
             "MismatchError",
             "ModelConfig",
             "NewerFormatError",
+            "NgramReader",
             "NotFoundError",
             "Registry",
             "TrainingSnapshot",
@@ -158,6 +159,14 @@ def test_sample_never_loads_torch() -> None:
     loaded = loaded_by_command("sample", "tiny", "-n", "20")
     assert "numpy" in loaded
     assert loaded & {"torch", "safetensors"} == set()
+
+
+@pytest.mark.usefixtures("tiny_run")
+def test_an_inspection_never_loads_torch(tmp_path: Path) -> None:
+    """An inspection needs numpy alone."""
+    text = tmp_path / "text.txt"
+    text.write_text("head bad cab\n" * 20)
+    assert loaded_by_command("inspect", "tiny", str(text)) & {"torch", "safetensors"} == set()
 
 
 def test_the_library_is_lazy() -> None:

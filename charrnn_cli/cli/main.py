@@ -28,6 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "score.score",
         "Measure how well models predict a text, in bits per character.",
     ),
+    "inspect": (
+        "inspect.inspect",
+        "Show where a model's bits go, and which units follow features of a text.",
+    ),
     "checkpoints": ("", "List, show, copy, verify and delete checkpoints."),
     "demo": (
         "demo.demo",

@@ -11,3 +11,5 @@ class Exported:
     data: bytes
     sizes: Mapping[str, int] = field(default_factory=dict)
     """Bytes of its largest parts, by name."""
+    note: str = ""
+    """What a user of the file must know; empty for most."""

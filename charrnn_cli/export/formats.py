@@ -21,6 +21,8 @@ class Format:
     description: str
     options: frozenset[str]
     """Names of the options of `charrnn checkpoints export` that apply to it."""
+    use: str
+    """What to do with a file, which takes the place of `{}`."""
     render: Callable[["Checkpoint", bytes, Mapping[str, Any]], Exported]
     """From a verified checkpoint, the bytes of its file, and options by name."""
 
@@ -40,6 +42,20 @@ def _page(checkpoint: "Checkpoint", data: bytes, options: Mapping[str, Any]) -> 
     return to_page(checkpoint, data, PageOptions(**options))
 
 
+def _onnx(checkpoint: "Checkpoint", data: bytes, _options: Mapping[str, Any]) -> Exported:
+    import hashlib
+
+    from charrnn_cli.export.onnx_graph import to_onnx
+
+    note = ""
+    if checkpoint.ngrams is not None:
+        note = (
+            "this graph needs one more input, `ngram`, which charrnn.NgramReader computes;"
+            " the graph of a model trained with --ngram 0 does not"
+        )
+    return Exported(to_onnx(checkpoint, hashlib.sha256(data).hexdigest()), note=note)
+
+
 FORMATS = {
     each.name: each
     for each in (
@@ -47,13 +63,22 @@ FORMATS = {
             name="safetensors",
             description="the checkpoint itself, byte for byte",
             options=frozenset(),
+            use="charrnn sample {}",
             render=_copy,
         ),
         Format(
             name="html",
             description="a page that writes text in a browser, without a network",
             options=frozenset({"weights", "prime", "title"}),
+            use="open {} in a browser",
             render=_page,
+        ),
+        Format(
+            name="onnx",
+            description="a graph for ONNX runtimes; requires the package onnx",
+            options=frozenset(),
+            use="run {} with onnxruntime",
+            render=_onnx,
         ),
     )
 }
@@ -68,7 +93,8 @@ def format_of(path: Path) -> Format:
     for each in FORMATS.values():
         if each.suffix == suffix:
             return each
-    names = " or ".join(each.suffix for each in FORMATS.values())
+    *others, last = (each.suffix for each in FORMATS.values())
+    names = f"{', '.join(others)} or {last}"
     raise ConfigError(
         f"no format has files that end in {path.suffix!r}",
         hint=f"use a name that ends in {names}, or add --format",

@@ -139,6 +139,13 @@ class Engine:
                 target_RH[:] = source_RH[rows]
         return other
 
+    def states(self) -> list[list[Array]]:
+        """Return each layer's hidden state and, of an LSTM, its cell state, each (R, H).
+
+        They are views, which the next step overwrites.
+        """
+        return [layer.states() for layer in self._layers]
+
     def step(self, ids_R: Sequence[int] | npt.NDArray[np.intp]) -> Array:
         """Read one character per row and return the logits (R, V) of the next ones.
 

@@ -40,9 +40,16 @@ class Reader(Protocol):
 
 
 class NgramReader:
-    """Reads rows of text, which start without a past, and remembers their last K - 1 characters."""
+    """Reads rows of text, which start without a past, and remembers their last K - 1 characters.
+
+    Its inputs are also those that a model with n-grams needs in other programs, as ONNX.
+
+        reader = NgramReader(checkpoint.ngrams, rows=1)
+        inputs_TRV = reader.read(ids_TR)  # the next call continues after the last characters
+    """
 
     def __init__(self, model: NgramModel, rows: int = 1) -> None:
+        """Prepare `rows` rows; `model` are the n-grams of a checkpoint."""
         self._model = model
         self._past_KR = np.full((model.order - 1, rows), START, np.int32)  # the oldest first
 
@@ -59,6 +66,7 @@ class NgramReader:
         self._past_KR[:, rows] = other.select(np.zeros(1, np.intp))._past_KR
 
     def read(self, ids_TR: npt.NDArray[np.integer[Any]]) -> Inputs:
+        """Read T characters in every row, and return the inputs after each, (T, R, V)."""
         time, rows = ids_TR.shape
         known = len(self._past_KR)
         both = np.concatenate([self._past_KR, ids_TR.astype(np.int32)])
@@ -85,16 +93,21 @@ class NgramRow:
 
     def __init__(self, model: NgramModel) -> None:
         self._model = model
+        self._past: list[int] = []  # the nearest character first
+        self._found = [0] if len(self._model.orders[0].contexts) else []  # indexes of contexts
+        self._is_prepared = False
+
+    def _prepare(self) -> None:
+        """Prepare the tables: 70 MB that an engine which only reads many rows does not need."""
+        model, size = self._model, self._model.vocabulary_size
         self._ready_order, self._ready_CV = model.ready
-        size = model.vocabulary_size
         nothing = Pairs(size, np.zeros(0, np.uint64), np.zeros(0, np.uint32))
         longer = [*model.orders[1:], nothing]
         self._orders = [_Order(*both) for both in zip(model.orders, longer, strict=True)]
         # A character at the start of a span is a context, even if it is nowhere else.
         self._singles_at = _indexes(np.arange(size, dtype=np.uint64), longer[0].contexts).data
         self._uniform_V = np.full(size, 1 / size)
-        self._past: list[int] = []  # the nearest character first
-        self._found = [0] if len(self._model.orders[0].contexts) else []  # indexes of contexts
+        self._is_prepared = True
 
     def repeat(self, rows: int) -> Reader:
         return copy.copy(self) if rows == 1 else self.select(np.zeros(rows, np.intp))
@@ -106,6 +119,8 @@ class NgramRow:
         return reader.select(rows)
 
     def step(self, ids_R: Ids) -> Inputs:
+        if not self._is_prepared:
+            self._prepare()
         character, found = int(ids_R[0]), self._found[:1]
         self._past = [character, *self._past][: self._model.order - 1]
         if found and self._singles_at[character] >= 0:

@@ -152,6 +152,7 @@ SHOWING = [
     "sample tiny -n 20 --json",
     "score tiny text.txt",
     "score tiny text.txt --per-line",
+    "inspect tiny text.txt",
     "encode text.txt --json",
     "sample nowhere",
     "train --layers 0 text.txt",

@@ -25,6 +25,7 @@ WRONG = {
     "checkpoints show": ("nowhere", "no run named 'nowhere' in {home}/runs"),
     "doctor": ("nowhere", "got unexpected extra argument(s) (nowhere)"),
     "encode": ("missing.txt", "no file named missing.txt"),
+    "inspect": ("tiny missing.txt", "no file named missing.txt"),
     "sample": ("tiny -n -1", "length must be at least 0; got -1"),
     "score": ("tiny missing.txt", "no file named missing.txt"),
     "train": ("missing.txt", "no file named missing.txt"),

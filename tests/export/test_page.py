@@ -355,7 +355,7 @@ def test_the_suffix_chooses_the_format(inside: Inside, tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (0, "")
     assert result.stderr == (
         f"wrote   tiny.html, {len(written) / 1000:.1f} kB (560 B of weights)\n"
-        "next    open tiny.html in a browser\n"
+        "next    open ./tiny.html in a browser\n"
     )
     assert json.loads(Parts(written.decode()).scripts["model"])["defaults"]["prime"] == "ab\n"
     options = ("--format", "html", "--prime", "ab\\n")
@@ -378,9 +378,9 @@ def test_the_formats_are_listed(inside: Inside) -> None:
         (
             "-o model.txt",
             "no format has files that end in '.txt'",
-            "use a name that ends in .safetensors or .html, or add --format",
+            "use a name that ends in .safetensors, .html or .onnx, or add --format",
         ),
-        ("-o a.html --format x", "no format is named 'x'", "use one of safetensors, html"),
+        ("-o a.html --format x", "no format is named 'x'", "use one of safetensors, html, onnx"),
         (
             "-o a.safetensors --title x",
             "--title does not apply to .safetensors files",

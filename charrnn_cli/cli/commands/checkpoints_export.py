@@ -97,9 +97,9 @@ def export(
     with atomic_write(Path(output), num_bytes=len(exported.data)) as target:
         target.write(exported.data)
     console.say("wrote", f"{output}, {_described_size(exported)}")
-    name = path_word(output if is_path(output) else f"./{output}")
-    is_copy = chosen is DEFAULT
-    console.say("next", f"charrnn sample {name}" if is_copy else f"open {output} in a browser")
+    if exported.note:
+        console.say("note", exported.note)
+    console.say("next", chosen.use.format(path_word(output if is_path(output) else f"./{output}")))
 
 
 def _chosen_format(name: str | None, output: str) -> Format:
