@@ -182,7 +182,8 @@ def _copying(each: ReportedRun, options: ReportOptions) -> Iterator[str]:
     if isinstance(each.text, str):
         said = f"Not measured: {each.text}."
     else:
-        said = described_copying(each.checkpoint, each.text, options.seed)
+        found = described_copying(each.checkpoint, each.text, options.seed)
+        said = f"At step {each.checkpoint.step:,}, {found}"
     yield f"<section>\n<h2>Copying</h2>\n<p>{shown_label(said)}</p>\n</section>"
 
 

@@ -213,7 +213,9 @@ def test_copying_of_items_is_measured(tmp_path: Path, inside: Inside) -> None:
     options = (*FAST, "--max-steps", "2", "--eval-every", "2", "--run", "own")
     trained = inside("train", path, "--documents", "lines", "--keep-duplicates", *options)
     assert trained.returncode == 0, trained.stderr
-    assert re.search(r"<p>\d+ of 200 sampled items are in the list\.</p>", report(inside, "own"))
+    assert re.search(
+        r"<p>At step 2, \d+ of 200 sampled items are in the list\.</p>", report(inside, "own")
+    )
 
 
 def test_several_runs_are_compared(tiny_run: Run, inside: Inside) -> None:
