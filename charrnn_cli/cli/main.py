@@ -67,6 +67,10 @@ CHECKPOINT_COMMANDS: dict[str, tuple[str, str]] = {
         "checkpoints_export.export",
         "Verify a checkpoint and export it to a single file.",
     ),
+    "report": (
+        "checkpoints_report.report",
+        "Write a page about training runs: losses, samples of every stage, settings.",
+    ),
     "import": (
         "checkpoints_transfer.import_file",
         "Verify an exported checkpoint and copy it into a new run.",

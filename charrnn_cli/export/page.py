@@ -8,8 +8,6 @@ import hashlib
 import html
 import json
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from string import Template
 from typing import Any, Literal, get_args
 
@@ -19,6 +17,7 @@ import numpy.typing as npt
 from charrnn_cli.config import SampleConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.export.exported import Exported
+from charrnn_cli.export.page_parts import facts, policy_digest, program, program_file
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.items import default_length
 from charrnn_cli.model.ngram_tables import to_tables
@@ -32,9 +31,7 @@ from charrnn_cli.model.reading import (
     unwritten,
 )
 from charrnn_cli.model.sampling import shown_prime
-from charrnn_cli.storage.opening import read_small
 from charrnn_cli.text.corpus_file import DTYPES
-from charrnn_cli.units import bits_per_character
 from charrnn_cli.version import __version__
 
 FORMAT = 1
@@ -43,7 +40,6 @@ MAX_BYTES = 500_000_000  # of a page; a text of JavaScript has at most 536,870,8
 NUM_ITEMS = 10
 ENGINE = ("random.js", "ngrams.js", "network.js", "model.js", "writer.js")
 PAGE = ("settings.js", "rivals.js", "page.js")
-_MAX_FILE = 1 << 20  # bytes of a file of the page's program
 
 Array = npt.NDArray[np.float32]
 Weights = Literal["i8", "f16", "f32"]
@@ -84,18 +80,18 @@ def to_page(checkpoint: Checkpoint, data: bytes, options: PageOptions) -> Export
         "sha256": hashlib.sha256(data).hexdigest(),
         "tensors": numbers.tensors,
     }
-    scripts = {"engine": _program(*ENGINE), "page": _program(*PAGE)}
-    style = _program("page.css")
-    page = Template(_program("page.html")).substitute(
+    scripts = {"engine": program(*ENGINE), "page": program(*PAGE)}
+    style = program("base.css", "page.css")
+    page = Template(program("page.html")).substitute(
         title=html.escape(title),
-        facts=html.escape(_facts(checkpoint)),
+        facts=html.escape(facts(checkpoint)),
         version=html.escape(__version__),
         style=style,
-        style_digest=_digest(style),
-        script_digests=" ".join(map(_digest, scripts.values())),
+        style_digest=policy_digest(style),
+        script_digests=" ".join(map(policy_digest, scripts.values())),
         model=json.dumps(model, sort_keys=True, separators=(",", ":")).replace("<", "\\u003c"),
         weights=base64.b64encode(numbers.joined()).decode("ascii"),
-        product=base64.b64encode(_file("product.wasm")).decode("ascii"),
+        product=base64.b64encode(program_file("product.wasm")).decode("ascii"),
         **scripts,
     )
     shown = {name: size for name, size in sizes.items() if size}
@@ -207,42 +203,3 @@ def _known(prime: str, checkpoint: Checkpoint, *, items: bool) -> str:
         known = from_beginning(as_read(prime, reading, vocab), checkpoint).removeprefix(end)
     vocab.encode(known)
     return known
-
-
-def _facts(checkpoint: Checkpoint) -> str:
-    """Describe a model in one line."""
-    model, data = checkpoint.model, checkpoint.data
-    parts = [
-        f"{model.cell.upper()} {model.layers}x{model.size}",
-        f"{_rounded(model.num_parameters)} weights",
-        f"trained on {_rounded(data.characters)} characters of {data.name}",
-    ]
-    if model.ngram:
-        parts.insert(2, f"n-grams of {model.ngram}")
-    if checkpoint.val_loss is not None:
-        parts.append(f"{bits_per_character(checkpoint.val_loss):.2f} bits per character")
-    return " · ".join(parts)
-
-
-def _rounded(number: int) -> str:
-    """Write a number in words of two or three digits: `1.2 million`."""
-    for size, name in ((1_000_000_000, "billion"), (1_000_000, "million")):
-        if number >= size:
-            return f"{number / size:.{1 if number < 100 * size else 0}f} {name}"
-    return f"{number:,}"
-
-
-def _program(*names: str) -> str:
-    """Return files of the page's program, joined."""
-    return "\n".join(_file(name).decode("utf-8") for name in names)
-
-
-def _file(name: str) -> bytes:
-    path = resources.files("charrnn_cli") / "export" / "page_files" / name
-    return read_small(Path(str(path)), _MAX_FILE)
-
-
-def _digest(text: str) -> str:
-    """Return the source of a Content-Security-Policy that allows exactly this script or style."""
-    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-    return f"'sha256-{digest}'"

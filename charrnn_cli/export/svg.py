@@ -13,8 +13,7 @@ DOT = 3
 CHARACTER = 6.6  # width of a character of a label, in pixels
 LABEL_GAP = 14  # between labels at the right edge
 
-_STYLE = """
-  svg { background: #ffffff; color: #1f2937; font: 13px system-ui, sans-serif }
+CURVE_STYLE = """
   .grid { stroke: currentColor; stroke-opacity: 0.12 }
   .curve { fill: none; stroke-width: 2; stroke-linejoin: round }
   .train { stroke-width: 1.5; stroke-opacity: 0.75; stroke-dasharray: 4 3 }
@@ -23,27 +22,43 @@ _STYLE = """
   .best { fill: none; stroke-width: 2 }
   text { fill: currentColor }
   .small { font-size: 11px; fill-opacity: 0.85 }
-  @media (prefers-color-scheme: dark) { svg { background: #111827; color: #e5e7eb } }
+"""
+"""The style of `to_inline_svg`, for the page around it."""
+
+_STYLE = f"""
+  svg {{ background: #ffffff; color: #1f2937; font: 13px system-ui, sans-serif }}{CURVE_STYLE}\
+  @media (prefers-color-scheme: dark) {{ svg {{ background: #111827; color: #e5e7eb }} }}
 """
 
 
 def to_svg(losses: Losses) -> str:
-    """Draw the losses."""
-    frame = _Frame.of(losses)
+    """Draw the losses as a document of its own, with a title."""
     large = f'x="{LEFT}" y="24" font-size="15" font-weight="600"'
-    parts = [f"<text {large}>{escape(losses.title)}</text>"]
-    parts += [*_axes(frame), *_epochs(frame, losses), *_baselines(frame, losses)]
+    return _drawn(
+        losses,
+        TITLE_HEIGHT,
+        f"<style>{_STYLE}  </style>",
+        f"<text {large}>{escape(losses.title)}</text>",
+    )
+
+
+def to_inline_svg(losses: Losses) -> str:
+    """Draw the losses as an element of a page, which has their title and CURVE_STYLE."""
+    return _drawn(losses, 0)
+
+
+def _drawn(losses: Losses, title_height: int, *first: str) -> str:
+    """Return an element, whose legend begins below the title."""
+    frame = _Frame.of(losses, title_height)
+    parts = [*first, *_axes(frame), *_epochs(frame, losses), *_baselines(frame, losses)]
     for curve in losses.curves:
         parts += _curve(frame, curve)
-    parts += _legend(losses)
+    parts += _legend(losses, title_height)
     height = frame.bottom + BOTTOM
     size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     label = f'role="img" aria-label="{escape(losses.title, quote=True)}"'
     body = "\n  ".join(parts)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} {label}>\n'
-        f"  <style>{_STYLE}  </style>\n  {body}\n</svg>\n"
-    )
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {label}>\n  {body}\n</svg>\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +73,9 @@ class _Frame:
     labels: list[Label]
 
     @classmethod
-    def of(cls, losses: Losses) -> "_Frame":
+    def of(cls, losses: Losses, title_height: int) -> "_Frame":
         rows = len({curve.run for curve in losses.curves})
-        top = TITLE_HEIGHT + ROW_HEIGHT * rows
+        top = title_height + ROW_HEIGHT * rows
         top += 12 if losses.steps_per_epoch is None else AXIS_HEIGHT
         labels = baseline_labels(losses, LABEL_GAP / PLOT_HEIGHT)
         widest = max((len(label.text) for label in labels), default=0)
@@ -150,12 +165,12 @@ def _curve(frame: _Frame, curve: Curve) -> list[str]:
     return parts
 
 
-def _legend(losses: Losses) -> list[str]:
+def _legend(losses: Losses, title_height: int) -> list[str]:
     """Return a row per run: a piece of each line and its label, and the best evaluation."""
     parts: list[str] = []
     widest = CHARACTER * max(len(curve.name) for curve in losses.curves) + 20
     for row, run in enumerate(dict.fromkeys(curve.run for curve in losses.curves)):
-        down, across = TITLE_HEIGHT + ROW_HEIGHT * row + 8, float(LEFT)
+        down, across = title_height + ROW_HEIGHT * row + 8, float(LEFT)
         curves = [curve for curve in losses.curves if curve.run == run]
         if curves[0].name:
             parts.append(f'<text x="{across}" y="{down + 4}">{escape(curves[0].name)}</text>')

@@ -12,6 +12,7 @@ from charrnn_cli.events import Evaluated
 from charrnn_cli.model.checkpoint import save_checkpoint
 from charrnn_cli.model.item_selection import likeliest_first
 from charrnn_cli.model.items import generate_items
+from charrnn_cli.model.sampling import generate
 from charrnn_cli.storage.metrics_log import record
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.text.encoding import encode_text
@@ -25,6 +26,7 @@ ITEMS, FILES = "sample items.safetensors --seed 1", "sample files.safetensors --
 LIKELIEST = "".join(
     f"{item.text}\n" for item in likeliest_first(list(generate_items(ITEM_MODEL, count=5, seed=1)))
 )
+REPORTED = "".join(generate(make_checkpoint(seed=100), length=7, seed=1))
 FIRST = "file home/runs/tiny/step-0000000100.safetensors"
 
 # A command, an option, and a string that the outcome has with the option alone; after a `!`, a
@@ -129,6 +131,10 @@ EFFECTS = [
     ("checkpoints export tiny --format html -o -", "--prime gag", '"prime":"gag"'),
     ("checkpoints export tiny --format html -o -", "--title Gift", "<title>Gift</title>"),
     ("checkpoints export tiny -o gift", "--list", ".html\t"),
+    ("checkpoints report tiny", "--output gift.html", "file gift.html"),
+    ("checkpoints report tiny -o -", "--prime gag", '<span class="prime">gag</span>'),
+    ("checkpoints report tiny -o -", "--seed 7", "prime and seed (7)"),
+    ("checkpoints report tiny -o -", "--length 7", f'dir="auto">{REPORTED}</div>'),
     ("checkpoints import step.safetensors", "--run gift", "gift@200"),
 ]
 

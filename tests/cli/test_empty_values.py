@@ -16,7 +16,12 @@ EMPTY = [
     *("sample|", "sample|--prime-file|", "sample|--check-copy|", "sample|-o|", "sample|--stop|"),
     *("score||text.txt", "score|tiny|", "checkpoints|show|", "checkpoints|show|tiny|"),
     *("checkpoints|show|--plot|", "checkpoints|path|", "checkpoints|export||-o|x.safetensors"),
-    *("checkpoints|export|tiny|-o|", "checkpoints|import|", "checkpoints|import|x|--run|"),
+    *(
+        "checkpoints|export|tiny|-o|",
+        "checkpoints|report|tiny|-o|",
+        "checkpoints|import|",
+        "checkpoints|import|x|--run|",
+    ),
     *("checkpoints|verify|", "checkpoints|list|", "checkpoints|rm||--yes"),
     "checkpoints|prune||--keep|1|--yes",
 ]

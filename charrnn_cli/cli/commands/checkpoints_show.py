@@ -9,6 +9,7 @@ import typer
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.options.help_style import with_default
+from charrnn_cli.cli.recorded_recipe import ordered_recipe
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import (
     format_both_units,
@@ -20,10 +21,9 @@ from charrnn_cli.cli.terminal.formats import (
     sparkline,
 )
 from charrnn_cli.cli.terminal.table import write_fields
-from charrnn_cli.config import TextOptions, TrainConfig
+from charrnn_cli.config import TextOptions
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.events import Evaluated
-from charrnn_cli.settings import fields_of
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.header import CheckpointHeader
 from charrnn_cli.storage.metrics_log import Metrics, event_to_json, read_metrics
@@ -147,15 +147,10 @@ def _fields(file: Path) -> Fields:
         "val_bpc": None if header.val_loss is None else bits_per_character(header.val_loss),
         "bytes": found.file_bytes,
         "weights": found.tensors_sha256,
-        "command": train_command(fields["model"], _recipe(fields), _source(_run_of(file), header)),
+        "command": train_command(
+            fields["model"], ordered_recipe(fields["train"]), _source(_run_of(file), header)
+        ),
     }
-
-
-def _recipe(fields: Fields) -> dict[str, Any]:
-    """Return the recorded training settings in their usual order, unknown ones last."""
-    recorded: dict[str, Any] = fields["train"]
-    ordered = {name: recorded[name] for name in fields_of(TrainConfig) if name in recorded}
-    return {**ordered, **recorded}
 
 
 def _source(run: Run, header: CheckpointHeader) -> str:
@@ -217,7 +212,7 @@ def _time_lines(evaluations: Sequence[Evaluated]) -> list[Line]:
 def _recipe_lines(fields: Fields) -> list[Line]:
     recipe = [
         name.replace("_", " ") + ("" if value is True else f" {format_setting(value)}")
-        for name, value in _recipe(fields).items()
+        for name, value in ordered_recipe(fields["train"]).items()
         if value not in (None, False)
     ]
     train, replanned = fields["train"], []

@@ -1,0 +1,52 @@
+"""Parts that all pages share: files of `page_files/`, and a line that describes a model."""
+
+import base64
+import hashlib
+from importlib import resources
+from pathlib import Path
+
+from charrnn_cli.model.checkpoint import Checkpoint
+from charrnn_cli.storage.opening import read_small
+from charrnn_cli.units import bits_per_character
+
+_MAX_FILE = 1 << 20  # bytes
+
+
+def program(*names: str) -> str:
+    """Return files of `page_files/`, joined."""
+    return "\n".join(program_file(name).decode("utf-8") for name in names)
+
+
+def program_file(name: str) -> bytes:
+    """Return the content of a file of `page_files/`."""
+    path = resources.files("charrnn_cli") / "export" / "page_files" / name
+    return read_small(Path(str(path)), _MAX_FILE)
+
+
+def policy_digest(text: str) -> str:
+    """Return the source of a Content-Security-Policy that allows exactly this script or style."""
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+    return f"'sha256-{digest}'"
+
+
+def facts(checkpoint: Checkpoint) -> str:
+    """Describe a model in one line."""
+    model, data = checkpoint.model, checkpoint.data
+    parts = [
+        f"{model.cell.upper()} {model.layers}x{model.size}",
+        f"{_rounded(model.num_parameters)} weights",
+        f"trained on {_rounded(data.characters)} characters of {data.name}",
+    ]
+    if model.ngram:
+        parts.insert(2, f"n-grams of {model.ngram}")
+    if checkpoint.val_loss is not None:
+        parts.append(f"{bits_per_character(checkpoint.val_loss):.2f} bits per character")
+    return " · ".join(parts)
+
+
+def _rounded(number: int) -> str:
+    """Write a number in words of two or three digits: `1.2 million`."""
+    for size, name in ((1_000_000_000, "billion"), (1_000_000, "million")):
+        if number >= size:
+            return f"{number / size:.{1 if number < 100 * size else 0}f} {name}"
+    return f"{number:,}"
