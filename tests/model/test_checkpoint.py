@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from charrnn_cli.architecture import ModelConfig
+from charrnn_cli.config import END_OF_DOCUMENT
 from charrnn_cli.errors import AlreadyPublishedError, ConfigError, FileFormatError
 from charrnn_cli.model.checkpoint import (
     checkpoint_tensors,
@@ -348,3 +349,16 @@ def test_a_sparse_file_of_gigabytes_is_refused_at_once(name: str) -> None:
     with pytest.raises(FileFormatError, match="is damaged: its tensors"):
         load_resume(run.resume_path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 16  # kilobytes
+
+
+def test_an_end_symbol_outside_the_vocabulary(tmp_path: Path) -> None:
+    """A model whose vocabulary lacks the end of its documents is damaged."""
+    checkpoint = make_checkpoint()
+    path = tmp_path / "model.safetensors"
+    data = dataclasses.replace(checkpoint.data, end=END_OF_DOCUMENT)
+    save_checkpoint(path, dataclasses.replace(checkpoint, data=data))
+    with pytest.raises(FileFormatError) as caught:
+        load_checkpoint(path)
+    assert caught.value.message == (
+        f"{path} is damaged: its vocabulary lacks the end of its documents"
+    )

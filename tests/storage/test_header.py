@@ -84,6 +84,11 @@ def test_a_field_of_another_type_is_refused(header: CheckpointHeader | CorpusHea
         ({"data": {"name": "x"}}, "missing field 'sha256'"),
         ({"data": {**asdict(HEADER.data), "commonest": "ab"}}, "commonest is longer than 1"),
         ({"data": {**asdict(HEADER.data), "sha256": "0" * 63}}, "sha256 must have 64 digits"),
+        ({"data": {**asdict(HEADER.data), "end": "a"}}, "the end symbol must be that of the doc"),
+        (
+            {"data": {**asdict(HEADER.data), "reading": {"documents": "lines"}}},
+            "the end symbol must be that of the documents",
+        ),
         ({"versions": {"python": 3}}, "versions must be"),
         ({"interrupted": 0}, "interrupted must be"),
         ({"model": {**asdict(HEADER.model), "size": 0}}, "size must be from 1"),
