@@ -67,6 +67,8 @@ class RunFacts:
     """The setting that limits the steps: `epochs`, `max_steps` or `max_time`."""
     start: str = ""
     """The checkpoint that the run goes on from, which sets the architecture; empty without one."""
+    is_list: bool = False
+    """Whether the text is a list of items."""
     is_planned: bool = False
     """Whether the time has chosen the model."""
     built_in: float | None = None
@@ -115,7 +117,7 @@ class RunFacts:
             return warm_settings((), self.train_characters)["epochs"]
         if self.train_characters >= SHORT_TEXT:
             return math.inf
-        return limited_settings((), self.train_characters)["epochs"]
+        return limited_settings((), self.train_characters, is_list=self.is_list)["epochs"]
 
 
 def rounded(value: float) -> str:

@@ -50,16 +50,16 @@ def warm_settings(given: Collection[str], characters: int) -> dict[str, float]:
     return {name: value for name, value in settings.items() if name not in given}
 
 
-def limited_settings(given: Collection[str], characters: int) -> dict[str, float]:
+def limited_settings(
+    given: Collection[str], characters: int, *, is_list: bool = False
+) -> dict[str, float]:
     """Return settings for a run from random weights with a time limit, those that are not given.
 
-    More epochs than these overfit a short text, and hardly lower the loss on a longer one.
+    More epochs than these overfit a short text, and hardly lower the loss on a longer one, or on a
+    list, whose items share less with each other than the sentences of a text.
     """
-    settings = (
-        {"epochs": 16, "weight_decay": SHORT_TEXT_DECAY}
-        if characters < SHORT_TEXT
-        else {"epochs": 40}
-    )
+    is_short = characters < SHORT_TEXT and not is_list
+    settings = {"epochs": 16, "weight_decay": SHORT_TEXT_DECAY} if is_short else {"epochs": 40}
     if "max_steps" in given:
         del settings["epochs"]
     return {name: value for name, value in settings.items() if name not in given}

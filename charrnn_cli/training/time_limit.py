@@ -61,7 +61,9 @@ def choose_model(
         search = _Search(job, seconds, should_stop, given, announce)
         candidate, timed, larger, larger_seconds = search.run()
         steps = int(min(search.most_steps, search.training / timed.seconds_per_step))
-        decided: dict[str, Any] = limited_settings(given, job.split.train_characters)
+        decided: dict[str, Any] = limited_settings(
+            given, job.split.train_characters, is_list=job.corpus.has_items
+        )
         if "lr" not in given:
             decided["lr"] = candidate.rate(steps)
         config = dataclasses.replace(timed.job.config, **decided)

@@ -114,6 +114,7 @@ def _facts(
         seconds_per_step=started.seconds_per_step,
         limit=_limit(job.config, started),
         start=started.init_from or "",
+        is_list=job.corpus.has_items,
         is_planned=is_planned,
         built_in=None if losses is None else _built_in_loss(job, started),
         losses=losses,
