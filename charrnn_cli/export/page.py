@@ -17,7 +17,7 @@ import numpy.typing as npt
 from charrnn_cli.config import SampleConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.export.exported import Exported
-from charrnn_cli.export.page_parts import facts, policy_digest, program, program_file
+from charrnn_cli.export.page_parts import facts, framed, program, program_file
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.items import default_length
 from charrnn_cli.model.ngram_tables import to_tables
@@ -81,19 +81,18 @@ def to_page(checkpoint: Checkpoint, data: bytes, options: PageOptions) -> Export
         "tensors": numbers.tensors,
     }
     scripts = {"engine": program(*ENGINE), "page": program(*PAGE)}
-    style = program("base.css", "page.css")
-    page = Template(program("page.html")).substitute(
-        title=html.escape(title),
+    shown_title = html.escape(title)
+    body = Template(program("page.html")).substitute(
+        title=shown_title,
         facts=html.escape(facts(checkpoint)),
         version=html.escape(__version__),
-        style=style,
-        style_digest=policy_digest(style),
-        script_digests=" ".join(map(policy_digest, scripts.values())),
         model=json.dumps(model, sort_keys=True, separators=(",", ":")).replace("<", "\\u003c"),
         weights=base64.b64encode(numbers.joined()).decode("ascii"),
         product=base64.b64encode(program_file("product.wasm")).decode("ascii"),
         **scripts,
     )
+    style = program("base.css", "page.css")
+    page = framed(shown_title, style, body, list(scripts.values()))
     shown = {name: size for name, size in sizes.items() if size}
     return Exported(page.encode("utf-8", "replace"), shown)  # a title may have half a character
 

@@ -2,12 +2,16 @@
 
 import base64
 import hashlib
+import html
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from string import Template
 
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.storage.opening import read_small
 from charrnn_cli.units import bits_per_character
+from charrnn_cli.version import __version__
 
 _MAX_FILE = 1 << 20  # bytes
 
@@ -27,6 +31,22 @@ def policy_digest(text: str) -> str:
     """Return the source of a Content-Security-Policy that allows exactly this script or style."""
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
     return f"'sha256-{digest}'"
+
+
+def framed(title: str, style: str, body: str, scripts: Sequence[str] = ()) -> str:
+    """Return a page that needs no network, and runs only the scripts in its body, if any.
+
+    The title and the body are HTML.
+    """
+    digests = " ".join(map(policy_digest, scripts))
+    return Template(program("frame.html")).substitute(
+        title=title,
+        version=html.escape(__version__),
+        style=style,
+        style_digest=policy_digest(style),
+        script_policy=f"script-src {digests} 'wasm-unsafe-eval'; " if scripts else "",
+        body=body.removesuffix("\n"),
+    )
 
 
 def facts(checkpoint: Checkpoint) -> str:

@@ -9,7 +9,7 @@ from string import Template
 from charrnn_cli.errors import UnknownCharacterError
 from charrnn_cli.export.curves import Losses, losses_of
 from charrnn_cli.export.html_text import shown_label, shown_text, without_controls
-from charrnn_cli.export.page_parts import facts, policy_digest, program
+from charrnn_cli.export.page_parts import facts, framed, program
 from charrnn_cli.export.report_options import ReportOptions
 from charrnn_cli.export.report_samples import (
     StageSample,
@@ -63,15 +63,14 @@ def to_report(runs: Sequence[ReportedRun], options: ReportOptions) -> bytes:
     body = [*_losses(runs), *(_differences(runs) if several else [])]
     for each in runs:
         body += _run(each, max(2, MOST_SAMPLED // len(runs)), options, several=several)
-    page = Template(program("report.html")).substitute(
-        title=f"{', '.join(others)} and {last}" if several else last,
+    title = f"{', '.join(others)} and {last}" if several else last
+    content = Template(program("report.html")).substitute(
+        title=title,
         facts=f"{len(runs)} runs" if several else shown_label(facts(runs[0].checkpoint)),
-        version=shown_label(__version__),
-        style=style,
-        style_digest=policy_digest(style),
         body="\n".join(body),
+        version=shown_label(__version__),
     )
-    return page.encode("utf-8")
+    return framed(title, style, content).encode("utf-8")
 
 
 def _losses(runs: Sequence[ReportedRun]) -> Iterator[str]:

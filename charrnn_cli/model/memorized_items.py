@@ -8,12 +8,12 @@ import numpy as np
 from charrnn_cli.config import SampleConfig
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.items import ItemWriter, default_length
+from charrnn_cli.model.memorized_samples import MOST_COMPARED
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import SpanArray
-from charrnn_cli.text.spans import read_spans
+from charrnn_cli.text.spans import read_spans, spread_indexes
 
 ITEMS = 200
-MOST_COMPARED = 10_000_000  # characters of the list: half a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def _items(corpus: Corpus) -> list[str]:
     """Return the items of a list, or some that are spread evenly over it."""
     spans_D2 = corpus.document_spans()
     count = max(1, int(len(spans_D2) * min(1.0, MOST_COMPARED / len(corpus))))
-    chosen_D2 = spans_D2[np.arange(count) * len(spans_D2) // count]
+    chosen_D2 = spans_D2[spread_indexes(len(spans_D2), count)]
     # Each with the end symbol before it, and without its own.
     ids_N = read_spans(corpus, SpanArray(chosen_D2 - np.array([0, 1], np.int64))).ids
     return corpus.vocab.decode(ids_N.tolist()).split(corpus.header.end)[1:]

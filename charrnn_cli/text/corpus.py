@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Self
@@ -172,7 +173,7 @@ class Corpus:
         shared = 1 if self.header.end else 0
         return np.stack([self.starts_D, np.append(self.starts_D[1:] + shared, len(self))], axis=1)
 
-    @property
+    @cached_property  # every checkpoint records it
     def longest_item(self) -> int | None:
         """Characters of the longest item; None if the text is not a list."""
         if not self.has_items:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import Span
-from charrnn_cli.text.spans import joined
+from charrnn_cli.text.spans import joined, spread_indexes
 from charrnn_cli.text.splits import Split
 from charrnn_cli.text.window_hashes import FILTER_SIZE, Hashes, filter_key, window_hashes
 
@@ -65,7 +65,7 @@ def _window_hashes_of(corpus: Corpus, spans: Sequence[Span]) -> Hashes:
     """Return the hashes of windows, spread evenly over spans no shorter than a window, (W,)."""
     starts = np.array([start for start, _ in spans], np.int64)
     counts = np.array([stop - start - WINDOW + 1 for start, stop in spans], np.int64)
-    offsets = _spread(int(counts.sum()), MAX_WINDOWS)
+    offsets = spread_indexes(int(counts.sum()), MAX_WINDOWS)
     ends = np.cumsum(counts)
     span = np.searchsorted(ends, offsets, side="right")
     first = starts[span] + offsets - (ends[span] - counts[span])
@@ -76,12 +76,6 @@ def _window_hashes_of(corpus: Corpus, spans: Sequence[Span]) -> Hashes:
     return np.concatenate(windows)
 
 
-def _spread(length: int, most: int) -> npt.NDArray[np.int64]:
-    """Return up to `most` offsets, spread evenly from 0 to `length`."""
-    number = min(length, most)
-    return np.arange(number, dtype=np.int64) * length // max(1, number)
-
-
 def _pieces(spans: Sequence[Span]) -> tuple[list[Span], float]:
     """Return the parts of spans to read, and the fraction of their characters that these are."""
     total = sum(stop - start for start, stop in spans)
@@ -89,7 +83,7 @@ def _pieces(spans: Sequence[Span]) -> tuple[list[Span], float]:
         return list(spans), 1.0
     starts = np.array([start for start, _ in spans], np.int64)
     ends = np.cumsum([stop - start for start, stop in spans])
-    offsets = _spread(total, MAX_READ // PIECE)
+    offsets = spread_indexes(total, MAX_READ // PIECE)
     span = np.searchsorted(ends, offsets, side="right")
     lengths = np.array([stop - start for start, stop in spans], np.int64)
     first = starts[span] + offsets - (ends[span] - lengths[span])

@@ -84,6 +84,12 @@ def joined(spans: Sequence[Span]) -> list[Span]:
     return found
 
 
+def spread_indexes(length: int, most: int) -> npt.NDArray[np.int64]:
+    """Return up to `most` indexes below `length`, at even distances from 0 on."""
+    number = min(length, most)
+    return np.arange(number, dtype=np.int64) * length // max(1, number)
+
+
 def evenly_sampled(spans: Sequence[Span], most: int) -> list[Span]:
     """Return parts of spans, spread evenly over them; the spans themselves if they are short.
 

@@ -15,6 +15,7 @@ from charrnn_cli.text.corpus import CHUNK_CHARACTERS, Corpus
 from charrnn_cli.text.held_out import MIN_ROW, JoinedCorpus
 from charrnn_cli.text.item_split import document_hashes, held_out_documents
 from charrnn_cli.text.rows import Span, SpanArray, span_array
+from charrnn_cli.text.spans import spread_indexes
 
 # V vocabulary
 
@@ -207,8 +208,7 @@ def matching_rows(split: Split) -> Sequence[Span]:
     """
     if split.whole_documents:
         train_S2 = span_array(split.train)
-        count = min(len(split.val), len(train_S2))
-        rows_S2 = train_S2[np.arange(count) * len(train_S2) // max(1, count)] + _AFTER_END
+        rows_S2 = train_S2[spread_indexes(len(train_S2), len(split.val))] + _AFTER_END
         longest = int(np.diff(span_array(split.val)).max(initial=0))
         rows_S2[:, 1] = np.minimum(rows_S2[:, 1], rows_S2[:, 0] + longest)
         return SpanArray(rows_S2)

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ from torch import Tensor
 
 from charrnn_cli.errors import DeviceError, MemoryShortageError
 from charrnn_cli.training.cores import available_cores
+
+Float32 = Literal["ieee", "tf32"]
+"""How float32 products are computed on NVIDIA GPUs: in float32, or with shorter fractions."""
 
 MAX_MEMORY_FRACTION = 0.1  # of a device's free memory for a text; the rest is for the model
 
@@ -72,8 +75,8 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Non
 
 
 @contextlib.contextmanager
-def full_float32() -> Iterator[None]:
-    """Compute float32 products on NVIDIA GPUs in float32, not in TF32, while the block runs.
+def float32_products(precision: Float32) -> Iterator[None]:
+    """Compute float32 products on NVIDIA GPUs in float32 (`ieee`) or TF32 while the block runs.
 
     TF32 keeps 10 of the 23 bits of a fraction. torch allows it in recurrent layers by default, and
     a program that uses this package may allow it in all products. These settings are global, so
@@ -86,11 +89,11 @@ def full_float32() -> Iterator[None]:
     before = [each.fp32_precision for each in products]
     try:
         for each in products:
-            each.fp32_precision = "ieee"
+            each.fp32_precision = precision
         yield
     finally:
-        for each, precision in zip(products, before, strict=True):
-            each.fp32_precision = precision
+        for each, restored in zip(products, before, strict=True):
+            each.fp32_precision = restored
 
 
 def torch_generator(device: torch.device, words: list[int]) -> torch.Generator:

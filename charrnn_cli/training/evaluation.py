@@ -12,7 +12,7 @@ from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.ngram_reader import NgramReader
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import IGNORED, Span, row_windows
-from charrnn_cli.training.device import autocast, full_float32, to_device
+from charrnn_cli.training.device import autocast, float32_products, to_device
 from charrnn_cli.training.network import CharRNN, RecurrentState
 from charrnn_cli.training.ngram_device import DeviceNgrams
 from charrnn_cli.training.ngram_inputs import NgramText
@@ -52,7 +52,7 @@ class TorchPredictor:
         )
 
     @torch.no_grad()
-    @full_float32()
+    @float32_products("ieee")
     def _losses(
         self, inputs_TR: npt.NDArray[np.int64], targets_TR: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float32]:
@@ -78,7 +78,7 @@ def never_stop() -> bool:
 
 
 @torch.no_grad()
-@full_float32()
+@float32_products("ieee")
 def evaluate(
     model: CharRNN,
     corpus: Corpus,

@@ -16,7 +16,7 @@ from charrnn_cli.text.rows import IGNORED
 from charrnn_cli.training.batch_loader import Batch, BatchLoader, has_room
 from charrnn_cli.training.cores import available_cores
 from charrnn_cli.training.decisions import Decisions
-from charrnn_cli.training.device import autocast, full_float32
+from charrnn_cli.training.device import autocast, float32_products
 from charrnn_cli.training.dropout import DropoutMasks
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loss_scale import loss_scale, scaled_gradients
@@ -130,7 +130,7 @@ class Trainer:
         """The learning rate of the next step."""
         return self.lr_scale * learning_rate(self.config, self.step, self.decisions.steps)
 
-    @full_float32()
+    @float32_products("ieee")
     def update(self) -> bool:
         """Train on the next window. Return False, with nothing changed, after a divergence.
 

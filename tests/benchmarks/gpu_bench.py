@@ -1,18 +1,16 @@
 """What the parts of the GPU benchmark share: their settings, clocks and verdicts."""
 
-import contextlib
 import dataclasses
 import statistics
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from charrnn_cli.training.device import full_float32
 from charrnn_cli.training.job import TrainingJob
 
 Precision = Literal["fp32", "bf16"]
@@ -98,12 +96,3 @@ def attempt(name: str, work: Callable[[], object]) -> None:
         print(
             f"FAIL {name}: {type(error).__name__}: {' '.join(str(error).split())[:300]} ({place})"
         )
-
-
-@contextlib.contextmanager
-def float32_as(name: str) -> Iterator[None]:
-    """Compute float32 products in `ieee` or `tf32` while the block runs."""
-    with full_float32():
-        for each in SETTINGS:
-            each.fp32_precision = name
-        yield

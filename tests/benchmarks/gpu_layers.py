@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from charrnn_cli.training.device import autocast, full_float32
+from charrnn_cli.training.device import autocast, float32_products
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.padded_lstm import padded_lstm
 from charrnn_cli.training.products import step_products
-from tests.benchmarks.gpu_bench import Bench, Precision, attempt, float32_as
+from tests.benchmarks.gpu_bench import Bench, Precision, attempt
 from tests.benchmarks.throughput import our_trainer
 
 
@@ -30,7 +30,7 @@ def print_layer_times(bench: Bench, job: TrainingJob) -> None:
 
     for name in ("ieee", "tf32", "bf16"):
         reduced = autocast(torch.device(bench.device), "bf16" if name == "bf16" else "fp32")
-        with float32_as("tf32" if name == "tf32" else "ieee"), reduced:
+        with float32_products("tf32" if name == "tf32" else "ieee"), reduced:
             seconds = bench.queued_seconds(layers, 0.5)
         print(f"  {1000 * seconds:8.3f}  recurrent layers alone, both directions, {name}")
         alone = queued_products(bench, job, name)
@@ -61,7 +61,7 @@ def print_layer_trials(bench: Bench, job: TrainingJob) -> None:
     def time_each(name: str, work: Any, some: list[Any], precision: Precision) -> None:
         for layer, given, width in zip(some, inputs, widths, strict=True):
             used = given.detach().to(next(layer.parameters()).dtype).requires_grad_()
-            with full_float32(), autocast(torch.device(bench.device), precision):
+            with float32_products("ieee"), autocast(torch.device(bench.device), precision):
                 seconds = bench.queued_seconds(partial(work, layer, used), 0.3)
             print(f"  {1000 * seconds:8.3f}  an LSTM of {width} inputs, {name}")
 
@@ -77,7 +77,7 @@ def queued_products(bench: Bench, job: TrainingJob, name: str) -> float:
     for product in step_products(job.model, job.config.batch_size, job.config.seq_len):
         left = torch.randn(product.rows, product.width, device=bench.device).to(dtype)
         right = torch.randn(product.width, product.columns, device=bench.device).to(dtype)
-        with float32_as("tf32" if name == "tf32" else "ieee"):
+        with float32_products("tf32" if name == "tf32" else "ieee"):
             once = bench.queued_seconds(partial(torch.mm, left, right), 0.05)
         seconds += 3 * product.times * once
     return seconds

@@ -12,7 +12,7 @@ from charrnn_cli.architecture import Cell, ModelConfig
 from charrnn_cli.events import BatchSplit, TrainingFinished
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.training.device import full_float32, restored_threads
+from charrnn_cli.training.device import Float32, float32_products, restored_threads
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.loop import train
 from charrnn_cli.training.loss_scale import scaled_gradients
@@ -20,10 +20,8 @@ from charrnn_cli.training.network import CharRNN
 from charrnn_cli.training.self_check import TOLERANCE
 from charrnn_cli.training.trainer import Trainer
 from tests.benchmarks.gpu_bench import (
-    SETTINGS,
     Bench,
     Precision,
-    float32_as,
     shaped,
     verdict,
 )
@@ -45,8 +43,9 @@ def check_engines(bench: Bench) -> None:
             print(f"     {cell} 2x{size} against numpy with TF32: {allowed:.1e}")
     job = shaped(bench.job(1, 128, 0), 8, 32)
     expected = recorded_losses(our_trainer(job, bench.device, "fp32"), 3)
-    for name in ("new settings", "old settings"):
-        with tf32_allowed(old=name == "old settings"):
+    allowed_by = {"new settings": float32_products("tf32"), "old settings": tf32_allowed()}
+    for name, tf32 in allowed_by.items():
+        with tf32:
             losses = recorded_losses(our_trainer(job, bench.device, "fp32"), 3)
         verdict(
             losses == expected, f"a program that allows TF32 ({name}) changes no loss: {losses}"
@@ -54,19 +53,9 @@ def check_engines(bench: Bench) -> None:
 
 
 @contextlib.contextmanager
-def tf32_allowed(*, old: bool) -> Any:  # Any: an iterator, which the decorator replaces
-    """Allow TF32 as a program does that uses the package."""
+def tf32_allowed() -> Any:  # Any: an iterator, which the decorator replaces
+    """Allow TF32 by the settings that torch deprecates, as older programs do."""
     matmul: Any = torch.backends.cuda.matmul
-    if not old:
-        before = [each.fp32_precision for each in SETTINGS]
-        try:
-            for each in SETTINGS:
-                each.fp32_precision = "tf32"
-            yield
-        finally:
-            for each, precision in zip(SETTINGS, before, strict=True):
-                each.fp32_precision = precision
-        return
     before_old = matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     try:
         matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
@@ -76,7 +65,7 @@ def tf32_allowed(*, old: bool) -> Any:  # Any: an iterator, which the decorator 
 
 
 @torch.no_grad()
-def logits_difference(bench: Bench, cell: Cell, size: int, length: int, float32: str) -> float:
+def logits_difference(bench: Bench, cell: Cell, size: int, length: int, float32: Float32) -> float:
     """Return the largest difference between the logits of numpy and of the device."""
     config = ModelConfig(vocabulary_size=80, cell=cell, layers=2, size=size, embed=64)
     model = CharRNN(config)
@@ -85,7 +74,7 @@ def logits_difference(bench: Bench, cell: Cell, size: int, length: int, float32:
     ids_T = np.random.Generator(np.random.PCG64(1)).integers(80, size=length)
     expected_TV = np.concatenate([engine.step([int(index)]).copy() for index in ids_T])
     model.to(bench.device)
-    with float32_as(float32):
+    with float32_products(float32):
         logits_T1V, _ = model(torch.from_numpy(ids_T).to(bench.device)[:, None])
     return float(np.abs(logits_T1V[:, 0].cpu().numpy() - expected_TV).max())
 
@@ -170,7 +159,7 @@ def gradients_of(trainer: Trainer, scale: float) -> dict[str, torch.Tensor]:
     """Return the gradients of the first window by name, computed from a scaled loss."""
     batch, parameters = trainer._batches.batch(0), trainer._parameters
     rows = slice(0, trainer.config.batch_size)
-    with full_float32():
+    with float32_products("ieee"):
         loss, _ = trainer._loss_of_rows(batch, None, rows)
         found = scaled_gradients(loss, parameters, scale)
     return dict(zip(trainer.optimizer.parameters, found, strict=True))

@@ -9,14 +9,14 @@ from functools import partial
 
 import torch
 
-from charrnn_cli.training.device import full_float32, to_device
+from charrnn_cli.training.device import float32_products, to_device
 from charrnn_cli.training.evaluation import evaluate, never_stop
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.ngram_inputs import ngram_inputs
 from charrnn_cli.training.optimizer import global_norm
 from charrnn_cli.training.products import step_products
 from charrnn_cli.training.trainer import Trainer
-from tests.benchmarks.gpu_bench import SETTINGS, Bench, Precision, attempt, float32_as, shaped
+from tests.benchmarks.gpu_bench import SETTINGS, Bench, Precision, attempt, shaped
 from tests.benchmarks.gpu_layers import print_layer_times, print_layer_trials
 from tests.benchmarks.gpu_tables import waits
 from tests.benchmarks.throughput import our_trainer
@@ -33,7 +33,7 @@ def product_rate(bench: Bench, precision: str) -> float:
         size = 8192 if bench.is_cuda else 1024
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         left, right = (torch.randn(size, size, device=bench.device).to(dtype) for _ in range(2))
-        with float32_as("tf32" if precision == "tf32" else "ieee"):
+        with float32_products("tf32" if precision == "tf32" else "ieee"):
             step = partial(torch.mm, left, right)
             seconds = min(bench.queued_seconds(step, 0.2) for _ in range(3))
         RATES[precision] = 2.0 * size**3 / seconds
@@ -169,7 +169,7 @@ def update_parts(bench: Bench, trainer: Trainer) -> Iterator[tuple[str, float]]:
     def both() -> tuple[torch.Tensor, ...]:
         return torch.autograd.grad(forward(), parameters)
 
-    with full_float32():
+    with float32_products("ieee"):
         yield "forward and loss, with dropout", bench.waited_seconds(forward)
         yield "forward and backward", bench.waited_seconds(both)
         gradients = both()

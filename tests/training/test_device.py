@@ -15,7 +15,7 @@ from charrnn_cli.training.device import (
     available_devices,
     check_precision,
     choose_device,
-    full_float32,
+    float32_products,
     translate_memory_errors,
 )
 from charrnn_cli.training.evaluation import TorchPredictor, evaluate
@@ -110,7 +110,7 @@ def test_scores_do_not_use_tf32() -> None:
 def test_an_error_restores_the_settings_of_float32() -> None:
     """The settings are restored after an error, and blocks may be nested."""
     seen = []
-    with contextlib.suppress(ZeroDivisionError), full_float32(), full_float32():
+    with contextlib.suppress(ZeroDivisionError), float32_products("ieee"), float32_products("ieee"):
         seen = precisions()
         _ = 1 / 0
     assert (seen, precisions()) == (["ieee", "ieee"], ["tf32", "tf32"])

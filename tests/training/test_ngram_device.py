@@ -23,7 +23,14 @@ from charrnn_cli.training.trainer import Trainer
 from charrnn_cli.training.window import Windows
 from charrnn_cli.training.windows import DocumentWindows, TrainWindows, make_windows
 from tests.helpers import count_ngrams, tiny_decisions, tiny_job
-from tests.training.test_ngram_inputs import CHARACTERS, ORDER, SIZE, corpus_of
+from tests.training.test_ngram_inputs import (
+    CHARACTERS,
+    ORDER,
+    SIZE,
+    TextWithResets,
+    corpus_of,
+    texts_with_resets,
+)
 
 CPU = torch.device("cpu")
 
@@ -52,17 +59,11 @@ def check_same(
 
 
 @settings(max_examples=25, deadline=None)
-@given(CHARACTERS, st.integers(1, 3), st.integers(1, 7), st.sampled_from([0.0, 0.4]), st.data())
-def test_a_text_with_resets(
-    ids: list[int], batch_size: int, seq_len: int, reset: float, data: st.DataObject
-) -> None:
+@given(texts_with_resets(), st.sampled_from(["all", "sample", "nothing"]))
+def test_a_text_with_resets(text: TextWithResets, which: str) -> None:
     """The inputs are those of numpy, across spans and resets, with all or a sample counted."""
-    corpus, cut = corpus_of(ids), data.draw(st.integers(15, 25))
-    config = TrainConfig(batch_size=batch_size, seq_len=seq_len, reset=reset)
-    spans = [(0, cut), (cut + 3, len(ids))]
-    windows = TrainWindows(corpus, spans, config, data.draw(st.integers(0, 99)))
-    counted = data.draw(st.sampled_from([spans, [(4, 12), (cut + 5, 35)], [(0, 1)]]))
-    check_same(corpus, windows, spans, counted)
+    counted = {"all": text.spans, "sample": text.sample, "nothing": [(0, 1)]}[which]
+    check_same(text.corpus, text.windows, text.spans, counted)
 
 
 @settings(max_examples=15, deadline=None)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -80,18 +81,36 @@ def check_inputs(
         np.testing.assert_allclose(inputs.at(step)[time, row], expected, rtol=1e-4, atol=1e-5)
 
 
-@settings(max_examples=15, deadline=None)
-@given(CHARACTERS, st.integers(1, 3), st.integers(1, 7), st.sampled_from([0.0, 0.4]), st.data())
-def test_each_target_is_left_out(
-    ids: list[int], batch_size: int, seq_len: int, reset: float, data: st.DataObject
-) -> None:
-    """The inputs are those of all other positions, after what the state has read of the span."""
-    corpus, cut = corpus_of(ids), data.draw(st.integers(15, 25))
-    config = TrainConfig(batch_size=batch_size, seq_len=seq_len, reset=reset)
+class TextWithResets(NamedTuple):
+    """A text of two spans, and windows that read them and reset rows."""
+
+    corpus: Corpus
+    windows: TrainWindows
+    spans: list[Span]
+    sample: list[Span]
+    """Parts of the spans."""
+
+
+@st.composite
+def texts_with_resets(draw: st.DrawFn) -> TextWithResets:
+    ids, cut = draw(CHARACTERS), draw(st.integers(15, 25))
+    corpus = corpus_of(ids)
+    config = TrainConfig(
+        batch_size=draw(st.integers(1, 3)),
+        seq_len=draw(st.integers(1, 7)),
+        reset=draw(st.sampled_from([0.0, 0.4])),
+    )
     spans = [(0, cut), (cut + 3, len(ids))]
-    windows = TrainWindows(corpus, spans, config, data.draw(st.integers(0, 99)))
-    is_sample = data.draw(st.booleans())
-    check_inputs(corpus, windows, spans, [(4, 12), (cut + 5, 35)] if is_sample else spans)
+    windows = TrainWindows(corpus, spans, config, draw(st.integers(0, 99)))
+    return TextWithResets(corpus, windows, spans, [(4, 12), (cut + 5, 35)])
+
+
+@settings(max_examples=15, deadline=None)
+@given(texts_with_resets(), st.booleans())
+def test_each_target_is_left_out(text: TextWithResets, is_sample: bool) -> None:
+    """The inputs are those of all other positions, after what the state has read of the span."""
+    counted = text.sample if is_sample else text.spans
+    check_inputs(text.corpus, text.windows, text.spans, counted)
 
 
 @settings(max_examples=15, deadline=None)

@@ -54,7 +54,7 @@ class SlowUnit:
     unit: int
     part: str
     characters: int
-    """After so many, the correlation of its activation with itself is below 1 / e."""
+    """Distance at which the correlation of its activation with itself falls below 1 / e."""
 
 
 def find_units(activations: Sequence[Activations], features: Sequence[Feature]) -> list[FoundUnit]:
