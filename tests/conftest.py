@@ -30,6 +30,34 @@ def pytest_xdist_auto_num_workers() -> int:
     return available_cores() + 1
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let slow tests take their time."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(0))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that forks in a process of its own, unless this process runs nothing else."""
+    if "PYTEST_XDIST_WORKER" not in os.environ or not pyfuncitem.get_closest_marker("forks"):
+        return None
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
+    }
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "", pyfuncitem.nodeid]
+    result = subprocess.run(
+        command,
+        capture_output=True,
+        encoding="utf-8",
+        cwd=pyfuncitem.config.rootpath,
+        env=environment,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return True
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give every test its own empty CHARRNN_HOME."""

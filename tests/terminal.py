@@ -10,12 +10,19 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Self
 
 from tests.helpers import TIMEOUT
 
 LINES = 40
+
+# Takes standard input as the terminal of its session, and becomes the program. Between fork and
+# exec of a process with several threads, Python code may wait for a lock for ever.
+_ON_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
 
 
 class Terminal:
@@ -37,13 +44,12 @@ class Terminal:
             **(env or {}),
         }
         self.process = subprocess.Popen(
-            [sys.executable, *program, *arguments],
+            [sys.executable, "-Sc", _ON_TERMINAL, sys.executable, *program, *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
             env=environment,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(slave)
         self.written = b""
@@ -79,6 +85,13 @@ class Terminal:
     def wait_briefly(self) -> None:
         """Read what is written within a moment."""
         self._read()
+
+    def wait_until(self, condition: Callable[[], object]) -> None:
+        """Read until the condition holds; the program must not end before."""
+        deadline = time.monotonic() + TIMEOUT
+        while not condition():
+            assert time.monotonic() < deadline, self.written
+            assert self._read(), self.written
 
     def wait(self) -> int:
         """Read to the end; return the exit code."""

@@ -17,6 +17,7 @@ import pytest
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from tests.helpers import FAST, TIMEOUT
+from tests.processes import running
 from tests.terminal import Terminal
 
 PIPE_BYTES = 4096
@@ -63,8 +64,7 @@ def test_a_live_display_on_a_stopped_terminal(
 ) -> None:
     """A run whose live display Ctrl-S has stopped is saved and ends; a second signal is heard."""
     with Terminal("train", str(story), *FAST, *LONG, "--eval-every", "5") as terminal:
-        while not (Registry().root / "long" / "resume.safetensors").exists():
-            terminal.wait_briefly()
+        terminal.wait_until((Registry().root / "long" / "resume.safetensors").exists)
         terminal.type("\x13")
         terminal.wait_briefly()
         terminal.process.send_signal(number)
@@ -84,7 +84,7 @@ def test_events_that_nobody_reads(
 ) -> None:
     """A run whose events nobody reads is saved and ends; all events in the pipe are whole."""
     command = [*PROGRAM, "train", str(story), *FAST, *LONG, "--json"]
-    with subprocess.Popen(command, stdout=pipe[1], stderr=subprocess.PIPE) as process:
+    with running(command, stdout=pipe[1], stderr=subprocess.PIPE) as process:
         wait_until_full(process, pipe[0])
         process.send_signal(number)
         _, errors = process.communicate(timeout=TIMEOUT)
@@ -102,7 +102,7 @@ def test_events_that_nobody_reads(
 def test_messages_that_nobody_reads(story: Path, pipe: tuple[int, int]) -> None:
     """A run whose messages nobody reads is saved and ends."""
     command = [*PROGRAM, "train", str(story), *FAST, *LONG, "--eval-every", "1"]
-    with subprocess.Popen(command, stderr=pipe[1]) as process:
+    with running(command, stderr=pipe[1]) as process:
         wait_until_full(process, pipe[0])
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT) == 143
@@ -130,9 +130,7 @@ def test_samples_that_nobody_reads(
 ) -> None:
     """A command whose text nobody reads ends; an interactive one at repeated Ctrl-C."""
     command = [*PROGRAM, "sample", "-q", "-n", "20000", *options]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=pipe[1], stderr=subprocess.PIPE
-    ) as process:
+    with running(command, stdin=subprocess.PIPE, stdout=pipe[1], stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         process.stdin.write(b"abc\n" * 100)
         process.stdin.flush()
@@ -151,9 +149,7 @@ def test_samples_that_nobody_reads(
 def test_results_that_nobody_reads(tiny_run: Run, pipe: tuple[int, int], command: str) -> None:
     """A short command whose result nobody reads ends with one line."""
     os.write(pipe[1], bytes(PIPE_BYTES))
-    with subprocess.Popen(
-        [*PROGRAM, *command.split()], stdout=pipe[1], stderr=subprocess.PIPE
-    ) as process:
+    with running([*PROGRAM, *command.split()], stdout=pipe[1], stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + TIMEOUT
         while not handles(process.pid, signal.SIGTERM):
             assert time.monotonic() < deadline
@@ -179,7 +175,7 @@ def test_a_pipe_that_another_process_has_made_non_blocking(tiny_run: Run, tmp_pa
     assert len(expected) > 1 << 17
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    with subprocess.Popen(command, stdout=writer) as process:
+    with running(command, stdout=writer) as process:
         os.close(writer)
         with os.fdopen(reader, "rb") as output:
             time.sleep(1)
@@ -188,7 +184,7 @@ def test_a_pipe_that_another_process_has_made_non_blocking(tiny_run: Run, tmp_pa
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     path = tiny_run.step_path(100)
-    with subprocess.Popen(
+    with running(
         [*PROGRAM, "checkpoints", "import", "-", "--run", "late"], stdin=reader
     ) as process:
         time.sleep(1)

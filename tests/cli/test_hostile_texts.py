@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import TIMEOUT, Inside, bash
+from tests.processes import running
 
 EMPTY = "text is empty\nhint: use a file that contains text"
 CUT_GZIP = (
@@ -484,9 +485,7 @@ def test_errors_in_standard_input(inside: Inside, tmp_path: Path) -> None:
 def test_waiting_for_standard_input_can_be_interrupted(home: Path, tmp_path: Path) -> None:
     """An interrupt ends the wait for standard input, and no file is left."""
     command = [sys.executable, "-m", "charrnn_cli", "encode", "-"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
-    ) as process:
+    with running(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
         assert process.stdin is not None
         process.stdin.write(b"some")
         process.stdin.flush()
@@ -548,7 +547,7 @@ while True:
     open({str(path)!r}, "a").write("more\\n" * 1000)
     time.sleep(0.001)
 """
-    with subprocess.Popen([sys.executable, "-c", writer]) as process:
+    with running([sys.executable, "-c", writer]) as process:
         try:
             command = [sys.executable, "-m", "charrnn_cli", "encode", "log", "--json"]
             result = subprocess.run(

@@ -16,6 +16,7 @@ from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.source import Source
 from charrnn_cli.training.command_line import source_words
 from tests.helpers import FAST, STORY, TIMEOUT, Inside, bash
+from tests.processes import running
 
 
 @pytest.mark.usefixtures("tiny_run")
@@ -76,7 +77,7 @@ def test_a_writer_that_waits_is_read_once(tmp_path: Path, inside: Inside) -> Non
     """A pipe is opened once, so that a writer that has waited for its reader does not lose it."""
     os.mkfifo(tmp_path / "book.txt")
     command = f"printf '%s' {'x' * 999} > book.txt"
-    with subprocess.Popen(["bash", "-c", command], cwd=tmp_path) as writer:
+    with running(["bash", "-c", command], cwd=tmp_path) as writer:
         time.sleep(0.2)
         code, out, _ = inside("train", "book.txt", "--dry-run", *FAST, "--val-fraction", "0")
         assert (code, out, writer.wait(TIMEOUT)) == (0, "", 0)
@@ -134,7 +135,7 @@ def test_waiting_for_a_pipe_can_be_interrupted(home: Path, tmp_path: Path, comma
     """An interrupt ends the wait for a writer, and no file is left."""
     os.mkfifo(tmp_path / "book.txt")
     words = [sys.executable, "-m", "charrnn_cli", *command.split()]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, cwd=tmp_path) as process:
+    with running(words, stderr=subprocess.PIPE, cwd=tmp_path) as process:
         # Opening it for writing succeeds as soon as the program reads it.
         deadline = time.monotonic() + TIMEOUT
         writer = None

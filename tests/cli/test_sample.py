@@ -13,6 +13,7 @@ import pytest
 
 from charrnn_cli.architecture import ModelConfig
 from tests.helpers import TIMEOUT, Charrnn, Inside, make_checkpoint, save
+from tests.processes import running
 from tests.terminal import Terminal
 
 pytestmark = pytest.mark.usefixtures("tiny_run")
@@ -577,7 +578,7 @@ def test_hostile_characters_are_visible_on_a_terminal_and_exact_in_a_pipe(home: 
 def test_the_first_character_does_not_wait_for_the_last(home: Path) -> None:
     """Text arrives while it is drawn, also in a pipe."""
     command = [sys.executable, "-m", "charrnn_cli", "sample", "-q", "-n", "100000000"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with running(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.read(100)
         process.kill()

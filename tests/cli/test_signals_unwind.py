@@ -37,18 +37,18 @@ def start(
     *arguments: str, program: tuple[str, ...] = PROGRAM, ignored: tuple[int, ...] = ()
 ) -> "subprocess.Popen[bytes]":
     """Start a command that ignores some signals, with pipes for its three streams."""
-
-    def ignore() -> None:
-        for number in ignored:
-            signal.signal(number, signal.SIG_IGN)
-
-    return subprocess.Popen(
-        [sys.executable, *program, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=ignore,
-    )
+    # What this process ignores, the program ignores from its first instruction on.
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in ignored}
+    try:
+        return subprocess.Popen(
+            [sys.executable, *program, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from charrnn_cli.storage.registry import Registry
 from tests.helpers import FAST, TIMEOUT, Inside
+from tests.processes import running
 from tests.terminal import Terminal
 
 # The program with a disk that stops answering: no write to a run's files reaches it until a file
@@ -113,8 +114,7 @@ def test_a_second_signal_shows_the_cursor(story: Path, home: Path) -> None:
     """A second Ctrl-C shows the cursor that the live display has hidden."""
     options = [*FAST, "--max-steps", "1000000", "--save-every", "1"]
     with Terminal("train", str(story), *options, program=("-c", HUNG_DISK)) as terminal:
-        while not list((home / "runs").rglob("*.tmp")):
-            terminal.wait_briefly()
+        terminal.wait_until(lambda: list((home / "runs").rglob("*.tmp")))
         terminal.type("\x03")
         terminal.wait_for("finishing this step")
         time.sleep(0.4)  # within 0.3 seconds, two signals are one request
@@ -149,7 +149,7 @@ def test_a_reader_of_events_that_leaves_does_not_end_the_run(story: Path, home: 
     """When the reader of --json leaves, the run continues to its end and exits with 141."""
     command = [sys.executable, *PROGRAM, "train", str(story), *FAST, "--json", "--log-every", "1"]
     command += ["--run", "one", "--max-steps", "400", "--eval-every", "100"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with running(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         # The events of all steps do not fit, so some are written after the reader has left.
         fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)

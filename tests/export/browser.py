@@ -1,10 +1,14 @@
 """Programs that run exported pages: Node.js for their engine, and Chromium for all of them."""
 
+import contextlib
 import html
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -40,20 +44,34 @@ def answers(requests: list[dict[str, Any]]) -> list[Any]:
 def shown_page(path: Path, **address: Any) -> str:
     """Return the document that Chromium shows; it must not complain about anything."""
     assert CHROMIUM is not None
-    # A virtual clock: it stands still while the page computes, and jumps while it waits.
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000"]
-    result = subprocess.run(
-        [
-            *(CHROMIUM, *options, "--enable-logging=stderr", "--dump-dom"),
-            f"{path.absolute().as_uri()}#{urlencode(address)}",
-        ],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=TIMEOUT,
-        check=False,
-    )
-    assert "CONSOLE" not in result.stderr, result.stderr
-    return result.stdout
+    with tempfile.TemporaryDirectory() as directory:
+        options = [
+            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+            # Otherwise, browsers that run at the same time share one.
+            f"--user-data-dir={directory}/profile",
+            # A virtual clock: it stands still while the page computes, and jumps while it waits.
+            "--virtual-time-budget=20000",
+            *("--enable-logging=stderr", "--dump-dom"),
+        ]
+        shown, complaints = Path(directory, "shown"), Path(directory, "complaints")
+        # Files, since pipes stay open until the last process of a browser ends.
+        with shown.open("wb") as out, complaints.open("wb") as err:
+            process = subprocess.Popen(
+                [CHROMIUM, *options, f"{path.absolute().as_uri()}#{urlencode(address)}"],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+            try:
+                process.wait(TIMEOUT)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        messages = complaints.read_text("utf-8", "replace")
+        assert process.returncode == 0, messages
+        assert "CONSOLE" not in messages, messages
+        return shown.read_text("utf-8")
 
 
 def content(page: str, name: str) -> str:

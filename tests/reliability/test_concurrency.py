@@ -30,29 +30,12 @@ from tests.helpers import (
     resume_state,
     save,
 )
+from tests.processes import exit_codes, forked
 
 WRITES = 300
 KEEP = 8
 
 Work = Callable[[random.Random], None]
-
-
-def forked(work: Callable[[], None]) -> int:
-    """Run `work` in a child process, whose exit code is 0 if nothing went wrong; return its pid."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        work()
-    except BaseException as error:  # a child must not continue as a second pytest
-        os.write(2, f"{type(error).__name__}: {error}\n".encode())
-        os._exit(1)
-    os._exit(0)
-
-
-def exit_codes(children: list[int]) -> list[int]:
-    """Wait for child processes to end."""
-    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 
 def together(home: Path, writers: list[Work], others: list[Work]) -> tuple[list[int], list[int]]:
@@ -99,6 +82,7 @@ def random_checkpoint(choose: random.Random) -> Checkpoint:
     )
 
 
+@pytest.mark.forks
 def test_writers_readers_and_a_pruner(home: Path) -> None:
     """While 4 writers and a pruner work, 3 readers find only whole files."""
     for name in "ab":
@@ -126,6 +110,7 @@ def test_writers_readers_and_a_pruner(home: Path) -> None:
     assert all(Registry().run(name).checkpoints() for name in "ab")
 
 
+@pytest.mark.forks
 def test_readers_notice_a_file_that_is_written_in_place(
     home: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,6 +25,7 @@ from charrnn_cli.storage.header import RunCounters
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 from tests.helpers import make_checkpoint, new_run
+from tests.processes import exit_codes, forked
 
 
 @pytest.fixture(autouse=True)
@@ -95,12 +97,11 @@ def every_point(
     for k in range(1, MAX_CALLS):
         reset()
         if action.startswith("exit"):
-            child = os.fork()
-            if child == 0:
-                # Between two calls of the system no file changes, so exits there add nothing.
-                fired = CallCounter(k, lambda: os._exit(9), only_io=action == "exit").run(work)
-                os._exit(9 if fired else 0)
-            if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
+            # Between two calls of the system no file changes, so exits there add nothing.
+            counter = CallCounter(k, lambda: os._exit(9), only_io=action == "exit")
+            (code,) = exit_codes([forked(partial(counter.run, work))])
+            if code != 9:
+                assert code == 0
                 return k - 1
         else:
 
@@ -121,10 +122,10 @@ def every_point(
 
 
 ACTIONS = [
-    "exit",
+    pytest.param("exit", marks=pytest.mark.forks),
     "interrupt",
     "full disk",
-    pytest.param("exit at any call", marks=pytest.mark.slow),
+    pytest.param("exit at any call", marks=[pytest.mark.forks, pytest.mark.slow]),
 ]
 MIN_POINTS = {"exit": 30, "interrupt": 100, "full disk": 8, "exit at any call": 100}
 
@@ -204,6 +205,7 @@ def naive_save(path: Path) -> None:
             file.write(data[start : start + 64])
 
 
+@pytest.mark.forks
 def test_the_test_can_fail(tmp_path: Path) -> None:
     """A writer in place, as a control, leaves torn files."""
     path = tmp_path / "naive.json"

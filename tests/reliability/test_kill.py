@@ -22,14 +22,12 @@ from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume, save_resume
 from tests.helpers import FAST, TIMEOUT, make_checkpoint, new_run
+from tests.processes import forked
 
 
 def killed_child(work: Callable[[], None], seconds: float) -> None:
     """Run `work` in a child process and kill it after this time."""
-    child = os.fork()
-    if child == 0:
-        work()
-        os._exit(1)
+    child = forked(work)
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
@@ -74,17 +72,20 @@ def kill_a_writer(home: Path, trials: int) -> None:
     assert reported > trials // 6
 
 
+@pytest.mark.forks
 def test_the_writer(home: Path) -> None:
     """After each of 100 kills of a writer, all files are whole and all reported steps are there."""
     kill_a_writer(home, 100)
 
 
+@pytest.mark.forks
 @pytest.mark.slow
 def test_the_writer_300_times(home: Path) -> None:
     """After each of 300 kills of a writer, all files are whole and all reported steps are there."""
     kill_a_writer(home, 300)
 
 
+@pytest.mark.forks
 def test_the_test_can_fail(tmp_path: Path) -> None:
     """A writer that does not write atomically, killed in the same way, leaves torn files."""
     path = tmp_path / "naive.npy"

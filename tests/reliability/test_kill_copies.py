@@ -18,6 +18,7 @@ from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.training.snapshot import load_resume
 from tests.helpers import FAST, TIMEOUT, Charrnn, Inside, make_checkpoint, save
+from tests.processes import running
 from tests.reliability.test_kill import Training
 
 PROGRAM = [sys.executable, "-m", "charrnn_cli"]
@@ -39,7 +40,7 @@ main()
 @contextlib.contextmanager
 def writing(command: tuple[str, ...]) -> Iterator["subprocess.Popen[str]"]:
     """Start a command, and yield it when it has written its file and not yet named it."""
-    with subprocess.Popen(
+    with running(
         [sys.executable, "-c", SLOW_WRITER, *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -138,7 +139,7 @@ def test_200_killed_copies(charrnn: Charrnn, story: Path, tmp_path: Path) -> Non
     commands = copies(tmp_path)
     while killed < 200:
         command = choose.choice(list(commands.values()))
-        with subprocess.Popen([*PROGRAM, *command], stdout=subprocess.DEVNULL) as process:
+        with running([*PROGRAM, *command], stdout=subprocess.DEVNULL) as process:
             time.sleep(choose.uniform(0.05, 0.6))
             process.kill()
         killed += process.returncode == -signal.SIGKILL

@@ -28,6 +28,7 @@ from charrnn_cli.storage.paths import (
 )
 from charrnn_cli.text.cache import cached_corpus
 from tests.helpers import make_checkpoint, new_run, save
+from tests.processes import exit_codes, forked
 
 
 def refusing(number: int) -> Callable[..., NoReturn]:
@@ -79,6 +80,7 @@ def test_directories_that_cannot_be_synced(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.forks
 def test_directories_that_cannot_be_listed(tmp_path: Path) -> None:
     """A file can be written to a directory that its user may not list."""
     shut = tmp_path / "shut"
@@ -87,13 +89,13 @@ def test_directories_that_cannot_be_listed(tmp_path: Path) -> None:
     shut.chmod(0o300)
     for parent in shut.parents:
         parent.chmod(parent.stat().st_mode | 0o111)
-    child = os.fork()
-    if child == 0:
+
+    def write() -> None:
         os.setuid(65534)
         with atomic.atomic_write(shut / "f") as file:
             file.write(b"x")
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    assert exit_codes([forked(write)]) == [0]
     assert (shut / "f").read_bytes() == b"x"
 
 

@@ -4,10 +4,10 @@ import contextlib
 import errno
 import fcntl
 import io
-import multiprocessing
 import os
 import stat
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +17,7 @@ from charrnn_cli.errors import ForeignFileError, StorageError
 from charrnn_cli.storage import existing
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.existing import atomic_append, atomic_replace
+from tests.processes import exit_codes, forked
 
 CHANGES = [atomic_append, atomic_replace]
 
@@ -89,15 +90,11 @@ def _add(path: Path, letter: str) -> None:
             file.write(letter.encode() + b"\n")
 
 
+@pytest.mark.forks
 def test_two_processes_add_to_one_file(tmp_path: Path) -> None:
     """Nothing is lost that several processes add to one file, even while it is being created."""
     path = tmp_path / "x"
-    context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=_add, args=(path, letter)) for letter in "abc"]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    assert exit_codes([forked(partial(_add, path, letter)) for letter in "abc"]) == [0, 0, 0]
     assert sorted(path.read_text().split()) == [letter for letter in "abc" for _ in range(20)]
     assert list(tmp_path.iterdir()) == [path]
 
