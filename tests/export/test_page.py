@@ -413,6 +413,17 @@ def test_exporting_a_page_does_not_load_torch(tmp_path: Path) -> None:
 
 @pytest.mark.browser
 @needs_chromium
+def test_a_request_is_noticed(tmp_path: Path) -> None:
+    """The tests of pages in Chromium fail when a page asks for anything."""
+    page = page_of(tmp_path, make_checkpoint())
+    html = page.read_text("utf-8")
+    page.write_text(html.replace("</body>", '<img src="picture.png"></body>'), "utf-8")
+    with pytest.raises(AssertionError, match="Content Security Policy"):
+        shown_page(page)
+
+
+@pytest.mark.browser
+@needs_chromium
 def test_chromium_shows_the_text_of_the_command(tmp_path: Path) -> None:
     """The address starts the page; it shows the command's text, and reports nothing."""
     checkpoint = hostile_model(ngram=2)
