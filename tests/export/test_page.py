@@ -24,7 +24,14 @@ from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.items import generate_items
 from charrnn_cli.model.sampling import generate
 from tests.export.assembler import assemble
-from tests.export.browser import answers, content, needs_chromium, needs_node, shown_page
+from tests.export.browser import (
+    after_script,
+    answers,
+    content,
+    needs_chromium,
+    needs_node,
+    shown_page,
+)
 from tests.helpers import Inside, make_checkpoint, make_item_checkpoint
 from tests.test_package import loaded_by_command
 
@@ -450,11 +457,8 @@ const other = () => buttons().findIndex((each) => !each.hasAttribute("aria-curre
 
 def after_steps(page: Path, steps: str, **address: Any) -> list[Any]:
     """Return what steps in JavaScript push to `answers` after the page has written its text."""
-    source = re.sub("<meta http-equiv.*?>", "", page.read_text("utf-8"))  # to add a script
-    watched = page.with_name(f"watched-{page.name}")
     script = STEPS.replace("STEPS", steps)
-    watched.write_text(source.replace("</body>", f"<script>{script}</script></body>"), "utf-8")
-    answered: list[Any] = json.loads(content(shown_page(watched, write=1, **address), "facts"))
+    answered: list[Any] = after_script(page, script, "facts", write=1, **address)
     return answered
 
 

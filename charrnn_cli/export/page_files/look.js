@@ -59,8 +59,18 @@ function readAddress() {
   else hint();
 }
 
-// Select a passage of the text; `onSelection` hears of it.
+// Show the units of a passage.
+function setPassage(from, to) {
+  if (passage && passage[0] === from && passage[1] === to) return;
+  passage = [from, to];
+  showPassage(from, to, color);
+  markButtons();
+  writeAddress();
+}
+
+// Select a passage of the text.
 function select(from, to) {
+  setPassage(from, to);
   const last = spanOfPlace(to - 1);
   getSelection().setBaseAndExtent(spanOfPlace(from).firstChild, 0, last.firstChild, last.textContent.length);
 }
@@ -85,11 +95,7 @@ function onSelection() {
     placeOf(range.startContainer, range.startOffset),
     placeOf(range.endContainer, range.endOffset),
   ];
-  if (from >= to) return;
-  passage = [from, to];
-  showPassage(from, to, color);
-  markButtons();
-  writeAddress();
+  if (from < to) setPassage(from, to);
 }
 
 function clearPassage() {
@@ -158,6 +164,7 @@ function listen() {
   });
   document.addEventListener("selectionchange", onSelection);
   addEventListener("resize", () => show(chosen));
+  addEventListener("hashchange", readAddress);
 }
 
 // Make buttons of the names of units and of the examples in the tables.
@@ -181,7 +188,6 @@ function load() {
   for (const name of ["tools", "panel", "strip"]) byId(name).hidden = false;
   readAddress();
   listen();
-  if (getSelection().rangeCount) onSelection();
 }
 
 load();

@@ -32,13 +32,13 @@ function unitsOf(from, to) {
 
 function showPassage(from, to, choose) {
   const title = document.createElement("h3");
-  const count = to - from;
-  title.textContent = `On in this passage of ${count.toLocaleString("en")}, off elsewhere`;
+  const count = `${(to - from).toLocaleString("en")} character${to - from === 1 ? "" : "s"}`;
+  title.textContent = `Units that stand out in this passage (${count})`;
   const found = unitsOf(from, to);
   if (!found.length) {
     const none = document.createElement("p");
     none.className = "quiet";
-    none.textContent = "No unit of this page stands out.";
+    none.textContent = "No unit of this page does.";
     byId("passage").replaceChildren(title, none);
     return;
   }
