@@ -18,6 +18,7 @@ from charrnn_cli.storage.references import is_path
 
 if TYPE_CHECKING:
     from charrnn_cli.model.inspection.inspection import Inspection
+    from charrnn_cli.model.inspection.unit_names import UnitName
 
 STANDARD_OUTPUT = "-"
 ALL = "all"
@@ -32,21 +33,19 @@ class LookFile:
     format: Format[Render]
     cells: int | None
     """None for all units."""
-    cell: str | None
+    unit: "UnitName | None"
 
     def options(self, model: ScoredModel, characters: int) -> LookOptions:
         """Return what the format needs. Raises ConfigError for what the model does not have.
 
         To be called before long work: `characters` is the most that are inspected.
         """
-        from charrnn_cli.model.inspection.unit_names import UnitName
-
         options = LookOptions(
             name=model.name,
             text_name=model.text.name,
             end=model.text.end,
             cells=self.cells,
-            unit=None if self.cell is None else UnitName.parse(self.cell),
+            unit=self.unit,
         )
         if options.unit is not None:
             options.unit.check_is_in(model.checkpoint.model)
@@ -91,8 +90,18 @@ def look_file(
         else:
             check_absent(Path(output), hint="choose another file name, or use --force")
     return LookFile(
-        output=output, force=force, format=chosen, cells=_number_of_cells(cells), cell=cell
+        output=output,
+        force=force,
+        format=chosen,
+        cells=_number_of_cells(cells),
+        unit=None if cell is None else _unit(cell),
     )
+
+
+def _unit(typed: str) -> "UnitName":
+    from charrnn_cli.model.inspection.unit_names import UnitName
+
+    return UnitName.parse(typed)
 
 
 def _number_of_cells(typed: str | None) -> int | None:
