@@ -3,6 +3,8 @@
 import base64
 import json
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,7 @@ from tests.export.browser import (
     shown_page,
 )
 from tests.export.test_page import CHARACTERS, FILES, HOSTILE, Parts, hostile_model, random_model
-from tests.helpers import make_checkpoint, make_item_checkpoint
+from tests.helpers import make_checkpoint, make_item_checkpoint, save
 
 TEXT = "head bad cab\nface a bed\n\n" * 60
 MARKED = "e\u0301a\u0300\u0323 👩\u200d🔬 👍\U0001f3fd b\u200c\nक\u094d\u200d\t\u0301x"
@@ -442,3 +444,26 @@ def test_items_end_in_new_lines(tmp_path: Path) -> None:
     shown = shown_page(write(tmp_path, exported.data.decode()), at=4)
     assert "end" in content(shown, "guesses") + content(shown, "status")
     assert "\nabc\nhh" in content(shown, "text")
+
+
+@pytest.mark.slow
+def test_a_large_model_is_inspected_within_seconds(tmp_path: Path) -> None:
+    """20,000 characters at 2x512 take 8 seconds of one core, and 300 MB of memory."""
+    config = ModelConfig(vocabulary_size=len(CHARACTERS), layers=2, size=512, embed=64, ngram=5)
+    save(make_checkpoint(config, run="large", scale=0.05))
+    (tmp_path / "text.txt").write_text((TEXT * 20)[:20_000])
+    script = (
+        "import resource, sys\nfrom charrnn_cli.cli.main import main\n"
+        "try:\n    main()\nfinally:\n    used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "    print(used.ru_utime + used.ru_stime, used.ru_maxrss)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, *("inspect", "large", "text.txt", "-o", "look.html")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds, kilobytes = map(float, result.stdout.split())
+    assert seconds < 8
+    assert kilobytes < 300_000
