@@ -433,6 +433,50 @@ def test_keys_choose_characters_and_passages(tmp_path: Path) -> None:
     assert cleared is None
 
 
+SELECTIONS = """
+const text = byId("text");
+const [block] = text.children;
+const answers = [];
+const take = (...ends) => {
+  getSelection().setBaseAndExtent(...ends);
+  onSelection();
+  answers.push(passage);
+};
+const inside = (place) => spanOfPlace(place).firstChild;
+take(inside(3), 0, inside(6), 1);
+take(inside(6), 1, inside(3), 0); // backwards
+take(spanOfPlace(2), 0, spanOfPlace(4), 1);
+take(block, 5, block, 9);
+take(text, 0, text, 1);
+take(inside(7), 0, byId("status").firstChild, 0);
+take(byId("status").firstChild, 0, byId("status").firstChild, 1); // elsewhere: it stays
+take(inside(0), 2, inside(9), 1); // inside clusters
+byId("facts").textContent = JSON.stringify(answers);
+"""
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_selections_are_passages(tmp_path: Path) -> None:
+    """A selection of any elements, in both directions, is a range of characters."""
+    text = "e\u0301\u0323" + "head bad cab\n" * 8
+    checkpoint = make_checkpoint(
+        ModelConfig(vocabulary_size=12, layers=1, size=4, embed=3),
+        characters="\n abcdefh\u0301\u0323g",
+    )
+    page = write(tmp_path, page_of(checkpoint, text))
+    assert after_script(page, SELECTIONS, "facts") == [
+        [3, 7],
+        [3, 7],
+        [0, 5],
+        [7, 11],  # of spans; the first has three characters
+        [0, len(text)],
+        [7, len(text)],
+        [7, len(text)],
+        [2, 10],
+    ]
+
+
 @pytest.mark.browser
 @needs_chromium
 def test_items_end_in_new_lines(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 const ways = colorings();
 let coloring = ways[0];
 let chosen = 0; // place of the character whose guesses are shown
+let width = innerWidth; // of the window
 let passage = null; // the places [from, to) that are selected
 
 function color(name) {
@@ -37,6 +38,7 @@ function choose(place, scrolls = true) {
 
 // Scroll the text, and not the page.
 function scrollTo(span) {
+  span.parentElement.style.contentVisibility = "visible"; // otherwise, its height is a guess
   const [box, place] = [byId("text").getBoundingClientRect(), span.getBoundingClientRect()];
   if (place.top < box.top) byId("text").scrollTop -= box.top - place.top + box.height / 3;
   else if (place.bottom > box.bottom) byId("text").scrollTop += place.bottom - box.bottom + box.height / 3;
@@ -85,16 +87,16 @@ function placeOf(node, offset) {
   return (spans.findLast((each) => node.contains(each))?.last ?? ids.length - 1) + 1;
 }
 
+// Take what is selected in the text, which may end outside of it.
 function onSelection() {
   const selection = getSelection();
-  const range = selection.rangeCount ? selection.getRangeAt(0) : null;
   const text = byId("text");
-  if (!range || range.collapsed || !text.contains(range.startContainer) || !text.contains(range.endContainer))
-    return;
-  const [from, to] = [
-    placeOf(range.startContainer, range.startOffset),
-    placeOf(range.endContainer, range.endOffset),
-  ];
+  if (selection.isCollapsed || !selection.rangeCount) return;
+  const range = selection.getRangeAt(0);
+  if (!range.intersectsNode(text)) return;
+  const { startContainer: first, startOffset, endContainer: last, endOffset } = range;
+  const from = text.contains(first) ? placeOf(first, startOffset) : 0;
+  const to = text.contains(last) ? placeOf(last, endOffset) : ids.length;
   if (from < to) setPassage(from, to);
 }
 
@@ -142,6 +144,14 @@ function extend(from, to) {
   select(Math.min(other, to), Math.max(other, to) + 1);
 }
 
+// Keep the chosen character in view when lines break elsewhere.
+function onResize() {
+  if (innerWidth === width) return;
+  width = innerWidth;
+  scrollTo(spanOfPlace(chosen));
+  show(chosen);
+}
+
 function listen() {
   const text = byId("text");
   byId("by").addEventListener("change", (event) => color(event.target.value));
@@ -163,7 +173,7 @@ function listen() {
     if (place !== undefined) choose(place);
   });
   document.addEventListener("selectionchange", onSelection);
-  addEventListener("resize", () => show(chosen));
+  addEventListener("resize", onResize);
   addEventListener("hashchange", readAddress);
 }
 

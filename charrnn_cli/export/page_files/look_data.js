@@ -46,15 +46,16 @@ function bitsAt(values, place) {
 // Return the ways to color the text. Each has a value for a place, or null; the step between two
 // shades; and whether it has two directions.
 function colorings() {
-  const bits = (name, label, value, isSigned) => ({ name, label, value, step: 1, isSigned, unit: null });
-  const all = [bits("surprise", "surprise", (place) => bitsAt(surprise, place), false)];
+  const bits = (name, label, value) => ({ name, label, value, step: 1, isSigned: false, unit: null });
+  const all = [bits("surprise", "surprise", (place) => bitsAt(surprise, place))];
   if (ngramSurprise) {
     const saved = (place) => {
       const [own, counted] = [bitsAt(surprise, place), bitsAt(ngramSurprise, place)];
       return own === null ? null : counted - own;
     };
-    all.push(bits("ngrams", "surprise of n-grams alone", (place) => bitsAt(ngramSurprise, place), false));
-    all.push(bits("saved", "bits saved against n-grams alone", saved, true));
+    all.push(bits("ngrams", "surprise of n-grams alone", (place) => bitsAt(ngramSurprise, place)));
+    const difference = bits("saved", "bits saved against n-grams alone", saved);
+    all.push({ ...difference, step: 0.5, isSigned: true });
   }
   look.units.forEach((name, unit) => {
     const values = activationsOf(unit);

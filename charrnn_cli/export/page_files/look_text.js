@@ -59,19 +59,15 @@ function colorText(coloring) {
   }
 }
 
-function showLegend({ isSigned, unit }) {
-  const sample = (shade, text) => {
+function showLegend({ step, isSigned, unit }) {
+  const shades = isSigned ? [-8, -6, -4, -2, 0, 2, 4, 6, 8] : [0, 1, 2, 3, 4, 5, 6, 7, 8];
+  const samples = shades.map((shade) => {
     const element = document.createElement("i");
-    element.className = shade;
-    element.textContent = text;
+    element.className = `${shade < 0 ? "n" : "s"}${Math.abs(shade)}`;
+    const isNamed = unit === null || shade % 8 === 0;
+    if (isNamed) element.textContent = String(shade * step).replace("-", "−");
     return element;
-  };
-  const above = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((shade) => [`s${shade}`, String(shade)]);
-  const below = [8, 6, 4, 2].map((shade) => [`n${shade}`, `−${shade}`]);
-  let samples = above;
-  if (isSigned) samples = [...below, ...above.filter((_, shade) => shade % 2 === 0)];
-  if (unit !== null) samples = samples.map(([shade], place) => [shade, ["−1", "", "", "", "0", "", "", "", "1"][place]]);
-  else samples.at(-1)[1] = "8+";
-  byId("legend").replaceChildren(...samples.map((each) => sample(...each)));
-  byId("legend").append(unit === null ? " bits" : " activation");
+  });
+  if (unit === null) samples.at(-1).textContent += "+";
+  byId("legend").replaceChildren(...samples, unit === null ? " bits" : " activation");
 }
