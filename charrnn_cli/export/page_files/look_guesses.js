@@ -49,17 +49,24 @@ function showStrip(place, coloring) {
   strip.replaceChildren(...columns);
 }
 
+// Return the name of a character in a column, which has room for a letter.
+function letterOf(id) {
+  const name = nameOfId(id);
+  if (name === "end") return "∎";
+  return name.startsWith("U+") ? "□" : name;
+}
+
 function columnOf(place, coloring) {
   const [column, head] = [document.createElement("div"), document.createElement("b")];
   column.place = place;
-  head.textContent = nameOfId(ids[place]);
+  head.textContent = letterOf(ids[place]);
   head.className = shadeOf(coloring.value(place), coloring);
   column.append(head);
   const isPredicted = bitsAt(surprise, place) !== null;
   for (const { id, share } of guessesAt(place)) {
     const cell = document.createElement("i");
     if (isPredicted) {
-      cell.textContent = nameOfId(id);
+      cell.textContent = letterOf(id);
       cell.style.setProperty("--likely", percent(0.75 * share));
       if (id === ids[place]) cell.className = "hit";
     }
