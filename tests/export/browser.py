@@ -43,6 +43,23 @@ def answers(requests: list[dict[str, Any]]) -> list[Any]:
     return answered
 
 
+def node_answer(program: str, text: str) -> Any:
+    """Return what the body of a function of `text` answers."""
+    assert NODE is not None
+    script = "const [program, text] = JSON.parse(require('node:fs').readFileSync(0, 'utf-8'));"
+    script += "process.stdout.write(JSON.stringify(new Function('text', program)(text)));"
+    result = subprocess.run(
+        [NODE, "-e", script],
+        input=json.dumps([program, text]),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
 def shown_page(path: Path, **address: Any) -> str:
     """Return the document that Chromium shows; it must not complain about anything.
 
@@ -97,3 +114,11 @@ def content(page: str, name: str) -> str:
     )
     assert found is not None, name
     return html.unescape(re.sub("<[^>]*>", "", found[2]))
+
+
+def after_script(page: Path, script: str, name: str, **address: Any) -> Any:
+    """Return the JSON that a script leaves in the element `name` of a page."""
+    source = re.sub("<meta http-equiv.*?>", "", page.read_text("utf-8"))  # to add a script
+    watched = page.with_name(f"watched-{page.name}")
+    watched.write_text(source.replace("</body>", f"<script>{script}</script></body>"), "utf-8")
+    return json.loads(content(shown_page(watched, **address), name))

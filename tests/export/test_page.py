@@ -23,8 +23,16 @@ from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.items import generate_items
 from charrnn_cli.model.sampling import generate
+from charrnn_cli.text.clusters import clusters
 from tests.export.assembler import assemble
-from tests.export.browser import answers, content, needs_chromium, needs_node, shown_page
+from tests.export.browser import (
+    after_script,
+    answers,
+    content,
+    needs_chromium,
+    needs_node,
+    shown_page,
+)
 from tests.helpers import Inside, make_checkpoint, make_item_checkpoint
 from tests.test_package import loaded_by_command
 
@@ -461,11 +469,8 @@ const other = () => buttons().findIndex((each) => !each.hasAttribute("aria-curre
 
 def after_steps(page: Path, steps: str, **address: Any) -> list[Any]:
     """Return what steps in JavaScript push to `answers` after the page has written its text."""
-    source = re.sub("<meta http-equiv.*?>", "", page.read_text("utf-8"))  # to add a script
-    watched = page.with_name(f"watched-{page.name}")
     script = STEPS.replace("STEPS", steps)
-    watched.write_text(source.replace("</body>", f"<script>{script}</script></body>"), "utf-8")
-    answered: list[Any] = json.loads(content(shown_page(watched, write=1, **address), "facts"))
+    answered: list[Any] = after_script(page, script, "facts", write=1, **address)
     return answered
 
 
@@ -509,6 +514,23 @@ def test_clicks_go_on_from_a_rival(tmp_path: Path) -> None:
     assert address == f"#prime=ab&length=200&seed=1&choices=50.{rival}&write=1"
     assert status == "The model does not know “z” (U+007A)."
     assert content(shown_page(page, **dict(parse_qsl(address[1:]))), "text") == branched
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_clusters_have_one_shade(tmp_path: Path) -> None:
+    """A character and its marks have the shade of the most surprising, after a rival, too."""
+    page = page_of(tmp_path, random_model(characters="ab\u0301\u0323cd"))
+    taken = "answers.push(cells.map(({ text, bits, span }) => [text, bits, span.className]));"
+    steps = f"{taken}choose(40); buttons()[other()].click(); await until(done); {taken}"
+    for cells in after_steps(page, steps, prime="a", seed=1, **{"top-k": 0, "length": 200}):
+        places = iter(cells)
+        found = list(clusters("".join(text for text, _, _ in cells)))
+        assert max(map(len, found)) > 2
+        for cluster in found:
+            bits, shades = zip(*([*next(places)][1:] for _ in cluster), strict=True)
+            shade = f"s{min(8, int(max(bits)))}"
+            assert {each.removesuffix(" chosen") for each in shades} == {shade}
 
 
 @pytest.mark.browser

@@ -93,11 +93,22 @@ function work() {
 
 function spanOf(cell) {
   const span = document.createElement("span");
-  const bits = Math.min(8, Math.floor(cell.bits));
-  span.className = `s${bits}${writer.choices.has(cell.place) ? " chosen" : ""}`;
   span.dataset.place = cell.place;
   span.textContent = cell.text;
+  cell.span = span;
+  shadeCluster(cell.place);
   return span;
+}
+
+// Shade a character and those that are drawn together with it by the most surprising of them.
+function shadeCluster(last) {
+  let first = last;
+  while (first > 0 && last - first < MAX_CLUSTER && combines(cells[first - 1].text, 1, cells[first].text))
+    first--;
+  const drawn = cells.slice(first, last + 1);
+  const bits = Math.min(8, Math.floor(Math.max(...drawn.map((cell) => cell.bits))));
+  for (const { span, place } of drawn)
+    span.className = `s${bits}${writer.choices.has(place) ? " chosen" : ""}`;
 }
 
 function counted() {

@@ -2,7 +2,6 @@
 
 const NUMBERS = { temperature: "temperature", topK: "top-k", topP: "top-p", minP: "min-p" };
 
-const byId = (id) => document.getElementById(id);
 const model = JSON.parse(byId("model").textContent);
 const defaults = { ...model.defaults, seed: "" };
 
