@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from charrnn_cli.architecture import Cell, ModelConfig
-from charrnn_cli.config import SampleConfig
+from charrnn_cli.config import SampleConfig, TextOptions
 from charrnn_cli.errors import ConfigError, UnknownCharacterError
 from charrnn_cli.export.formats import FORMATS
 from charrnn_cli.export.page import PageOptions, Weights, to_page, to_scaled_rows
@@ -472,6 +472,38 @@ def after_steps(page: Path, steps: str, **address: Any) -> list[Any]:
     script = STEPS.replace("STEPS", steps)
     answered: list[Any] = after_script(page, script, "facts", write=1, **address)
     return answered
+
+
+KEPT = """
+answers.push(text());
+byId("seed").value = "1";
+byId("prime").value = "ab\\nc";
+byId("write").click();
+await until(done);
+answers.push(text());
+"""
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_line_ends_that_are_kept(tmp_path: Path) -> None:
+    """A model of a text with line ends of its own reads them from the address and the keys."""
+    checkpoint = random_model(characters="\n\r abcdefgh")
+    reading = TextOptions(newlines="keep")
+    checkpoint = replace(checkpoint, data=replace(checkpoint.data, reading=reading))
+    page = page_of(tmp_path, checkpoint)
+    prime, config = "ab\r\nc", SampleConfig(length=100, seed=1)
+    expected = "".join(generate(checkpoint, prime, config, echo=True))
+    assert after_steps(page, KEPT, prime=prime, seed=1, length=100) == [expected, expected]
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.parametrize("setting", [{"length": 0}, {"seed": 2**63}, {"temperature": -1}])
+def test_an_address_that_is_not_valid(tmp_path: Path, setting: dict[str, Any]) -> None:
+    """The page says so where a setting of its address is not valid."""
+    shown = shown_page(page_of(tmp_path, make_checkpoint()), write=1, **setting)
+    assert content(shown, "status") == "One of the settings is not valid."
 
 
 CLICKS = """

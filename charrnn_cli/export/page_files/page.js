@@ -19,8 +19,11 @@ function say(text) {
 
 // Begin a new text.
 function begin(choices = new Map()) {
-  if (!byId("settings").reportValidity()) return;
   stop();
+  if (!byId("settings").reportValidity()) {
+    say("One of the settings is not valid.");
+    return;
+  }
   try {
     writer = new Writer(model, network, readSettings(), choices);
   } catch (error) {
@@ -161,6 +164,7 @@ function listen() {
     event.preventDefault();
     begin();
   });
+  byId("seed").addEventListener("input", checkSeed);
   byId("stop").addEventListener("click", stop);
   byId("more").addEventListener("click", goOn);
   byId("copy").addEventListener("click", copy);
