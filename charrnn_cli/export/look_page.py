@@ -44,8 +44,9 @@ def check_size(model: ModelConfig, characters: int, options: LookOptions) -> Non
     """Raise ConfigError if a page would be larger than 30 MB."""
     cells = _num_cells(model, options)
     id_bytes = DTYPES[ids_dtype(model.vocabulary_size)].itemsize
-    # Ids, surprise, surprise of n-grams, guesses and their shares; then the text itself.
-    basis = id_bytes + 2 + GUESSES * (id_bytes + 1) + 3
+    # Ids, surprise, surprise of n-grams, guesses and their shares; then the text, which has at most
+    # 6 bytes per character, as in &quot;.
+    basis = id_bytes + 2 + GUESSES * (id_bytes + 1) + 5
     room = MAX_BYTES * 3 // 4 - 100_000
     if characters * (basis + cells) <= room:
         return
@@ -131,7 +132,8 @@ def _numbers(checkpoint: Checkpoint, inspection: Inspection, units: list[UnitNam
 def _totals(inspection: Inspection) -> str:
     """Say how long the text is, and what it costs."""
     trace, counted = inspection.trace, inspection.counted
-    said = f"{int(trace.is_scored.sum()):,} characters, {trace.bits_per_character:.3f} bits each"
+    number, mean = int(trace.is_scored.sum()), trace.bits_per_character
+    said = f"{number:,} character{'s' if number > 1 else ''}, {mean:.3f} bits each"
     if counted is None:
         return f"{said}."
     ngrams, fivegrams = mean_bits(counted.bits), mean_bits(counted.fivegram_bits)

@@ -125,6 +125,8 @@ def test_a_page_has_what_was_found_first() -> None:
     assert known
     assert set(known) <= set(names[: len(known) + 1])
     assert shown_units(found, 3, first) == names[:3]
+    assert shown_units(found, 0, first) == [first]
+    assert shown_units(found, 0) == []
     plain = shown_units(found, 8)
     spread = [float(unit_values(found, name).astype(np.float32).std()) for name in plain]
     rest = spread[len({*known, *names[: len(known) + 1 + len(found.slowest)]}) :]

@@ -71,7 +71,11 @@ def num_units(model: ModelConfig) -> int:
 def shown_units(
     inspection: Inspection, number: int, first: UnitName | None = None
 ) -> list[UnitName]:
-    """Return units by interest: `first`, those found, the slowest, and those that vary most."""
+    """Return units by interest: `first`, those found, the slowest, and those that vary most.
+
+    `first` is among them whatever the number.
+    """
+    number = max(number, 0 if first is None else 1)
     names = [first] if first is not None else []
     names += [UnitName(each.layer, each.unit, each.part) for each in inspection.units]
     names += [UnitName(each.layer, each.unit, each.part) for each in inspection.slowest]
