@@ -52,7 +52,11 @@ def by_suffix(
     *others, last = (each.suffix for each in formats.values())
     names = f"{', '.join(others)} or {last}"
     problem = f"no format has files that end in {path.suffix!r}"
+    if not suffix and path.name.startswith("."):
+        problem = f"the name {path.name!r} has nothing before its suffix"
+    elif not suffix:
+        problem = f"the name {path.name!r} has no suffix, which chooses the format"
     raise ConfigError(
-        problem if suffix else f"the name {path.name!r} has no suffix, which chooses the format",
+        problem,
         hint=f"use a name that ends in {names}{otherwise}",
     )

@@ -68,4 +68,4 @@ DEFAULT = FORMATS["safetensors"]
 
 def format_of(path: Path) -> Format[Render]:
     """Return the format of a file name; without a suffix, a checkpoint. Raises ConfigError."""
-    return by_suffix(path, FORMATS, ", or add --format") if path.suffix else DEFAULT
+    return by_suffix(path, FORMATS, ", or add --format") if "." in path.name else DEFAULT

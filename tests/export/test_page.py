@@ -396,6 +396,11 @@ def test_the_formats_are_listed(inside: Inside) -> None:
         ),
         ("-o a.html --weights i4", "no weights are named 'i4'", "use one of i8, f16, f32"),
         (
+            "-o .html",
+            "the name '.html' has nothing before its suffix",
+            "use a name that ends in .safetensors, .html or .onnx, or add --format",
+        ),
+        (
             "-o a.html --prime abz",
             "the vocabulary lacks 'z' (U+007A) at position 3",
             "use only its 10 characters",
