@@ -36,7 +36,7 @@ class TrainingSnapshot:
 
     checkpoint: Checkpoint
     tensors: Mapping[str, Array]
-    """Optimizer moments and the recurrent state; see `trainer.snapshot_shapes`."""
+    """Optimizer moments and the recurrent state; see `recurrent_state.snapshot_shapes`."""
     counters: RunCounters
     source: Source | None
     """Where the text is and how it is read, so that a resume needs no TEXT."""
