@@ -99,11 +99,18 @@ class StopRequest:
     """
 
     def __init__(self, acknowledge: Callable[[], None] = _say_stopping) -> None:
-        self._acknowledge = acknowledge
+        self.acknowledge = acknowledge
         self.signum: int | None = None
 
     def __call__(self) -> bool:
         return self.signum is not None
+
+    def request(self, number: int) -> None:
+        """Request a stop, as if this process had received a signal."""
+        if self.signum is None:
+            self.signum = number
+            hurry(number)
+            self.acknowledge()
 
     def check(self) -> None:
         """Raise InterruptionError after a signal; for work that has nothing to save."""
@@ -138,8 +145,7 @@ class StopRequest:
                 if number not in numbers:
                     continue
                 if self.signum is None:
-                    self.signum, asked = number, time.monotonic()
-                    hurry(number)
-                    self._acknowledge()
+                    asked = time.monotonic()
+                    self.request(number)
                 elif is_second(number, asked):
                     _exit_at_once(number)

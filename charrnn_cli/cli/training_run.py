@@ -1,5 +1,6 @@
 """A training job in the terminal: facts, live events, advice and the next command."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ from charrnn_cli.storage.source import Source
 from charrnn_cli.training.tensorboard import check_tensorboard, log_to_tensorboard
 
 if TYPE_CHECKING:
+    from charrnn_cli.cli.launched import Launched
     from charrnn_cli.training.decisions import Calibration
     from charrnn_cli.training.job import TrainingJob
 
@@ -64,7 +66,12 @@ class TrainingRun:
     """One run and its messages, which `quiet` and `as_json` turn off."""
 
     def __init__(
-        self, *, quiet: bool = False, as_json: bool = False, tensorboard: Path | None = None
+        self,
+        *,
+        quiet: bool = False,
+        as_json: bool = False,
+        tensorboard: Path | None = None,
+        launched: "Launched | None" = None,
     ) -> None:
         self.quiet, self.as_json = quiet or as_json, as_json
         self.only_reference = quiet and not as_json
@@ -76,7 +83,9 @@ class TrainingRun:
         self.tensorboard = tensorboard
         if tensorboard is not None:
             check_tensorboard()
-        self.stop = StopRequest(lambda: self.say("stop", STOPPING))
+        self._launched = launched
+        self.stop = StopRequest() if launched is None else launched.stop
+        self.stop.acknowledge = lambda: self.say("stop", STOPPING)
 
     def say(self, label: str, text: str) -> None:
         if not self.quiet:
@@ -85,6 +94,10 @@ class TrainingRun:
     def _say_all(self, facts: Iterable[tuple[str, str]]) -> None:
         for label, text in facts:
             self.say(label, text)
+
+    def _listening(self) -> contextlib.AbstractContextManager[None]:
+        """Handle signals within a block; one of several processes does so already."""
+        return self.stop.listening() if self._launched is None else contextlib.nullcontext()
 
     # ---- a new run, or a resumed one
 
@@ -102,7 +115,7 @@ class TrainingRun:
         if not dry_run:
             check_writable(runs_directory())
         self.say("charrnn", f"reading {describe_texts(list(source.paths))}")
-        with self.stop.listening(), Phases(self.stop, quiet=self.quiet) as phases:
+        with self._listening(), Phases(self.stop, quiet=self.quiet) as phases:
             phases.announce("encoding")
             new = prepare(
                 source,
@@ -151,7 +164,7 @@ class TrainingRun:
         source, _ = resumed_source(point, texts, options)
         check_writable(point.run.path)
         self.say("charrnn", f"reading {describe_texts(list(source.paths))}")
-        with self.stop.listening(), Phases(self.stop, quiet=self.quiet) as phases:
+        with self._listening(), Phases(self.stop, quiet=self.quiet) as phases:
             phases.announce("encoding")
             job = TrainingJob.resumed(
                 point,
@@ -214,10 +227,13 @@ class TrainingRun:
             started=STARTED,
             calibration=calibration,
             reserve=0.0 if self.only_reference else seconds_to_compare(job),
+            group=None if self._launched is None else self._launched.group,
         )
         if self.tensorboard is not None:
             events = log_to_tensorboard(events, self.tensorboard)
         started, finished, lost = self._show(job, phases.before(events))
+        if self._launched is not None:
+            self._launched.group.board.hear_stop()
         if self.stop.signum is not None and finished.reason == "stopped":
             raise interruption(finished, self.stop.signum)
         self._say_all([*end_facts(finished, self._tested), *describe_unread(job.corpus)])

@@ -1,7 +1,6 @@
 """The processes that train a run together; here, a single one, which needs nobody's answer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -9,26 +8,9 @@ from torch import Tensor
 from charrnn_cli.training.cores import available_cores
 from charrnn_cli.training.network import RecurrentState
 from charrnn_cli.training.window import WHOLE, Share
+from charrnn_cli.training.wishes import Wishes, no_wishes
 
 # B batch rows
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What a process wants to do after the present step, or what all have agreed on."""
-
-    stop: bool = False
-    """A signal has arrived."""
-    late: bool = False
-    """One more step would leave too little time to finish."""
-    save: bool = False
-    """The resume file is old."""
-    replan: bool = False
-    """The plan has to be fitted to a slower machine."""
-
-
-def no_wishes() -> Wishes:
-    return Wishes()
 
 
 class Processes:

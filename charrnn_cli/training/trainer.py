@@ -141,8 +141,8 @@ class Trainer:
 
     @property
     def _num_own_rows(self) -> int:
-        rows = self.processes.share.of(self.windows.num_rows(self.step))
-        return rows.stop - rows.start
+        share = self.processes.share
+        return share.count(self.windows.num_rows(self.step))
 
     @float32_products("ieee")
     def update(self) -> bool:

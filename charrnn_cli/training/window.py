@@ -22,6 +22,10 @@ class Share:
         """Return the rows of this process among those of a step; none if they are too few."""
         return slice(num_rows * self.rank // self.size, num_rows * (self.rank + 1) // self.size)
 
+    def count(self, num_rows: int) -> int:
+        """Return how many of the rows of a step this process has."""
+        return num_rows * (self.rank + 1) // self.size - num_rows * self.rank // self.size
+
 
 WHOLE = Share()
 

@@ -112,7 +112,8 @@ def train(
     Example: charrnn train book.txt --max-time 20m
     """
     given = _given(context, resuming=resume is not None)
-    training = TrainingRun(quiet=quiet, as_json=as_json, tensorboard=tensorboard)
+    launched = context.obj.launched
+    training = TrainingRun(quiet=quiet, as_json=as_json, tensorboard=tensorboard, launched=launched)
     options = text_options.given_options(context)
     if resume is not None:
         _check_resumed(context)
