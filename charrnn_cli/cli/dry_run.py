@@ -8,14 +8,33 @@ from typing import TYPE_CHECKING
 from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.sample_copies import seconds_to_compare
 from charrnn_cli.cli.signals import StopRequest
+from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.terminal.formats import format_size
+from charrnn_cli.cli.terminal.phases import SECONDS_TO_TIME, Phases
 from charrnn_cli.cli.terminal.run_facts import Facts
 from charrnn_cli.events import TrainingStarted
+from charrnn_cli.storage.clock import utc_now
+from charrnn_cli.storage.metrics_log import event_to_json
 from charrnn_cli.storage.paths import free_bytes
 
 if TYPE_CHECKING:
+    from charrnn_cli.cli.training_run import TrainingRun
     from charrnn_cli.training.decisions import Calibration
     from charrnn_cli.training.job import TrainingJob
+
+
+def show_plan(
+    run: "TrainingRun", job: "TrainingJob", phases: Phases, calibration: "Calibration | None"
+) -> None:
+    """Show the plan of a run from a few timed steps; save nothing."""
+    if calibration is None:
+        phases.announce(f"loading torch, and timing steps of {job.model}", SECONDS_TO_TIME)
+    event = planned(job, calibration, run.stop)
+    phases.close()
+    if run.as_json:
+        console.write_line(safe_text.to_json(event_to_json(event, utc_now())))
+    run.say_plan(job, event)
+    run.say_all(needs_facts(event))
 
 
 def planned(

@@ -3,7 +3,7 @@
 import importlib
 import sys
 import traceback
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
@@ -17,9 +17,6 @@ from charrnn_cli.cli.usage_errors import described_usage_error, unknown_command
 from charrnn_cli.errors import CharrnnError, InterruptionError, UsageError
 from charrnn_cli.training.launch import Launch
 from charrnn_cli.version import __version__
-
-if TYPE_CHECKING:
-    from charrnn_cli.cli.launched import Launched
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "encode": (
@@ -174,10 +171,10 @@ app.add_typer(
 class _Typed:
     """Whether --debug was typed, the command's name, and the names of the options it has.
 
-    `launched` is set in one of several processes.
+    In one of several processes, `launched` is its `cli.launched.Launched`.
     """
 
-    launched: "Launched | None" = None
+    launched: Any = None
     debug = False
     command = ""
     options: ClassVar[set[str]] = {*GLOBAL_OPTIONS}
@@ -230,13 +227,9 @@ def main() -> None:
 
 
 def _exit_code(error: Exception) -> int:
-    match error:
-        case CharrnnError() | ClickException():
-            return error.exit_code
-        case typer.Abort():
-            return 130
-        case _:
-            return 1
+    if isinstance(error, CharrnnError | ClickException):
+        return error.exit_code
+    return 130 if isinstance(error, typer.Abort) else 1
 
 
 def _print(error: Exception, typed: _Typed) -> None:

@@ -101,6 +101,7 @@ class StopRequest:
     def __init__(self, acknowledge: Callable[[], None] = _say_stopping) -> None:
         self.acknowledge = acknowledge
         self.signum: int | None = None
+        self._is_listening = False
 
     def __call__(self) -> bool:
         return self.signum is not None
@@ -119,7 +120,14 @@ class StopRequest:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Handle signals within the block; one that is ignored, as under nohup, stays ignored."""
+        """Handle signals within the block; one that is ignored, as under nohup, stays ignored.
+
+        A block within another one changes nothing.
+        """
+        if self._is_listening:
+            yield
+            return
+        self._is_listening = True
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         taken = _taken()
@@ -130,6 +138,7 @@ class StopRequest:
         try:
             yield
         finally:
+            self._is_listening = False
             for number, handler in previous.items():
                 # After a stop, everything is saved, so a late signal must not change the exit code.
                 signal.signal(number, signal.SIG_IGN if self.signum is not None else handler)

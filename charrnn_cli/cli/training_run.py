@@ -1,6 +1,5 @@
 """A training job in the terminal: facts, live events, advice and the next command."""
 
-import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.sample_copies import compared, copy_facts, seconds_to_compare, write_json
 from charrnn_cli.cli.scale import measured_scale, scale_facts
 from charrnn_cli.cli.signals import StopRequest
+from charrnn_cli.cli.start_or_resume import settings_left
 from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.terminal.corpus_output import (
     describe_corpus,
@@ -26,7 +26,7 @@ from charrnn_cli.cli.terminal.corpus_output import (
     describe_unread,
     list_files,
 )
-from charrnn_cli.cli.terminal.phases import SECONDS_TO_LOAD, Phases
+from charrnn_cli.cli.terminal.phases import SECONDS_TO_LOAD, SECONDS_TO_TIME, Phases
 from charrnn_cli.cli.terminal.run_facts import (
     end_facts,
     job_facts,
@@ -54,16 +54,15 @@ from charrnn_cli.storage.source import Source
 from charrnn_cli.training.tensorboard import check_tensorboard, log_to_tensorboard
 
 if TYPE_CHECKING:
-    from charrnn_cli.cli.launched import Launched
     from charrnn_cli.training.decisions import Calibration
     from charrnn_cli.training.job import TrainingJob
+    from charrnn_cli.training.process_group import ProcessGroup
 
-SECONDS_TO_TIME = 4.0  # the first steps
 STOPPING = "finishing this step, then saving; press Ctrl-C again to exit without saving"
 
 
 class TrainingRun:
-    """One run and its messages, which `quiet` and `as_json` turn off."""
+    """One run and its messages, which `quiet` and `as_json` turn off; `group` trains it, if any."""
 
     def __init__(
         self,
@@ -71,7 +70,8 @@ class TrainingRun:
         quiet: bool = False,
         as_json: bool = False,
         tensorboard: Path | None = None,
-        launched: "Launched | None" = None,
+        stop: StopRequest | None = None,
+        group: "ProcessGroup | None" = None,
     ) -> None:
         self.quiet, self.as_json = quiet or as_json, as_json
         self.only_reference = quiet and not as_json
@@ -83,21 +83,16 @@ class TrainingRun:
         self.tensorboard = tensorboard
         if tensorboard is not None:
             check_tensorboard()
-        self._launched = launched
-        self.stop = StopRequest() if launched is None else launched.stop
+        self.stop, self._group = stop or StopRequest(), group
         self.stop.acknowledge = lambda: self.say("stop", STOPPING)
 
     def say(self, label: str, text: str) -> None:
         if not self.quiet:
             console.say(label, text)
 
-    def _say_all(self, facts: Iterable[tuple[str, str]]) -> None:
+    def say_all(self, facts: Iterable[tuple[str, str]]) -> None:
         for label, text in facts:
             self.say(label, text)
-
-    def _listening(self) -> contextlib.AbstractContextManager[None]:
-        """Handle signals within a block; one of several processes does so already."""
-        return self.stop.listening() if self._launched is None else contextlib.nullcontext()
 
     # ---- a new run, or a resumed one
 
@@ -115,7 +110,7 @@ class TrainingRun:
         if not dry_run:
             check_writable(runs_directory())
         self.say("charrnn", f"reading {describe_texts(list(source.paths))}")
-        with self._listening(), Phases(self.stop, quiet=self.quiet) as phases:
+        with self.stop.listening(), Phases(self.stop, quiet=self.quiet) as phases:
             phases.announce("encoding")
             new = prepare(
                 source,
@@ -123,20 +118,24 @@ class TrainingRun:
                 options=options,
                 preset=preset,
                 name=name,
-                say=self._say_all,
+                say=self.say_all,
                 stop=self.stop,
                 phases=phases,
             )
             if dry_run:
-                self._say_all(list_files(new.job.corpus))
-            self._say_all([*name_facts(new.job.run), *job_facts(new.job)])
+                self.say_all(list_files(new.job.corpus))
+            self.say_all([*name_facts(new.job.run), *job_facts(new.job)])
             if not self.quiet:
                 phases.announce("looking for validation text in the training text")
-                self._say_all(overlap_facts(new.job))
+                self.say_all(overlap_facts(new.job))
             self._is_open, self._is_planned = new.is_open, new.calibration is not None
             self._starts_afresh = source.init_from == AFRESH
-            act = self._dry_run if dry_run else self._train
-            act(new.job, phases, new.calibration)
+            if dry_run:
+                from charrnn_cli.cli.dry_run import show_plan
+
+                show_plan(self, new.job, phases, new.calibration)
+            else:
+                self._train(new.job, phases, new.calibration)
         return new.job.run.name
 
     def resume(
@@ -147,8 +146,9 @@ class TrainingRun:
         texts: Sequence[Path] = (),
         options: Mapping[str, Any] | None = None,
         allow_new_data: bool = False,
+        goes_on: bool = False,
     ) -> None:
-        """Resume a run, or report that nothing is left to do."""
+        """Resume a run unless it is complete; it `goes_on` if the same command started it."""
         from charrnn_cli.training.job import TrainingJob
         from charrnn_cli.training.resume import is_complete, open_resume_point
         from charrnn_cli.training.resume_text import resumed_source
@@ -156,15 +156,17 @@ class TrainingRun:
         point = open_resume_point(reference, Registry())
         if point.warning is not None:
             self.say("warning", point.warning)
-        if is_complete(point, settings):
-            self._say_all(complete_facts(point, settings, texts))
+        settings = settings_left(point, settings) if goes_on else settings
+        if is_complete(point, settings) or (goes_on and point.snapshot.counters.finished):
+            facts = complete_facts(point, {} if goes_on else settings, texts)
+            self.say_all(facts[:1] if goes_on else facts)
             if self.only_reference:
                 console.write_line(f"{point.run.name}@{point.chosen_step}")
             return
         source, _ = resumed_source(point, texts, options)
         check_writable(point.run.path)
         self.say("charrnn", f"reading {describe_texts(list(source.paths))}")
-        with self._listening(), Phases(self.stop, quiet=self.quiet) as phases:
+        with self.stop.listening(), Phases(self.stop, quiet=self.quiet) as phases:
             phases.announce("encoding")
             job = TrainingJob.resumed(
                 point,
@@ -174,35 +176,20 @@ class TrainingRun:
                 allow_new_data=allow_new_data,
                 progress=phases.progress,
             )
-            self._say_all(describe_corpus(job.corpus))
+            self.say_all(describe_corpus(job.corpus))
             self._train(job, phases)
 
     # ---- before training
 
-    def _dry_run(
-        self, job: "TrainingJob", phases: Phases, calibration: "Calibration | None"
-    ) -> None:
-        """Show the plan of a run from a few timed steps; save nothing."""
-        from charrnn_cli.cli.dry_run import needs_facts, planned
-
-        if calibration is None:
-            phases.announce(f"loading torch, and timing steps of {job.model}", SECONDS_TO_TIME)
-        event = planned(job, calibration, self.stop)
-        phases.close()
-        if self.as_json:
-            console.write_line(safe_text.to_json(event_to_json(event, utc_now())))
-        self._say_plan(job, event)
-        self._say_all(needs_facts(event))
-
-    def _say_plan(self, job: "TrainingJob", event: TrainingStarted) -> None:
+    def say_plan(self, job: "TrainingJob", event: TrainingStarted) -> None:
         """Describe the plan, judge it, and name a better command if there is one."""
         if self.quiet:
             return
         facts, diagnosis = plan_verdict(job, event, is_planned=self._is_planned)
-        self._say_all([*plan_facts(event), *facts])
+        self.say_all([*plan_facts(event), *facts])
         seconds, afresh = event.seconds_planned, self._starts_afresh
-        self._say_all(try_facts(job, diagnosis, seconds=seconds, starts_afresh=afresh))
-        self._say_all(shorter_run_facts(job, event) if self._is_open else [])
+        self.say_all(try_facts(job, diagnosis, seconds=seconds, starts_afresh=afresh))
+        self.say_all(shorter_run_facts(job, event) if self._is_open else [])
 
     # ---- training
 
@@ -214,7 +201,7 @@ class TrainingRun:
         Raises InterruptionError after a signal.
         """
         scale = {} if self.quiet else measured_scale(job, phases, self.stop.check)
-        self._say_all(scale_facts(scale))
+        self.say_all(scale_facts(scale))
         job = dataclasses.replace(job, scale=scale)
         phases.announce("loading torch", SECONDS_TO_LOAD if calibration is None else 0)
         from charrnn_cli.training.loop import train
@@ -227,19 +214,17 @@ class TrainingRun:
             started=STARTED,
             calibration=calibration,
             reserve=0.0 if self.only_reference else seconds_to_compare(job),
-            group=None if self._launched is None else self._launched.group,
+            group=self._group,
         )
         if self.tensorboard is not None:
             events = log_to_tensorboard(events, self.tensorboard)
         started, finished, lost = self._show(job, phases.before(events))
-        if self._launched is not None:
-            self._launched.group.board.hear_stop()
         if self.stop.signum is not None and finished.reason == "stopped":
             raise interruption(finished, self.stop.signum)
-        self._say_all([*end_facts(finished, self._tested), *describe_unread(job.corpus)])
+        self.say_all([*end_facts(finished, self._tested), *describe_unread(job.corpus)])
         if not self.only_reference:
             as_json = self.as_json and lost is None
-            self._say_all(copy_facts(copies := compared(job, started, finished)))
+            self.say_all(copy_facts(copies := compared(job, started, finished)))
             write_json(copies if as_json else None)
             self._say_verdict(job, started, finished, as_json=as_json)
         else:
@@ -266,7 +251,7 @@ class TrainingRun:
             to_continue=words_to_continue(job, finished),
             starts_afresh=self._starts_afresh,
         )
-        self._say_all([*facts, *tried])
+        self.say_all([*facts, *tried])
         if as_json and diagnosis is not None:
             console.write_line(verdict_to_json(finished.run, diagnosis, dict(tried).get("try")))
 
@@ -298,8 +283,8 @@ class TrainingRun:
             match event:
                 case TrainingStarted():
                     started = event
-                    self._say_plan(job, event)
-                    self._say_all(thread_facts(job.config.threads, event.threads))
+                    self.say_plan(job, event)
+                    self.say_all(thread_facts(job.config.threads, event.threads))
                     self.say("run", f"{event.run} in {job.run.path.with_name(event.run)}")
                 case Evaluated():
                     self._evaluations.append(event)

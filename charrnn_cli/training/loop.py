@@ -68,6 +68,8 @@ def train(
                 group.send(*plan_message(held, plan, state))
             loop = ActionLoop(held, plan, saver, state, should_stop)
             yield from record(loop.events(), held.run)
+            if group is not None:
+                group.board.hear_stop()
 
 
 def _for_one_of(group: "ProcessGroup", job: TrainingJob) -> TrainingJob:
