@@ -15,6 +15,7 @@ from charrnn_cli.training.launch import Launch
 if TYPE_CHECKING:
     from charrnn_cli.training.process_group import ProcessGroup
 
+_QUIET = {"-q", "--quiet", "--json"}
 FIRST_PRINTS = 1.0  # seconds; a launcher ends all processes as soon as one has failed
 
 
@@ -46,7 +47,7 @@ class Launched:
                 hint=f"run `charrnn {command}` without torchrun",
             )
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # before torch is imported
-        if launch.is_first:
+        if launch.is_first and not _QUIET & {*sys.argv}:  # no option has been read yet
             console.say("charrnn", f"starting {launch.size} processes")
         self._stack.enter_context(self.stop.listening())
         from charrnn_cli.training.process_group import joined
