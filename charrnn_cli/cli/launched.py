@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
+from charrnn_cli.cli.terminal.error_output import print_stop
 from charrnn_cli.errors import ConfigError, ProcessLostError
 from charrnn_cli.storage.temporary import discard_temporaries
 from charrnn_cli.training.launch import Launch
@@ -46,22 +48,30 @@ class Launched:
                 f"charrnn {command} runs in one process, and WORLD_SIZE is {launch.size}",
                 hint=f"run `charrnn {command}` without torchrun",
             )
-        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # before torch is imported
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # before torch is imported
         if launch.is_first and not _QUIET & {*sys.argv}:  # no option has been read yet
             console.say("charrnn", f"starting {launch.size} processes")
+        self.stop.acknowledge = self._end_at_once  # nothing is to be saved, and torch waits
         self._stack.enter_context(self.stop.listening())
         from charrnn_cli.training.process_group import joined
 
         self._group = self._stack.enter_context(
             joined(launch, lambda: self.stop.signum, self.stop.request)
         )
+        self.stop.acknowledge = lambda: None  # until there is somebody to speak
 
     def follow(self) -> int:
         """Train with the first process, and return its exit code. Raises what `follow` raises."""
-        self.stop.acknowledge = lambda: None  # the first process speaks
         from charrnn_cli.training.follower import follow
 
         return follow(self.group, self.stop)
+
+    def _end_at_once(self) -> None:
+        assert self.stop.signum is not None
+        code = 128 + self.stop.signum
+        if self.launch.is_first:
+            print_stop(f"stopped by {signal.Signals(self.stop.signum).name}", None, code)
+        os._exit(code)
 
     def prints(self, error: Exception) -> bool:
         """Whether an error is for this process to print: one that the first has, it prints."""

@@ -16,6 +16,7 @@ from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defin
 
 from charrnn_cli.errors import ProcessLostError
 from charrnn_cli.training.launch import Launch
+from charrnn_cli.training.meeting import meet
 from charrnn_cli.training.network import RecurrentState
 from charrnn_cli.training.process_board import ProcessBoard, lost
 from charrnn_cli.training.processes import Processes
@@ -187,21 +188,21 @@ def joined(
             rendezvous("env://", rank=launch.rank, world_size=launch.size, timeout=timeout)
         )
         store.set_timeout(timeout)
+        name = meet(PrefixStore("charrnn", store), launch)
         dist.init_process_group(
             "gloo" if shares_gpus else "cpu:gloo,cuda:nccl",
-            store=PrefixStore("charrnn/group", store),
+            store=PrefixStore(f"charrnn/{name}/group", store),
             rank=rank,
             world_size=size,
             timeout=timeout,
         )
-    except RuntimeError as error:
+    except (RuntimeError, TimeoutError) as error:
         address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         raise ProcessLostError(
-            f"not all of the {launch.size} processes met at {address} "
-            f"within {launch.timeout:g} seconds",
+            f"the {launch.size} processes have not all met at {address}",
             hint="start all of them at the same time, with the same MASTER_ADDR and MASTER_PORT",
         ) from error
-    board = ProcessBoard(PrefixStore("charrnn/board", store), launch, signum, on_stop)
+    board = ProcessBoard(PrefixStore(f"charrnn/{name}/board", store), launch, signum, on_stop)
     ended = threading.Event()
     if launch.is_first:
         threading.Thread(target=board.beat_until, args=(ended,), daemon=True).start()

@@ -145,7 +145,7 @@ def wait_for_step(process: "subprocess.Popen[str]") -> None:
     """Wait for the first step in the events that a process prints."""
     assert process.stdout is not None
     assert process.stderr is not None
-    is_json = "--json" in process.args
+    is_json = "--json" in str(process.args)
     for line in process.stdout if is_json else process.stderr:
         if '"event": "StepLogged"' in line or "  step " in line:
             return
