@@ -18,23 +18,26 @@ from charrnn_cli.storage.metrics_log import event_to_json
 from charrnn_cli.storage.paths import free_bytes
 
 if TYPE_CHECKING:
-    from charrnn_cli.cli.training_run import TrainingRun
     from charrnn_cli.training.decisions import Calibration
     from charrnn_cli.training.job import TrainingJob
 
 
-def show_plan(
-    run: "TrainingRun", job: "TrainingJob", phases: Phases, calibration: "Calibration | None"
-) -> None:
-    """Show the plan of a run from a few timed steps; save nothing."""
+def timed_plan(
+    job: "TrainingJob",
+    calibration: "Calibration | None",
+    stop: StopRequest,
+    phases: Phases,
+    *,
+    as_json: bool,
+) -> TrainingStarted:
+    """Return the event that would open the run after a few timed steps; see `planned`."""
     if calibration is None:
         phases.announce(f"loading torch, and timing steps of {job.model}", SECONDS_TO_TIME)
-    event = planned(job, calibration, run.stop)
+    event = planned(job, calibration, stop)
     phases.close()
-    if run.as_json:
+    if as_json:
         console.write_line(safe_text.to_json(event_to_json(event, utc_now())))
-    run.say_plan(job, event)
-    run.say_all(needs_facts(event))
+    return event
 
 
 def planned(

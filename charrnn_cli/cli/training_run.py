@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from charrnn_cli.cli.dry_run import needs_facts, timed_plan
 from charrnn_cli.cli.new_job import prepare
 from charrnn_cli.cli.next_commands import (
     AFRESH,
@@ -90,7 +91,7 @@ class TrainingRun:
         if not self.quiet:
             console.say(label, text)
 
-    def say_all(self, facts: Iterable[tuple[str, str]]) -> None:
+    def _say_all(self, facts: Iterable[tuple[str, str]]) -> None:
         for label, text in facts:
             self.say(label, text)
 
@@ -118,22 +119,24 @@ class TrainingRun:
                 options=options,
                 preset=preset,
                 name=name,
-                say=self.say_all,
+                say=self._say_all,
                 stop=self.stop,
                 phases=phases,
             )
             if dry_run:
-                self.say_all(list_files(new.job.corpus))
-            self.say_all([*name_facts(new.job.run), *job_facts(new.job)])
+                self._say_all(list_files(new.job.corpus))
+            self._say_all([*name_facts(new.job.run), *job_facts(new.job)])
             if not self.quiet:
                 phases.announce("looking for validation text in the training text")
-                self.say_all(overlap_facts(new.job))
+                self._say_all(overlap_facts(new.job))
             self._is_open, self._is_planned = new.is_open, new.calibration is not None
             self._starts_afresh = source.init_from == AFRESH
             if dry_run:
-                from charrnn_cli.cli.dry_run import show_plan
-
-                show_plan(self, new.job, phases, new.calibration)
+                event = timed_plan(
+                    new.job, new.calibration, self.stop, phases, as_json=self.as_json
+                )
+                self._say_plan(new.job, event)
+                self._say_all(needs_facts(event))
             else:
                 self._train(new.job, phases, new.calibration)
         return new.job.run.name
@@ -159,7 +162,7 @@ class TrainingRun:
         settings = settings_left(point, settings) if goes_on else settings
         if is_complete(point, settings) or (goes_on and point.snapshot.counters.finished):
             facts = complete_facts(point, {} if goes_on else settings, texts)
-            self.say_all(facts[:1] if goes_on else facts)
+            self._say_all(facts[:1] if goes_on else facts)
             if self.only_reference:
                 console.write_line(f"{point.run.name}@{point.chosen_step}")
             return
@@ -176,20 +179,20 @@ class TrainingRun:
                 allow_new_data=allow_new_data,
                 progress=phases.progress,
             )
-            self.say_all(describe_corpus(job.corpus))
+            self._say_all(describe_corpus(job.corpus))
             self._train(job, phases)
 
     # ---- before training
 
-    def say_plan(self, job: "TrainingJob", event: TrainingStarted) -> None:
+    def _say_plan(self, job: "TrainingJob", event: TrainingStarted) -> None:
         """Describe the plan, judge it, and name a better command if there is one."""
         if self.quiet:
             return
         facts, diagnosis = plan_verdict(job, event, is_planned=self._is_planned)
-        self.say_all([*plan_facts(event), *facts])
+        self._say_all([*plan_facts(event), *facts])
         seconds, afresh = event.seconds_planned, self._starts_afresh
-        self.say_all(try_facts(job, diagnosis, seconds=seconds, starts_afresh=afresh))
-        self.say_all(shorter_run_facts(job, event) if self._is_open else [])
+        self._say_all(try_facts(job, diagnosis, seconds=seconds, starts_afresh=afresh))
+        self._say_all(shorter_run_facts(job, event) if self._is_open else [])
 
     # ---- training
 
@@ -201,7 +204,7 @@ class TrainingRun:
         Raises InterruptionError after a signal.
         """
         scale = {} if self.quiet else measured_scale(job, phases, self.stop.check)
-        self.say_all(scale_facts(scale))
+        self._say_all(scale_facts(scale))
         job = dataclasses.replace(job, scale=scale)
         phases.announce("loading torch", SECONDS_TO_LOAD if calibration is None else 0)
         from charrnn_cli.training.loop import train
@@ -221,10 +224,10 @@ class TrainingRun:
         started, finished, lost = self._show(job, phases.before(events))
         if self.stop.signum is not None and finished.reason == "stopped":
             raise interruption(finished, self.stop.signum)
-        self.say_all([*end_facts(finished, self._tested), *describe_unread(job.corpus)])
+        self._say_all([*end_facts(finished, self._tested), *describe_unread(job.corpus)])
         if not self.only_reference:
             as_json = self.as_json and lost is None
-            self.say_all(copy_facts(copies := compared(job, started, finished)))
+            self._say_all(copy_facts(copies := compared(job, started, finished)))
             write_json(copies if as_json else None)
             self._say_verdict(job, started, finished, as_json=as_json)
         else:
@@ -251,7 +254,7 @@ class TrainingRun:
             to_continue=words_to_continue(job, finished),
             starts_afresh=self._starts_afresh,
         )
-        self.say_all([*facts, *tried])
+        self._say_all([*facts, *tried])
         if as_json and diagnosis is not None:
             console.write_line(verdict_to_json(finished.run, diagnosis, dict(tried).get("try")))
 
@@ -283,8 +286,8 @@ class TrainingRun:
             match event:
                 case TrainingStarted():
                     started = event
-                    self.say_plan(job, event)
-                    self.say_all(thread_facts(job.config.threads, event.threads))
+                    self._say_plan(job, event)
+                    self._say_all(thread_facts(job.config.threads, event.threads))
                     self.say("run", f"{event.run} in {job.run.path.with_name(event.run)}")
                 case Evaluated():
                     self._evaluations.append(event)

@@ -139,10 +139,6 @@ class ProcessGroup(Processes):
         self._finish(lambda: dist.broadcast(data_N, 0, async_op=True))
 
     def time_sum(self, parameters: int, device: torch.device) -> float:
-        """Return the seconds in which the gradients of so many parameters are added up.
-
-        All processes call it at the same time.
-        """
         sums, seconds = torch.zeros(parameters, device=device), []
         for _ in range(TIMED_SUMS):
             before = time.monotonic()

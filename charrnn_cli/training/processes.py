@@ -60,6 +60,13 @@ class Processes:
         """Return the recurrent state of all B rows of a step, of which each process has some."""
         return state
 
+    def time_sum(self, parameters: int, device: torch.device) -> float:
+        """Return the seconds in which the gradients of so many parameters are added up.
+
+        All processes call it at the same time.
+        """
+        return 0.0
+
     def wait_for_first(self) -> None:
         """Wait, however long, until the first process has done what it alone does."""
 
