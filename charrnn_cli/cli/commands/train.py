@@ -13,6 +13,7 @@ from charrnn_cli.cli.options.config_file import to_toml
 from charrnn_cli.cli.options.given import is_chosen, is_in_file, is_typed
 from charrnn_cli.cli.options.parsers import parse_dropout, parse_duration, parse_ngram
 from charrnn_cli.cli.options.setting_options import setting_option
+from charrnn_cli.cli.start_or_resume import check_held_out_paths, is_started
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.training_run import TrainingRun
 from charrnn_cli.config import TextOptions, TrainConfig
@@ -72,6 +73,7 @@ def train(
     save_every: Annotated[int | None, setting_option(TrainConfig, "save_every")] = None,
     keep: Annotated[int | None, setting_option(TrainConfig, "keep")] = None,
     resume: run_options.Resume = None,
+    resume_if_exists: run_options.ResumeIfExists = False,
     allow_new_data: run_options.AllowNewData = False,
     init_from: run_options.InitFrom = None,
     encoding: text_options.Encoding = _TEXT.encoding,
@@ -111,13 +113,25 @@ def train(
 
     Example: charrnn train book.txt --max-time 20m
     """
-    given = _given(context, resuming=resume is not None)
-    training = TrainingRun(quiet=quiet, as_json=as_json, tensorboard=tensorboard)
+    goes_on = resume_if_exists and _goes_on(context)
+    given = _given(context, resuming=resume is not None or goes_on)
+    launched = context.obj.launched
+    processes = {} if launched is None else {"stop": launched.stop, "group": launched.group}
+    training = TrainingRun(quiet=quiet, as_json=as_json, tensorboard=tensorboard, **processes)
     options = text_options.given_options(context)
-    if resume is not None:
-        _check_resumed(context)
-        allowed = {"allow_new_data": allow_new_data}
-        training.resume(resume, given, texts=texts or [], options=options, **allowed)
+    if resume is not None or goes_on:
+        if goes_on:
+            check_held_out_paths(run, {"val": val, "test": test})
+        else:
+            _check_resumed(context)
+        training.resume(
+            str(resume or run),
+            given,
+            texts=texts or [],
+            options=options,
+            allow_new_data=allow_new_data,
+            goes_on=goes_on,
+        )
         return
     if not texts:
         raise ConfigError(
@@ -162,6 +176,17 @@ def _validated(context: typer.Context, given: dict[str, Any]) -> dict[str, Any]:
         if is_typed(context, name) and not is_in_file(context, name):
             raise val_conflict(name)
     return with_own_validation(given)
+
+
+def _goes_on(context: typer.Context) -> bool:
+    """Return whether the run of --resume-if-exists has been started. Raises ConfigError."""
+    for name in ("resume", "dry_run", "print_config"):
+        if is_typed(context, name):
+            raise ConfigError(
+                f"{option_name(name)} cannot be combined with --resume-if-exists",
+                hint=f"leave out {option_name(name)}",
+            )
+    return is_started(context.params["run"])
 
 
 def _check_resumed(context: typer.Context) -> None:
