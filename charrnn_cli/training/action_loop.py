@@ -81,6 +81,7 @@ class ActionLoop:
 
     def events(self) -> Iterator[TrainEvent]:
         """Yield all events of the run."""
+        self.processes.wait_for_all()
         check_snapshot(self.last_good)
         free = 0
         if self.processes.is_first:

@@ -11,6 +11,7 @@ from charrnn_cli.training.action_loop import ActionLoop
 from charrnn_cli.training.device import restored_threads, set_threads, translate_memory_errors
 from charrnn_cli.training.process_board import FirstEnded
 from charrnn_cli.training.process_group import ProcessGroup
+from charrnn_cli.training.processes import Processes
 from charrnn_cli.training.run_state import RunState
 from charrnn_cli.training.saver import NoSaver
 from charrnn_cli.training.shared_plan import job_and_plan
@@ -45,6 +46,10 @@ def _train(processes: ProcessGroup, should_stop: Callable[[], bool]) -> None:
     smaller = "use a smaller --batch-size, --seq-len, --size or --layers"
     with restored_threads(), translate_memory_errors(smaller):
         set_threads(plan.decisions.threads)
+        # Prepares kernels, as the first process has done while it timed steps: an update that is
+        # slow for this reason alone would end a run whose time is short.
+        alone = Processes(processes.share, processes.local_size)
+        make_trainer(job, plan.decisions, plan.windows, processes=alone).update()
         trainer = make_trainer(job, plan.decisions, plan.windows, processes=processes)
         state = RunState(job, plan.decisions, trainer, started)
         for _ in ActionLoop(job, plan, NoSaver(), state, should_stop).events():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from charrnn_cli.errors import ConfigError, RunBusyError
+from charrnn_cli.errors import ConfigError, RunBusyError, TextError
 from charrnn_cli.events import TrainEvent
 from charrnn_cli.storage.metrics_log import record
 from charrnn_cli.text.splits import symbol_frequencies
@@ -75,8 +75,14 @@ def train(
 def _for_one_of(group: "ProcessGroup", job: TrainingJob) -> TrainingJob:
     """Return a job with the threads of one of several processes on a machine.
 
-    Raises ConfigError for a batch of fewer rows than processes.
+    Raises ConfigError for a batch of fewer rows than processes, TextError for a text that the
+    others cannot read.
     """
+    why_missing = "is in memory" if job.source is None else job.source.why_missing
+    if why_missing is not None:
+        raise TextError(
+            f"each process reads the text, but it {why_missing}", hint="save the text in a file"
+        )
     config, size = job.config, group.share.size
     if size > config.batch_size:
         raise ConfigError(
