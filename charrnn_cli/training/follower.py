@@ -6,15 +6,17 @@ from collections.abc import Callable
 
 import torch
 
+from charrnn_cli.architecture import ModelConfig
+from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import DivergedError
 from charrnn_cli.training.action_loop import ActionLoop
 from charrnn_cli.training.device import restored_threads, set_threads, translate_memory_errors
 from charrnn_cli.training.process_board import FirstEnded
 from charrnn_cli.training.process_group import ProcessGroup
-from charrnn_cli.training.processes import Processes
 from charrnn_cli.training.run_state import RunState
 from charrnn_cli.training.saver import NoSaver
 from charrnn_cli.training.shared_plan import job_and_plan
+from charrnn_cli.training.stand_in import stand_in
 from charrnn_cli.training.trainer import make_trainer
 
 
@@ -35,9 +37,14 @@ def follow(processes: ProcessGroup, should_stop: Callable[[], bool]) -> int:
 
 def _train(processes: ProcessGroup, should_stop: Callable[[], bool]) -> None:
     started = time.monotonic()
-    measured, _ = processes.receive()
-    device = processes.device(measured["device"])
+    shape, _ = processes.receive()
+    device = processes.device(shape["device"])
     torch.set_num_threads(processes.threads)
+    model, config = ModelConfig.from_json(shape["model"]), TrainConfig.from_json(shape["config"])
+    busy = stand_in(model, config, device, processes)
+    while not processes.board.has_message():
+        busy.update()
+    measured, _ = processes.receive()
     processes.time_sum(measured["parameters"], device)
     job, plan = job_and_plan(*processes.receive())
     plan = dataclasses.replace(
@@ -46,10 +53,6 @@ def _train(processes: ProcessGroup, should_stop: Callable[[], bool]) -> None:
     smaller = "use a smaller --batch-size, --seq-len, --size or --layers"
     with restored_threads(), translate_memory_errors(smaller):
         set_threads(plan.decisions.threads)
-        # Prepares kernels, as the first process has done while it timed steps: an update that is
-        # slow for this reason alone would end a run whose time is short.
-        alone = Processes(processes.share, processes.local_size)
-        make_trainer(job, plan.decisions, plan.windows, processes=alone).update()
         trainer = make_trainer(job, plan.decisions, plan.windows, processes=processes)
         state = RunState(job, plan.decisions, trainer, started)
         for _ in ActionLoop(job, plan, NoSaver(), state, should_stop).events():

@@ -14,7 +14,7 @@ from charrnn_cli.text.splits import symbol_frequencies
 from charrnn_cli.training.action_loop import ActionLoop
 from charrnn_cli.training.calibration import calibrate
 from charrnn_cli.training.decisions import Calibration
-from charrnn_cli.training.device import restored_threads, translate_memory_errors
+from charrnn_cli.training.device import choose_device, restored_threads, translate_memory_errors
 from charrnn_cli.training.evaluation import never_stop
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.plan import make_plan
@@ -99,10 +99,12 @@ def _calibrate(
     """Return the decisions on this machine, with the time of a step of all processes."""
     if group is None:
         return calibrate(job, should_stop)
-    alone = Processes(group.share, group.local_size)
+    alone, device = Processes(group.share, group.local_size), choose_device(job.config.device)
+    shape = {"model": job.model.to_json(), "config": job.config.to_json()}
+    group.send({**shape, "device": str(device)})
     calibration = calibrate(job, should_stop, alone)
     device, parameters = group.device(calibration.device), job.model.num_parameters
-    group.send({"device": str(device), "parameters": parameters})
+    group.send({"parameters": parameters})
     seconds = calibration.seconds_per_step + group.time_sum(parameters, device)
     return dataclasses.replace(calibration, device=str(device), seconds_per_step=seconds)
 

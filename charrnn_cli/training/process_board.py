@@ -44,6 +44,7 @@ class ProcessBoard:
         self._signum, self._on_stop = signum, on_stop
         self._messages = self._turns = 0
         self._has_told = False
+        self._first = _Watch(store, 0)
 
     def beat_until(self, ended: threading.Event) -> None:
         """Show that this process lives; the first one hears of signals that others receive."""
@@ -87,6 +88,19 @@ class ProcessBoard:
         text = self._wait_for(f"message/{self._messages}")
         self._messages += 1
         return cast("dict[str, Any]", json.loads(text))
+
+    def has_message(self) -> bool:
+        """Whether `read` does not wait: for a message, or because the first process has ended.
+
+        Raises ProcessLostError.
+        """
+        self.tell_stop()
+        try:
+            self._check([self._first])
+            keys = (f"message/{self._messages}", _END)
+            return any(self._store.check([key]) for key in keys)
+        except RuntimeError as error:
+            raise lost() from error
 
     def tell_stop(self) -> None:
         """Tell the first process which signal this one has received, if any."""
