@@ -112,10 +112,9 @@ class ProcessBoard:
     def wait_for_end(self) -> int:
         """Wait for the end of the first process, and return its exit code."""
         try:
-            self._wait_for(_END)
+            return int(self._wait_for(_END))
         except FirstEnded as end:
             return end.code
-        raise AssertionError
 
     def check_first(self, seconds: float) -> None:
         """Raise FirstEnded if the first process has ended, or does within some seconds."""
