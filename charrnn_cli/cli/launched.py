@@ -82,14 +82,13 @@ class Launched:
     def leave(self, code: int, error: BaseException | None) -> None:
         """End this process together with the others, after it has printed all that it prints."""
         console.write("")
-        is_lost = isinstance(error, ProcessLostError)
         if self._group is None:
             time.sleep(0 if self.launch.is_first else FIRST_PRINTS)
         elif self.launch.is_first:
-            self._group.board.end(code, is_lost=is_lost)
+            self._group.board.end(code, is_lost=isinstance(error, ProcessLostError))
         elif error is None:
             self._group.board.leave()
-        if self._group is not None and (is_lost or error is not None):
+        if self._group is not None and error is not None:
             # Threads of torch may wait for the process that does not answer.
             with contextlib.suppress(OSError):
                 sys.stderr.flush()

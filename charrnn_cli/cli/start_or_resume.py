@@ -10,7 +10,6 @@ from charrnn_cli.settings import option_name
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.run_names import check_new_run_name
 from charrnn_cli.storage.runs import Run
-from charrnn_cli.training.follow_up import LIMITS
 
 if TYPE_CHECKING:
     from charrnn_cli.training.resume import ResumePoint
@@ -41,6 +40,8 @@ def settings_left(point: "ResumePoint", settings: Mapping[str, Any]) -> dict[str
     left = limit - point.snapshot.counters.seconds
     if left >= min(LEAST_SECONDS, LEAST_SHARE * limit):
         return {**settings, "max_time": left}
+    from charrnn_cli.training.follow_up import LIMITS  # imports numpy
+
     others = {name: value for name, value in settings.items() if name not in LIMITS}
     return {**others, "max_steps": point.step}
 

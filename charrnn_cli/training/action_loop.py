@@ -81,6 +81,7 @@ class ActionLoop:
 
     def events(self) -> Iterator[TrainEvent]:
         """Yield all events of the run."""
+        self.processes.wait_for_all()
         check_snapshot(self.last_good)
         free = 0
         if self.processes.is_first:
@@ -122,9 +123,10 @@ class ActionLoop:
         if not self.processes.is_alone:
             self.counters.agreed = self.processes.agreed
             self.counters.stop_requested |= self.processes.agreed.stop
-        if self.processes.is_first:
-            best = self._speed.best
-            duration = time.monotonic() - before
+        # The first step of several processes also waits for the slowest of them to begin.
+        begins = self.counters.step <= self.counters.first_step + 1
+        if self.processes.is_alone or (self.processes.is_first and not begins):
+            best, duration = self._speed.best, time.monotonic() - before
             speed = self._speed.add(duration, self.trainer.characters - characters)
             self.counters.slowness = self._speed.slowness(self.plan)
             if speed is not None:

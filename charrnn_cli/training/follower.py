@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import torch
 
+from charrnn_cli.architecture import ModelConfig
+from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import DivergedError
 from charrnn_cli.training.action_loop import ActionLoop
 from charrnn_cli.training.device import restored_threads, set_threads, translate_memory_errors
@@ -14,6 +16,7 @@ from charrnn_cli.training.process_group import ProcessGroup
 from charrnn_cli.training.run_state import RunState
 from charrnn_cli.training.saver import NoSaver
 from charrnn_cli.training.shared_plan import job_and_plan
+from charrnn_cli.training.stand_in import stand_in
 from charrnn_cli.training.trainer import make_trainer
 
 
@@ -34,9 +37,14 @@ def follow(processes: ProcessGroup, should_stop: Callable[[], bool]) -> int:
 
 def _train(processes: ProcessGroup, should_stop: Callable[[], bool]) -> None:
     started = time.monotonic()
-    measured, _ = processes.receive()
-    device = processes.device(measured["device"])
+    shape, _ = processes.receive()
+    device = processes.device(shape["device"])
     torch.set_num_threads(processes.threads)
+    model, config = ModelConfig.from_json(shape["model"]), TrainConfig.from_json(shape["config"])
+    busy = stand_in(model, config, device, processes)
+    while not processes.board.has_message():
+        busy.update()
+    measured, _ = processes.receive()
     processes.time_sum(measured["parameters"], device)
     job, plan = job_and_plan(*processes.receive())
     plan = dataclasses.replace(

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from charrnn_cli.errors import ConfigError, RunBusyError
+from charrnn_cli.errors import ConfigError, RunBusyError, TextError
 from charrnn_cli.events import TrainEvent
 from charrnn_cli.storage.metrics_log import record
 from charrnn_cli.text.splits import symbol_frequencies
 from charrnn_cli.training.action_loop import ActionLoop
 from charrnn_cli.training.calibration import calibrate
 from charrnn_cli.training.decisions import Calibration
-from charrnn_cli.training.device import restored_threads, translate_memory_errors
+from charrnn_cli.training.device import choose_device, restored_threads, translate_memory_errors
 from charrnn_cli.training.evaluation import never_stop
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.plan import make_plan
@@ -75,8 +75,14 @@ def train(
 def _for_one_of(group: "ProcessGroup", job: TrainingJob) -> TrainingJob:
     """Return a job with the threads of one of several processes on a machine.
 
-    Raises ConfigError for a batch of fewer rows than processes.
+    Raises ConfigError for a batch of fewer rows than processes, TextError for a text that the
+    others cannot read.
     """
+    why_missing = "is in memory" if job.source is None else job.source.why_missing
+    if why_missing is not None:
+        raise TextError(
+            f"each process reads the text, but it {why_missing}", hint="save the text in a file"
+        )
     config, size = job.config, group.share.size
     if size > config.batch_size:
         raise ConfigError(
@@ -93,10 +99,12 @@ def _calibrate(
     """Return the decisions on this machine, with the time of a step of all processes."""
     if group is None:
         return calibrate(job, should_stop)
-    alone = Processes(group.share, group.local_size)
+    alone, device = Processes(group.share, group.local_size), choose_device(job.config.device)
+    shape = {"model": job.model.to_json(), "config": job.config.to_json()}
+    group.send({**shape, "device": str(device)})
     calibration = calibrate(job, should_stop, alone)
     device, parameters = group.device(calibration.device), job.model.num_parameters
-    group.send({"device": str(device), "parameters": parameters})
+    group.send({"parameters": parameters})
     seconds = calibration.seconds_per_step + group.time_sum(parameters, device)
     return dataclasses.replace(calibration, device=str(device), seconds_per_step=seconds)
 

@@ -1,25 +1,25 @@
 """What the processes of a training tell each other outside of exchanges of tensors.
 
-An exchange of tensors fails after a time without an answer. Where the first process alone works,
-as when it encodes a text, the others wait as long as it shows that it lives.
+An exchange of tensors fails after a time without an answer. Where processes work alone, as
+when they encode a text, the others wait as long as these show that they live.
 """
 
 import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from charrnn_cli.errors import ProcessLostError
 from charrnn_cli.training.launch import Launch
 
-BEAT = 0.5  # seconds between signs of life of the first process
+BEAT = 0.5  # seconds between signs of life
 POLL = 0.02  # seconds
 PATIENCE_AFTER_STOP = 5.0  # seconds without a sign of life, after a signal
 FAREWELL = 3.0  # seconds in which the other processes notice the end of the first
 
-_BEATS, _END, _STOP, _LEFT, _GONE = "beats", "end", "stop", "left", "gone"
+_END, _STOP, _READY, _LEFT, _GONE = "end", "stop", "ready", "left", "gone"
 
 
 class FirstEnded(Exception):  # noqa: N818
@@ -44,16 +44,18 @@ class ProcessBoard:
         self._signum, self._on_stop = signum, on_stop
         self._messages = self._turns = 0
         self._has_told = False
-
-    # ---- the first process
+        self._first = _Watch(store, 0)
 
     def beat_until(self, ended: threading.Event) -> None:
-        """Show that the first process lives, and watch for signals that others have received."""
+        """Show that this process lives; the first one hears of signals that others receive."""
         with contextlib.suppress(RuntimeError):  # the launcher, which has the store, has ended
             while not ended.is_set():
-                self._store.add(_BEATS, 1)
-                self.hear_stop()
+                self._store.add(f"beats/{self._launch.rank}", 1)
+                if self._launch.is_first:
+                    self.hear_stop()
                 ended.wait(BEAT)
+
+    # ---- the first process
 
     def hear_stop(self) -> None:
         """Report a signal that another process has received, if there is one."""
@@ -87,6 +89,19 @@ class ProcessBoard:
         self._messages += 1
         return cast("dict[str, Any]", json.loads(text))
 
+    def has_message(self) -> bool:
+        """Whether `read` does not wait: for a message, or because the first process has ended.
+
+        Raises ProcessLostError.
+        """
+        self.tell_stop()
+        try:
+            self._check([self._first])
+            keys = (f"message/{self._messages}", _END)
+            return any(self._store.check([key]) for key in keys)
+        except RuntimeError as error:
+            raise lost() from error
+
     def tell_stop(self) -> None:
         """Tell the first process which signal this one has received, if any."""
         signum = self._signum()
@@ -97,10 +112,9 @@ class ProcessBoard:
     def wait_for_end(self) -> int:
         """Wait for the end of the first process, and return its exit code."""
         try:
-            self._wait_for(_END)
+            return int(self._wait_for(_END))
         except FirstEnded as end:
             return end.code
-        raise AssertionError
 
     def check_first(self, seconds: float) -> None:
         """Raise FirstEnded if the first process has ended, or does within some seconds."""
@@ -124,6 +138,19 @@ class ProcessBoard:
 
     # ---- all processes
 
+    def wait_for_all(self) -> None:
+        """Wait until all processes get here. Raises FirstEnded, ProcessLostError."""
+        try:
+            if not self._launch.is_first:
+                self._store.add(_READY, 1)
+            watches = [_Watch(self._store, rank) for rank in range(1, self._launch.size)]
+            while self._launch.is_first and self._store.add(_READY, 0) < len(watches):
+                self._check(watches)
+                time.sleep(POLL)
+        except RuntimeError as error:
+            raise lost() from error
+        self.wait_for_turn()
+
     def wait_for_turn(self) -> None:
         """Wait until the first process gets here. Raises FirstEnded, ProcessLostError."""
         self._turns += 1
@@ -141,30 +168,44 @@ class ProcessBoard:
 
     def _wait_for(self, key: str) -> str:
         """Wait for a text of the first process as long as that lives."""
-        beats, seen, checked = -1, time.monotonic(), 0.0
+        watch = _Watch(self._store, 0)
         while True:
-            now = time.monotonic()
             try:
-                if self._store.check([_END]) and key != _END:
+                if self._store.check([_END]):
                     raise FirstEnded(int(self._store.get(_END)))
                 if self._store.check([key]):
                     text: str = self._store.get(key).decode()
-                    if key == _END:
-                        raise FirstEnded(int(text))
                     return text
-                if now - checked > BEAT:
-                    checked, before = now, beats
-                    beats = self._store.add(_BEATS, 0)
-                    seen = now if beats != before else seen
+                self._check([watch])
             except RuntimeError as error:
                 raise lost() from error
             self.tell_stop()
-            patience = self._launch.timeout
-            if self._signum() is not None:
-                patience = min(patience, PATIENCE_AFTER_STOP)
-            if now - seen > patience:
-                raise lost()
             time.sleep(POLL)
+
+    def _check(self, watches: Sequence["_Watch"]) -> None:
+        """Raise ProcessLostError if a process has not shown for too long that it lives."""
+        patience = self._launch.timeout
+        if self._signum() is not None:
+            patience = min(patience, PATIENCE_AFTER_STOP)
+        if any(watch.silence() > patience for watch in watches):
+            raise lost()
+
+
+class _Watch:
+    """Watches for signs of life of one process."""
+
+    def __init__(self, store: Any, rank: int) -> None:
+        self._store, self._key = store, f"beats/{rank}"
+        self._beats, self._seen, self._checked = -1, time.monotonic(), 0.0
+
+    def silence(self) -> float:
+        """Return the seconds since the last sign. Raises RuntimeError without the store."""
+        now = time.monotonic()
+        if now - self._checked > BEAT:
+            before, self._checked = self._beats, now
+            self._beats = self._store.add(self._key, 0)
+            self._seen = now if self._beats != before else self._seen
+        return now - self._seen
 
 
 def lost() -> ProcessLostError:

@@ -76,7 +76,7 @@ class ProcessGroup(Processes):
             asked = self._sums_P[number + 1 :]
         else:
             # NCCL's result is ready for what the GPU computes next; the CPU need not wait for it.
-            self._add(self._sums_P, is_waited_for=self._shares_gpus)
+            self._add(self._sums_P)
             self._add(asked)
         self.agreed = Wishes(*(number > 0 for number in asked.tolist()))
         return self._sums_P[number].clone(), self._gradients
@@ -116,6 +116,9 @@ class ProcessGroup(Processes):
         self._finish(lambda: dist.all_reduce(largest, dist.ReduceOp.MAX, async_op=True))
         return cast("list[int]", largest.tolist())
 
+    def wait_for_all(self) -> None:
+        self.board.wait_for_all()
+
     def wait_for_first(self) -> None:
         self.board.wait_for_turn()
 
@@ -149,8 +152,9 @@ class ProcessGroup(Processes):
 
     # ---- torch.distributed
 
-    def _add(self, tensor: Tensor, *, is_waited_for: bool = True) -> None:
-        self._finish(lambda: dist.all_reduce(tensor, async_op=True), is_waited_for=is_waited_for)
+    def _add(self, tensor: Tensor) -> None:
+        uses_gloo = self._shares_gpus or tensor.device.type == "cpu"
+        self._finish(lambda: dist.all_reduce(tensor, async_op=True), is_waited_for=uses_gloo)
 
     def _finish(self, start: Callable[[], Any], *, is_waited_for: bool = True) -> None:
         """Start an exchange and wait for its end."""
@@ -200,8 +204,7 @@ def joined(
         ) from error
     board = ProcessBoard(PrefixStore(f"charrnn/{name}/board", store), launch, signum, on_stop)
     ended = threading.Event()
-    if launch.is_first:
-        threading.Thread(target=board.beat_until, args=(ended,), daemon=True).start()
+    threading.Thread(target=board.beat_until, args=(ended,), daemon=True).start()
     try:
         yield ProcessGroup(launch, board, shares_gpus=shares_gpus)
         dist.destroy_process_group()

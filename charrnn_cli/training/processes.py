@@ -67,6 +67,9 @@ class Processes:
         """
         return 0.0
 
+    def wait_for_all(self) -> None:
+        """Wait, however long, until all processes are ready for the first step."""
+
     def wait_for_first(self) -> None:
         """Wait, however long, until the first process has done what it alone does."""
 

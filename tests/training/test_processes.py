@@ -25,7 +25,7 @@ MODEL = ("--layers", "2", "--size", "12", "--embed", "6", "--seq-len", "16", "--
 EXACT = ("--seed", "1", "--precision", "fp32", "--threads", "1", "--init-from", "none")
 TRAIN = ("train", "story.txt", *MODEL, *EXACT, "--batch-size", "7")
 SHORT = (*TRAIN, "--max-steps", "60", "--eval-every", "20")
-LONG = (*TRAIN, "--max-steps", "400", "--eval-every", "100", "--log-every", "1", "--json")
+LONG = (*TRAIN, "--max-steps", "200", "--eval-every", "100", "--log-every", "1", "--json")
 
 LOST = "another process of this training has ended, or does not answer"
 HINT = "run the same command again with --run NAME --resume-if-exists"
@@ -125,7 +125,7 @@ def test_a_signal_to_one_process_stops_all(inside: Inside, tmp_path: Path) -> No
         processes.all[1].send_signal(signal.SIGINT)
         first, second = processes.outcomes()
     step = state("part").checkpoint.step
-    assert 0 < step < 400
+    assert 0 < step < 200
     assert first.returncode == 130, first
     assert second == (130, "", "")
     assert json.loads(first.stderr)["error"] == f"stopped at step {step}, saved part@{step}"
@@ -194,6 +194,16 @@ def test_all_processes_have_the_same_weights(tmp_path: Path) -> None:
     assert reference == "run@60"
     assert digests == second.stdout.strip()
     assert len(set(digests.split())) == 4  # of steps 0, 20, 40 and 60
+
+
+def test_two_processes_end_in_time(tmp_path: Path) -> None:
+    """A time limit is the first process's; all end at one step, within it."""
+    command = (*TRAIN, "--run", "run", "--max-time", "12s", "--json")
+    begun = time.monotonic()
+    first, second = together(2, *command, cwd=tmp_path)
+    assert (first.returncode, second) == (0, (0, "", "")), first
+    assert time.monotonic() - begun < 20  # the machine may be busy
+    assert state("run").counters.finished
 
 
 def test_torchrun(tmp_path: Path, inside: Inside) -> None:
