@@ -54,6 +54,10 @@ CHECKPOINT_COMMANDS: dict[str, tuple[str, str]] = {
         "checkpoints_show.show",
         "Show a checkpoint's configuration, data, losses and training command.",
     ),
+    "compare": (
+        "checkpoints_compare.compare",
+        "Compare runs: validation losses with their noise, time, copying, settings.",
+    ),
     "path": ("checkpoints.path", "Print the absolute path of a checkpoint file."),
     "rm": (
         "checkpoints_delete.remove",

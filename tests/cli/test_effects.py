@@ -135,6 +135,8 @@ EFFECTS = [
     ("checkpoints report tiny -o -", "--prime gag", '<span class="prime">gag</span>'),
     ("checkpoints report tiny -o -", "--seed 7", "prime and seed (7)"),
     ("checkpoints report tiny -o -", "--length 7", f'dir="auto">{REPORTED}</div>'),
+    ("checkpoints compare tiny other", "--csv", "tiny,3,"),
+    ("checkpoints compare tiny other", "--json", '"pairs": []'),
     ("checkpoints import step.safetensors", "--run gift", "gift@200"),
 ]
 
