@@ -58,8 +58,12 @@ def prepare(
     say: Callable[[Facts], None],
     stop: StopRequest,
     phases: Phases,
+    started: float = STARTED,
 ) -> NewJob:
-    """Read the text, and choose where training starts and which model it trains."""
+    """Read the text, and choose where training starts and which model it trains.
+
+    A time limit counts from `started`, on `time.monotonic`'s clock.
+    """
     set_blas_threads()
     from charrnn_cli.training.job import TrainingJob
 
@@ -108,7 +112,7 @@ def prepare(
     from charrnn_cli.training.time_limit import choose_model
 
     limit = settings["max_time"]
-    left = STARTED + limit - time.monotonic()
+    left = started + limit - time.monotonic()
     choice = choose_model(job, left, stop, settings, phases.announce)
     stop.check()
     say(choice_facts(choice, limit) if choice.steps else [])  # else an error follows
