@@ -82,11 +82,17 @@ class ComparedPair:
 
 
 def compare_runs(
-    runs: Sequence[Run], stop: StopRequest, most_work: float = MOST_WORK, *, quiet: bool = False
+    runs: Sequence[Run],
+    stop: StopRequest,
+    most_work: float = MOST_WORK,
+    copy_seconds: float = math.inf,
+    *,
+    quiet: bool = False,
 ) -> list[ComparedRun]:
     """Measure the best checkpoint of every run. torch is not imported.
 
-    `most_work` limits the multiplications on the validation text of each run.
+    `most_work` limits the multiplications on the validation text of each run, and `copy_seconds`
+    the time in which samples are drawn to be compared with its text.
     Raises NotFoundError, FileFormatError, StorageError, InterruptionError.
     """
     from charrnn_cli.model.checkpoint import load_checkpoint
@@ -98,7 +104,7 @@ def compare_runs(
     found = []
     for run, checkpoint in zip(runs, loaded, strict=True):
         with Phases(stop, quiet=quiet) as phases:
-            found.append(_compared(run, checkpoint, characters, phases))
+            found.append(_compared(run, checkpoint, characters, copy_seconds, phases))
     return found
 
 
@@ -148,7 +154,11 @@ def say_reading(runs: Sequence[ComparedRun]) -> None:
 
 
 def _compared(
-    run: Run, checkpoint: "Checkpoint", most_characters: float, phases: Phases
+    run: Run,
+    checkpoint: "Checkpoint",
+    most_characters: float,
+    copy_seconds: float,
+    phases: Phases,
 ) -> ComparedRun:
     losses: RowLosses | None = None
     noise, copied, problem, digest = None, None, None, ""
@@ -163,7 +173,7 @@ def _compared(
             part_characters = text.part_characters
             noise = _standard_error(losses)
         phases.announce(f"comparing samples of {run.name} with its text")
-        copied = _copied(checkpoint, known)
+        copied = _copied(checkpoint, known, copy_seconds)
     except MismatchError:
         problem = "its text has changed since it was trained on"
     except (TextError, StorageError, ConfigError, UnknownCharacterError) as error:
@@ -225,16 +235,16 @@ def _standard_error(losses: "RowLosses") -> float | None:
     return standard_error(losses)
 
 
-def _copied(checkpoint: "Checkpoint", known: "Corpus") -> float:
+def _copied(checkpoint: "Checkpoint", known: "Corpus", seconds: float) -> float:
     """Return how much of a sample stands in the text, as the report of a run says it."""
     from charrnn_cli.model.memorized_items import compare_items
     from charrnn_cli.model.memorized_samples import compare_samples
     from charrnn_cli.model.reading import has_items
 
     if has_items(checkpoint):
-        items = compare_items(checkpoint, known, SEED, math.inf)
+        items = compare_items(checkpoint, known, SEED, seconds)
         return items.known / max(1, items.items)
-    return compare_samples(checkpoint, known, [(0, len(known))], SEED, math.inf).share
+    return compare_samples(checkpoint, known, [(0, len(known))], SEED, seconds).share
 
 
 def _seconds(run: Run) -> float | None:

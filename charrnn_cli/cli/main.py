@@ -23,6 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Encode a text as integers and a vocabulary.",
     ),
     "train": ("train.train", "Train a model on a text, or resume a run."),
+    "tune": (
+        "tune.tune",
+        "Search for the settings with the lowest validation loss, in a budget of time.",
+    ),
     "sample": ("sample.sample", "Generate text with a trained model."),
     "score": (
         "score.score",
