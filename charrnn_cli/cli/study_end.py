@@ -107,7 +107,7 @@ def _compare(reporter: Reporter, chosen: list[Run], left: float | None) -> None:
         else:
             console.write_line()
             say_reading(compared)
-            show_comparison(compared, pairs)
+            show_comparison(compared, [pair for pair in pairs if pair.first is compared[0]])
     reporter.say([("report", f"charrnn checkpoints report {names} -o report.html")])
 
 

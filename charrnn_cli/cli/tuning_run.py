@@ -152,8 +152,10 @@ class TuningRun:
                 with Phases(self.stop, quiet=self.quiet) as phases:
                     job = self._job(study, task, name, seconds, phases, is_resumed=is_resumed)
                     loss = self._show(job, task, started, phases)
-            except (DivergedError, MemoryShortageError, ConfigError) as error:
+            except (DivergedError, MemoryShortageError) as error:
                 problem = error.message
+            except ConfigError as error:  # its time is too short for the model, for example
+                problem = error.message.partition(":")[0]
         now = time.monotonic()
         study.tell(task, loss, now - self._mark, problem)
         took, self._mark = now - self._mark, now
@@ -212,11 +214,15 @@ class TuningRun:
         if self.tensorboard is not None:
             events = log_to_tensorboard(events, self.tensorboard)
         events = phases.before(events)
-        if not self.quiet:
+        if not self.quiet and console.is_live(sys.stderr):
             from charrnn_cli.cli.terminal.training_output import show
 
             limit = job.config.max_time
             events = show(events, deadline=None if limit is None else started + limit)
+        elif not self.quiet:
+            from charrnn_cli.cli.terminal.training_output import with_warnings
+
+            events = with_warnings(events)
         finished: TrainingFinished | None = None
         for event in events:
             if isinstance(event, TrainingFinished):

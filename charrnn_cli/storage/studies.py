@@ -18,8 +18,8 @@ from charrnn_cli.storage.lock import check_unlocked, hold_lock
 from charrnn_cli.storage.near_names import near_names
 from charrnn_cli.storage.opening import open_to_append
 from charrnn_cli.storage.paths import make_directory, tunes_directory
-from charrnn_cli.storage.run_names import check_new_run_name
-from charrnn_cli.storage.runs import check_run_name
+from charrnn_cli.storage.run_names import slug
+from charrnn_cli.storage.runs import check_run_name, is_run_name
 from charrnn_cli.storage.temporary import try_lock
 
 SUFFIX = ".jsonl"
@@ -38,7 +38,12 @@ class StudyFiles:
     @classmethod
     def new(cls, name: str) -> Self:
         """Return the files of a new study. Raises ConfigError if its name is invalid or taken."""
-        files = cls(check_new_run_name(name), tunes_directory())
+        if not is_run_name(name):
+            raise ConfigError(
+                f"{name!r} is not a valid name of a study",
+                hint=f"use, for example, --name {slug(name)}",
+            )
+        files = cls(name, tunes_directory())
         if files.journal.exists():
             raise ConfigError(
                 f"a study called {name!r} already exists",

@@ -136,7 +136,7 @@ def train(
     if not (source.held_out and unknown == "skip"):
         text_options.check_unknown_applies(unknown, initial, "--init-from")
     if val is not None:
-        given = _validated(context, given)
+        given = validated(context, given)
     model, config = from_preset(preset, given)
     if run is not None:
         check_new_run_name(run)
@@ -182,7 +182,7 @@ def _several(context: typer.Context, seeds: int) -> SeedRuns:
     return SeedRuns(number=seeds, make=make, quiet=quiet, as_json=as_json)
 
 
-def _validated(context: typer.Context, given: dict[str, Any]) -> dict[str, Any]:
+def validated(context: typer.Context, given: dict[str, Any]) -> dict[str, Any]:
     """Return the settings with a validation text of its own. Raises ConfigError."""
     for name in HOLD_OUT:
         if is_typed(context, name) and not is_in_file(context, name):

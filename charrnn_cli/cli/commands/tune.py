@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn_cli.cli.commands.train import given_settings, train
+from charrnn_cli.cli.commands.train import given_settings, train, validated
 from charrnn_cli.cli.options import text_options
 from charrnn_cli.cli.options.given import is_chosen, is_typed
 from charrnn_cli.cli.options.parsers import parse_duration
@@ -19,6 +19,7 @@ from charrnn_cli.settings import option_name
 from charrnn_cli.storage.run_names import slug
 from charrnn_cli.storage.source import Source
 from charrnn_cli.storage.studies import StudyFiles
+from charrnn_cli.training.tuning.space import parse_space
 
 if TYPE_CHECKING:
     from charrnn_cli.training.tuning.study import Study
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 STUDY = "Study"
 _MACHINE = ("device", "precision", "threads")
 _WITH_RESUME = {*_MACHINE, "resume", "join", "budget", "quiet", "as_json", "tensorboard"}
+_NOT_WITH_JOIN = {("join", "resume"), ("join", "budget")}
 _NOT_OFFERED = {
     *("run", "resume", "allow_new_data", "seeds", "print_config", "dry_run", "context"),
     "resume_if_exists",
@@ -60,7 +62,7 @@ _OWN: dict[str, Any] = {
 }
 
 
-def tune(context: typer.Context, **_typed: Any) -> None:
+def tune(context: typer.Context, **params: Any) -> None:
     """Search for the settings with the lowest validation loss, in a budget of time.
 
     Each trial is an ordinary run with its own schedule. After every round, the best third is
@@ -72,8 +74,6 @@ def tune(context: typer.Context, **_typed: Any) -> None:
 
     Example: charrnn tune book.txt --budget 1h
     """
-    params = context.params
-    _check_installed()
     existing = _existing(context)
     tuning = TuningRun(
         quiet=params["quiet"],
@@ -82,17 +82,24 @@ def tune(context: typer.Context, **_typed: Any) -> None:
         machine=_machine(context) if existing is not None else {},
     )
     if existing is not None:
+        StudyFiles.existing(existing)
+        _check_installed()
         tuning.run(lambda _: _opened(existing, params["budget"]), joins=params["join"] is not None)
         return
-    _new(context, tuning)
+    _new(context, params, tuning)
 
 
-def _new(context: typer.Context, tuning: TuningRun) -> None:
+def _new(context: typer.Context, params: Mapping[str, Any], tuning: TuningRun) -> None:
     """Create a study and work on it. Raises ConfigError."""
-    params = context.params
     if not params["texts"]:
         raise ConfigError("a text is required", hint="run `charrnn tune book.txt --budget 1h`")
     given = given_settings(context, resuming=False)
+    if params["val"] is not None:
+        given = validated(context, given)
+    name, searched = params["name"], params["searched"] or ()
+    parse_space(searched, given, is_warm=False)
+    if name is not None:
+        StudyFiles.new(name)
     _check_length(params, given)
     options = text_options.given_options(context)
     handling = text_options.check_unknown(params["unknown"], text_options.UNKNOWN_TRAIN)
@@ -100,9 +107,7 @@ def _new(context: typer.Context, tuning: TuningRun) -> None:
     source = Source(tuple(params["texts"]), None, initial, handling, params["val"], params["test"])
     from charrnn_cli.cli.new_study import Request, new_spec
 
-    name = params["name"]
-    if name is not None:
-        StudyFiles.new(name)
+    _check_installed()
 
     def open_study(phases: Phases) -> "Study":
         phases.announce("encoding")
@@ -111,7 +116,7 @@ def _new(context: typer.Context, tuning: TuningRun) -> None:
             settings=given,
             options=options,
             preset=params["preset"] if is_chosen(context, "preset") else None,
-            searched=params["searched"] or (),
+            searched=searched,
             trials=params["trials"],
             budget=params["budget"],
         )
@@ -159,9 +164,7 @@ def _existing(context: typer.Context) -> str | None:
     if name is None:
         return None
     for other in params:
-        is_excluded = other not in _WITH_RESUME or (
-            option == "join" and other in ("resume", "budget")
-        )
+        is_excluded = other not in _WITH_RESUME or (option, other) in _NOT_WITH_JOIN
         if is_excluded and is_typed(context, other):
             typed = {"texts": "TEXT", "searched": "--set"}.get(other, option_name(other))
             raise ConfigError(

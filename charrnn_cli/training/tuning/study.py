@@ -73,7 +73,8 @@ class Study:
         self.files = files
         files.create()
         with _quiet(), _translated(files.name):
-            backend = JournalFileBackend(str(files.journal), lock_obj=JournalLock(files.journal))
+            lock: Any = JournalLock(files.journal)
+            backend = JournalFileBackend(str(files.journal), lock_obj=lock)
             storage = optuna.storages.JournalStorage(backend)
             with files.choosing():
                 self._study = optuna.create_study(
