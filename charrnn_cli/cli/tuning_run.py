@@ -125,6 +125,7 @@ class TuningRun:
     def _train(self, study: "Study", task: "Task") -> None:
         """Train a trial, and record how it ended."""
         from charrnn_cli.training.tuning.trial_job import (
+            discard_unsaved,
             prune_to_best,
             recorded_loss,
             run_of_trial,
@@ -135,6 +136,8 @@ class TuningRun:
         run = Run(name, registry.root / name)
         problem, loss = None, recorded_loss(name, registry) if task.is_adopted else None
         if loss is None:
+            if task.is_adopted:
+                discard_unsaved(run, study.spec)
             is_resumed = run.has_resume_file()
             seconds = None if is_resumed else self._seconds(study, task)
             event = TrialStarted(

@@ -7,6 +7,7 @@ tunes/<study>/07/.lock    held by the process that trains trial 7
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from charrnn_cli.storage.lock import check_unlocked, hold_lock
 from charrnn_cli.storage.near_names import near_names
 from charrnn_cli.storage.opening import open_to_append
 from charrnn_cli.storage.paths import make_directory, tunes_directory
+from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.run_names import slug
 from charrnn_cli.storage.runs import check_run_name, is_run_name
 from charrnn_cli.storage.temporary import try_lock
@@ -49,6 +51,11 @@ class StudyFiles:
                 f"a study called {name!r} already exists",
                 hint=f"charrnn tune --resume {name}, or choose another --name",
             )
+        if taken := _runs_of(name):
+            raise ConfigError(
+                f"there is a run called {taken[0]!r}, as a trial would be",
+                hint="choose another --name",
+            )
         return files
 
     @classmethod
@@ -66,7 +73,7 @@ class StudyFiles:
     def free_name(cls, name: str) -> str:
         """Return the name, or the name with a number if there is a study of the name."""
         root, number, candidate = tunes_directory(), 1, name
-        while (root / f"{candidate}{SUFFIX}").exists():
+        while (root / f"{candidate}{SUFFIX}").exists() or _runs_of(candidate):
             number += 1
             candidate = f"{name}-{number}"
         return candidate
@@ -107,6 +114,12 @@ class StudyFiles:
 
     def _claim(self, number: int) -> Path:
         return self.root / self.name / f"{number:02}"
+
+
+def _runs_of(study: str) -> list[str]:
+    """Return the names of runs that are called as trials of a study are."""
+    pattern = re.compile(rf"{re.escape(study)}-\d{{2,}}")
+    return [run.name for run in Registry().runs() if pattern.fullmatch(run.name)]
 
 
 class JournalLock:

@@ -23,10 +23,12 @@ from tests.helpers import TIMEOUT, Charrnn, Inside, Outcome
 
 SMALL = [
     *("--layers", "1", "--embed", "6", "--ngram", "0", "--init-from", "none"),
-    *("--batch-size", "4", "--seq-len", "16", "--eval-every", "10"),
+    *("--batch-size", "4", "--seq-len", "16"),
 ]
 SPACE = ("--set", "size=8,12,16", "--set", "lr=1e-3..1e-1:log")
-SHORT = [*SMALL, *SPACE, "--max-steps", "20", "--seed", "1"]
+SHORT = [*SMALL, *SPACE, "--max-steps", "20", "--eval-every", "10", "--seed", "1"]
+LONG = [*SMALL, *SPACE, "--max-steps", "400", "--eval-every", "100", "--threads", "1"]
+LONG += ["--seed", "1", "--trials", "3"]
 NOT_SHARED = {"--run", "--resume", "--allow-new-data", "--seeds", "--print-config", "--dry-run"}
 
 
@@ -169,7 +171,7 @@ def test_a_seeded_study_is_the_same_twice(inside: Inside, story: Path) -> None:
 def test_a_trial_is_what_train_trains(inside: Inside, story: Path) -> None:
     """`train` with a trial's settings gives its weights, a relative dropout included."""
     pytest.importorskip("optuna")
-    words = [*SMALL, "--size", "12", "--max-steps", "20", "--seed", "1"]
+    words = [*SMALL, "--size", "12", "--max-steps", "20", "--eval-every", "10", "--seed", "1"]
     assert inside("tune", story, *words, "--trials", "2", "--name", "s", "-q").returncode == 0
     trial = load_checkpoint("s-01")
     settings = {"lr": trial.train["lr"], "dropout": trial.train["dropout"]}
@@ -232,6 +234,15 @@ def test_a_finished_study_shows_its_table_again(inside: Inside, story: Path) -> 
     )
 
 
+def test_a_run_of_a_trials_name_is_kept(inside: Inside, story: Path) -> None:
+    """A study whose trials would be called as a run is not begun."""
+    words = [*SMALL, "--size", "8", "--max-steps", "5", "--seed", "1", "-q"]
+    inside("train", story, *words, "--run", "s-07")
+    assert tune(inside, story).stderr == (
+        "error: there is a run called 's-07', as a trial would be\nhint: choose another --name\n"
+    )
+
+
 def start(story: Path, *arguments: str) -> "subprocess.Popen[str]":
     words = [*arguments] if "--join" in arguments else ["tune", str(story), *arguments]
     return subprocess.Popen(
@@ -242,9 +253,9 @@ def start(story: Path, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def interrupt_second_trial(story: Path, number: int, *arguments: str) -> str:
+def interrupt_second_trial(story: Path, number: int) -> str:
     """Send a signal while trial 1 trains; return standard error."""
-    process = start(story, *SMALL, *SPACE, "--seed", "1", "--trials", "3", *arguments)
+    process = start(story, *LONG, "--name", "s")
     assert process.stderr is not None
     lines = []
     for line in process.stderr:
@@ -264,8 +275,7 @@ def interrupt_second_trial(story: Path, number: int, *arguments: str) -> str:
 def test_an_interrupted_study_goes_on(inside: Inside, story: Path, number: int) -> None:
     """After a signal or a kill, --resume ends with the weights of a study that nothing stopped."""
     pytest.importorskip("optuna")
-    steps = ("--max-steps", "1500", "--threads", "1")
-    errors = interrupt_second_trial(story, number, *steps, "--name", "s")
+    errors = interrupt_second_trial(story, number)
     if number == signal.SIGINT:
         assert "stopped s-01 at step " in errors
         assert errors.endswith("next    charrnn tune --resume s\n")
@@ -273,10 +283,10 @@ def test_an_interrupted_study_goes_on(inside: Inside, story: Path, number: int) 
         file.write(b'{"op_code":')  # as of a kill while writing
     resumed = inside("tune", "--resume", "s")
     assert resumed.returncode == 0, resumed.stderr
-    assert "trial   s-01, round 1, resumed: " in resumed.stderr
+    assert "trial   s-01, round 1" in resumed.stderr  # resumed, or anew if nothing was saved
     assert "trial   s-00" not in resumed.stderr
-    whole = [*SMALL, *SPACE, "--seed", "1", "--trials", "3", *steps, "--name", "whole", "-q"]
-    assert inside("tune", story, *whole).returncode == 0
+    assert "failed" not in resumed.stderr
+    assert inside("tune", story, *LONG, "--name", "whole", "-q").returncode == 0
     for trial in range(3):
         one, two = (load_checkpoint(f"{name}-{trial:02}") for name in ("s", "whole"))
         assert one.step == two.step
@@ -286,8 +296,7 @@ def test_an_interrupted_study_goes_on(inside: Inside, story: Path, number: int) 
 def test_two_processes_share_a_study(inside: Inside, story: Path, charrnn: Charrnn) -> None:
     """A process that joins takes trials of its own; none is trained twice."""
     pytest.importorskip("optuna")
-    steps = ("--max-steps", "1500", "--threads", "1", "--name", "s", "--trials", "4")
-    first = start(story, *SMALL, *SPACE, "--seed", "1", *steps, "--json")
+    first = start(story, *LONG, "--max-steps", "1000", "--trials", "4", "--name", "s", "--json")
     assert first.stdout is not None
     first.stdout.readline()  # the study exists
     joined = charrnn("tune", "--join", "s", "--json")
@@ -319,10 +328,7 @@ def test_a_budget_has_rounds(charrnn: Charrnn, story: Path) -> None:
 def test_a_changed_text_is_refused(inside: Inside, story: Path) -> None:
     """A study goes on only with the text that it began with."""
     pytest.importorskip("optuna")
-    errors = interrupt_second_trial(
-        story, signal.SIGINT, "--max-steps", "1500", "--threads", "1", "--name", "s"
-    )
-    assert "stopped" in errors
+    assert "stopped" in interrupt_second_trial(story, signal.SIGINT)
     story.write_text(story.read_text("utf-8") + "and a dog.\n", "utf-8")
     result = inside("tune", "--resume", "s")
     assert (result.returncode, result.stdout) == (2, "")

@@ -103,6 +103,19 @@ def prune_to_best(run: Run) -> None:
                 run.remove(entry.path)
 
 
+def discard_unsaved(run: Run, spec: StudySpec) -> None:
+    """Delete the step files of a trial that was killed before its first resume file was written.
+
+    Only the files of a run on the study's text are deleted. Raises StorageError.
+    """
+    entries = run.checkpoints()
+    if not run.has_resume_file() and all(
+        entry.header is not None and entry.header.data.sha256 == spec.sha256 for entry in entries
+    ):
+        for entry in entries:
+            run.remove(entry.path)
+
+
 def recorded_loss(name: str, registry: Registry) -> float | None:
     """Return the lowest validation loss of a run that has reached its end; None for any other."""
     header = Run(name, registry.root / name).resume_header()
