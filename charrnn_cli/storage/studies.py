@@ -17,7 +17,7 @@ from typing import Self
 from charrnn_cli.errors import ConfigError, NotFoundError, RunBusyError
 from charrnn_cli.storage.lock import check_unlocked, hold_lock
 from charrnn_cli.storage.near_names import near_names
-from charrnn_cli.storage.opening import open_to_append
+from charrnn_cli.storage.opening import open_regular, open_to_append
 from charrnn_cli.storage.paths import make_directory, tunes_directory
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.run_names import slug
@@ -46,7 +46,7 @@ class StudyFiles:
                 hint=f"use, for example, --name {slug(name)}",
             )
         files = cls(name, tunes_directory())
-        if files.journal.exists():
+        if files.journal.exists() and _has_task(files.journal):
             raise ConfigError(
                 f"a study called {name!r} already exists",
                 hint=f"charrnn tune --resume {name}, or choose another --name",
@@ -114,6 +114,12 @@ class StudyFiles:
 
     def _claim(self, number: int) -> Path:
         return self.root / self.name / f"{number:02}"
+
+
+def _has_task(journal: Path) -> bool:
+    """Return whether a journal has got so far that its study can go on."""
+    with open_regular(journal) as file:
+        return b'"spec"' in file.read(TAIL_BYTES)
 
 
 def _runs_of(study: str) -> list[str]:

@@ -82,8 +82,6 @@ class Study:
                 )
                 if spec is not None:
                     self._study.set_user_attr("spec", spec.to_json())
-                    if not self._study.get_trials(deepcopy=False):
-                        self._enqueue(spec.default, 0)
         raw = self._study.user_attrs.get("spec")
         if not isinstance(raw, Mapping):
             raise DamagedFileError(f"the journal of study {files.name!r} has no task")
@@ -176,6 +174,8 @@ class Study:
     def _ask(self) -> Any:
         # A sampler of its own for each trial, so that a study which is resumed goes on as before.
         count = len(self._study.get_trials(deepcopy=False))
+        if not count:
+            self._enqueue(self.spec.default, 0)
         generator = np.random.Generator(np.random.PCG64(derive_seed("tune", self.spec.seed, count)))
         self._study.sampler = optuna.samplers.TPESampler(
             multivariate=True,
