@@ -125,43 +125,29 @@ class TuningRun:
     def _train(self, study: "Study", task: "Task") -> None:
         """Train a trial, and record how it ended."""
         from charrnn_cli.training.tuning.trial_job import (
-            discard_unsaved,
             prune_to_best,
             recorded_loss,
             run_of_trial,
+            trained_seconds,
         )
 
-        registry, started = Registry(), time.monotonic()
+        registry = Registry()
         name = run_of_trial(study.files.name, task.number)
         run = Run(name, registry.root / name)
-        problem, loss = None, recorded_loss(name, registry) if task.is_adopted else None
+        problem, loss, before = None, None, 0.0
+        if task.is_adopted:
+            loss = recorded_loss(name, registry)
+            counted = next(each.seconds for each in study.trials() if each.number == task.number)
+            before = max(counted, trained_seconds(run))
         if loss is None:
-            if task.is_adopted:
-                discard_unsaved(run, study.spec)
-            is_resumed = run.has_resume_file()
-            seconds = None if is_resumed else self._seconds(study, task)
-            event = TrialStarted(
-                study=study.files.name,
-                trial=task.number,
-                round=task.round + 1,
-                run=name,
-                params=task.params,
-                max_seconds=seconds,
-                resumed=is_resumed,
-            )
-            self.emit(event)
-            self.say(trial_facts(event, study.spec.default))
             try:
-                with Phases(self.stop, quiet=self.quiet) as phases:
-                    job = self._job(study, task, name, seconds, phases, is_resumed=is_resumed)
-                    loss = self._show(job, task, started, phases)
-            except (DivergedError, MemoryShortageError) as error:
-                problem = error.message
-            except ConfigError as error:  # its time is too short for the model, for example
-                problem = error.message.partition(":")[0]
+                loss, problem = self._attempt(study, task, run)
+            except InterruptionError:
+                study.count_time(task, before + time.monotonic() - self._mark)
+                raise
         now = time.monotonic()
-        study.tell(task, loss, now - self._mark, problem)
-        took, self._mark = now - self._mark, now
+        took, self._mark = before + now - self._mark, now
+        study.tell(task, loss, took, problem)
         if task.round < len(study.spec.rounds) - 1 and run.has_checkpoint():
             prune_to_best(run)
         best = winner(study.known())
@@ -178,6 +164,38 @@ class TuningRun:
         )
         self.emit(ended)
         self.say(end_facts(ended))
+
+    def _attempt(self, study: "Study", task: "Task", run: Run) -> tuple[float | None, str | None]:
+        """Train the run of a trial; return its lowest loss, or why it has none.
+
+        Raises InterruptionError after a signal.
+        """
+        from charrnn_cli.training.tuning.trial_job import discard_unsaved
+
+        started = time.monotonic()
+        if task.is_adopted:
+            discard_unsaved(run, study.spec)
+        is_resumed = run.has_resume_file()
+        seconds = None if is_resumed else self._seconds(study, task)
+        event = TrialStarted(
+            study=study.files.name,
+            trial=task.number,
+            round=task.round + 1,
+            run=run.name,
+            params=task.params,
+            max_seconds=seconds,
+            resumed=is_resumed,
+        )
+        self.emit(event)
+        self.say(trial_facts(event, study.spec.default))
+        try:
+            with Phases(self.stop, quiet=self.quiet) as phases:
+                job = self._job(study, task, run.name, seconds, phases, is_resumed=is_resumed)
+                return self._show(job, task, started, phases), None
+        except (DivergedError, MemoryShortageError) as error:
+            return None, error.message
+        except ConfigError as error:  # its time is too short for the model, for example
+            return None, error.message.partition(":")[0]
 
     def _job(
         self,

@@ -49,7 +49,7 @@ class TrialRecord:
     val_loss: float | None
     """The lowest of its run, nats per character."""
     seconds: float
-    """Time that it took from the study's budget; 0 before it ends."""
+    """Time that it took from the study's budget; of a running one, before an interruption."""
     problem: str | None
     """Why it failed."""
 
@@ -141,6 +141,11 @@ class Study:
                 if isinstance(task, Task):
                     claim.enter_context(self.files.claim(task.number))
             yield task
+
+    def count_time(self, task: Task, seconds: float) -> None:
+        """Record the time of a trial that is interrupted."""
+        with _quiet(), _translated(self.files.name):
+            self._trial(task.number).set_user_attr("seconds", seconds)
 
     def tell(self, task: Task, val_loss: float | None, seconds: float, problem: str | None) -> None:
         """Record the end of a trial: its loss or, without one, why it failed."""

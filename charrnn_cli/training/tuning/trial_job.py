@@ -116,6 +116,12 @@ def discard_unsaved(run: Run, spec: StudySpec) -> None:
             run.remove(entry.path)
 
 
+def trained_seconds(run: Run) -> float:
+    """Return the wall time of a run so far, as its resume file has it."""
+    header = run.resume_header()
+    return 0.0 if header is None else header.progress.seconds
+
+
 def recorded_loss(name: str, registry: Registry) -> float | None:
     """Return the lowest validation loss of a run that has reached its end; None for any other."""
     header = Run(name, registry.root / name).resume_header()
