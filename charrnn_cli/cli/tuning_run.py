@@ -98,6 +98,7 @@ class TuningRun:
         self.say(start_facts(event, spec.rounds))
         is_waiting = False
         while True:
+            self.stop.check()
             with study.next_task() as task:
                 match task:
                     case Finished():
@@ -112,7 +113,6 @@ class TuningRun:
                         self._train(study, task)
             if is_waiting:
                 time.sleep(POLL_INTERVAL)
-                self.stop.check()
         if joins:
             self.say(
                 [("done", "no trial is left to take"), ("next", f"charrnn tune --resume {name}")]
@@ -275,9 +275,8 @@ class TuningRun:
         left -= min(MOST_END, END_SHARE * budget)
         known = [each for each in study.known() if each.number != task.number]
         others = [each for each in known if each.state == "running"]
-        left -= sum(
-            self._planned(study, each.round, left) for each in others
-        )  # their time is not recorded yet
+        # The time of trials in other processes is not recorded yet.
+        left -= sum(self._planned(study, each.round, left) for each in others)
         if left < LEAST_SECONDS:
             raise ConfigError(
                 f"the budget of {format_duration(budget)} is spent",
