@@ -61,7 +61,8 @@ def test_killed_processes_lose_no_trial(inside: Inside, story: Path, seed: int) 
     Some of the kills hit a trial that is being trained, and another process trains it to its end.
     """
     pytest.importorskip("optuna")
-    moments, hits, known = random.Random(seed), 0, {}
+    moments, hits = random.Random(seed), 0
+    known: dict[int, float] = {}
     processes = [start(story, *TASK, "--name", "s")]
     while not finished():
         time.sleep(0.1)
@@ -88,7 +89,7 @@ def test_killed_processes_lose_no_trial(inside: Inside, story: Path, seed: int) 
         trial = load_checkpoint(f"s-{number:02}")
         options = ["--lr", repr(trial.train["lr"]), "--size", str(trial.model.size)]
         plain = [word for word in TASK if word != "-q"]
-        plain = plain[: plain.index("--set")] + ["--threads", "1", "--seed", "1", "-q"]
+        plain = [*plain[: plain.index("--set")], "--threads", "1", "--seed", "1", "-q"]
         name = f"alone-{number}"
         assert inside("train", story, *plain, *options, "--run", name).returncode == 0
         assert is_same(f"s-{number:02}", name)

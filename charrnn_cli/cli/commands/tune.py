@@ -70,7 +70,7 @@ def tune(context: typer.Context, **params: Any) -> None:
     budget, trains one. Trial 0 is the default recipe. Without --set, size (256 to 768), layers (1
     to 3), dropout (around the automatic one), lr (0.001 to 0.008) and weight decay (0.03 to 0.5)
     are searched, because a good value of each depends on the text and the time; other options are
-    fixed as they are given. Without --budget, --trials and --max-steps make one round.
+    fixed as they are given. Instead of --budget, --trials N with --max-steps makes one round.
 
     Example: charrnn tune book.txt --budget 1h
     """
