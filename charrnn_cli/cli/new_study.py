@@ -16,8 +16,12 @@ from charrnn_cli.errors import ConfigError
 from charrnn_cli.seeds import random_seed
 from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_read_once
 from charrnn_cli.training.candidates import leaves_model_open
-from charrnn_cli.training.evaluation_plan import LEAST_CHARACTERS
-from charrnn_cli.training.tuning.rounds import number_of_trials, plan_rounds
+from charrnn_cli.training.evaluation_plan import LEAST_CHARACTERS, SHARE
+from charrnn_cli.training.tuning.rounds import (
+    number_of_trials,
+    number_of_whole_trials,
+    plan_rounds,
+)
 from charrnn_cli.training.tuning.space import (
     RELATIVE,
     default_params,
@@ -86,12 +90,18 @@ def new_spec(
         space = parse_space(request.searched, given, is_warm=is_warm)
     if not space:
         raise ConfigError("nothing is left to search", hint="add --set, or leave out an option")
+    whole = None
     if request.budget is not None and is_open and not is_warm:
         last = plan_rounds(trials, has_budget=True)[-1].share * request.budget
-        job = _chosen(job, last, settings, stop, phases)
+        job, whole = _chosen(job, last, settings, stop, phases)
     elif is_warm and "epochs" not in given and job.config.epochs is not None:
         settings["epochs"] = job.config.epochs
-    return _spec(request, source, settings, space, trials, job), job
+    spec = _spec(request, source, settings, space, trials, job)
+    if whole is not None and request.budget is not None:
+        fitting = number_of_whole_trials(request.budget, whole)
+        if fitting is not None:
+            spec = dataclasses.replace(spec, is_whole=True, trials=request.trials or fitting)
+    return spec, job
 
 
 def _job(
@@ -116,14 +126,18 @@ def _chosen(
     settings: Mapping[str, Any],
     stop: StopRequest,
     phases: Phases,
-) -> "TrainingJob":
-    """Return the job with the model and the recipe that `train` chooses for the last round."""
+) -> "tuple[TrainingJob, float | None]":
+    """Return the job with the model and the recipe that `train` chooses for the last round.
+
+    Also return the seconds of a whole run, if it needs less than that time.
+    """
     phases.announce("loading torch", SECONDS_TO_LOAD)
     from charrnn_cli.training.time_limit import choose_model
 
     choice = choose_model(job, seconds, stop, settings, phases.announce)
     stop.check()
-    return choice.job
+    whole = choice.steps * choice.calibration.seconds_per_step / (1 - SHARE)
+    return choice.job, whole if choice.is_whole else None
 
 
 def _spec(

@@ -26,7 +26,7 @@ from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.tensorboard import check_tensorboard, log_to_tensorboard
 from charrnn_cli.training.tuning.events import TrialFinished, TrialStarted, TuningStarted
-from charrnn_cli.training.tuning.rounds import Finished, Wait, seconds_for, winner
+from charrnn_cli.training.tuning.rounds import Finished, Wait, round_at, seconds_for, winner
 
 if TYPE_CHECKING:
     from charrnn_cli.training.job import TrainingJob
@@ -285,5 +285,5 @@ class TuningRun:
         return seconds_for(task.round, study.spec.rounds, known, left)
 
     def _planned(self, study: "Study", round_number: int, left: float) -> float:
-        each = study.spec.rounds[round_number]
+        each = round_at(study.spec.rounds, round_number)
         return min(left / 2, (study.spec.budget or 0.0) * each.share / each.trials)

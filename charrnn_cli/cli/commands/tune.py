@@ -67,10 +67,11 @@ def tune(context: typer.Context, **params: Any) -> None:
 
     Each trial is an ordinary run with its own schedule. After every round, the best third is
     trained again from the start, for three times as long; the last round, of at least 35 % of the
-    budget, trains one. Trial 0 is the default recipe. Without --set, size (256 to 768), layers (1
-    to 3), dropout (around the automatic one), lr (0.001 to 0.008) and weight decay (0.03 to 0.5)
-    are searched, because a good value of each depends on the text and the time; other options are
-    fixed as they are given. Instead of --budget, --trials N with --max-steps makes one round.
+    budget, trains one. If four whole runs on a short text fit into the budget, they are one round.
+    Trial 0 is the default recipe. Without --set, size (256 to 768), layers (1 to 3), dropout
+    (around the automatic one), lr (0.001 to 0.008) and weight decay (0.03 to 0.5) are searched,
+    because a good value of each depends on the text and the time; other options are fixed as they
+    are given. Instead of --budget, --trials N with --max-steps makes one round.
 
     Example: charrnn tune book.txt --budget 1h
     """
@@ -143,7 +144,7 @@ def _opened(name: str, budget: float | None) -> "Study":
         is_finished = isinstance(next_of(study.known(), study.spec.rounds), Finished)
         best, is_more = winner(study.known()), budget > study.spec.budget
         study.set_budget(budget)
-        if is_finished and is_more and best is not None:
+        if is_finished and is_more and best is not None and not study.spec.is_whole:
             study.add_final_round(best.number)
     return study
 

@@ -31,6 +31,8 @@ def round_words(rounds: Sequence[Round], budget: float | None) -> str:
     """Describe the rounds of a study: `9 trials of 40 s, 3 of 2:00, then one of 8:00`."""
     if budget is None:
         return format_count(rounds[0].trials, "trial")
+    if len(rounds) == 1 and rounds[0].trials > 1:
+        return f"{rounds[0].trials} whole runs, {format_duration(budget / rounds[0].trials)} each"
     parts = [
         f"{each.trials} {'trials ' if not number else ''}of "
         f"{format_duration(each.share * budget / each.trials)}"

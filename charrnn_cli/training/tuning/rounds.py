@@ -2,7 +2,8 @@
 
 What wins a minute loses an hour, and a schedule that falls to zero cannot be stretched. So the best
 third of a round's settings is trained again, from the start and for three times as long, until one
-is left: successive halving (Jamieson and Talwalkar, 2016).
+is left: successive halving (Jamieson and Talwalkar, 2016). On a short text, where a whole run takes
+a small part of the budget, one round of whole runs tells more.
 """
 
 import math
@@ -14,6 +15,8 @@ KEPT = 1 / 3  # of a round's trials
 LARGEST_SHARE, LAST_SHARE = 0.25, 0.35  # of the budget: an early round, and at least the last
 TRIAL_SECONDS = 15.0  # least time of a trial in the first round
 MOST_TRIALS = 27
+WHOLE_RUNS = 4  # that fit into the budget: from here on, one round of them
+WHOLE_SLACK = 1.3  # time of a trial, relative to a whole run of the default recipe
 
 State = Literal["waiting", "running", "done", "failed"]
 
@@ -79,10 +82,16 @@ def number_of_trials(budget: float) -> int:
     return max(2, min(MOST_TRIALS, int(LARGEST_SHARE * budget / TRIAL_SECONDS)))
 
 
-def plan_rounds(trials: int, *, has_budget: bool) -> tuple[Round, ...]:
-    """Return the rounds of a study; without a budget, there is one."""
-    if not has_budget:
-        return (Round(trials, 0.0),)
+def number_of_whole_trials(budget: float, whole: float) -> int | None:
+    """Return how many whole runs of `whole` seconds a round has; None if rounds are better."""
+    fitting = int(budget / (WHOLE_SLACK * whole))
+    return min(MOST_TRIALS, fitting) if fitting >= WHOLE_RUNS else None
+
+
+def plan_rounds(trials: int, *, has_budget: bool, is_whole: bool = False) -> tuple[Round, ...]:
+    """Return the rounds of a study; without a budget, and of whole runs, there is one."""
+    if not has_budget or is_whole:
+        return (Round(trials, 1.0 if has_budget else 0.0),)
     sizes = [trials]
     while sizes[-1] > 1:
         sizes.append(math.ceil(sizes[-1] * KEPT))
@@ -134,8 +143,13 @@ def seconds_for(
     """
     waiting = sum(each.round == round_number and each.state == "waiting" for each in known)
     begun = sum(each.round == 0 and each.state != "waiting" for each in known)
-    own = rounds[round_number]
+    own = round_at(rounds, round_number)
     pending = 1 + waiting if round_number else max(1, own.trials - begun)
     rest = pending * own.share / own.trials
     rest += sum(each.share for each in rounds[round_number + 1 :])
     return left * own.share / own.trials / rest
+
+
+def round_at(rounds: Sequence[Round], number: int) -> Round:
+    """Return a round; those that a larger budget adds are as the last one."""
+    return rounds[min(number, len(rounds) - 1)]

@@ -31,10 +31,13 @@ class StudySpec:
     """Seconds for everything; None if the trials have a length of their own."""
     sha256: str
     """Of the encoded text."""
+    is_whole: bool = False
+    """Whether the budget is enough for a single round of whole runs."""
 
     @property
     def rounds(self) -> tuple[Round, ...]:
-        return plan_rounds(self.trials, has_budget=self.budget is not None)
+        has_budget = self.budget is not None
+        return plan_rounds(self.trials, has_budget=has_budget, is_whole=self.is_whole)
 
     @property
     def seed(self) -> int:

@@ -88,8 +88,11 @@ class Study:
         self.spec = StudySpec.from_json(raw, files.name)
 
     def set_budget(self, seconds: float) -> None:
-        """Replace the budget."""
-        self.spec = dataclasses.replace(self.spec, budget=seconds)
+        """Replace the budget; of whole runs, it has as many more trials as it is larger."""
+        trials, before = self.spec.trials, self.spec.budget
+        if self.spec.is_whole and before is not None:
+            trials = max(1, round(trials * seconds / before))
+        self.spec = dataclasses.replace(self.spec, budget=seconds, trials=trials)
         self._study.set_user_attr("spec", self.spec.to_json())
 
     def trials(self) -> list[TrialRecord]:

@@ -15,6 +15,7 @@ from charrnn_cli.training.tuning.rounds import (
     Wait,
     next_of,
     number_of_trials,
+    number_of_whole_trials,
     plan_rounds,
     seconds_for,
     winner,
@@ -104,3 +105,17 @@ def test_the_time_is_shared_by_what_follows() -> None:
     later = seconds_for(1, NINE, [*half, *waiting], 0.75 * budget)
     assert later == pytest.approx(0.25 * budget / 3)
     assert seconds_for(2, NINE, half, 123.0) == pytest.approx(123.0)
+
+
+def test_whole_runs_are_one_round() -> None:
+    """If four whole runs fit into the budget, one round of them fills it."""
+    assert number_of_whole_trials(360, 50) == 5
+    assert number_of_whole_trials(100, 50) is None
+    (only,) = plan_rounds(5, has_budget=True, is_whole=True)
+    assert (only.trials, only.share) == (5, 1)
+    assert seconds_for(0, (only,), [done(0, 2.0)], 280) == pytest.approx(70)
+
+
+def test_a_round_beyond_the_last_is_as_the_last() -> None:
+    """A larger budget adds a round, which gets all the time that is left."""
+    assert seconds_for(3, NINE, [done(0, 2.0)], 100.0) == pytest.approx(100.0)
