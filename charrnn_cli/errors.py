@@ -11,6 +11,7 @@ CharrnnError                  base class                                       e
 │   └── RunMovedError         the run's directory was moved or deleted         exit 1
 ├── RunBusyError              another process is training this run             exit 75
 ├── MemoryShortageError       model or batch does not fit into memory          exit 1
+├── ProcessLostError          another process of a training does not answer    exit 1
 ├── DivergedError             the loss diverged at lower learning rates too    exit 1
 ├── InterruptionError         stopped by a signal, after saving                exit 128 + signal
 └── UsageError                wrong command line or input                      exit 2
@@ -103,6 +104,10 @@ class RunBusyError(CharrnnError):
 
 class MemoryShortageError(CharrnnError):
     """The model or the batch does not fit into memory."""
+
+
+class ProcessLostError(CharrnnError):
+    """Another process of the same training has ended, or does not answer."""
 
 
 class DivergedError(CharrnnError):

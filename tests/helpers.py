@@ -320,7 +320,7 @@ class Clock:
 
         `step` may be a function of the model.
         """
-        from charrnn_cli.training import calibration, loop
+        from charrnn_cli.training import action_loop, calibration
         from charrnn_cli.training.evaluation import evaluate
         from charrnn_cli.training.trainer import Trainer
 
@@ -338,7 +338,7 @@ class Clock:
 
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         monkeypatch.setattr(Trainer, "update", timed_update)
-        for module in (calibration, loop):
+        for module in (calibration, action_loop):
             monkeypatch.setattr(module, "evaluate", timed_evaluate)
 
 

@@ -3,12 +3,17 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from charrnn_cli.config import SampleConfig
 from charrnn_cli.model.checkpoint import load_checkpoint
+from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.sampling import generate
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.corpus import Corpus
+from tests.export.browser import answers, content, needs_chromium, needs_node, shown_page
+from tests.export.test_page import settings_of
 from tests.helpers import new_run, resume_training
 
 FORMAT_1 = Path(__file__).parent / "golden" / "format-1"
@@ -56,3 +61,27 @@ def test_headers_say_format_1(name: str) -> None:
     header = read_header(FORMAT_1 / f"{name}.safetensors")
     kind = "checkpoint" if name == "ngrams" else name
     assert (header.metadata["format"], header.kind) == (1, kind)
+
+
+@needs_node
+def test_the_page_has_the_numbers_of_its_model() -> None:
+    """The recorded page, a program of its own, has the engine's logits and the recorded text."""
+    checkpoint = load_checkpoint(FORMAT_1 / "ngrams.safetensors")
+    sample = (FORMAT_1 / "ngrams-sample.txt").read_text("utf-8")
+    ids = checkpoint.vocab.encode(sample)
+    settings = settings_of(SampleConfig(length=200, seed=1), "the ")
+    page = {"page": FORMAT_1 / "page.html"}
+    logits, written = answers([page | {"ids": ids}, page | {"settings": settings, "places": 200}])
+    engine = Engine(checkpoint.model, checkpoint.weights, checkpoint.ngrams)
+    expected = [engine.step([index])[0].copy() for index in ids]
+    np.testing.assert_allclose(logits, expected, atol=1e-4)
+    assert "the " + written["text"] == sample
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_the_page_writes_its_text() -> None:
+    """The recorded page shows the recorded text in a browser of today."""
+    sample = (FORMAT_1 / "ngrams-sample.txt").read_text("utf-8")
+    shown = shown_page(FORMAT_1 / "page.html", write=1, prime="the ", seed=1, length=200)
+    assert content(shown, "text") == sample

@@ -162,11 +162,15 @@ def test_sample_never_loads_torch() -> None:
 
 
 @pytest.mark.usefixtures("tiny_run")
-def test_an_inspection_never_loads_torch(tmp_path: Path) -> None:
-    """An inspection needs numpy alone."""
-    text = tmp_path / "text.txt"
-    text.write_text("head bad cab\n" * 20)
-    assert loaded_by_command("inspect", "tiny", str(text)) & {"torch", "safetensors"} == set()
+@pytest.mark.parametrize("options", ["", "-o look.html", "-o look.svg"])
+def test_an_inspection_never_loads_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str
+) -> None:
+    """An inspection and its files need numpy alone."""
+    monkeypatch.chdir(tmp_path)
+    Path("text.txt").write_text("head bad cab\n" * 20)
+    loaded = loaded_by_command("inspect", "tiny", "text.txt", *options.split())
+    assert loaded & {"torch", "safetensors"} == set()
 
 
 def test_the_library_is_lazy() -> None:

@@ -8,14 +8,36 @@ from typing import TYPE_CHECKING
 from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.sample_copies import seconds_to_compare
 from charrnn_cli.cli.signals import StopRequest
+from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.terminal.formats import format_size
+from charrnn_cli.cli.terminal.phases import SECONDS_TO_TIME, Phases
 from charrnn_cli.cli.terminal.run_facts import Facts
 from charrnn_cli.events import TrainingStarted
+from charrnn_cli.storage.clock import utc_now
+from charrnn_cli.storage.metrics_log import event_to_json
 from charrnn_cli.storage.paths import free_bytes
 
 if TYPE_CHECKING:
     from charrnn_cli.training.decisions import Calibration
     from charrnn_cli.training.job import TrainingJob
+
+
+def timed_plan(
+    job: "TrainingJob",
+    calibration: "Calibration | None",
+    stop: StopRequest,
+    phases: Phases,
+    *,
+    as_json: bool,
+) -> TrainingStarted:
+    """Return the event that would open the run after a few timed steps; see `planned`."""
+    if calibration is None:
+        phases.announce(f"loading torch, and timing steps of {job.model}", SECONDS_TO_TIME)
+    event = planned(job, calibration, stop)
+    phases.close()
+    if as_json:
+        console.write_line(safe_text.to_json(event_to_json(event, utc_now())))
+    return event
 
 
 def planned(

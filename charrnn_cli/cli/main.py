@@ -15,6 +15,7 @@ from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.error_output import print_error, print_stop
 from charrnn_cli.cli.usage_errors import described_usage_error, unknown_command
 from charrnn_cli.errors import CharrnnError, InterruptionError, UsageError
+from charrnn_cli.training.launch import Launch
 from charrnn_cli.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -176,8 +177,12 @@ app.add_typer(
 
 
 class _Typed:
-    """Whether --debug was typed, the command's name, and the names of the options it has."""
+    """Whether --debug was typed, the command's name, and the names of the options it has.
 
+    In one of several processes, `launched` is its `cli.launched.Launched`.
+    """
+
+    launched: Any = None
     debug = False
     command = ""
     options: ClassVar[set[str]] = {*GLOBAL_OPTIONS}
@@ -202,35 +207,58 @@ def _options(
 ) -> None:
     context.obj.debug = debug
     context.obj.command = context.invoked_subcommand
+    launch = Launch.of()
+    if launch is not None:
+        from charrnn_cli.cli.launched import Launched
+
+        context.obj.launched = Launched(launch)
+        context.obj.launched.join(context.invoked_subcommand)
+        if not launch.is_first:
+            raise typer.Exit(context.obj.launched.follow())
 
 
 def main() -> None:
     """Run the command in `sys.argv` and exit with its code."""
-    typed = _Typed()
+    typed, error = _Typed(), None
+    code: Any = 1
     try:
         code = _run(typed)
-    except CharrnnError as error:
-        if typed.debug:
-            console.print_traceback(error)
-        code = error.exit_code
-        _print_error(error, typed.command)
-    except NoArgsIsHelpError as error:
-        code = error.exit_code
-        console.write_error(error.format_message() + "\n")
-    except ClickException as error:
-        code = error.exit_code
-        message, hint = described_usage_error(error, typed.command)
-        if message:
-            print_error(message, hint, code)
-    except (typer.Abort, KeyboardInterrupt):
+    except Exception as raised:
+        error, code = raised, _exit_code(raised)
+        if typed.launched is None or typed.launched.prints(raised):
+            _print(raised, typed)
+    except KeyboardInterrupt:
         code = 130
-    except Exception as error:
-        code = 1
-        if typed.debug:
-            console.print_traceback(error)
-        else:
-            _print_unexpected(error)
+    if typed.launched is not None:
+        typed.launched.leave(code or 0, error)
     sys.exit(code or 0)
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, CharrnnError | ClickException):
+        return error.exit_code
+    return 130 if isinstance(error, typer.Abort) else 1
+
+
+def _print(error: Exception, typed: _Typed) -> None:
+    """Print one line about an error, and with --debug the traceback."""
+    code = _exit_code(error)
+    match error:
+        case NoArgsIsHelpError():
+            console.write_error(error.format_message() + "\n")
+        case ClickException():
+            message, hint = described_usage_error(error, typed.command)
+            if message:
+                print_error(message, hint, code)
+        case typer.Abort():
+            pass
+        case _:
+            if typed.debug:
+                console.print_traceback(error)
+            if isinstance(error, CharrnnError):
+                _print_error(error, typed.command)
+            elif not typed.debug:
+                _print_unexpected(error)
 
 
 def _run(typed: _Typed) -> Any:

@@ -36,6 +36,11 @@ def runs_of(references: Sequence[str], purpose: str = "a report") -> list[Run]:
     """
     registry = Registry()
     for reference in references:
+        if is_path(reference) and Path(reference).is_dir():
+            name = Path(reference).resolve().name
+            raise ConfigError(
+                f"{reference!r} is a directory", hint=f"use the name of a run: {name}"
+            )
         if names_checkpoint(reference):
             name, _, _ = reference.partition("@")
             is_run = not is_path(reference) and name not in ("", "best", "latest")

@@ -99,11 +99,19 @@ class StopRequest:
     """
 
     def __init__(self, acknowledge: Callable[[], None] = _say_stopping) -> None:
-        self._acknowledge = acknowledge
+        self.acknowledge = acknowledge
         self.signum: int | None = None
+        self._is_listening = False
 
     def __call__(self) -> bool:
         return self.signum is not None
+
+    def request(self, number: int) -> None:
+        """Request a stop, as if this process had received a signal."""
+        if self.signum is None:
+            self.signum = number
+            hurry(number)
+            self.acknowledge()
 
     def check(self) -> None:
         """Raise InterruptionError after a signal; for work that has nothing to save."""
@@ -112,7 +120,14 @@ class StopRequest:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Handle signals within the block; one that is ignored, as under nohup, stays ignored."""
+        """Handle signals within the block; one that is ignored, as under nohup, stays ignored.
+
+        A block within another one changes nothing.
+        """
+        if self._is_listening:
+            yield
+            return
+        self._is_listening = True
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         taken = _taken()
@@ -123,6 +138,7 @@ class StopRequest:
         try:
             yield
         finally:
+            self._is_listening = False
             for number, handler in previous.items():
                 # After a stop, everything is saved, so a late signal must not change the exit code.
                 signal.signal(number, signal.SIG_IGN if self.signum is not None else handler)
@@ -138,8 +154,7 @@ class StopRequest:
                 if number not in numbers:
                     continue
                 if self.signum is None:
-                    self.signum, asked = number, time.monotonic()
-                    hurry(number)
-                    self._acknowledge()
+                    asked = time.monotonic()
+                    self.request(number)
                 elif is_second(number, asked):
                     _exit_at_once(number)

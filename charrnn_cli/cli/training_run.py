@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from charrnn_cli.cli.dry_run import needs_facts, timed_plan
 from charrnn_cli.cli.new_job import prepare
 from charrnn_cli.cli.next_commands import (
     AFRESH,
@@ -18,6 +19,7 @@ from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.sample_copies import compared, copy_facts, seconds_to_compare, write_json
 from charrnn_cli.cli.scale import measured_scale, scale_facts
 from charrnn_cli.cli.signals import StopRequest
+from charrnn_cli.cli.start_or_resume import settings_left
 from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.terminal.corpus_output import (
     describe_corpus,
@@ -25,7 +27,7 @@ from charrnn_cli.cli.terminal.corpus_output import (
     describe_unread,
     list_files,
 )
-from charrnn_cli.cli.terminal.phases import SECONDS_TO_LOAD, Phases
+from charrnn_cli.cli.terminal.phases import SECONDS_TO_LOAD, SECONDS_TO_TIME, Phases
 from charrnn_cli.cli.terminal.run_facts import (
     end_facts,
     job_facts,
@@ -55,16 +57,22 @@ from charrnn_cli.training.tensorboard import check_tensorboard, log_to_tensorboa
 if TYPE_CHECKING:
     from charrnn_cli.training.decisions import Calibration
     from charrnn_cli.training.job import TrainingJob
+    from charrnn_cli.training.process_group import ProcessGroup
 
-SECONDS_TO_TIME = 4.0  # the first steps
 STOPPING = "finishing this step, then saving; press Ctrl-C again to exit without saving"
 
 
 class TrainingRun:
-    """One run and its messages, which `quiet` and `as_json` turn off."""
+    """One run and its messages, which `quiet` and `as_json` turn off; `group` trains it, if any."""
 
     def __init__(
-        self, *, quiet: bool = False, as_json: bool = False, tensorboard: Path | None = None
+        self,
+        *,
+        quiet: bool = False,
+        as_json: bool = False,
+        tensorboard: Path | None = None,
+        stop: StopRequest | None = None,
+        group: "ProcessGroup | None" = None,
     ) -> None:
         self.quiet, self.as_json = quiet or as_json, as_json
         self.only_reference = quiet and not as_json
@@ -78,7 +86,8 @@ class TrainingRun:
         self.tensorboard = tensorboard
         if tensorboard is not None:
             check_tensorboard()
-        self.stop = StopRequest(lambda: self.say("stop", STOPPING))
+        self.stop, self._group = stop or StopRequest(), group
+        self.stop.acknowledge = lambda: self.say("stop", STOPPING)
 
     def say(self, label: str, text: str) -> None:
         if not self.quiet:
@@ -126,8 +135,14 @@ class TrainingRun:
                 self._say_all(overlap_facts(new.job))
             self._is_open, self._is_planned = new.is_open, new.calibration is not None
             self._starts_afresh = source.init_from == AFRESH
-            act = self._dry_run if dry_run else self._train
-            act(new.job, phases, new.calibration)
+            if dry_run:
+                event = timed_plan(
+                    new.job, new.calibration, self.stop, phases, as_json=self.as_json
+                )
+                self._say_plan(new.job, event)
+                self._say_all(needs_facts(event))
+            else:
+                self._train(new.job, phases, new.calibration)
         return new.job.run.name
 
     def resume(
@@ -138,8 +153,9 @@ class TrainingRun:
         texts: Sequence[Path] = (),
         options: Mapping[str, Any] | None = None,
         allow_new_data: bool = False,
+        goes_on: bool = False,
     ) -> None:
-        """Resume a run, or report that nothing is left to do."""
+        """Resume a run unless it is complete; it `goes_on` if the same command started it."""
         from charrnn_cli.training.job import TrainingJob
         from charrnn_cli.training.resume import is_complete, open_resume_point
         from charrnn_cli.training.resume_text import resumed_source
@@ -147,8 +163,10 @@ class TrainingRun:
         point = open_resume_point(reference, Registry())
         if point.warning is not None:
             self.say("warning", point.warning)
-        if is_complete(point, settings):
-            self._say_all(complete_facts(point, settings, texts))
+        settings = settings_left(point, settings) if goes_on else settings
+        if is_complete(point, settings) or (goes_on and point.snapshot.counters.finished):
+            facts = complete_facts(point, {} if goes_on else settings, texts)
+            self._say_all(facts[:1] if goes_on else facts)
             if self.only_reference:
                 console.write_line(f"{point.run.name}@{point.chosen_step}")
             return
@@ -168,23 +186,6 @@ class TrainingRun:
             self._say_all(describe_corpus(job.corpus))
             self._train(job, phases)
 
-    # ---- before training
-
-    def _dry_run(
-        self, job: "TrainingJob", phases: Phases, calibration: "Calibration | None"
-    ) -> None:
-        """Show the plan of a run from a few timed steps; save nothing."""
-        from charrnn_cli.cli.dry_run import needs_facts, planned
-
-        if calibration is None:
-            phases.announce(f"loading torch, and timing steps of {job.model}", SECONDS_TO_TIME)
-        event = planned(job, calibration, self.stop)
-        phases.close()
-        if self.as_json:
-            console.write_line(safe_text.to_json(event_to_json(event, utc_now())))
-        self._say_plan(job, event)
-        self._say_all(needs_facts(event))
-
     def _say_plan(self, job: "TrainingJob", event: TrainingStarted) -> None:
         """Describe the plan, judge it, and name a better command if there is one."""
         if self.quiet:
@@ -194,8 +195,6 @@ class TrainingRun:
         seconds, afresh = event.seconds_planned, self._starts_afresh
         self._say_all(try_facts(job, diagnosis, seconds=seconds, starts_afresh=afresh))
         self._say_all(shorter_run_facts(job, event) if self._is_open else [])
-
-    # ---- training
 
     def _train(
         self, job: "TrainingJob", phases: Phases, calibration: "Calibration | None" = None
@@ -218,6 +217,7 @@ class TrainingRun:
             started=self.started,
             calibration=calibration,
             reserve=0.0 if self.only_reference else seconds_to_compare(job),
+            group=self._group,
         )
         if self.tensorboard is not None:
             events = log_to_tensorboard(events, self.tensorboard)

@@ -1,35 +1,18 @@
 """The formats that checkpoints are exported to; the suffix of the file chooses one."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn_cli.errors import ConfigError
 from charrnn_cli.export.exported import Exported
+from charrnn_cli.export.file_format import Format, by_suffix
 
 if TYPE_CHECKING:
     from charrnn_cli.model.checkpoint import Checkpoint
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Format:
-    """A format of exported files."""
-
-    name: str
-    """Its files end in a dot and this name."""
-    description: str
-    options: frozenset[str]
-    """Names of the options of `charrnn checkpoints export` that apply to it."""
-    use: str
-    """What to do with a file, which takes the place of `{}`."""
-    render: Callable[["Checkpoint", bytes, Mapping[str, Any]], Exported]
-    """From a verified checkpoint, the bytes of its file, and options by name."""
-
-    @property
-    def suffix(self) -> str:
-        """The suffix of its files."""
-        return f".{self.name}"
+Render = Callable[["Checkpoint", bytes, Mapping[str, Any]], Exported]
+"""From a verified checkpoint, the bytes of its file, and options by name."""
 
 
 def _copy(_checkpoint: "Checkpoint", data: bytes, _options: Mapping[str, Any]) -> Exported:
@@ -56,46 +39,33 @@ def _onnx(checkpoint: "Checkpoint", data: bytes, _options: Mapping[str, Any]) ->
     return Exported(to_onnx(checkpoint, hashlib.sha256(data).hexdigest()), note=note)
 
 
-FORMATS = {
-    each.name: each
-    for each in (
-        Format(
-            name="safetensors",
-            description="the checkpoint itself, byte for byte",
-            options=frozenset(),
-            use="charrnn sample {}",
-            render=_copy,
-        ),
-        Format(
-            name="html",
-            description="a page that writes text in a browser, without a network",
-            options=frozenset({"weights", "prime", "title"}),
-            use="open {} in a browser",
-            render=_page,
-        ),
-        Format(
-            name="onnx",
-            description="a graph for ONNX runtimes; requires the package onnx",
-            options=frozenset(),
-            use="run {} with onnxruntime",
-            render=_onnx,
-        ),
-    )
-}
+_FORMATS: list[Format[Render]] = [
+    Format(
+        name="safetensors",
+        description="the checkpoint itself, byte for byte",
+        options=frozenset(),
+        use="charrnn sample {}",
+        render=_copy,
+    ),
+    Format(
+        name="html",
+        description="a page that writes text in a browser, without a network",
+        options=frozenset({"weights", "prime", "title"}),
+        use="open {} in a browser",
+        render=_page,
+    ),
+    Format(
+        name="onnx",
+        description="a graph for ONNX runtimes; requires the package onnx",
+        options=frozenset(),
+        use="run {} with onnxruntime",
+        render=_onnx,
+    ),
+]
+FORMATS = {each.name: each for each in _FORMATS}
 DEFAULT = FORMATS["safetensors"]
 
 
-def format_of(path: Path) -> Format:
+def format_of(path: Path) -> Format[Render]:
     """Return the format of a file name; without a suffix, a checkpoint. Raises ConfigError."""
-    suffix = path.suffix.lower()
-    if not suffix:
-        return DEFAULT
-    for each in FORMATS.values():
-        if each.suffix == suffix:
-            return each
-    *others, last = (each.suffix for each in FORMATS.values())
-    names = f"{', '.join(others)} or {last}"
-    raise ConfigError(
-        f"no format has files that end in {path.suffix!r}",
-        hint=f"use a name that ends in {names}, or add --format",
-    )
+    return by_suffix(path, FORMATS, ", or add --format") if "." in path.name else DEFAULT

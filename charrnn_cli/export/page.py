@@ -6,7 +6,6 @@ The page has the model as JSON, and its numbers in base64. `page_files/` has the
 import base64
 import hashlib
 import html
-import json
 from dataclasses import dataclass
 from string import Template
 from typing import Any, Literal, get_args
@@ -17,7 +16,8 @@ import numpy.typing as npt
 from charrnn_cli.config import SampleConfig
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.export.exported import Exported
-from charrnn_cli.export.page_parts import facts, framed, program, program_file
+from charrnn_cli.export.numbers import Numbers
+from charrnn_cli.export.page_parts import as_json, facts, framed, program, program_file
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.model.items import default_length
 from charrnn_cli.model.ngram_tables import to_tables
@@ -31,15 +31,13 @@ from charrnn_cli.model.reading import (
     unwritten,
 )
 from charrnn_cli.model.sampling import shown_prime
-from charrnn_cli.text.corpus_file import DTYPES
 from charrnn_cli.version import __version__
 
 FORMAT = 1
-ALIGNMENT = 8  # bytes; typed arrays of JavaScript start at a multiple of their numbers' size
 MAX_BYTES = 500_000_000  # of a page; a text of JavaScript has at most 536,870,888 characters
 NUM_ITEMS = 10
-ENGINE = ("random.js", "ngrams.js", "network.js", "model.js", "writer.js")
-PAGE = ("settings.js", "rivals.js", "page.js")
+ENGINE = ("base64.js", "random.js", "ngrams.js", "network.js", "model.js", "writer.js")
+PAGE = ("names.js", "clusters.js", "settings.js", "rivals.js", "page.js")
 
 Array = npt.NDArray[np.float32]
 Weights = Literal["i8", "f16", "f32"]
@@ -63,13 +61,13 @@ def to_page(checkpoint: Checkpoint, data: bytes, options: PageOptions) -> Export
 
     Raises UnknownCharacterError for the prime, and ConfigError if the page would be too large.
     """
-    numbers = _Numbers(options.weights)
+    numbers = _Weights(options.weights)
     for name, weight in checkpoint.weights.items():
         numbers.add_weight(name, weight)
     num_weights = numbers.size
     if checkpoint.ngrams is not None:
         for name, table in to_tables(checkpoint.ngrams).items():
-            numbers.add(name, table.shape, table)
+            numbers.add(name, table)
     sizes = {"weights": num_weights, "n-grams": numbers.size - num_weights}
     if numbers.size * 4 // 3 > MAX_BYTES:
         smaller = "leave out --weights" if options.weights != "i8" else "export a smaller model"
@@ -86,64 +84,38 @@ def to_page(checkpoint: Checkpoint, data: bytes, options: PageOptions) -> Export
         title=shown_title,
         facts=html.escape(facts(checkpoint)),
         version=html.escape(__version__),
-        model=json.dumps(model, sort_keys=True, separators=(",", ":")).replace("<", "\\u003c"),
-        weights=base64.b64encode(numbers.joined()).decode("ascii"),
+        model=as_json(model),
+        weights=numbers.as_base64(),
         product=base64.b64encode(program_file("product.wasm")).decode("ascii"),
         **scripts,
     )
-    style = program("base.css", "page.css")
+    style = program("base.css", "shades.css", "page.css")
     page = framed(shown_title, style, body, list(scripts.values()))
     shown = {name: size for name, size in sizes.items() if size}
     return Exported(page.encode("utf-8", "replace"), shown)  # a title may have half a character
 
 
-class _Numbers:
-    """The tensors of a page, one after the other."""
+class _Weights(Numbers):
+    """Numbers of a page, among them weights in the type that was chosen for them."""
 
     def __init__(self, weights: Weights) -> None:
+        super().__init__()
         self._weights = weights
-        self._pieces: list[bytes] = []
-        self.size = 0
-        """Bytes."""
-        self.tensors: dict[str, dict[str, Any]] = {}
 
     def add_weight(self, name: str, weight: Array) -> None:
         """Append a weight in the page's type. Raises ConfigError if it does not fit."""
         if weight.ndim == 1 or self._weights == "f32":
-            self.add(name, weight.shape, weight)
+            self.add(name, weight)
         elif self._weights == "f16":
             with np.errstate(over="ignore"):
                 halves = weight.astype(np.float16)
             if not np.isfinite(halves).all():
                 raise ConfigError("a weight is too large for f16", hint="use --weights f32")
-            self.add(name, weight.shape, halves)
+            self.add(name, halves)
         else:
             numbers, scales = to_scaled_rows(weight)
-            self.add(name, weight.shape, numbers)
-            self.tensors[name]["scales"] = self._append(scales)
-
-    def add(self, name: str, shape: tuple[int, ...], array: npt.NDArray[Any]) -> None:
-        """Append an array of a type that the page reads."""
-        start = self._append(array)
-        self.tensors[name] = {"dtype": _NAMES[array.dtype], "shape": shape, "start": start}
-
-    def joined(self) -> bytes:
-        """Return all bytes."""
-        return b"".join(self._pieces)
-
-    def _append(self, array: npt.NDArray[Any]) -> int:
-        start = self.size
-        data = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-        self._pieces += [data, bytes(-len(data) % ALIGNMENT)]
-        self.size += len(data) + len(self._pieces[-1])
-        return start
-
-
-_NAMES = {np.dtype(dtype): name for name, dtype in DTYPES.items()} | {
-    np.dtype("<f4"): "F32",
-    np.dtype("<f2"): "F16",
-    np.dtype("i1"): "I8",
-}
+            self.add(name, numbers)
+            self.tensors[name]["scales"] = self.append(scales)
 
 
 def to_scaled_rows(weight_RC: Array) -> tuple[npt.NDArray[np.int8], Array]:

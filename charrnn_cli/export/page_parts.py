@@ -3,10 +3,12 @@
 import base64
 import hashlib
 import html
+import json
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from charrnn_cli.model.checkpoint import Checkpoint
 from charrnn_cli.storage.opening import read_small
@@ -31,6 +33,11 @@ def policy_digest(text: str) -> str:
     """Return the source of a Content-Security-Policy that allows exactly this script or style."""
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
     return f"'sha256-{digest}'"
+
+
+def as_json(value: Any) -> str:
+    """Return a value as the content of a script element."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def framed(title: str, style: str, body: str, scripts: Sequence[str] = ()) -> str:

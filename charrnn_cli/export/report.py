@@ -57,7 +57,7 @@ def to_report(runs: Sequence[ReportedRun], options: ReportOptions) -> bytes:
 
     Raises UnknownCharacterError for the prime, and the errors of `load_checkpoint`.
     """
-    style = program("base.css", "report.css") + CURVE_STYLE
+    style = program("base.css", "sections.css", "report.css") + CURVE_STYLE
     *others, last = (shown_label(each.run.name) for each in runs)
     several = len(runs) > 1
     body = [*_losses(runs), *(_differences(runs) if several else [])]

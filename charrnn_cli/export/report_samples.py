@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn_cli.config import SampleConfig
+from charrnn_cli.errors import FileFormatError
 from charrnn_cli.export.report_options import LENGTH, ReportOptions
 from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
 from charrnn_cli.model.items import ItemWriter, default_length
@@ -54,7 +55,12 @@ def load_stage(run: Run, step: int, chosen: Checkpoint) -> Checkpoint:
     """
     if step == chosen.step:
         return chosen
-    checkpoint = load_checkpoint(run.reference(step))
+    reference = run.reference(step)
+    try:
+        checkpoint = load_checkpoint(reference)
+    except FileFormatError as error:
+        hint = f"delete this checkpoint: charrnn checkpoints rm {reference}"
+        raise FileFormatError(error.message, hint=error.hint or hint) from error
     if checkpoint.ngrams is None or chosen.ngrams is None:
         return checkpoint
     orders, others = checkpoint.ngrams.orders, chosen.ngrams.orders

@@ -88,6 +88,8 @@ class Registry:
             hint = f"did you mean {near[0]!r}?" if near else other
             if os.path.isfile(name):  # a text in the place of a model
                 hint = f"train a model on this file first: charrnn train {path_word(name)}"
+                if Path(name).suffix in (".html", ".onnx"):
+                    hint = "use the run of this page or graph, or export a .safetensors file"
             raise NotFoundError(f"no run named {name!r} in {self.root}", hint=hint)
         return run
 

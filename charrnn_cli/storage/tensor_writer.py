@@ -77,17 +77,32 @@ def write_tensors(
     The other arguments are those of `atomic_write`.
     Raises AlreadyPublishedError, StorageError; ConfigError for a header that no reader accepts.
     """
-    specs, fields = _ordered(specs), _fields(kind, metadata)
-    placeholder = _encode_header(specs, fields, NO_DIGEST)
-    num_bytes = len(placeholder) + sum(spec.num_bytes for spec in specs.values())
-    with atomic_write(
-        path, num_bytes=num_bytes, replace=replace, private=private, directory=directory
-    ) as file:
-        file.write(placeholder)
-        writer = TensorWriter(file, specs)
+    specs = _ordered(specs)
+    header = _encode_header(specs, _fields(kind, metadata), NO_DIGEST)
+    num_bytes = len(header) + sum(spec.num_bytes for spec in specs.values())
+    with (
+        atomic_write(
+            path, num_bytes=num_bytes, replace=replace, private=private, directory=directory
+        ) as file,
+        write_tensors_to(file, kind, specs, metadata) as writer,
+    ):
         yield writer
-        file.seek(0)
-        file.write(sign_header(_encode_header(specs, fields, writer.hexdigest())))
+
+
+@contextlib.contextmanager
+def write_tensors_to(
+    file: BinaryIO, kind: str, specs: Mapping[str, TensorSpec], metadata: Mapping[str, Any]
+) -> Iterator[TensorWriter]:
+    """Write the format to an open file; the `with` block writes the tensors in `order`.
+
+    Raises ConfigError for a header that no reader accepts.
+    """
+    specs, fields = _ordered(specs), _fields(kind, metadata)
+    file.write(_encode_header(specs, fields, NO_DIGEST))
+    writer = TensorWriter(file, specs)
+    yield writer
+    file.seek(0)
+    file.write(sign_header(_encode_header(specs, fields, writer.hexdigest())))
 
 
 def check_header(kind: str, specs: Mapping[str, TensorSpec], metadata: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from enum import Enum
 
 from charrnn_cli.storage.header import RunCounters
 from charrnn_cli.training.plan import Plan
+from charrnn_cli.training.wishes import Wishes
 
 LOG_INTERVAL = 1.0  # seconds
 RESUME_INTERVAL = 60.0  # seconds of work that a killed process may lose
@@ -26,6 +27,9 @@ class Action(Enum):
     STOPPED = "stopped"
 
 
+SHARED = frozenset({Action.SAMPLE, Action.SAVE, Action.SAVE_RESUME})
+"""Actions in which one of several processes writes or shows, and the others wait."""
+
 ENDINGS = frozenset({Action.COMPLETE, Action.TIME, Action.PATIENCE, Action.STOPPED})
 
 
@@ -45,6 +49,8 @@ class LoopCounters:
     sampled_step: int
     logged_step: int | None = None
     logged_at: float
+    agreed: Wishes | None = None
+    """What several processes agreed on in the last step; with one, the clock decides."""
     resume_saved_at: float
 
     @classmethod
@@ -85,17 +91,24 @@ def next_action(now: float, plan: Plan, counters: LoopCounters) -> Action:
         return Action.COMPLETE if step >= plan.decisions.steps else Action.TIME
     if counters.stop_requested:
         return Action.STOPPED
-    if now - counters.resume_saved_at > RESUME_INTERVAL:
+    agreed = counters.agreed
+    if is_resume_due(now, counters) if agreed is None else agreed.save:
         return Action.SAVE_RESUME
     return Action.UPDATE
 
 
 def is_last(now: float, plan: Plan, counters: LoopCounters) -> bool:
     """Whether the run ends at this step, because it is complete or too little time is left."""
-    step = counters.step
-    return step >= plan.decisions.steps or (
-        step > counters.first_step and plan.is_late(now, counters.slowness)
-    )
+    step, agreed = counters.step, counters.agreed
+    if step >= plan.decisions.steps:
+        return True
+    late = plan.is_late(now, counters.slowness) if agreed is None else agreed.late
+    return step > counters.first_step and late
+
+
+def is_resume_due(now: float, counters: LoopCounters) -> bool:
+    """Whether the last save was too long ago."""
+    return now - counters.resume_saved_at > RESUME_INTERVAL
 
 
 def is_evaluated(plan: Plan, step: int, *, last: bool) -> bool:

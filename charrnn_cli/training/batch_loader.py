@@ -9,7 +9,7 @@ from torch import Tensor
 
 from charrnn_cli.training.device import MAX_MEMORY_FRACTION, to_device
 from charrnn_cli.training.ngram_device import DeviceNgramInputs, InputsOfSteps
-from charrnn_cli.training.window import Windows
+from charrnn_cli.training.window import WHOLE, Share, Windows
 from charrnn_cli.training.windows import TrainWindows
 
 # T time · B batch rows · N characters of training text
@@ -30,7 +30,7 @@ class Batch:
     is_fresh: bool
     """Whether all rows are reset."""
     count: int
-    """Targets that are not IGNORED."""
+    """Targets of the step that are not IGNORED, those of other processes included."""
     ngrams: Tensor | None
     """Inputs from n-grams, (T, B, V); None without them."""
 
@@ -45,11 +45,13 @@ class BatchLoader:
         *,
         resident: bool,
         ngrams: InputsOfSteps | None = None,
+        share: Share = WHOLE,
     ) -> None:
         self._windows, self._device, self._ngrams = windows, device, ngrams
+        self._share = share
         self._text: _ResidentText | None = None
         if resident and isinstance(windows, TrainWindows):
-            self._text = _ResidentText(windows, device)
+            self._text = _ResidentText(windows, device, share)
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step, counted from 0 over all epochs."""
@@ -57,17 +59,19 @@ class BatchLoader:
             places_TB = self._text.places(step)
             ids_TB = self._text.ids(places_TB)
             ngrams_TBV = self._ngram_inputs(step, places_TB[1:])
-            reset_B, count = self._windows.reset_rows(step), ids_TB[1:].numel()
+            num_rows = self._windows.num_rows(step)
+            reset_B = self._windows.reset_rows(step)[self._share.of(num_rows)]
+            count = self._windows.seq_len * num_rows
             mask_B, is_fresh = self._mask(reset_B), bool(reset_B.all())
             return Batch(ids_TB[:-1], ids_TB[1:], mask_B, is_fresh, count, ngrams_TBV)
-        window = self._windows.at(step)
+        window = self._windows.at(step, self._share)
         return Batch(
             to_device(window.inputs, self._device),
             to_device(window.targets, self._device),
             self._mask(window.reset_rows),
             bool(window.reset_rows.all()),
             window.count,
-            self._ngram_inputs(step, None),
+            self._ngram_inputs(step, None) if window.inputs.size else None,
         )
 
     def _ngram_inputs(self, step: int, targets_TB: Tensor | None) -> Tensor | None:
@@ -83,7 +87,7 @@ class BatchLoader:
 class _ResidentText:
     """The whole text on the device, with one byte per character if the vocabulary allows it."""
 
-    def __init__(self, windows: TrainWindows, device: torch.device) -> None:
+    def __init__(self, windows: TrainWindows, device: torch.device, share: Share) -> None:
         self._windows = windows
         ids_N = np.empty(min(CHARACTERS_PER_COPY, windows.num_characters), _dtype(windows))
         dtype = torch.from_numpy(ids_N).dtype
@@ -92,7 +96,8 @@ class _ResidentText:
             piece_N = ids_N[: windows.num_characters - start]
             windows.read_into(piece_N, start)
             self._text_N[start : start + len(piece_N)] = torch.from_numpy(piece_N).to(device)
-        self._rows_B = torch.arange(windows.batch_size, device=device) * windows.per_epoch
+        rows_B = torch.arange(windows.batch_size, device=device) * windows.per_epoch
+        self._rows_B = rows_B[share.of(windows.batch_size)]
         self._times_T = torch.arange(windows.seq_len + 1, device=device)
 
     def places(self, step: int) -> Tensor:

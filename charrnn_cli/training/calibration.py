@@ -23,6 +23,7 @@ from charrnn_cli.training.evaluation import (
 )
 from charrnn_cli.training.evaluation_plan import train_share
 from charrnn_cli.training.job import TrainingJob
+from charrnn_cli.training.processes import Processes
 from charrnn_cli.training.products import BUDGET, ProductTimes, step_products, time_products
 from charrnn_cli.training.trainer import Trainer, make_trainer
 from charrnn_cli.training.windows import make_windows
@@ -57,20 +58,25 @@ class TimedTraining:
         )
 
 
-def calibrate(job: TrainingJob, should_stop: Callable[[], bool]) -> Calibration:
+def calibrate(
+    job: TrainingJob, should_stop: Callable[[], bool], processes: Processes | None = None
+) -> Calibration:
     """Choose the device, the precision and the threads, and time steps and an evaluation.
 
     A model of the job's shape trains for a few steps and is discarded. torch is set to the
-    returned number of threads.
+    returned number of threads. `processes` says which rows of a batch are timed.
     Raises DeviceError, TextError.
     """
     config = job.config
     budget = STEPS_BUDGET if config.max_time is None else min(4.0, config.max_time / 20)
-    return time_training(job, budget, should_stop).calibration()
+    return time_training(job, budget, should_stop, processes).calibration()
 
 
 def time_training(
-    job: TrainingJob, budget: float, should_stop: Callable[[], bool]
+    job: TrainingJob,
+    budget: float,
+    should_stop: Callable[[], bool],
+    processes: Processes | None = None,
 ) -> TimedTraining:
     """Choose the device, the precision and the threads, and time steps for `budget` seconds.
 
@@ -91,7 +97,7 @@ def time_training(
         val_rows=0,
     )
     windows = make_windows(job.corpus, job.split, config, decisions.seed)
-    trainer = make_trainer(job, decisions, windows)
+    trainer = make_trainer(job, decisions, windows, processes=processes)
     seconds_per_step = time_steps(trainer, budget, should_stop)
     if (
         config.threads is None

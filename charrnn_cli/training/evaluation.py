@@ -16,6 +16,7 @@ from charrnn_cli.training.device import autocast, float32_products, to_device
 from charrnn_cli.training.network import CharRNN, RecurrentState
 from charrnn_cli.training.ngram_device import DeviceNgrams
 from charrnn_cli.training.ngram_inputs import NgramText
+from charrnn_cli.training.processes import Processes
 
 MAX_LOGITS = 1 << 24  # elements at a time, 64 MB; limits memory without changing the result
 MAX_WINDOW = 500  # characters per row at a time
@@ -86,23 +87,26 @@ def evaluate(
     precision: str,
     should_stop: Callable[[], bool] = never_stop,
     ngrams: NgramText | DeviceNgrams | None = None,
+    processes: Processes | None = None,
 ) -> float | None:
     """Return the mean nats per character over all rows, or None once `should_stop` returns True.
 
     Each row is a span of the corpus and starts from the zero state; dropout is off, and every
     character is scored once. `ngrams` are those of a model with n-grams, on the same corpus.
+    Several `processes` share the rows, and stop together.
     """
+    processes = processes or Processes()
     # Group rows of similar length, because a group takes as long as its longest row.
     if len(rows) > MAX_ROWS:
         rows = sorted(rows, key=lambda row: row[1] - row[0])
     total = 0.0
     for first in range(0, len(rows), MAX_ROWS):
         some = rows[first : first + MAX_ROWS]
-        loss = _sum_of_losses(model, corpus, some, precision, should_stop, ngrams)
+        loss = _sum_of_losses(model, corpus, some, precision, should_stop, ngrams, processes)
         if loss is None:
             return None
         total += loss
-    return total / sum(stop - start for start, stop in rows)
+    return processes.total(total)[0] / sum(stop - start for start, stop in rows)
 
 
 def _sum_of_losses(
@@ -112,15 +116,19 @@ def _sum_of_losses(
     precision: str,
     should_stop: Callable[[], bool],
     ngrams: NgramText | DeviceNgrams | None,
+    processes: Processes,
 ) -> float | None:
     device = model.output.weight.device
     longest = max(stop - start for start, stop in rows)
     state: RecurrentState | None = None
     total = 0.0
     window = window_length(len(rows), model.config.vocabulary_size)
+    rows = rows[processes.share.of(len(rows))]
     for start in range(0, longest, window):
-        if should_stop():
+        if processes.total(should_stop())[0]:
             return None
+        if not rows:
+            continue
         length = min(window, longest - start)
         both_TR = to_device(row_windows(corpus, rows, start, length), device)
         ngrams_TRV = None

@@ -11,7 +11,7 @@ from charrnn_cli.config import TrainConfig
 from charrnn_cli.seeds import derive_seed
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import IGNORED, Span, span_array
-from charrnn_cli.training.window import Window
+from charrnn_cli.training.window import WHOLE, Share, Window
 
 # B batch rows · T time · D items · G batches
 
@@ -64,27 +64,29 @@ class ItemWindows:
         """Return the number of rows of a step, B."""
         return len(self._rows(step)[0])
 
-    def at(self, step: int) -> Window:
-        """Return the window of a step."""
-        rows_B2, is_first = self._rows(step)
-        length = int((rows_B2[:, 1] - rows_B2[:, 0]).max())
-        inputs_TB = np.zeros((length, len(rows_B2)), np.int64)
-        targets_TB, total = np.full_like(inputs_TB, IGNORED), 0
+    def at(self, step: int, share: Share = WHOLE) -> Window:
+        """Return the rows of a share in the window of a step."""
+        all_B2, is_first = self._rows(step)
+        lengths_B = all_B2[:, 1] - all_B2[:, 0]
+        rows_B2 = all_B2[share.of(len(all_B2))]
+        inputs_TB = np.zeros((int(lengths_B.max()), len(rows_B2)), np.int64)
+        targets_TB = np.full_like(inputs_TB, IGNORED)
         for row, (start, stop) in enumerate(rows_B2.tolist()):
             if start < stop:
                 ids = self._corpus.read(start, stop + 1)
                 inputs_TB[: stop - start, row] = ids[:-1]
                 targets_TB[: stop - start, row] = ids[1:]
-                total += stop - start
-        return Window(inputs_TB, targets_TB, np.full(len(rows_B2), is_first), total)
+        is_first_B = np.full(len(rows_B2), is_first)
+        return Window(inputs_TB, targets_TB, is_first_B, int(lengths_B.sum()))
 
-    def positions(self, step: int) -> Integers:
+    def positions(self, step: int, share: Share = WHOLE) -> Integers:
         """Return where each target of a step is in the text, (T, B); -1 if it is IGNORED."""
         rows_B2, _ = self._rows(step)
         lengths_B = rows_B2[:, 1] - rows_B2[:, 0]
         times_T1 = np.arange(int(lengths_B.max()))[:, None]
-        positions_TB = rows_B2[:, 0] + 1 + times_T1
-        positions_TB[times_T1 >= lengths_B] = -1
+        rows = share.of(len(rows_B2))
+        positions_TB = rows_B2[rows, 0] + 1 + times_T1
+        positions_TB[times_T1 >= lengths_B[rows]] = -1
         return positions_TB
 
     def reset_rows(self, step: int) -> npt.NDArray[np.bool_]:

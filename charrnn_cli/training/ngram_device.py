@@ -23,7 +23,7 @@ from charrnn_cli.training.ngram_inputs import (
 )
 from charrnn_cli.training.ngram_search import FULL_DISCOUNT, NgramSearch
 from charrnn_cli.training.ngram_smoothing import BYTES_AT_WORK, Places, Smoothing, change_number
-from charrnn_cli.training.window import Windows
+from charrnn_cli.training.window import WHOLE, Share, Windows
 from charrnn_cli.training.windows import TrainWindows
 
 # T time · B batch rows · R positions · K highest order · V vocabulary · N characters of the text
@@ -110,9 +110,11 @@ class DeviceNgrams:
 class DeviceNgramInputs:
     """The inputs of each training step on a device; the counterpart of `NgramInputs`."""
 
-    def __init__(self, text: DeviceNgrams, windows: Windows, spans: Sequence[Span]) -> None:
-        """Prepare the inputs of windows that read `spans` of the text."""
-        self.text, self._windows = text, windows
+    def __init__(
+        self, text: DeviceNgrams, windows: Windows, spans: Sequence[Span], share: Share = WHOLE
+    ) -> None:
+        """Prepare the inputs of a share of windows that read `spans` of the text."""
+        self.text, self._windows, self._share = text, windows, share
         edges, device, most = _SpanEdges(spans, text.device), text.device, text.order - 1
         self._in_span_N = torch.empty(text.length, dtype=torch.uint8, device=device)
         for start in range(0, text.length, CHUNK_CHARACTERS):
@@ -125,7 +127,7 @@ class DeviceNgramInputs:
             self._shifts = to_device(starts_S, device), to_device(shifts_S, device)
 
     def at(self, step: int, targets_TB: Tensor | None = None) -> Tensor:
-        """Return the inputs of a step, (T, B, V).
+        """Return the inputs of the share of a step, (T, B, V).
 
         `targets_TB` is where the targets of `TrainWindows` are in the training text, if that is
         known on the device. Raises as `Windows.positions` does.
@@ -134,6 +136,7 @@ class DeviceNgramInputs:
         positions_TB = self._positions(step, targets_TB)
         times_T1 = torch.arange(1, len(positions_TB) + 1, device=device)[:, None]
         read_B = characters_read(self._windows, step, self.text.order - 1)
+        read_B = read_B[self._share.of(len(read_B))]
         read_TB = times_T1 + to_device(read_B, device)
         in_span_TB = self._in_span_N[positions_TB.clamp(min=0)].long()
         return self.text.inputs(positions_TB, torch.minimum(in_span_TB, read_TB))
@@ -141,7 +144,7 @@ class DeviceNgramInputs:
     def _positions(self, step: int, targets_TB: Tensor | None) -> Tensor:
         """Return `Windows.positions` on the device."""
         if targets_TB is None or self._shifts is None:
-            return to_device(self._windows.positions(step), self.text.device)
+            return to_device(self._windows.positions(step, self._share), self.text.device)
         starts_S, shifts_S = self._shifts
         spans_TB = torch.searchsorted(starts_S, targets_TB, right=True) - 1
         return targets_TB + shifts_S[spans_TB]
@@ -175,16 +178,21 @@ InputsOfSteps = NgramInputs | DeviceNgramInputs
 
 
 def inputs_of_steps(
-    job: TrainingJob, windows: Windows, device: torch.device, *, ahead: bool
+    job: TrainingJob,
+    windows: Windows,
+    device: torch.device,
+    share: Share = WHOLE,
+    *,
+    ahead: bool,
 ) -> InputsOfSteps | None:
-    """Return the inputs of a job's windows; None for a model without n-grams.
+    """Return the inputs of a share of a job's windows; None for a model without n-grams.
 
     Raises as `Corpus.read` does.
     """
     text = ngram_text(job)
     if text is not None and has_room(text, device):
-        return DeviceNgramInputs(DeviceNgrams(text, device), windows, job.split.train)
-    return ngram_inputs(job, windows, ahead=ahead)
+        return DeviceNgramInputs(DeviceNgrams(text, device), windows, job.split.train, share)
+    return ngram_inputs(job, windows, share, ahead=ahead)
 
 
 def has_room(text: NgramText, device: torch.device) -> bool:

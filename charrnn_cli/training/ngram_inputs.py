@@ -17,7 +17,7 @@ from charrnn_cli.model.ngrams import START, LeftOut, NgramModel
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import Span, span_array
 from charrnn_cli.training.job import TrainingJob
-from charrnn_cli.training.window import Windows
+from charrnn_cli.training.window import WHOLE, Share, Windows
 
 # T time · B batch rows · R positions · K highest order · V vocabulary
 
@@ -33,11 +33,13 @@ def ngram_text(job: TrainingJob) -> "NgramText | None":
 
 
 def ngram_inputs(
-    job: TrainingJob, windows: Windows, *, ahead: bool = False
+    job: TrainingJob, windows: Windows, share: Share = WHOLE, *, ahead: bool = False
 ) -> "NgramInputs | None":
     """Return the inputs from n-grams of a job's windows; None for a model without n-grams."""
     text = ngram_text(job)
-    return None if text is None else NgramInputs(text, windows, job.split.train, ahead=ahead)
+    if text is None:
+        return None
+    return NgramInputs(text, windows, job.split.train, share, ahead=ahead)
 
 
 class NgramText:
@@ -112,10 +114,17 @@ class NgramInputs:
     """
 
     def __init__(
-        self, text: NgramText, windows: Windows, spans: Sequence[Span], *, ahead: bool
+        self,
+        text: NgramText,
+        windows: Windows,
+        spans: Sequence[Span],
+        share: Share = WHOLE,
+        *,
+        ahead: bool,
     ) -> None:
-        """Prepare the inputs of windows that read `spans` of the text."""
+        """Prepare the inputs of a share of windows that read `spans` of the text."""
         self.text, self._windows, self._edges = text, windows, SpanEdges(spans)
+        self._share = share
         self._thread = ThreadPoolExecutor(1) if ahead else None
         self._next: tuple[int, Future[Inputs]] | None = None
 
@@ -130,10 +139,11 @@ class NgramInputs:
         return ready[1].result()
 
     def _compute(self, step: int) -> Inputs:
-        positions_TB = self._windows.positions(step)
+        positions_TB = self._windows.positions(step, self._share)
         in_span_TB = np.maximum(self._edges.before(positions_TB), 0)
         times_T1 = np.arange(1, len(positions_TB) + 1)[:, None]
         read_B = characters_read(self._windows, step, self.text.order - 1)
+        read_B = read_B[self._share.of(len(read_B))]
         return self.text.inputs(positions_TB, np.minimum(in_span_TB, times_T1 + read_B))
 
 

@@ -15,8 +15,9 @@ from charrnn_cli.text.held_out import held_out_of
 from charrnn_cli.training.calibration import one_thread_speedup
 from charrnn_cli.training.decisions import Decisions
 from charrnn_cli.training.job import TrainingJob
+from charrnn_cli.training.recurrent_state import snapshot_shapes
 from charrnn_cli.training.snapshot import TrainingSnapshot
-from charrnn_cli.training.trainer import Trainer, snapshot_shapes
+from charrnn_cli.training.trainer import Trainer
 
 
 class RunState:

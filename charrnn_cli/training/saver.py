@@ -160,6 +160,19 @@ class Saver:
             ) from error
 
 
+class NoSaver:
+    """Saves nothing: with several processes, only the first one writes."""
+
+    def save(self, snapshot: TrainingSnapshot, seconds: float) -> Iterator[SaveEvent]:
+        return iter(())
+
+    def save_resume(self, snapshot: TrainingSnapshot, seconds: float) -> Iterator[SaveEvent]:
+        return iter(())
+
+    def check_saved(self) -> None:
+        pass
+
+
 def check_room(run: Run, needed: int) -> int:
     """Return the bytes that are free on the run's disk.
 

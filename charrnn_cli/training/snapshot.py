@@ -1,9 +1,11 @@
 """The contents of a resume file, and how they are read and written."""
 
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.config import MAX_SIZE
@@ -26,7 +28,7 @@ from charrnn_cli.storage.opening import open_regular
 from charrnn_cli.storage.record import typed_header
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import Source
-from charrnn_cli.storage.tensor_writer import check_header, write_tensors
+from charrnn_cli.storage.tensor_writer import check_header, write_tensors, write_tensors_to
 from charrnn_cli.storage.tensorfile import Header, TensorSpec, read_open_header, read_verified
 
 
@@ -36,7 +38,7 @@ class TrainingSnapshot:
 
     checkpoint: Checkpoint
     tensors: Mapping[str, Array]
-    """Optimizer moments and the recurrent state; see `trainer.snapshot_shapes`."""
+    """Optimizer moments and the recurrent state; see `recurrent_state.snapshot_shapes`."""
     counters: RunCounters
     source: Source | None
     """Where the text is and how it is read, so that a resume needs no TEXT."""
@@ -60,6 +62,21 @@ def save_resume(run: Run, snapshot: TrainingSnapshot) -> None:
     ) as tensors:
         for name in tensors.order:
             tensors.write(pieces[name])
+
+
+def snapshot_to_bytes(snapshot: TrainingSnapshot) -> bytes:
+    """Return the bytes of the resume file of a snapshot. Raises ConfigError."""
+    specs, pieces = _tensors(snapshot)
+    file = io.BytesIO()
+    with write_tensors_to(file, RESUME_KIND, specs, _header(snapshot).to_json()) as tensors:
+        for name in tensors.order:
+            tensors.write(pieces[name])
+    return file.getvalue()
+
+
+def snapshot_from_bytes(data: bytes) -> TrainingSnapshot:
+    """Return the snapshot in the bytes of a resume file. Raises FileFormatError."""
+    return _read(io.BytesIO(data), Path("snapshot"))
 
 
 def _check_size(header: Header, others: list[str], model: ModelConfig, path: Path) -> None:
@@ -97,15 +114,17 @@ def _header(snapshot: TrainingSnapshot) -> ResumeHeader:
 def load_resume(path: Path, *, directory: Directory | None = None) -> TrainingSnapshot:
     """Load and verify a resume file. Raises NotFoundError, FileFormatError, StorageError."""
     with open_regular(path, directory=directory) as file:
-        header = read_open_header(file, path)
-        fields = typed_header(header, ResumeHeader, path)
-        ours = {"vocabulary", *ngram_tensors(fields.model)}
-        others = [
-            name for name in header.tensors if not name.startswith("model.") and name not in ours
-        ]
-        check_tensor_table(header, fields.model, path, prefix="model.", extra=others)
-        _check_size(header, others, fields.model, path)
-        tensors = read_verified(file, header, path)
+        return _read(file, path)
+
+
+def _read(file: BinaryIO, path: Path) -> TrainingSnapshot:
+    header = read_open_header(file, path)
+    fields = typed_header(header, ResumeHeader, path)
+    ours = {"vocabulary", *ngram_tensors(fields.model)}
+    others = [name for name in header.tensors if not name.startswith("model.") and name not in ours]
+    check_tensor_table(header, fields.model, path, prefix="model.", extra=others)
+    _check_size(header, others, fields.model, path)
+    tensors = read_verified(file, header, path)
     return TrainingSnapshot(
         checkpoint=checkpoint_from_tensors(fields, header, tensors, path, prefix="model."),
         tensors={

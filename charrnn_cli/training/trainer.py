@@ -14,7 +14,6 @@ from charrnn_cli.config import TrainConfig
 from charrnn_cli.errors import MemoryShortageError
 from charrnn_cli.text.rows import IGNORED
 from charrnn_cli.training.batch_loader import Batch, BatchLoader, has_room
-from charrnn_cli.training.cores import available_cores
 from charrnn_cli.training.decisions import Decisions
 from charrnn_cli.training.device import autocast, float32_products
 from charrnn_cli.training.dropout import DropoutMasks
@@ -23,6 +22,8 @@ from charrnn_cli.training.loss_scale import loss_scale, scaled_gradients
 from charrnn_cli.training.network import CharRNN, RecurrentState, joined_rows
 from charrnn_cli.training.ngram_device import InputsOfSteps, inputs_of_steps
 from charrnn_cli.training.optimizer import AdamW, global_norm, learning_rate
+from charrnn_cli.training.processes import Processes, own_rows
+from charrnn_cli.training.recurrent_state import state_of, state_tensors
 from charrnn_cli.training.window import Windows
 
 # T time · B batch rows · V vocabulary
@@ -42,11 +43,14 @@ def make_trainer(
     decisions: Decisions,
     windows: Windows,
     frequencies_V: npt.NDArray[np.float64] | None = None,
+    processes: Processes | None = None,
 ) -> "Trainer":
     """Return a trainer for a job, at its first step; see `Trainer`."""
-    has_free_core = decisions.device != "cpu" or decisions.threads < available_cores()
-    ngrams = inputs_of_steps(job, windows, torch.device(decisions.device), ahead=has_free_core)
-    return Trainer(job.model, job.config, decisions, windows, frequencies_V, ngrams)
+    processes = processes or Processes()
+    device = torch.device(decisions.device)
+    has_free_core = device.type != "cpu" or decisions.threads < processes.threads
+    ngrams = inputs_of_steps(job, windows, device, processes.share, ahead=has_free_core)
+    return Trainer(job.model, job.config, decisions, windows, frequencies_V, ngrams, processes)
 
 
 class Trainer:
@@ -55,7 +59,7 @@ class Trainer:
     Everything random is a function of (seed, step), so that `snapshot` and `restore` continue a run
     bit for bit. `frequencies_V` are the symbols' fractions of the training text, (V,), for the
     initial output bias; None for a model whose weights are loaded next. `ngrams` are the inputs of
-    a model with n-grams.
+    a model with n-grams. With several `processes`, each has a trainer, and they take equal steps.
     """
 
     def __init__(
@@ -66,7 +70,9 @@ class Trainer:
         windows: Windows,
         frequencies_V: npt.NDArray[np.float64] | None = None,
         ngrams: InputsOfSteps | None = None,
+        processes: Processes | None = None,
     ) -> None:
+        self.processes = processes or Processes()
         self.config = config
         self.decisions = decisions
         self.windows = windows
@@ -85,7 +91,10 @@ class Trainer:
         self.ngrams = None if ngrams is None else ngrams.text
         """What n-grams predict, for `evaluate`."""
         resident = has_room(windows, self.device)
-        self._batches = BatchLoader(windows, self.device, resident=resident, ngrams=ngrams)
+        share = self.processes.share
+        self._batches = BatchLoader(
+            windows, self.device, resident=resident, ngrams=ngrams, share=share
+        )
         self._state: RecurrentState | None = None
         self._smoothed = torch.tensor(math.nan, device=self.device)
         self._healthy = torch.tensor(True, device=self.device)
@@ -130,6 +139,11 @@ class Trainer:
         """The learning rate of the next step."""
         return self.lr_scale * learning_rate(self.config, self.step, self.decisions.steps)
 
+    @property
+    def _num_own_rows(self) -> int:
+        share = self.processes.share
+        return share.count(self.windows.num_rows(self.step))
+
     @float32_products("ieee")
     def update(self) -> bool:
         """Train on the next window. Return False, with nothing changed, after a divergence.
@@ -145,12 +159,13 @@ class Trainer:
                 loss, gradients, state, count = self._gradients()
                 break
             except torch.OutOfMemoryError:
-                if self.parts >= self.windows.num_rows(self.step):
+                if self.parts >= self._num_own_rows:
                     raise MemoryShortageError(
                         "not even one row of the batch fits into memory",
                         hint="use a smaller --seq-len or --size",
                     ) from None
                 self.parts *= 2
+        loss, gradients = self.processes.add_up(loss, gradients)
         norm = global_norm(gradients)
         # A nan loss compares false.
         self._healthy = self._healthy & torch.isfinite(norm) & (loss < self._limit)
@@ -169,29 +184,35 @@ class Trainer:
         return bool(self._healthy.item())
 
     def _gradients(self) -> tuple[Tensor, tuple[Tensor, ...], RecurrentState, int]:
-        """Return the next window's mean loss, gradients, final state and number of targets."""
+        """Return the next window's mean loss, gradients, final state and number of targets.
+
+        Loss and gradients are the parts of this process's rows in those of the whole batch.
+        """
         batch, num_rows = self._batches.batch(self.step), self.windows.num_rows(self.step)
         before = self._state_before(batch)
         self._masks.step, self._masks.num_rows = self.step, num_rows
-        parts = min(self.parts, num_rows)
+        own = self._num_own_rows
+        parts = min(self.parts, own)
         total, sums, states = torch.zeros((), device=self.device), None, []
         for part in range(parts):
-            rows = slice(num_rows * part // parts, num_rows * (part + 1) // parts)
+            rows = slice(own * part // parts, own * (part + 1) // parts)
             loss, state = self._loss_of_rows(batch, before, rows)
             gradients = scaled_gradients(loss, self._parameters, self.loss_scale)
             sums = gradients if sums is None else _added(sums, gradients)
             total = total + loss.detach()
             # float32, so that a resume file stores exactly what an uninterrupted run continues with
             states.append([tuple(tensor.detach().float() for tensor in layer) for layer in state])
-        assert sums is not None
+        if sums is None:  # a batch of fewer rows than processes
+            return total, tuple(map(torch.zeros_like, self._parameters)), [], batch.count
         joined = states[0] if parts == 1 else joined_rows(states)
         return total, sums, joined, batch.count
 
     def _loss_of_rows(
         self, batch: Batch, before: RecurrentState | None, rows: slice
     ) -> tuple[Tensor, RecurrentState]:
-        """Return the sum of some rows' losses, divided by the targets in the whole batch."""
-        self._masks.rows = rows
+        """Return the sum of some own rows' losses, divided by the targets in the whole batch."""
+        first = self.processes.share.of(self._masks.num_rows).start
+        self._masks.rows = slice(first + rows.start, first + rows.stop)
         state = before
         if before is not None:
             state = [tuple(tensor[:, rows] for tensor in layer) for layer in before]
@@ -210,8 +231,8 @@ class Trainer:
 
     def _state_before(self, batch: Batch) -> RecurrentState | None:
         """Return the state after the last window, set to zero in the rows to reset."""
-        if self._state is None or batch.reset_rows is None:
-            return self._state
+        if not self._state or batch.reset_rows is None:
+            return self._state or None
         if batch.is_fresh:  # and may have other rows than the state
             return None
         mask_1B1 = batch.reset_rows[None, :, None]
@@ -239,9 +260,9 @@ class Trainer:
         if self._average is not None:
             raw = self.optimizer.parameters.items()
             tensors |= {f"raw.{name}": tensor for name, tensor in raw}
-        for layer, parts in enumerate(self._state or ()):
-            for number, part in enumerate(parts):
-                tensors[f"state.{layer}.{number}"] = part
+        if self.step and self._state is not None:
+            num_rows = self.windows.num_rows(self.step - 1)
+            tensors |= state_tensors(self.processes.all_rows(self._state, num_rows))
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
 
     def restore(
@@ -259,39 +280,12 @@ class Trainer:
             self.model.load({name: tensors[f"raw.{name}"] for name in weights})
         moments = {name: torch.from_numpy(tensors[name].copy()) for name in self.optimizer.state()}
         self.optimizer.load(moments)
-        self._state = None
-        if "state.0.0" in tensors:
-            self._state = [
-                tuple(
-                    torch.from_numpy(tensors[f"state.{layer}.{number}"].copy()).to(self.device)
-                    for number in range(_tensors_per_state(self.model.config))
-                )
-                for layer in range(self.model.config.layers)
-            ]
+        state = state_of(tensors, self.model.config, self.device)
+        self._state = None if state is None else own_rows(state, self.processes.share)
         self.step, self.lr_scale = step, lr_scale
         loss = math.nan if running_loss is None else running_loss
         self._smoothed = torch.tensor(loss, device=self.device)
         self._healthy = torch.tensor(True, device=self.device)
-
-
-def snapshot_shapes(
-    model: ModelConfig, config: TrainConfig, num_rows: int
-) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor of a `snapshot`, to check a file before it is used.
-
-    `num_rows` are those of the step before it.
-    """
-    kinds = ["exp_avg", "exp_avg_sq", *(["raw"] if config.ema else [])]
-    weights = model.tensor_shapes()
-    shapes = {f"{kind}.{name}": shape for kind in kinds for name, shape in weights.items()}
-    for layer in range(model.layers):
-        for number in range(_tensors_per_state(model)):
-            shapes[f"state.{layer}.{number}"] = (1, num_rows, model.size)
-    return shapes
-
-
-def _tensors_per_state(model: ModelConfig) -> int:
-    return 2 if model.cell == "lstm" else 1
 
 
 def _added(sums: Sequence[Tensor], gradients: Sequence[Tensor]) -> tuple[Tensor, ...]:

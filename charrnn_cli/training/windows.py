@@ -17,7 +17,7 @@ from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.text.rows import IGNORED, Span
 from charrnn_cli.text.splits import Split, keeps_documents_apart
 from charrnn_cli.training.item_windows import ItemWindows
-from charrnn_cli.training.window import Window, Windows
+from charrnn_cli.training.window import WHOLE, Share, Window, Windows
 
 # B batch rows · T time · N characters of training text · D documents · W windows of the text
 # S spans of the training text
@@ -121,16 +121,20 @@ class TrainWindows:
         """Return the number of rows of a step, B."""
         return self.batch_size
 
-    def at(self, step: int) -> Window:
-        """Return the window of a step."""
-        ids_TB = np.empty((self.seq_len + 1, self.batch_size), np.int64)
-        for row, start in enumerate(self.starts(step).tolist()):
+    def at(self, step: int, share: Share = WHOLE) -> Window:
+        """Return the rows of a share in the window of a step."""
+        rows = share.of(self.batch_size)
+        starts_B = self.starts(step)[rows]
+        ids_TB = np.empty((self.seq_len + 1, len(starts_B)), np.int64)
+        for row, start in enumerate(starts_B.tolist()):
             self.read_into(ids_TB[:, row], start)
-        return Window(ids_TB[:-1], ids_TB[1:], self.reset_rows(step), ids_TB[1:].size)
+        count = self.seq_len * self.batch_size
+        return Window(ids_TB[:-1], ids_TB[1:], self.reset_rows(step)[rows], count)
 
-    def positions(self, step: int) -> npt.NDArray[np.int64]:
+    def positions(self, step: int, share: Share = WHOLE) -> npt.NDArray[np.int64]:
         """Return where each target of a step is in the text, (T, B)."""
-        targets_TB = self.starts(step) + np.arange(1, self.seq_len + 1)[:, None]
+        starts_B = self.starts(step)[share.of(self.batch_size)]
+        targets_TB = starts_B + np.arange(1, self.seq_len + 1)[:, None]
         spans_TB = np.searchsorted(self._starts, targets_TB, side="right") - 1
         positions_TB: npt.NDArray[np.int64] = targets_TB + self._shifts_S[spans_TB]
         return positions_TB
@@ -212,21 +216,23 @@ class DocumentWindows:
         self._order_of_pass = functools.lru_cache(maxsize=3)(self._order)
         self._places = functools.lru_cache(maxsize=4)(self._find_places)  # asked for several times
 
-    def at(self, step: int) -> Window:
-        """Return the window of a step."""
-        inputs_TB = np.zeros((self.seq_len, self.batch_size), np.int64)
-        targets_TB, total = np.full_like(inputs_TB, IGNORED), 0
-        for row, (start, stop, _) in enumerate(self._places(step)):
+    def at(self, step: int, share: Share = WHOLE) -> Window:
+        """Return the rows of a share in the window of a step."""
+        rows, places = share.of(self.batch_size), self._places(step)
+        inputs_TB = np.zeros((self.seq_len, len(places[rows])), np.int64)
+        targets_TB = np.full_like(inputs_TB, IGNORED)
+        for row, (start, stop, _) in enumerate(places[rows]):
             count = stop - start
             ids = self._corpus.read(start, stop + 1)
             inputs_TB[:count, row], targets_TB[:count, row] = ids[:-1], ids[1:]
-            total += count
-        return Window(inputs_TB, targets_TB, self.reset_rows(step), total)
+        total = sum(stop - start for start, stop, _ in places)
+        return Window(inputs_TB, targets_TB, self.reset_rows(step)[rows], total)
 
-    def positions(self, step: int) -> npt.NDArray[np.int64]:
+    def positions(self, step: int, share: Share = WHOLE) -> npt.NDArray[np.int64]:
         """Return where each target of a step is in the text, (T, B); -1 if it is IGNORED."""
-        positions_TB = np.full((self.seq_len, self.batch_size), -1, np.int64)
-        for row, (start, stop, _) in enumerate(self._places(step)):
+        places = self._places(step)[share.of(self.batch_size)]
+        positions_TB = np.full((self.seq_len, len(places)), -1, np.int64)
+        for row, (start, stop, _) in enumerate(places):
             positions_TB[: stop - start, row] = np.arange(start + 1, stop + 1)
         return positions_TB
 

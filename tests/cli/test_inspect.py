@@ -123,3 +123,82 @@ def test_a_text_without_variation_has_no_units(inside: Inside, tmp_path: Path) -
     assert result.stderr == (
         "units   none follows a feature of this text more closely than by chance\n"
     )
+
+
+@pytest.mark.usefixtures("counting")
+@pytest.mark.parametrize(
+    "options", ["-o look.html --cells 3 --cell 1:2", "-o look.svg --cell 1:2:c"]
+)
+def test_the_suffix_chooses_a_page_or_a_picture(
+    inside: Inside, tmp_path: Path, options: str
+) -> None:
+    """The file is written, with the unit that was asked for, and nothing is printed."""
+    name = options.split()[1]
+    result = inside("inspect", "counting", "text.txt", *options.split())
+    written = (tmp_path / name).read_bytes()
+    assert (result.returncode, result.stdout) == (0, "")
+    assert result.stderr == (
+        f"wrote   {name}, {len(written) / 1000:.1f} kB\nnext    open ./{name} in a browser\n"
+    )
+    expected = b'"first":"1:2:h"' if name.endswith("html") else b"unit 1:2:c"
+    assert expected in written
+
+
+@pytest.mark.usefixtures("counting")
+def test_an_existing_file_is_replaced_by_force_alone(inside: Inside, tmp_path: Path) -> None:
+    """Without --force, an existing file stays as it is."""
+    path = tmp_path / "look.svg"
+    path.write_text("mine")
+    refused = inside("inspect", "plain", "text.txt", "-o", "look.svg")
+    assert refused == (
+        1,
+        "",
+        "error: look.svg already exists\nhint: choose another file name, or use --force\n",
+    )
+    assert path.read_text() == "mine"
+    assert inside("inspect", "plain", "text.txt", "-o", "look.svg", "--force").returncode == 0
+    assert path.read_bytes().startswith(b"<svg")
+
+
+@pytest.mark.usefixtures("counting")
+def test_standard_output_gets_the_page(inside: Inside, tmp_path: Path) -> None:
+    """The page on standard output is that of a file."""
+    inside("inspect", "plain", "text.txt", "-o", "look.html")
+    result = inside("inspect", "plain", "text.txt", "-o", "-")
+    assert result == (0, (tmp_path / "look.html").read_text("utf-8"), "")
+
+
+@pytest.mark.usefixtures("counting")
+@pytest.mark.parametrize(
+    ("options", "problem", "hint"),
+    [
+        ("-o a.svg --cell 2:0", "the model has no layer 2", "use layer from 0 to 1"),
+        ("-o a.svg --cell 0:4", "the model has no unit 4", "use unit from 0 to 3"),
+        ("-o a.svg --cells 9", "--cells does not apply to .svg files", "leave out --cells"),
+        ("--cell 0:1", "--cell requires --output FILE", "leave out --cell"),
+        (
+            "-o a.pdf",
+            "no format has files that end in '.pdf'",
+            "use a name that ends in .html or .svg",
+        ),
+    ],
+)
+def test_files_that_cannot_be_made(
+    inside: Inside, tmp_path: Path, options: str, problem: str, hint: str
+) -> None:
+    """A unit that the model lacks, and an option or name that does not fit, are errors."""
+    result = inside("inspect", "counting", "text.txt", *options.split())
+    assert result == (2, "", f"error: {problem}\nhint: {hint}\n")
+    assert not list(tmp_path.glob("a.*"))
+
+
+@pytest.mark.usefixtures("counting")
+def test_a_page_and_an_object_are_two_commands(inside: Inside) -> None:
+    """--output and --json exclude each other."""
+    result = inside("inspect", "plain", "text.txt", "-o", "-", "--json")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert json.loads(result.stderr) == {
+        "error": "--output cannot be combined with --json",
+        "hint": "leave out --json",
+        "exit_code": 2,
+    }

@@ -11,6 +11,7 @@ from charrnn_cli.architecture import NGRAM_ORDER, ModelConfig
 from charrnn_cli.cli.training_run import TrainingRun
 from charrnn_cli.config import TextOptions, TrainConfig
 from charrnn_cli.settings import option_name
+from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import Source
 from charrnn_cli.training.candidates import leaves_model_open
 from charrnn_cli.training.presets import PRESETS, automatic_settings, from_preset
@@ -126,7 +127,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "--quiet": {"quiet": True},
     "--json": {"as_json": True},
 }
-RESUMING = {"--resume", "--allow-new-data"}
+RESUMING = {"--resume", "--resume-if-exists", "--allow-new-data"}
 WRITING = {"--print-config"}
 SEVERAL = {"--seeds"}  # tested in test_seed_runs.py
 
@@ -241,6 +242,7 @@ def test_options_reach_a_resumed_run(received: Received) -> None:
         "options": {},
         "given": {},
         "allow_new_data": False,
+        "goes_on": False,
     }
     assert received("--resume", "old") == plain
     assert received("--resume", "old", "--max-steps", "9") == {**plain, "given": {"max_steps": 9}}
@@ -251,6 +253,15 @@ def test_options_reach_a_resumed_run(received: Received) -> None:
         "options": {"newlines": "keep"},
         "allow_new_data": True,
     }
+
+
+def test_a_run_is_started_or_goes_on(received: Received, tiny_run: Run) -> None:
+    """With --resume-if-exists, a run that exists is resumed; another one is new."""
+    words = ("text.txt", "--resume-if-exists", "--run")
+    assert received(*words, "named") == {**DEFAULTS, "run": "named"}
+    found = received(*words, tiny_run.name, "--max-steps", "9")
+    assert (found["reference"], found["goes_on"]) == ("tiny", True)
+    assert (found["given"], found["texts"]) == ({"max_steps": 9}, [Path("text.txt")])
 
 
 @pytest.mark.parametrize("typed", [typed for typed in SETTINGS if "--config" not in typed])

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from charrnn_cli.architecture import Cell, ModelConfig
-from charrnn_cli.config import SampleConfig
+from charrnn_cli.config import SampleConfig, TextOptions
 from charrnn_cli.errors import ConfigError, UnknownCharacterError
 from charrnn_cli.export.formats import FORMATS
 from charrnn_cli.export.page import PageOptions, Weights, to_page, to_scaled_rows
@@ -23,8 +23,16 @@ from charrnn_cli.model.checkpoint import Checkpoint, load_checkpoint
 from charrnn_cli.model.engine import Engine
 from charrnn_cli.model.items import generate_items
 from charrnn_cli.model.sampling import generate
+from charrnn_cli.text.clusters import clusters
 from tests.export.assembler import assemble
-from tests.export.browser import answers, content, needs_chromium, needs_node, shown_page
+from tests.export.browser import (
+    after_script,
+    answers,
+    content,
+    needs_chromium,
+    needs_node,
+    shown_page,
+)
 from tests.helpers import Inside, make_checkpoint, make_item_checkpoint
 from tests.test_package import loaded_by_command
 
@@ -388,6 +396,11 @@ def test_the_formats_are_listed(inside: Inside) -> None:
         ),
         ("-o a.html --weights i4", "no weights are named 'i4'", "use one of i8, f16, f32"),
         (
+            "-o .html",
+            "the name '.html' has nothing before its suffix",
+            "use a name that ends in .safetensors, .html or .onnx, or add --format",
+        ),
+        (
             "-o a.html --prime abz",
             "the vocabulary lacks 'z' (U+007A) at position 3",
             "use only its 10 characters",
@@ -409,6 +422,17 @@ def test_exporting_a_page_does_not_load_torch(tmp_path: Path) -> None:
     page = str(tmp_path / "tiny.html")
     loaded = loaded_by_command("checkpoints", "export", "tiny", "-o", page)
     assert loaded & {"torch", "safetensors"} == set()
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_a_request_is_noticed(tmp_path: Path) -> None:
+    """The tests of pages in Chromium fail when a page asks for anything."""
+    page = page_of(tmp_path, make_checkpoint())
+    html = page.read_text("utf-8")
+    page.write_text(html.replace("</body>", '<img src="picture.png"></body>'), "utf-8")
+    with pytest.raises(AssertionError, match="Content Security Policy"):
+        shown_page(page)
 
 
 @pytest.mark.browser
@@ -450,12 +474,41 @@ const other = () => buttons().findIndex((each) => !each.hasAttribute("aria-curre
 
 def after_steps(page: Path, steps: str, **address: Any) -> list[Any]:
     """Return what steps in JavaScript push to `answers` after the page has written its text."""
-    source = re.sub("<meta http-equiv.*?>", "", page.read_text("utf-8"))  # to add a script
-    watched = page.with_name(f"watched-{page.name}")
     script = STEPS.replace("STEPS", steps)
-    watched.write_text(source.replace("</body>", f"<script>{script}</script></body>"), "utf-8")
-    answered: list[Any] = json.loads(content(shown_page(watched, write=1, **address), "facts"))
+    answered: list[Any] = after_script(page, script, "facts", write=1, **address)
     return answered
+
+
+KEPT = """
+answers.push(text());
+byId("seed").value = "1";
+byId("prime").value = "ab\\nc";
+byId("write").click();
+await until(done);
+answers.push(text());
+"""
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_line_ends_that_are_kept(tmp_path: Path) -> None:
+    """A model of a text with line ends of its own reads them from the address and the keys."""
+    checkpoint = random_model(characters="\n\r abcdefgh")
+    reading = TextOptions(newlines="keep")
+    checkpoint = replace(checkpoint, data=replace(checkpoint.data, reading=reading))
+    page = page_of(tmp_path, checkpoint)
+    prime, config = "ab\r\nc", SampleConfig(length=100, seed=1)
+    expected = "".join(generate(checkpoint, prime, config, echo=True))
+    assert after_steps(page, KEPT, prime=prime, seed=1, length=100) == [expected, expected]
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.parametrize("setting", [{"length": 0}, {"seed": 2**63}, {"temperature": -1}])
+def test_an_address_that_is_not_valid(tmp_path: Path, setting: dict[str, Any]) -> None:
+    """The page says so where a setting of its address is not valid."""
+    shown = shown_page(page_of(tmp_path, make_checkpoint()), write=1, **setting)
+    assert content(shown, "status") == "One of the settings is not valid."
 
 
 CLICKS = """
@@ -498,6 +551,23 @@ def test_clicks_go_on_from_a_rival(tmp_path: Path) -> None:
     assert address == f"#prime=ab&length=200&seed=1&choices=50.{rival}&write=1"
     assert status == "The model does not know “z” (U+007A)."
     assert content(shown_page(page, **dict(parse_qsl(address[1:]))), "text") == branched
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_clusters_have_one_shade(tmp_path: Path) -> None:
+    """A character and its marks have the shade of the most surprising, after a rival, too."""
+    page = page_of(tmp_path, random_model(characters="ab\u0301\u0323cd"))
+    taken = "answers.push(cells.map(({ text, bits, span }) => [text, bits, span.className]));"
+    steps = f"{taken}choose(40); buttons()[other()].click(); await until(done); {taken}"
+    for cells in after_steps(page, steps, prime="a", seed=1, **{"top-k": 0, "length": 200}):
+        places = iter(cells)
+        found = list(clusters("".join(text for text, _, _ in cells)))
+        assert max(map(len, found)) > 2
+        for cluster in found:
+            bits, shades = zip(*([*next(places)][1:] for _ in cluster), strict=True)
+            shade = f"s{min(8, int(max(bits)))}"
+            assert {each.removesuffix(" chosen") for each in shades} == {shade}
 
 
 @pytest.mark.browser

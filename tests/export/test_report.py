@@ -274,6 +274,11 @@ def test_a_run_without_losses_has_a_report(inside: Inside) -> None:
             "use the name of a run",
         ),
         (
+            "home/runs/tiny -o a.html",
+            "'home/runs/tiny' is a directory",
+            "use the name of a run: tiny",
+        ),
+        (
             "tiny --prime abz -o a.html",
             "tiny: the vocabulary lacks 'z' (U+007A) at position 3",
             "use only its 10 characters",
@@ -287,6 +292,21 @@ def test_what_is_not_reported(
     result = inside("checkpoints", "report", *arguments.split())
     assert result == (2, "", f"error: {problem}\nhint: {hint}\n")
     assert not list(tmp_path.glob("*.html"))
+
+
+def test_a_damaged_stage_is_named(inside: Inside) -> None:
+    """The hint of an error about a damaged checkpoint names the command that deletes it."""
+    for step in (100, 200, 300):
+        save(make_checkpoint(step=step, val_loss=1 / step))
+    path = Registry().run("tiny").step_path(200)
+    damaged = bytearray(path.read_bytes())
+    damaged[-1] ^= 1
+    path.write_bytes(damaged)
+    result = inside("checkpoints", "report", "tiny", "-o", "a.html")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.endswith(
+        "\nhint: delete this checkpoint: charrnn checkpoints rm tiny@200\n"
+    )
 
 
 @pytest.mark.usefixtures("tiny_run")

@@ -541,6 +541,18 @@ def test_a_text_in_the_place_of_a_run(
     assert caught.value.hint == "train a model on this file first: charrnn train book"
 
 
+@pytest.mark.parametrize("name", ["book.html", "book.onnx"])
+def test_an_exported_file_in_the_place_of_a_run(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Nobody is led to train on an exported page or graph."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text("text")
+    with pytest.raises(NotFoundError) as caught:
+        Registry().run(name)
+    assert caught.value.hint == "use the run of this page or graph, or export a .safetensors file"
+
+
 def test_what_leads_on_from_a_run(home: Path) -> None:
     """The next command depends on what the run's directory holds."""
     run = new_run("one")

@@ -26,10 +26,11 @@ from charrnn_cli.model.sampling import generate
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.tensorfile import read_header
 from charrnn_cli.text.corpus import Corpus
-from charrnn_cli.training import loop
+from charrnn_cli.training import action_loop
+from charrnn_cli.training.action_loop import SAMPLE_LENGTH
 from charrnn_cli.training.evaluation import evaluate
 from charrnn_cli.training.job import TrainingJob
-from charrnn_cli.training.loop import SAMPLE_LENGTH, train
+from charrnn_cli.training.loop import train
 from charrnn_cli.training.network import CharRNN
 from charrnn_cli.training.snapshot import load_resume, save_resume
 from charrnn_cli.training.trainer import CHECK_EVERY, Trainer
@@ -57,13 +58,13 @@ def diverge_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 def once(monkeypatch: pytest.MonkeyPatch, name: str, instead: Callable[..., Any]) -> None:
     """Call something else once, the next time that the loop calls this function."""
-    real = getattr(loop, name)
+    real = getattr(action_loop, name)
 
     def replaced(*arguments: Any) -> Any:
-        monkeypatch.setattr(loop, name, real)
+        monkeypatch.setattr(action_loop, name, real)
         return instead(*arguments)
 
-    monkeypatch.setattr(loop, name, replaced)
+    monkeypatch.setattr(action_loop, name, replaced)
 
 
 def test_a_divergence_goes_back_to_the_last_save(

@@ -14,7 +14,8 @@ from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training import batch_loader
 from charrnn_cli.training.batch_loader import BatchLoader
 from charrnn_cli.training.loss_scale import LOSS_SCALE, loss_scale
-from charrnn_cli.training.trainer import CHECK_EVERY, Trainer, snapshot_shapes
+from charrnn_cli.training.recurrent_state import snapshot_shapes
+from charrnn_cli.training.trainer import CHECK_EVERY, Trainer
 from charrnn_cli.training.windows import DocumentWindows, TrainWindows
 from tests.helpers import tiny_decisions
 

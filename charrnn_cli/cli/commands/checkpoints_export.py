@@ -12,7 +12,8 @@ from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import format_size
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.export.exported import Exported
-from charrnn_cli.export.formats import DEFAULT, FORMATS, Format, format_of
+from charrnn_cli.export.file_format import Format
+from charrnn_cli.export.formats import DEFAULT, FORMATS, Render, format_of
 from charrnn_cli.shell import path_word
 from charrnn_cli.storage.atomic import atomic_write
 from charrnn_cli.storage.opening import open_regular
@@ -102,7 +103,7 @@ def export(
     console.say("next", chosen.use.format(path_word(output if is_path(output) else f"./{output}")))
 
 
-def _chosen_format(name: str | None, output: str) -> Format:
+def _chosen_format(name: str | None, output: str) -> Format[Render]:
     """Return the format of a name or, without one, of the output's suffix. Raises ConfigError."""
     if name is None:
         return DEFAULT if output == STANDARD_OUTPUT else format_of(Path(output))
@@ -111,14 +112,10 @@ def _chosen_format(name: str | None, output: str) -> Format:
     return FORMATS[name]
 
 
-def _check_options(chosen: Format, options: dict[str, Any]) -> dict[str, Any]:
+def _check_options(chosen: Format[Render], options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that were given. Raises ConfigError for one that does not apply."""
     given = {name: value for name, value in options.items() if value is not None}
-    for name in given:
-        if name not in chosen.options:
-            raise ConfigError(
-                f"--{name} does not apply to {chosen.suffix} files", hint=f"leave out --{name}"
-            )
+    chosen.check_applies(given)
     if (name := given.get("weights", WEIGHTS[0])) not in WEIGHTS:
         raise ConfigError(f"no weights are named {name!r}", hint=f"use one of {', '.join(WEIGHTS)}")
     return given

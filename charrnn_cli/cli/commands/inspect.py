@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from charrnn_cli.cli.options import text_options
+from charrnn_cli.cli.look_file import look_file
+from charrnn_cli.cli.options import look_options, text_options
 from charrnn_cli.cli.options.completion import complete_reference
 from charrnn_cli.cli.options.threads import threads_option
 from charrnn_cli.cli.process import set_blas_threads
@@ -50,6 +51,10 @@ def inspect(
             help="Look for a unit that is on inside matches of a pattern; can be repeated.",
         ),
     ] = None,
+    output: look_options.Output = None,
+    cells: look_options.Cells = None,
+    cell: look_options.CellOption = None,
+    force: look_options.Force = False,
     encoding: text_options.Encoding = _TEXT.encoding,
     documents: text_options.Documents = _TEXT.documents,
     unknown: text_options.ScoreUnknown = "error",
@@ -69,8 +74,12 @@ def inspect(
     text (chance). Layers and units are counted from 0; part h is a hidden state, and c the tanh of
     an LSTM's cell state.
 
-    Example: charrnn inspect anna-lstm-2x512 chapter.txt
+    With --output, a page shows the text in colors, what the model expected in the place of each
+    character, and which units are on in a passage; a picture shows surprise, or the unit of --cell.
+
+    Example: charrnn inspect anna-lstm-2x512 chapter.txt -o look.html
     """
+    look = look_file(output, cells=cells, cell=cell, force=force, as_json=as_json)
     patterns = _patterns(feature or ())
     choice = text_options.check_unknown(unknown, text_options.UNKNOWN_SCORE)
     given = text_options.given_options(context)
@@ -83,9 +92,12 @@ def inspect(
 
         from charrnn_cli.model.inspection.inspection import inspect_text
 
+        options = None if look is None else look.options(model, characters)
         with bytes_progress("inspecting", stop) as progress:
             found = inspect_text(model.checkpoint, model.text, characters, patterns, progress)
-    if as_json:
+    if look is not None and options is not None:
+        look.write(model, found, options)
+    elif as_json:
         console.write_json(
             {
                 **inspection_to_json(model.name, found, model.checkpoint.vocab.characters),

@@ -14,6 +14,7 @@ from charrnn_cli.cli.options.given import is_chosen, is_in_file, is_typed
 from charrnn_cli.cli.options.parsers import parse_dropout, parse_duration, parse_ngram
 from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.cli.seed_runs import SeedRuns
+from charrnn_cli.cli.start_or_resume import check_held_out_paths, is_started
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.training_run import TrainingRun
 from charrnn_cli.config import TextOptions, TrainConfig
@@ -73,6 +74,7 @@ def train(
     save_every: Annotated[int | None, setting_option(TrainConfig, "save_every")] = None,
     keep: Annotated[int | None, setting_option(TrainConfig, "keep")] = None,
     resume: run_options.Resume = None,
+    resume_if_exists: run_options.ResumeIfExists = False,
     allow_new_data: run_options.AllowNewData = False,
     init_from: run_options.InitFrom = None,
     encoding: text_options.Encoding = _TEXT.encoding,
@@ -113,17 +115,29 @@ def train(
 
     Example: charrnn train book.txt --max-time 20m
     """
-    given = given_settings(context, resuming=resume is not None)
-    training = TrainingRun(quiet=quiet, as_json=as_json, tensorboard=tensorboard)
+    goes_on = resume_if_exists and _goes_on(context)
+    given = given_settings(context, resuming=resume is not None or goes_on)
+    launched = context.obj.launched
+    processes = {} if launched is None else {"stop": launched.stop, "group": launched.group}
+    training = TrainingRun(quiet=quiet, as_json=as_json, tensorboard=tensorboard, **processes)
     several = None if seeds is None else _several(context, seeds)
     options = text_options.given_options(context)
-    if resume is not None:
-        _check_resumed(context)
+    if resume is not None or goes_on:
+        if goes_on:
+            check_held_out_paths(run, {"val": val, "test": test})
+        else:
+            _check_resumed(context)
         if several is not None:
-            several.resume(resume, given)
+            several.resume(str(resume), given)
             return
-        allowed = {"allow_new_data": allow_new_data}
-        training.resume(resume, given, texts=texts or [], options=options, **allowed)
+        training.resume(
+            str(resume or run),
+            given,
+            texts=texts or [],
+            options=options,
+            allow_new_data=allow_new_data,
+            goes_on=goes_on,
+        )
         return
     if not texts:
         raise ConfigError(
@@ -161,7 +175,9 @@ def train(
 
 def _several(context: typer.Context, seeds: int) -> SeedRuns:
     """Return the runs of --seeds. Raises ConfigError for options that it excludes."""
-    excluded = ["seed", "dry_run", "print_config", "allow_new_data"]
+    if context.obj.launched is not None:
+        raise ConfigError("--seeds trains with one process", hint="leave out torchrun")
+    excluded = ["seed", "dry_run", "print_config", "allow_new_data", "resume_if_exists"]
     if context.params["resume"] is not None:
         excluded.append("texts")
     for name in excluded:
@@ -188,6 +204,17 @@ def validated(context: typer.Context, given: dict[str, Any]) -> dict[str, Any]:
         if is_typed(context, name) and not is_in_file(context, name):
             raise val_conflict(name)
     return with_own_validation(given)
+
+
+def _goes_on(context: typer.Context) -> bool:
+    """Return whether the run of --resume-if-exists has been started. Raises ConfigError."""
+    for name in ("resume", "dry_run", "print_config"):
+        if is_typed(context, name):
+            raise ConfigError(
+                f"{option_name(name)} cannot be combined with --resume-if-exists",
+                hint=f"leave out {option_name(name)}",
+            )
+    return is_started(context.params["run"])
 
 
 def _check_resumed(context: typer.Context) -> None:

@@ -67,7 +67,7 @@ def tune(context: typer.Context, **params: Any) -> None:
 
     Each trial is an ordinary run with its own schedule. After every round, the best third is
     trained again from the start, for three times as long; the last round, of at least 35 % of the
-    budget, trains one. If four whole runs on a short text fit into the budget, they are one round.
+    budget, trains one. If three whole runs on a short text fit into the budget, they are one round.
     Trial 0 is the default recipe. Without --set, size (256 to 768), layers (1 to 3), dropout
     (around the automatic one), lr (0.001 to 0.008) and weight decay (0.03 to 0.5) are searched,
     because a good value of each depends on the text and the time; other options are fixed as they

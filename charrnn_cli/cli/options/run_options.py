@@ -47,6 +47,14 @@ Resume = Annotated[
         autocompletion=complete_resumable,
     ),
 ]
+ResumeIfExists = Annotated[
+    bool,
+    _option(
+        CHECKPOINTS,
+        "--resume-if-exists",
+        help="Go on with the run that --run names, or start it.",
+    ),
+]
 AllowNewData = Annotated[
     bool,
     _option(

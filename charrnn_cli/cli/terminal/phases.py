@@ -15,6 +15,7 @@ Result = TypeVar("Result")
 
 LONGEST_SILENCE = 2.0  # seconds
 SECONDS_TO_LOAD = 3.0  # torch, on a busy machine
+SECONDS_TO_TIME = 4.0  # the first steps
 
 
 class Phases:

@@ -1,19 +1,16 @@
 """Characters colored by their surprise, for a terminal."""
 
 import math
-import unicodedata
 from collections.abc import Sequence
 
 from charrnn_cli.cli.terminal.safe_text import safe
+from charrnn_cli.text.clusters import combines
 
 # 256-color codes from expected to surprising characters, one bit each: gray, slate, blue, teal,
 # green, olive, orange, red, magenta. All have nearly the same luminance, so that each has a
 # contrast of at least 3.9 both on black and on white, where 4.6 is possible; the hue alone varies.
 SHADES = (243, 66, 31, 30, 28, 64, 130, 196, 164)
 
-MAX_CLUSTER = 32  # characters; hostile text has marks without end
-JOINER = "\u200d"  # also joins the character after it
-_EXTENDING = frozenset("\u200c\u200d\u200e\u200f\u061c")  # without a width of their own
 _RESET = "\x1b[0m"
 
 
@@ -32,7 +29,7 @@ class SurpriseColors:
         shown = []
         for character, score in zip(text, log_probabilities, strict=True):
             bits = -score / math.log(2)
-            if self._cluster and _combines(self._cluster, character):
+            if combines(self._cluster, character):
                 self._cluster += character
                 self._surprise = max(self._surprise, bits)
             else:
@@ -45,18 +42,6 @@ class SurpriseColors:
         text, bits = self._cluster, self._surprise
         self._cluster = ""
         return text if not text or text in "\n\t" else _colored(safe(text), bits)
-
-
-def _combines(cluster: str, character: str) -> bool:
-    """Return whether a terminal draws a character in the cell of those before it."""
-    if cluster in "\n\t" or len(cluster) >= MAX_CLUSTER:
-        return False
-    return (
-        cluster.endswith(JOINER)
-        or character in _EXTENDING
-        or unicodedata.category(character).startswith("M")  # marks; variation selectors, too
-        or "\U0001f3fb" <= character <= "\U0001f3ff"  # skin tones
-    )
 
 
 def _colored(text: str, bits: float) -> str:

@@ -1,15 +1,6 @@
 // The model in this page: its description as JSON, and its numbers as base64.
 
-const ARRAYS = { U8: Uint8Array, U16: Uint16Array, U32: Uint32Array, F32: Float32Array };
 const NGRAM_PARTS = ["contexts", "first", "ids", "repeated", "counts"];
-
-function fromBase64(text) {
-  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let place = 0; place < binary.length; place++) bytes[place] = binary.charCodeAt(place);
-  return bytes;
-}
 
 // Return the numbers of half precision (IEEE 754) as float32.
 function fromHalves(halves) {

@@ -19,8 +19,11 @@ function say(text) {
 
 // Begin a new text.
 function begin(choices = new Map()) {
-  if (!byId("settings").reportValidity()) return;
   stop();
+  if (!byId("settings").reportValidity()) {
+    say("One of the settings is not valid.");
+    return;
+  }
   try {
     writer = new Writer(model, network, readSettings(), choices);
   } catch (error) {
@@ -93,11 +96,22 @@ function work() {
 
 function spanOf(cell) {
   const span = document.createElement("span");
-  const bits = Math.min(8, Math.floor(cell.bits));
-  span.className = `s${bits}${writer.choices.has(cell.place) ? " chosen" : ""}`;
   span.dataset.place = cell.place;
   span.textContent = cell.text;
+  cell.span = span;
+  shadeCluster(cell.place);
   return span;
+}
+
+// Shade a character and those that are drawn together with it by the most surprising of them.
+function shadeCluster(last) {
+  let first = last;
+  while (first > 0 && last - first < MAX_CLUSTER && combines(cells[first - 1].text, 1, cells[first].text))
+    first--;
+  const drawn = cells.slice(first, last + 1);
+  const bits = Math.min(8, Math.floor(Math.max(...drawn.map((cell) => cell.bits))));
+  for (const { span, place } of drawn)
+    span.className = `s${bits}${writer.choices.has(place) ? " chosen" : ""}`;
 }
 
 function counted() {
@@ -150,6 +164,7 @@ function listen() {
     event.preventDefault();
     begin();
   });
+  byId("seed").addEventListener("input", checkSeed);
   byId("stop").addEventListener("click", stop);
   byId("more").addEventListener("click", goOn);
   byId("copy").addEventListener("click", copy);

@@ -1,11 +1,5 @@
 // The rivals of a character: what else the model could have written there.
 
-const NAMES = new Map([
-  [" ", "␣"],
-  ["\n", "⏎"],
-  ["\t", "⇥"],
-]);
-
 let chosen = -1; // place of the character whose rivals are shown
 
 // Go on with a rival in the place of a character.
@@ -23,12 +17,9 @@ function branch(place, id) {
   while (first.nextSibling) first.nextSibling.remove();
   if (model.items && first.previousSibling?.className === "prime") first.previousSibling.remove();
   first.remove();
+  if (cells.length) shadeCluster(cells.length - 1);
   writeAddress();
   run();
-}
-
-function nameOf(text) {
-  return NAMES.get(text) ?? text;
 }
 
 function showRivals(place) {

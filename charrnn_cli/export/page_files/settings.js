@@ -2,10 +2,12 @@
 
 const NUMBERS = { temperature: "temperature", topK: "top-k", topP: "top-p", minP: "min-p" };
 
-const byId = (id) => document.getElementById(id);
 const model = JSON.parse(byId("model").textContent);
 const defaults = { ...model.defaults, seed: "" };
 
+const MAX_SEED = 2n ** 63n - 1n; // as of `charrnn sample`
+
+let given = ""; // the prime of the address; a field turns its "\r\n" into "\n"
 let used = {}; // what was in the form when the text was begun; someone may type on there
 
 function fields() {
@@ -16,13 +18,29 @@ function fields() {
 function readAddress() {
   const address = new URLSearchParams(location.hash.slice(1));
   for (const name of fields()) byId(name).value = address.get(name) ?? defaults[name];
+  given = address.get("prime") ?? defaults.prime;
+  checkSeed();
   byId("shade").checked = address.get("shade") === "1";
   showShade();
   return address;
 }
 
 function typed() {
-  return Object.fromEntries(fields().map((name) => [name, byId(name).value]));
+  return { ...Object.fromEntries(fields().map((name) => [name, byId(name).value])), prime: prime() };
+}
+
+// Return the prime. A new line that is typed is that of the model's text.
+function prime() {
+  const { value } = byId("prime");
+  if (value === given.replace(/\r\n?/g, "\n")) return given;
+  const isKept = model.reading.newlines === "keep" && model.vocabulary.includes(13);
+  return isKept ? value.replaceAll("\n", "\r\n") : value;
+}
+
+function checkSeed() {
+  const { value } = byId("seed");
+  const isTooLarge = /^[0-9]+$/.test(value) && BigInt(value) > MAX_SEED;
+  byId("seed").setCustomValidity(isTooLarge ? `A seed is at most ${MAX_SEED}.` : "");
 }
 
 // Write the address of the text that is shown.
@@ -40,9 +58,9 @@ function writeAddress() {
 
 function readSettings() {
   const number = (id) => Number(byId(id).value);
-  const settings = { prime: byId("prime").value, length: number("length") };
+  const settings = { prime: prime(), length: number("length") };
   for (const [name, id] of Object.entries(NUMBERS)) settings[name] = number(id);
-  settings.seed = BigInt(byId("seed").value || crypto.getRandomValues(new Uint32Array(1))[0]) & MASK_64;
+  settings.seed = BigInt(byId("seed").value || crypto.getRandomValues(new Uint32Array(1))[0]);
   return settings;
 }
 

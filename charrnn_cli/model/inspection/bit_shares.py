@@ -37,6 +37,8 @@ class Group:
 class Example:
     """A character that the model expected and short n-grams did not."""
 
+    place: int
+    """Offset of the character in the text."""
     before: str
     character: str
     bits: float
@@ -95,6 +97,7 @@ def beyond_fivegrams(trace: Trace, fivegram_bits_N: Floats) -> tuple[float, list
     best = np.sort(np.argsort(-gain_N, kind="stable")[:EXAMPLES])
     examples = [
         Example(
+            place,
             trace.text[max(0, place - BEFORE) : place],
             trace.text[place],
             float(trace.bits[place]),

@@ -15,8 +15,7 @@ KEPT = 1 / 3  # of a round's trials
 LARGEST_SHARE, LAST_SHARE = 0.25, 0.35  # of the budget: an early round, and at least the last
 TRIAL_SECONDS = 15.0  # least time of a trial in the first round
 MOST_TRIALS = 27
-WHOLE_RUNS = 4  # that fit into the budget: from here on, one round of them
-WHOLE_SLACK = 1.3  # time of a trial, relative to a whole run of the default recipe
+WHOLE_RUNS = 3  # that fit into the budget: from here on, one round of them
 
 State = Literal["waiting", "running", "done", "failed"]
 
@@ -84,7 +83,7 @@ def number_of_trials(budget: float) -> int:
 
 def number_of_whole_trials(budget: float, whole: float) -> int | None:
     """Return how many whole runs of `whole` seconds a round has; None if rounds are better."""
-    fitting = int(budget / (WHOLE_SLACK * whole))
+    fitting = int(budget / whole)
     return min(MOST_TRIALS, fitting) if fitting >= WHOLE_RUNS else None
 
 

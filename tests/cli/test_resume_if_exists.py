@@ -1,0 +1,113 @@
+"""`train --resume-if-exists`: one command starts a run, goes on with it, and leaves it finished."""
+
+from pathlib import Path
+
+import pytest
+
+from charrnn_cli.storage.lock import hold_lock
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.training.snapshot import load_resume, save_resume
+from tests.helpers import FAST, STORY, Inside, new_run, run_held
+
+RUN = ("--run", "run", "--resume-if-exists")
+TRAIN = ("train", "story.txt", *FAST, "--init-from", "none", "--threads", "1", "-q")
+
+
+@pytest.fixture(autouse=True)
+def story(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "story.txt").write_text(STORY)
+
+
+def state_digest(name: str) -> tuple[int, bytes]:
+    snapshot = load_resume(Registry().run(name).resume_path)
+    weights = snapshot.checkpoint.weights
+    return snapshot.checkpoint.step, b"".join(weights[key].tobytes() for key in sorted(weights))
+
+
+def unfinish(name: str, seconds: float = 0.0) -> None:
+    """Let a run look as if it was stopped after some seconds of work."""
+    run = Registry().run(name)
+    with run_held(run) as held:
+        snapshot = load_resume(run.resume_path)
+        snapshot.counters.finished = False
+        snapshot.counters.seconds = seconds
+        save_resume(held, snapshot)
+
+
+def test_the_same_command_goes_on(inside: Inside) -> None:
+    """A run that was stopped goes on to where a whole one ends; a finished one stays as it is."""
+    assert inside(*TRAIN, "--max-steps", "20", "--run", "whole") == (0, "whole@20\n", "")
+    steps = ("--max-steps", "20", "--eval-every", "10")
+    assert inside(*TRAIN, *steps, "--run", "other") == (0, "other@20\n", "")
+    command = (*TRAIN, *steps, *RUN)
+    assert inside(*TRAIN, "--max-steps", "20", "--eval-every", "10", *RUN)[0] == 0
+    unfinish("run")
+    assert inside(*command) == (0, "run@20\n", "")
+    assert state_digest("run") == state_digest("other")
+    before = state_digest("run")
+    for limit in (("--max-steps", "40"), ("--epochs", "9"), ("--max-time", "1h")):
+        assert inside(*TRAIN, *limit, *RUN) == (0, "run@20\n", "")
+    assert state_digest("run") == before
+    shown = inside(*TRAIN[:-1], "--max-steps", "40", *RUN)
+    assert shown == (0, "", "done    run run is complete at step 20\n")
+
+
+def test_the_seed_of_the_environment_starts_a_run(inside: Inside) -> None:
+    """Variables apply to the start alone, so another value later does not matter."""
+    command = [*TRAIN[: TRAIN.index("--seed")], "--init-from", "none", "-q"]
+    command += ["--max-steps", "5", *RUN]
+    assert inside(*command, env={"CHARRNN_SEED": "7"})[0] == 0
+    unfinish("run")
+    assert inside(*command, env={"CHARRNN_SEED": "8"}) == (0, "run@5\n", "")
+
+
+def test_a_time_limit_counts_all_parts(inside: Inside) -> None:
+    """A run whose parts have used up the time limit ends with its last state saved."""
+    assert inside(*TRAIN, "--max-steps", "20", *RUN)[0] == 0
+    unfinish("run", seconds=3590.0)
+    assert inside(*TRAIN, "--max-time", "1h", *RUN) == (0, "run@20\n", "")
+    assert load_resume(Registry().run("run").resume_path).counters.finished
+
+
+def test_a_run_that_never_saved_is_started(inside: Inside) -> None:
+    """What a run left that was killed before its first save does not count as a run."""
+    run = new_run("run")
+    (run.path / "metrics.jsonl").write_text("")
+    with hold_lock(run.path):
+        busy = inside(*TRAIN, "--max-steps", "5", *RUN)
+    assert busy.returncode == 75
+    assert inside(*TRAIN, "--max-steps", "5", *RUN) == (0, "run@5\n", "")
+
+
+def test_another_setting_is_refused(inside: Inside) -> None:
+    """The same run with another architecture or another held-out text is an error."""
+    assert inside(*TRAIN, "--max-steps", "5", *RUN)[0] == 0
+    unfinish("run")
+    code, _, err = inside(*TRAIN, "--size", "17", *RUN)
+    assert code == 2
+    assert err.startswith("error: run 'run' was trained with --size 16, not 17\n")
+    expected = "error: run 'run' was trained without --val\n"
+    expected += "hint: leave out --val, or use another --run NAME\n"
+    assert inside(*TRAIN, "--val", "story.txt", *RUN) == (2, "", expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "hint"),
+    [
+        ((), "--resume-if-exists needs the name of a run", "add --run NAME"),
+        (
+            ("--resume", "latest"),
+            "--resume cannot be combined with --resume-if-exists",
+            "leave out --resume",
+        ),
+        (
+            ("--run", "run", "--dry-run"),
+            "--dry-run cannot be combined with --resume-if-exists",
+            "leave out --dry-run",
+        ),
+    ],
+)
+def test_what_it_needs(inside: Inside, words: tuple[str, ...], error: str, hint: str) -> None:
+    """It needs a name, and nothing else says which run it is or that none is trained."""
+    outcome = inside("train", "story.txt", *words, "--resume-if-exists")
+    assert outcome == (2, "", f"error: {error}\nhint: {hint}\n")
