@@ -133,11 +133,15 @@ def _chosen(
     """
     phases.announce("loading torch", SECONDS_TO_LOAD)
     from charrnn_cli.training.time_limit import choose_model
+    from charrnn_cli.training.windows import make_windows
 
     choice = choose_model(job, seconds, stop, settings, phases.announce)
     stop.check()
-    whole = choice.steps * choice.calibration.seconds_per_step / (1 - SHARE)
-    return choice.job, whole if choice.is_whole else None
+    if not choice.is_whole or choice.job.config.epochs is None:
+        return choice.job, None
+    windows = make_windows(choice.job.corpus, choice.job.split, choice.job.config, seed=0)
+    steps = choice.job.config.epochs * windows.per_epoch
+    return choice.job, steps * choice.calibration.seconds_per_step / (1 - SHARE)
 
 
 def _spec(
