@@ -16,6 +16,7 @@ LARGEST_SHARE, LAST_SHARE = 0.25, 0.35  # of the budget: an early round, and at 
 TRIAL_SECONDS = 15.0  # least time of a trial in the first round
 MOST_TRIALS = 27
 WHOLE_RUNS = 3  # that fit into the budget: from here on, one round of them
+WHOLE_SLACK = 1.5  # time of a trial, relative to a whole run: some models are slower
 
 State = Literal["waiting", "running", "done", "failed"]
 
@@ -83,7 +84,7 @@ def number_of_trials(budget: float) -> int:
 
 def number_of_whole_trials(budget: float, whole: float) -> int | None:
     """Return how many whole runs of `whole` seconds a round has; None if rounds are better."""
-    fitting = int(budget / whole)
+    fitting = int(budget / (WHOLE_SLACK * whole))
     return min(MOST_TRIALS, fitting) if fitting >= WHOLE_RUNS else None
 
 

@@ -109,8 +109,8 @@ def test_the_time_is_shared_by_what_follows() -> None:
 
 def test_whole_runs_are_one_round() -> None:
     """If three whole runs fit into the budget, one round of them fills it."""
-    assert number_of_whole_trials(360, 50) == 7
-    assert number_of_whole_trials(100, 50) is None
+    assert number_of_whole_trials(360, 50) == 4
+    assert number_of_whole_trials(200, 50) is None
     (only,) = plan_rounds(5, has_budget=True, is_whole=True)
     assert (only.trials, only.share) == (5, 1)
     assert seconds_for(0, (only,), [done(0, 2.0)], 280) == pytest.approx(70)
