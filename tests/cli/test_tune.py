@@ -29,7 +29,15 @@ SPACE = ("--set", "size=8,12,16", "--set", "lr=1e-3..1e-1:log")
 SHORT = [*SMALL, *SPACE, "--max-steps", "20", "--eval-every", "10", "--seed", "1"]
 LONG = [*SMALL, *SPACE, "--max-steps", "400", "--eval-every", "100", "--threads", "1"]
 LONG += ["--seed", "1", "--trials", "3"]
-NOT_SHARED = {"--run", "--resume", "--allow-new-data", "--seeds", "--print-config", "--dry-run"}
+NOT_SHARED = {
+    "--run",
+    "--resume",
+    "--resume-if-exists",
+    "--allow-new-data",
+    "--seeds",
+    "--print-config",
+    "--dry-run",
+}
 
 
 def tune(inside: Inside, story: Path, *arguments: str, trials: int = 3) -> Outcome:
