@@ -236,6 +236,18 @@ class ItemsCompared:
     """Items of the list."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeedsFinished:
+    """The end of several runs that differ in their seed alone."""
+
+    runs: list[str]
+    val_losses: list[float]
+    """The lowest of each run; none without validation."""
+    mean_val_loss: float | None
+    spread: float | None
+    """Standard deviation of these losses; None for a single run."""
+
+
 Comparison = SamplesCompared | ItemsCompared
 """What samples share with the training text; `charrnn train` reports it after the run."""
 

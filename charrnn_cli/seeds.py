@@ -3,7 +3,9 @@
 import os
 from typing import Literal
 
-Purpose = Literal["sample", "weights", "dropout", "reset", "shuffle", "start", "items"]
+Purpose = Literal[
+    "sample", "weights", "dropout", "reset", "shuffle", "start", "items", "bootstrap", "tune"
+]
 
 # Only append: a renumbered purpose would change the results of every seed.
 _PURPOSES: dict[Purpose, int] = {
@@ -14,6 +16,8 @@ _PURPOSES: dict[Purpose, int] = {
     "shuffle": 4,
     "start": 5,
     "items": 6,
+    "bootstrap": 7,
+    "tune": 8,
 }
 _WORD = 2**32
 

@@ -16,7 +16,7 @@ RULES: dict[str, tuple[str, str]] = {
     "text": ("storage", "numpy chardet"),
     "model": ("storage text", "numpy"),
     "export": ("storage text model", "numpy matplotlib onnx"),
-    "training": ("storage text model", "numpy torch safetensors"),
+    "training": ("storage text model", "numpy torch safetensors optuna"),
     "cli": ("storage text model export training", "numpy torch typer rich"),
 }
 LIBRARIES = {library for _, libraries in RULES.values() for library in libraries.split()}

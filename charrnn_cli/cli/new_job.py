@@ -58,8 +58,12 @@ def prepare(
     say: Callable[[Facts], None],
     stop: StopRequest,
     phases: Phases,
+    started: float = STARTED,
 ) -> NewJob:
-    """Read the text, and choose where training starts and which model it trains."""
+    """Read the text, and choose where training starts and which model it trains.
+
+    A time limit counts from `started`, on `time.monotonic`'s clock.
+    """
     set_blas_threads()
     from charrnn_cli.training.job import TrainingJob
 
@@ -69,7 +73,7 @@ def prepare(
         and source.init_from is None
         and source.unknown == "error"
         and "ngram" not in settings
-        and _is_read_again(source)
+        and is_read_again(source)
     )
     if source.init_from == AFRESH:
         source = dataclasses.replace(source, init_from=None)
@@ -84,7 +88,7 @@ def prepare(
     )
     say(describe_corpus(job.corpus))
     if may_start_anywhere and not job.corpus.has_items:  # the built-in model knows no items
-        start = _better_start(job, phases, say)
+        start = better_start(job, phases, say)
         if start is not None:
             say(start_facts(start))
             source = dataclasses.replace(source, init_from=start.reference, unknown="extend")
@@ -108,7 +112,7 @@ def prepare(
     from charrnn_cli.training.time_limit import choose_model
 
     limit = settings["max_time"]
-    left = STARTED + limit - time.monotonic()
+    left = started + limit - time.monotonic()
     choice = choose_model(job, left, stop, settings, phases.announce)
     stop.check()
     say(choice_facts(choice, limit) if choice.steps else [])  # else an error follows
@@ -121,7 +125,7 @@ def decided_later(given: Collection[str]) -> list[str]:
     return [*names, *limited_settings(given, 0), *warm_settings(given, 0)]
 
 
-def _better_start(
+def better_start(
     job: "TrainingJob", phases: Phases, say: Callable[[Facts], None]
 ) -> "Comparison | None":
     """Return how the built-in model compares, if the run should start from it."""
@@ -142,7 +146,7 @@ def _better_start(
     return found
 
 
-def _is_read_again(source: Source) -> bool:
+def is_read_again(source: Source) -> bool:
     """Return whether a text can be read in another vocabulary: not from a pipe, nor if encoded."""
     from charrnn_cli.text.encoding import is_encoded
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from charrnn_cli.text.corpus import Corpus
 
 
-def runs_of(references: Sequence[str]) -> list[Run]:
+def runs_of(references: Sequence[str], purpose: str = "a report") -> list[Run]:
     """Return the runs with these names, each once; without names, the newest run.
 
     Raises ConfigError for the name of one checkpoint, NotFoundError, StorageError.
@@ -45,7 +45,7 @@ def runs_of(references: Sequence[str]) -> list[Run]:
             name, _, _ = reference.partition("@")
             is_run = not is_path(reference) and name not in ("", "best", "latest")
             raise ConfigError(
-                f"a report requires a run, and {reference!r} is one checkpoint",
+                f"{purpose} requires a run, and {reference!r} is one checkpoint",
                 hint=f"use {name}" if is_run else "use the name of a run",
             )
     names = dict.fromkeys(references)

@@ -44,14 +44,18 @@ def seconds_to_compare(job: "TrainingJob") -> float:
 
 
 def compared(
-    job: "TrainingJob", started: TrainingStarted, finished: TrainingFinished
+    job: "TrainingJob",
+    started: TrainingStarted,
+    finished: TrainingFinished,
+    began: float = STARTED,
 ) -> Comparison | None:
     """Compare samples of the best checkpoint with the training text; None if time is short.
 
+    A time limit counts from `began`, on `time.monotonic`'s clock.
     The checkpoint may have been moved or damaged in the meantime; nothing is compared then.
     """
     needed, limit = seconds_to_compare(job), job.config.max_time
-    is_late = limit is not None and time.monotonic() + needed + LEAST_LEFT > STARTED + limit
+    is_late = limit is not None and time.monotonic() + needed + LEAST_LEFT > began + limit
     if not needed or is_late:
         return None
     from charrnn_cli.model.checkpoint import load_checkpoint

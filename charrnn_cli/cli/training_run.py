@@ -1,7 +1,7 @@
 """A training job in the terminal: facts, live events, advice and the next command."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,8 @@ class TrainingRun:
     ) -> None:
         self.quiet, self.as_json = quiet or as_json, as_json
         self.only_reference = quiet and not as_json
+        self.started = STARTED  # a time limit counts from here, on `time.monotonic`'s clock
+        self.rename: Callable[[TrainingJob], TrainingJob] = lambda job: job
         self._is_open = False  # whether nothing decides the model and the length of the run
         self._is_planned = False  # whether the time has chosen the model
         self._starts_afresh = False  # whether that was typed
@@ -122,7 +124,9 @@ class TrainingRun:
                 say=self._say_all,
                 stop=self.stop,
                 phases=phases,
+                started=self.started,
             )
+            new = dataclasses.replace(new, job=self.rename(new.job))
             if dry_run:
                 self._say_all(list_files(new.job.corpus))
             self._say_all([*name_facts(new.job.run), *job_facts(new.job)])
@@ -182,8 +186,6 @@ class TrainingRun:
             self._say_all(describe_corpus(job.corpus))
             self._train(job, phases)
 
-    # ---- before training
-
     def _say_plan(self, job: "TrainingJob", event: TrainingStarted) -> None:
         """Describe the plan, judge it, and name a better command if there is one."""
         if self.quiet:
@@ -193,8 +195,6 @@ class TrainingRun:
         seconds, afresh = event.seconds_planned, self._starts_afresh
         self._say_all(try_facts(job, diagnosis, seconds=seconds, starts_afresh=afresh))
         self._say_all(shorter_run_facts(job, event) if self._is_open else [])
-
-    # ---- training
 
     def _train(
         self, job: "TrainingJob", phases: Phases, calibration: "Calibration | None" = None
@@ -214,7 +214,7 @@ class TrainingRun:
         events: Iterable[TrainEvent] = train(
             job,
             should_stop=self.stop,
-            started=STARTED,
+            started=self.started,
             calibration=calibration,
             reserve=0.0 if self.only_reference else seconds_to_compare(job),
             group=self._group,
@@ -227,7 +227,7 @@ class TrainingRun:
         self._say_all([*end_facts(finished, self._tested), *describe_unread(job.corpus)])
         if not self.only_reference:
             as_json = self.as_json and lost is None
-            self._say_all(copy_facts(copies := compared(job, started, finished)))
+            self._say_all(copy_facts(copies := compared(job, started, finished, self.started)))
             write_json(copies if as_json else None)
             self._say_verdict(job, started, finished, as_json=as_json)
         else:
@@ -272,7 +272,7 @@ class TrainingRun:
         lost: CharrnnError | None = None
         if not self.quiet:
             limit = job.config.max_time
-            deadline = None if limit is None else STARTED + limit
+            deadline = None if limit is None else self.started + limit
             recorded = read_metrics(job.run.metrics_path) if job.first_step else Metrics([], [])
             events = show(events, scale=job.scale, recorded=recorded, deadline=deadline)
         for event in events:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from charrnn_cli.errors import CharrnnError, NotFoundError
-from charrnn_cli.events import BestTested, Comparison, Evaluated, TrainEvent
+from charrnn_cli.events import BestTested, Evaluated, TrainEvent
 from charrnn_cli.storage.clock import utc_now
 from charrnn_cli.storage.header import MAX_STEP
 from charrnn_cli.storage.opening import CHUNK_BYTES, open_regular, open_to_append
@@ -52,8 +52,8 @@ class Metrics:
     """Why losses are missing; None if the file is whole or absent."""
 
 
-def event_to_json(event: TrainEvent | Comparison, time: str | None = None) -> dict[str, Any]:
-    """Return an event as a flat object: `event` is its class name, and paths become file names.
+def event_to_json(event: Any, time: str | None = None) -> dict[str, Any]:
+    """Return an event, a dataclass, as an object: `event` is its class name, paths are file names.
 
     An object with `val_loss` or `test_loss`, in nats, also has `val_bpc` or `test_bpc`, in bits per
     character. `time` is the time of day when the event happened, unless it is unknown.

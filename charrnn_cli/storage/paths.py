@@ -22,6 +22,14 @@ def runs_directory() -> Path:
     return _home("runs") or _platform_directory("data") / "runs"
 
 
+def tunes_directory() -> Path:
+    """Return the directory of studies: `$CHARRNN_HOME/tunes`, or in the platform's data directory.
+
+    Raises as `runs_directory` does.
+    """
+    return _home("tunes") or _platform_directory("data") / "tunes"
+
+
 def corpora_directory() -> Path:
     """Return the directory of encoded texts: `$CHARRNN_HOME/corpora`, or in the platform's cache.
 

@@ -60,7 +60,7 @@ def read_part(
     held_out = held_out_of(corpus)
     _check_same(name, held_out.val_sha256, data.val_sha256, source.val)
     _check_same(name, held_out.test_sha256, data.test_sha256, source.test)
-    split = split_corpus(corpus, _config(checkpoint))
+    split = split_corpus(corpus, recipe_of(checkpoint))
     return PartText(corpus, split, *_rows(checkpoint, name, corpus, split, part))
 
 
@@ -68,7 +68,7 @@ def _rows(
     checkpoint: Checkpoint, name: str, corpus: Corpus, split: Split, part: Part
 ) -> tuple[Sequence[Span], int]:
     """Return the rows of a part, and the characters of the whole part."""
-    count = _config(checkpoint).val_rows or len(split.val)
+    count = recipe_of(checkpoint).val_rows or len(split.val)
     match part:
         case "test":
             if not split.test:
@@ -95,7 +95,8 @@ def _with_rows(corpus: Corpus, split: Split) -> Split:
     return dataclasses.replace(split, val=val)
 
 
-def _config(checkpoint: Checkpoint) -> TrainConfig:
+def recipe_of(checkpoint: Checkpoint) -> TrainConfig:
+    """Return the recorded recipe, without settings that this version does not know."""
     known = fields_of(TrainConfig)
     return TrainConfig.from_json({k: v for k, v in checkpoint.train.items() if k in known})
 

@@ -18,6 +18,7 @@ from charrnn_cli.storage.registry import Registry
 from charrnn_cli.text.encoding import encode_text
 from charrnn_cli.version import __version__
 from tests.cli.test_help import TREE
+from tests.cli.test_options import options_of
 from tests.helpers import Inside, make_checkpoint, make_item_checkpoint, save
 
 SAMPLE = "sample tiny --seed 1 -n 20"
@@ -110,6 +111,13 @@ EFFECTS = [
     ("inspect tiny accent.txt --encoding latin-1", "--unknown skip", "tiny@200\t1\t"),
     ("inspect tiny text.txt", "--threads 4", "4 threads"),
     ("inspect tiny text.txt", "--json", '"surprise": '),
+    # The options that `tune` shares with `train` have tests in test_tune.py.
+    ("tune text.txt", "--budget soon", "'soon' is not a duration"),
+    ("tune text.txt --budget 0s", "--name ../x", "'../x' is not a valid name"),
+    ("tune text.txt --budget 0s", "--set sise=1", "cannot search 'sise=1'"),
+    ("tune text.txt --max-steps 1", "--trials 0", "0 is not from 1 to 1000"),
+    ("tune", "--resume nowhere", "no study named 'nowhere'"),
+    ("tune", "--join nowhere", "no study named 'nowhere'"),
     ("inspect tiny text.txt", "--output look.html", "file look.html"),
     ("inspect tiny text.txt -o -", "--cells 2", '"shape":[2,360]'),
     ("inspect tiny text.txt -o -", "--cell 0:1", '"first":"0:1:h"'),
@@ -139,6 +147,8 @@ EFFECTS = [
     ("checkpoints report tiny -o -", "--prime gag", '<span class="prime">gag</span>'),
     ("checkpoints report tiny -o -", "--seed 7", "prime and seed (7)"),
     ("checkpoints report tiny -o -", "--length 7", f'dir="auto">{REPORTED}</div>'),
+    ("checkpoints compare tiny other", "--csv", "tiny,3,"),
+    ("checkpoints compare tiny other", "--json", '"pairs": []'),
     ("checkpoints import step.safetensors", "--run gift", "gift@200"),
 ]
 
@@ -232,15 +242,16 @@ def test_an_option_has_an_effect(
 
 
 def test_every_option_is_in_the_table() -> None:
-    """The table has every option of every command but `train`, which has a module of its own."""
+    """The table has every option of every command but those of `train`, which have own modules."""
     options = {
-        (" ".join(words), name)
+        (" ".join(words), max((*parameter.opts, *parameter.secondary_opts), key=len))
         for words, command in TREE
         for parameter in command.params
         if parameter.param_type_name == "option" and parameter.name != "help"
-        for name in [max((*parameter.opts, *parameter.secondary_opts), key=len)]
         if words not in (("train",), ("checkpoints", "ls"))
     }
+    of_train = {("tune", option) for option in options_of("train")}
+    options -= of_train - {("tune", "--resume")}
     names = sorted((" ".join(words) for words, _ in TREE), key=len, reverse=True)
     tested = set()
     for command, option, _ in EFFECTS:

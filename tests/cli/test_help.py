@@ -15,7 +15,8 @@ import pytest
 from typer.main import get_command
 
 from charrnn_cli.cli import commands as package
-from charrnn_cli.cli.main import CHECKPOINT_COMMANDS, COMMANDS, HIDDEN, LazyCommand, app
+from charrnn_cli.cli.command_table import CHECKPOINT_COMMANDS, COMMANDS, HIDDEN
+from charrnn_cli.cli.main import LazyCommand, app
 from tests.helpers import TIMEOUT, Inside
 from tests.terminal import Terminal, on_screen
 

@@ -129,6 +129,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 RESUMING = {"--resume", "--resume-if-exists", "--allow-new-data"}
 WRITING = {"--print-config"}
+SEVERAL = {"--seeds"}  # tested in test_seed_runs.py
 
 
 @pytest.fixture
@@ -289,4 +290,4 @@ def test_every_setting_of_train_is_tested() -> None:
     tested = {word for typed in SETTINGS for word in typed.split(" ") if word.startswith("--")}
     settings = {*ModelConfig(vocabulary_size=1).to_json(), *TrainConfig().to_json()} - NO_OPTION
     assert {option_name(name) for name in settings} <= tested
-    assert options_of("train") == tested | RESUMING | WRITING
+    assert options_of("train") == tested | RESUMING | WRITING | SEVERAL

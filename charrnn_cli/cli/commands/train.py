@@ -13,6 +13,7 @@ from charrnn_cli.cli.options.config_file import to_toml
 from charrnn_cli.cli.options.given import is_chosen, is_in_file, is_typed
 from charrnn_cli.cli.options.parsers import parse_dropout, parse_duration, parse_ngram
 from charrnn_cli.cli.options.setting_options import setting_option
+from charrnn_cli.cli.seed_runs import SeedRuns
 from charrnn_cli.cli.start_or_resume import check_held_out_paths, is_started
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.training_run import TrainingRun
@@ -99,6 +100,7 @@ def train(
         int | None, setting_option(TrainConfig, "threads", envvar="CHARRNN_THREADS")
     ] = None,
     seed: Annotated[int | None, setting_option(TrainConfig, "seed", envvar="CHARRNN_SEED")] = None,
+    seeds: run_options.Seeds = None,
     config_file: run_options.ConfigFile = None,
     print_config: run_options.PrintConfig = False,
     dry_run: run_options.DryRun = False,
@@ -114,16 +116,20 @@ def train(
     Example: charrnn train book.txt --max-time 20m
     """
     goes_on = resume_if_exists and _goes_on(context)
-    given = _given(context, resuming=resume is not None or goes_on)
+    given = given_settings(context, resuming=resume is not None or goes_on)
     launched = context.obj.launched
     processes = {} if launched is None else {"stop": launched.stop, "group": launched.group}
     training = TrainingRun(quiet=quiet, as_json=as_json, tensorboard=tensorboard, **processes)
+    several = None if seeds is None else _several(context, seeds)
     options = text_options.given_options(context)
     if resume is not None or goes_on:
         if goes_on:
             check_held_out_paths(run, {"val": val, "test": test})
         else:
             _check_resumed(context)
+        if several is not None:
+            several.resume(str(resume), given)
+            return
         training.resume(
             str(resume or run),
             given,
@@ -144,7 +150,7 @@ def train(
     if not (source.held_out and unknown == "skip"):
         text_options.check_unknown_applies(unknown, initial, "--init-from")
     if val is not None:
-        given = _validated(context, given)
+        given = validated(context, given)
     model, config = from_preset(preset, given)
     if run is not None:
         check_new_run_name(run)
@@ -160,17 +166,39 @@ def train(
         automatic += HOLD_OUT if val is not None else []
         console.write(to_toml(_resolved(context.params, model, config, automatic)))
         return
-    training.new(
-        source,
-        given,
-        options=options,
-        preset=preset if is_chosen(context, "preset") else None,
-        name=run,
-        dry_run=dry_run,
-    )
+    chosen = preset if is_chosen(context, "preset") else None
+    if several is not None:
+        several.new(source, given, options=options, preset=chosen, name=run)
+        return
+    training.new(source, given, options=options, preset=chosen, name=run, dry_run=dry_run)
 
 
-def _validated(context: typer.Context, given: dict[str, Any]) -> dict[str, Any]:
+def _several(context: typer.Context, seeds: int) -> SeedRuns:
+    """Return the runs of --seeds. Raises ConfigError for options that it excludes."""
+    if context.obj.launched is not None:
+        raise ConfigError("--seeds trains with one process", hint="leave out torchrun")
+    excluded = ["seed", "dry_run", "print_config", "allow_new_data", "resume_if_exists"]
+    if context.params["resume"] is not None:
+        excluded.append("texts")
+    for name in excluded:
+        if is_typed(context, name):
+            option = "TEXT" if name == "texts" else option_name(name)
+            both = "--resume and --seeds" if name == "texts" else "--seeds"
+            raise ConfigError(
+                f"{option} cannot be combined with {both}", hint=f"leave out {option}"
+            )
+    quiet, as_json = context.params["quiet"], context.params["as_json"]
+
+    def make(started: float) -> TrainingRun:
+        tensorboard = context.params["tensorboard"]
+        training = TrainingRun(quiet=quiet, as_json=as_json, tensorboard=tensorboard)
+        training.started = started
+        return training
+
+    return SeedRuns(number=seeds, make=make, quiet=quiet, as_json=as_json)
+
+
+def validated(context: typer.Context, given: dict[str, Any]) -> dict[str, Any]:
     """Return the settings with a validation text of its own. Raises ConfigError."""
     for name in HOLD_OUT:
         if is_typed(context, name) and not is_in_file(context, name):
@@ -228,7 +256,7 @@ def _resolved(
     return resolved | {name: str(params[name]) for name in ("val", "test") if params[name]}
 
 
-def _given(context: typer.Context, *, resuming: bool) -> dict[str, Any]:
+def given_settings(context: typer.Context, *, resuming: bool) -> dict[str, Any]:
     """Return the given settings of the model and the training recipe, by name.
 
     Environment variables apply only to new runs: a resumed run keeps its seed and its device.

@@ -75,6 +75,18 @@ InitFrom = Annotated[
         autocompletion=complete_reference,
     ),
 ]
+Seeds = Annotated[
+    int | None,
+    _option(
+        SYSTEM,
+        "--seeds",
+        min=1,
+        max=1000,
+        help="Train N runs, with seeds 1 to N.",
+        metavar="N",
+        show_default=False,
+    ),
+]
 ConfigFile = Annotated[
     Path | None,
     _option(

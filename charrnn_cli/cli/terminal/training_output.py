@@ -97,6 +97,13 @@ def _plain(display: TrainingDisplay) -> Iterator[Callable[[TrainEvent], None]]:
     yield draw
 
 
+def with_warnings(events: Iterable[TrainEvent]) -> Iterator[TrainEvent]:
+    """Yield the events, and say only what went wrong."""
+    for event in events:
+        say_warning(event)
+        yield event
+
+
 def say_warning(event: TrainEvent) -> None:
     match event:
         case SaveFailed(message=message):

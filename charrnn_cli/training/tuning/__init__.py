@@ -1,0 +1,1 @@
+"""Searching for settings; may import what `training` may, and optuna."""
