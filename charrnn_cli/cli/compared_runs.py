@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -87,9 +88,13 @@ def compare_runs(
     most_work: float = MOST_WORK,
     copy_seconds: float = math.inf,
     *,
+    deadline: float = math.inf,
     quiet: bool = False,
 ) -> list[ComparedRun]:
     """Measure the best checkpoint of every run. torch is not imported.
+
+    The last runs are left out if measuring them would probably end after the deadline, on
+    `time.monotonic`'s clock.
 
     `most_work` limits the multiplications on the validation text of each run, and `copy_seconds`
     the time in which samples are drawn to be compared with its text.
@@ -101,10 +106,14 @@ def compare_runs(
     loaded = [load_checkpoint(run.reference(choose(run, "").step)) for run in runs]
     costs = [max(1, each.model.multiplications) for each in loaded]
     characters = most_work / max(costs, default=1)
-    found = []
+    found, longest = list[ComparedRun](), 0.0
     for run, checkpoint in zip(runs, loaded, strict=True):
+        before = time.monotonic()
+        if before + longest > deadline:
+            break
         with Phases(stop, quiet=quiet) as phases:
             found.append(_compared(run, checkpoint, characters, copy_seconds, phases))
+        longest = max(longest, time.monotonic() - before)
     return found
 
 

@@ -1,5 +1,7 @@
 """The end of a study: losers pruned, the winner tested, the table, and the best compared."""
 
+import math
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from charrnn_cli.cli.compared_runs import MOST_WORK, compare_runs, pairs_of, say_reading
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 BEST = 5  # runs that are compared
 MOST_COPYING = 10.0  # seconds to draw samples of a run
-WORK_PER_SECOND = 1e10  # multiplications of numpy, on one busy core
+WORK_PER_SECOND = 5e9  # multiplications of numpy, on one busy core
 LEAST_LEFT = 3.0  # seconds; with less, the comparison is left to the user
 TEST_SHARE = 0.25  # of the time that is left, for the test text
 
@@ -46,6 +48,7 @@ def end_study(reporter: Reporter, study: "Study", left: float | None) -> None:
     """
     from charrnn_cli.training.tuning.trial_job import prune_to_best, run_of_trial
 
+    deadline = math.inf if left is None else time.monotonic() + left
     name, records = study.files.name, study.trials()
     best = winner(study.known())
     if best is None or best.val_loss is None:
@@ -79,13 +82,14 @@ def end_study(reporter: Reporter, study: "Study", left: float | None) -> None:
         if Run(names[each.number], registry.root / names[each.number]).has_checkpoint()
     ]
     if len(chosen) > 1:
-        _compare(reporter, chosen, left)
+        _compare(reporter, chosen, deadline)
     reporter.say([("next", f"charrnn sample {finished.run}")])
 
 
-def _compare(reporter: Reporter, chosen: list[Run], left: float | None) -> None:
+def _compare(reporter: Reporter, chosen: list[Run], deadline: float) -> None:
     """Compare the best runs, with as much of their text as there is time for."""
     names = " ".join(run.name for run in chosen)
+    left = deadline - time.monotonic() if math.isfinite(deadline) else None
     if left is not None and left < LEAST_LEFT:
         reporter.say([("compare", f"charrnn checkpoints compare {names}")])
     else:
@@ -95,6 +99,7 @@ def _compare(reporter: Reporter, chosen: list[Run], left: float | None) -> None:
             reporter.stop,
             MOST_WORK if each is None else min(MOST_WORK, each * WORK_PER_SECOND),
             MOST_COPYING if each is None else min(MOST_COPYING, each),
+            deadline=deadline,
             quiet=reporter.quiet,
         )
         reporter.stop.check()
