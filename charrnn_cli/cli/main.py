@@ -99,8 +99,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: charrnn demo",
 )
+
+
+def _name_subcommand(context: typer.Context) -> None:
+    context.obj.command = f"checkpoints {context.invoked_subcommand}"
+
+
 app.add_typer(
-    typer.Typer(cls=_Checkpoints, help=COMMANDS["checkpoints"][1], no_args_is_help=True),
+    typer.Typer(
+        cls=_Checkpoints,
+        help=COMMANDS["checkpoints"][1],
+        no_args_is_help=True,
+        callback=_name_subcommand,
+    ),
     name="checkpoints",
 )
 

@@ -274,6 +274,11 @@ def test_a_run_without_losses_has_a_report(inside: Inside) -> None:
             "use the name of a run",
         ),
         (
+            "tiny --seed -1 -o a.html",
+            "seed must be from 0 to 9,223,372,036,854,775,807; got -1",
+            "run `charrnn checkpoints report --help` for usage",
+        ),
+        (
             "home/runs/tiny -o a.html",
             "'home/runs/tiny' is a directory",
             "use the name of a run: tiny",
