@@ -274,8 +274,8 @@ def test_a_run_without_losses_has_a_report(inside: Inside) -> None:
             "use the name of a run",
         ),
         (
-            "tiny --seed -1 -o a.html",
-            "seed must be from 0 to 9,223,372,036,854,775,807; got -1",
+            "tiny --seed 9223372036854775808 -o a.html",
+            "seed must be from 0 to 9,223,372,036,854,775,807; got 9223372036854775808",
             "run `charrnn checkpoints report --help` for usage",
         ),
         (
