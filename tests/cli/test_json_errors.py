@@ -20,6 +20,7 @@ COMMANDS = sorted(
     if any("--json" in parameter.opts for parameter in command.params)
 )
 WRONG = {
+    "checkpoints compare": ("nowhere tiny", "no run named 'nowhere' in {home}/runs"),
     "checkpoints list": ("nowhere", "no run named 'nowhere' in {home}/runs"),
     "checkpoints ls": ("--sort beauty", "cannot sort by 'beauty'"),
     "checkpoints show": ("nowhere", "no run named 'nowhere' in {home}/runs"),
@@ -29,6 +30,7 @@ WRONG = {
     "sample": ("tiny -n -1", "length must be at least 0; got -1"),
     "score": ("tiny missing.txt", "no file named missing.txt"),
     "train": ("missing.txt", "no file named missing.txt"),
+    "tune": ("missing.txt --budget 1m", "no file named missing.txt"),
 }
 
 

@@ -86,7 +86,7 @@ def test_an_option_beats_the_file_of_settings(inside: Inside, story: Path, tmp_p
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        ("sizes = 3", "error: bad.toml: unknown key 'sizes'\nhint: did you mean size?\n"),
+        ("sizes = 3", "error: bad.toml: unknown key 'sizes'\nhint: did you mean size or seeds?\n"),
         (
             "size = [3]",
             (

@@ -89,7 +89,7 @@ def _kinds(parameter: Any) -> tuple[type, ...]:
     if getattr(parameter, "is_flag", False):
         return (bool,)
     match parameter.type.name:
-        case "int":
+        case "int" | "int range":
             return (int,)
         case "float":
             return (int, float)
