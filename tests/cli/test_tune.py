@@ -317,6 +317,7 @@ def test_two_processes_share_a_study(inside: Inside, story: Path, charrnn: Charr
     assert len(losses(sorted(trained))) == 4
 
 
+@pytest.mark.slow
 def test_a_budget_has_rounds(charrnn: Charrnn, story: Path) -> None:
     """With a budget, the best third goes on, the last round trains one, and the time is kept."""
     pytest.importorskip("optuna")

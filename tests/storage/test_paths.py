@@ -21,6 +21,7 @@ from charrnn_cli.storage.paths import (
     path_to_uri,
     runs_directory,
     temporary_directory,
+    tunes_directory,
 )
 
 HINT = "set CHARRNN_HOME to a writable directory"
@@ -28,8 +29,8 @@ HINT = "set CHARRNN_HOME to a writable directory"
 
 def test_directories_of_a_home(home: Path) -> None:
     """`CHARRNN_HOME` holds a directory for each kind of file."""
-    found = [runs_directory(), corpora_directory(), logs_directory()]
-    assert found == [home / "runs", home / "corpora", home / "logs"]
+    found = [runs_directory(), tunes_directory(), corpora_directory(), logs_directory()]
+    assert found == [home / "runs", home / "tunes", home / "corpora", home / "logs"]
 
 
 def test_directories_of_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -37,8 +38,8 @@ def test_directories_of_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.delenv("CHARRNN_HOME")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    names = [path.name for path in (runs_directory(), corpora_directory(), logs_directory())]
-    assert names == ["runs", "corpora", "logs"]
+    found = [runs_directory(), tunes_directory(), corpora_directory(), logs_directory()]
+    assert [path.name for path in found] == ["runs", "tunes", "corpora", "logs"]
 
 
 def test_a_directory_is_made(tmp_path: Path) -> None:

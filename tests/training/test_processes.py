@@ -196,6 +196,7 @@ def test_all_processes_have_the_same_weights(tmp_path: Path) -> None:
     assert len(set(digests.split())) == 4  # of steps 0, 20, 40 and 60
 
 
+@pytest.mark.slow
 def test_two_processes_end_in_time(tmp_path: Path) -> None:
     """A time limit is the first process's; all end at one step, within it."""
     command = (*TRAIN, "--run", "run", "--max-time", "12s", "--json")
