@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from charrnn_cli.storage.registry import Registry
+from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume
 from tests.helpers import TIMEOUT, Outcome
 from tests.processes import running
 
@@ -74,3 +76,21 @@ def together(number: int, *arguments: str | Path, cwd: Path, **options: Any) -> 
     """Run a command in several processes."""
     with launched(number, *arguments, cwd=cwd, **options) as processes:
         return processes.outcomes()
+
+
+def state(name: str) -> TrainingSnapshot:
+    """Return the state with which a run resumes."""
+    return load_resume(Registry().run(name).resume_path)
+
+
+def assert_equal_runs(one: str, other: str) -> None:
+    """Two runs have the same state, bit for bit."""
+    first, second = (state(one), state(other))
+    assert first.counters.running_loss == second.counters.running_loss
+    for mine, theirs in (
+        (first.checkpoint.weights, second.checkpoint.weights),
+        (first.tensors, second.tensors),
+    ):
+        assert {k: v.tobytes() for k, v in mine.items()} == {
+            k: v.tobytes() for k, v in theirs.items()
+        }

@@ -61,7 +61,7 @@ class Processes:
         return state
 
     def time_sum(self, parameters: int, device: torch.device) -> float:
-        """Return the seconds in which the gradients of so many parameters are added up.
+        """Return how many seconds it takes to add up the gradients of a number of parameters.
 
         All processes call it at the same time.
         """

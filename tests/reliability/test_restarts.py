@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from charrnn_cli.storage.registry import Registry
-from charrnn_cli.training.snapshot import load_resume
 from tests.helpers import STORY
+from tests.launched import assert_equal_runs
 from tests.processes import running
 
 KILLS = 20
@@ -55,12 +54,4 @@ def test_kills_change_nothing(home: Path, tmp_path: Path) -> None:
                 kills += 1
         assert launcher.wait(LONGEST) == 0
     assert kills > 3
-    whole, killed = (load_resume(Registry().run(name).resume_path) for name in ("whole", "killed"))
-    assert whole.counters.running_loss == killed.counters.running_loss
-    for one, other in (
-        (whole.checkpoint.weights, killed.checkpoint.weights),
-        (whole.tensors, killed.tensors),
-    ):
-        assert {k: v.tobytes() for k, v in one.items()} == {
-            k: v.tobytes() for k, v in other.items()
-        }
+    assert_equal_runs("whole", "killed")

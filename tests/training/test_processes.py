@@ -13,10 +13,9 @@ import pytest
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.training.launch import Launch
-from charrnn_cli.training.snapshot import TrainingSnapshot, load_resume
 from charrnn_cli.training.window import Share
 from tests.helpers import STORY, TIMEOUT, Inside
-from tests.launched import launched, together
+from tests.launched import assert_equal_runs, launched, state, together
 
 if TYPE_CHECKING:
     import subprocess
@@ -61,10 +60,6 @@ def story(home: Path, tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("\n".join(names))
 
 
-def state(name: str) -> TrainingSnapshot:
-    return load_resume(Registry().run(name).resume_path)
-
-
 def assert_close(one: str, other: str) -> None:
     """Two runs have the same losses, and the same weights but for the order of sums."""
     first, second = state(one), state(other)
@@ -74,19 +69,6 @@ def assert_close(one: str, other: str) -> None:
     assert first.checkpoint.step == second.checkpoint.step
     for key, array in first.checkpoint.weights.items():
         np.testing.assert_allclose(array, second.checkpoint.weights[key], rtol=0, atol=1e-4)
-
-
-def assert_equal(one: str, other: str) -> None:
-    """Two runs have the same state, bit for bit."""
-    first, second = state(one), state(other)
-    assert first.counters.running_loss == second.counters.running_loss
-    for mine, theirs in (
-        (first.checkpoint.weights, second.checkpoint.weights),
-        (first.tensors, second.tensors),
-    ):
-        assert {k: v.tobytes() for k, v in mine.items()} == {
-            k: v.tobytes() for k, v in theirs.items()
-        }
 
 
 def copy_run(name: str, other: str) -> None:
@@ -137,7 +119,7 @@ def test_a_signal_to_one_process_stops_all(inside: Inside, tmp_path: Path) -> No
     copy_run("part", "alone")
     assert inside("train", "--resume", "alone", "-q")[0] == 0
     assert [each[0] for each in together(2, "train", "--resume", "part", cwd=tmp_path)] == [0, 0]
-    assert_equal("whole", "part")
+    assert_equal_runs("whole", "part")
     assert_close("whole", "alone")
 
 
