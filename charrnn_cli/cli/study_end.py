@@ -55,7 +55,8 @@ def end_study(reporter: Reporter, study: "Study", left: float | None) -> None:
         problems = {each.problem for each in records if each.problem}
         raise ConfigError(
             f"every trial of study {name!r} failed: {'; '.join(sorted(problems))}",
-            hint="start a new study with other options",
+            hint="start a new study with other options"
+            + ("" if study.spec.budget is None else ", or with a longer --budget"),
         )
     registry, names = Registry(), {each.number: run_of_trial(name, each.number) for each in records}
     for number, run_name in names.items():

@@ -1,6 +1,7 @@
 """torch devices: precision, threads, random generators and memory errors."""
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Literal
@@ -47,15 +48,34 @@ def choose_device(name: str) -> torch.device:
 
 def check_precision(name: str, device: torch.device) -> None:
     """Raise DeviceError for a precision that the device does not support."""
-    if name == "bf16" and device.type == "mps":
+    if name != "bf16":
+        return
+    if device.type == "mps":
         raise DeviceError("bf16 is not supported on mps", hint="use --precision fp32")
+    if device.type == "cpu" and not supports_bf16(device):
+        raise DeviceError("bf16 is not supported by this CPU", hint="use --precision fp32")
 
 
 def supports_bf16(device: torch.device) -> bool:
-    """Return whether a device can compute products in bfloat16, however fast."""
+    """Return whether a device can train in bfloat16, however fast."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu"
+    return device.type == "cpu" and computes_bf16_lstm()
+
+
+@functools.cache
+def computes_bf16_lstm() -> bool:
+    """Return whether this CPU computes an LSTM in bfloat16, as it tries once.
+
+    oneDNN has products in bfloat16 for every CPU, but LSTMs for those with AVX-512 alone.
+    """
+    lstm = torch.nn.LSTM(1, 1, device="meta").to_empty(device="cpu")  # draws no random numbers
+    try:
+        with torch.no_grad(), autocast(torch.device("cpu"), "bf16"):
+            lstm(torch.zeros(1, 1, 1))
+    except RuntimeError:
+        return False
+    return True
 
 
 def to_device(array: npt.NDArray[Any], device: torch.device) -> Tensor:

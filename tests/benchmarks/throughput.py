@@ -12,7 +12,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -23,7 +23,7 @@ import charrnn_cli
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.training.calibration import faster_precision
 from charrnn_cli.training.decisions import Decisions
-from charrnn_cli.training.device import available_devices
+from charrnn_cli.training.device import available_devices, supports_bf16
 from charrnn_cli.training.job import TrainingJob
 from charrnn_cli.training.products import step_products, time_products
 from charrnn_cli.training.trainer import Trainer, make_trainer
@@ -91,17 +91,18 @@ def median_seconds(steps: Mapping[str, Callable[[], object]], rounds: int) -> di
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def product_seconds(model: ModelConfig, batch_size: int, seq_len: int, device: str) -> list[float]:
+def product_seconds(
+    model: ModelConfig, batch_size: int, seq_len: int, device: str, precisions: Sequence[str]
+) -> dict[str, float]:
     """Return the seconds of a step's products alone in each precision, forward and backward."""
-    seconds = [0.0, 0.0]
+    seconds = dict.fromkeys(precisions, 0.0)
     for product in step_products(model, batch_size, seq_len):
         left = torch.randn(product.rows, product.width, device=device)
         right = torch.randn(product.width, product.columns, device=device)
         pairs = {"fp32": (left, right), "bf16": (left.bfloat16(), right.bfloat16())}
-        runs = {name: partial(torch.mm, *pair) for name, pair in pairs.items()}
-        times = median_seconds(runs, 15)
-        for number, name in enumerate(PRECISIONS):
-            seconds[number] += 3 * product.times * times[name]
+        times = median_seconds({name: partial(torch.mm, *pairs[name]) for name in precisions}, 15)
+        for name in precisions:
+            seconds[name] += 3 * product.times * times[name]
     return seconds
 
 
@@ -113,7 +114,8 @@ def compare(text: Path, shape: tuple[int, int, int, int, int], device: str, roun
     jobs = {order: TrainingJob.new(text, {**settings, "ngram": order}) for order in orders}
     symbols = len(jobs[0].corpus.vocab)
     steps: dict[str, Callable[[], object]] = {}
-    for precision in PRECISIONS:
+    precisions = PRECISIONS if supports_bf16(torch.device(device)) else PRECISIONS[:1]
+    for precision in precisions:
         steps[f"port, {precision}"] = port_step(
             batch_size, seq_len, symbols, device, layers, size, precision
         )
@@ -121,8 +123,7 @@ def compare(text: Path, shape: tuple[int, int, int, int, int], device: str, roun
             name = f"{precision}, n-grams" if order else precision
             steps[name] = our_trainer(job, device, precision).update
     times = median_seconds(steps, rounds)
-    seconds_alone = product_seconds(jobs[0].model, batch_size, seq_len, device)
-    alone = dict(zip(PRECISIONS, seconds_alone, strict=True))
+    alone = product_seconds(jobs[0].model, batch_size, seq_len, device, precisions)
     print(f"\n{layers}x{size}, embed {embed}, {batch_size} x {seq_len}")
     print("                  port fp32  same port  without n-grams  products alone     seconds")
     for name, seconds in times.items():

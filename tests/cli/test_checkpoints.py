@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def test_runs_are_listed_one_per_row(inside: Inside) -> None:
     assert cells[9] == "interrupted"
     fields, _ = json.loads(inside("checkpoints", "ls", "--json").stdout)
     assert fields.pop("bytes") > 0
-    assert fields.pop("updated") > 0
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", fields.pop("updated"))
     assert fields.pop("settings")["train"] == {"seed": 1, "max_steps": 1000}
     assert fields == {
         "run": "tiny",

@@ -120,6 +120,13 @@ def test_the_defaults_in_help_are_many() -> None:
     assert defaults["checkpoints", "verify"] == {"Runs or checkpoints to verify.": "all"}
 
 
+def test_options_are_lower_case() -> None:
+    """No option is called as its value is shown, as Typer 0.27 would name one called `name`."""
+    names = {name for _, command in TREE for each in command.params for name in each.opts}
+    assert {name for name in names if name.startswith("--")} > {"--name", "--run"}
+    assert [name for name in names if name.startswith("--") and name != name.lower()] == []
+
+
 def test_examples_can_be_typed() -> None:
     """Every example consists of a command and options that the command accepts."""
     by_words = dict(TREE)

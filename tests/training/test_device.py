@@ -12,10 +12,13 @@ from torch.nn.modules.module import register_module_forward_hook
 from charrnn_cli.errors import DeviceError, MemoryShortageError
 from charrnn_cli.text.corpus import Corpus
 from charrnn_cli.training.device import (
+    autocast,
     available_devices,
     check_precision,
     choose_device,
+    computes_bf16_lstm,
     float32_products,
+    supports_bf16,
     translate_memory_errors,
 )
 from charrnn_cli.training.evaluation import TorchPredictor, evaluate
@@ -54,12 +57,34 @@ def test_the_cpu_is_always_there() -> None:
 
 
 def test_precision() -> None:
-    """Every precision is accepted on a CPU, and bf16 is refused on mps."""
-    for name in ("auto", "fp32", "bf16"):
+    """`auto` and fp32 are accepted everywhere, and bf16 is refused on mps."""
+    for name in ("auto", "fp32"):
         check_precision(name, torch.device("cpu"))
     check_precision("auto", torch.device("mps"))
     with pytest.raises(DeviceError, match="mps"):
         check_precision("bf16", torch.device("mps"))
+
+
+def test_a_cpu_without_lstms_in_bf16_is_told_so() -> None:
+    """bf16 is accepted exactly where this CPU computes a step in it; nothing random is drawn."""
+    lstm, inputs = torch.nn.LSTM(8, 8), torch.ones(2, 3, 8)
+    is_computed = True
+    try:
+        with autocast(torch.device("cpu"), "bf16"):
+            lstm(inputs)[0].float().sum().backward()
+    except RuntimeError:
+        is_computed = False
+    computes_bf16_lstm.cache_clear()
+    before = torch.get_rng_state()
+    assert supports_bf16(torch.device("cpu")) == is_computed
+    assert torch.equal(torch.get_rng_state(), before)
+    if is_computed:
+        check_precision("bf16", torch.device("cpu"))
+        return
+    with pytest.raises(DeviceError) as caught:
+        check_precision("bf16", torch.device("cpu"))
+    assert caught.value.message == "bf16 is not supported by this CPU"
+    assert caught.value.hint == "use --precision fp32"
 
 
 def test_short_memory_is_an_error_with_a_hint() -> None:

@@ -43,7 +43,9 @@ _OWN: dict[str, Any] = {
         Any,
         _option(help="Time for the whole study: 20m, 1h.", metavar="TIME", parser=parse_duration),
     ],
-    "name": Annotated[str | None, _option(help="Name of the study and its runs.", metavar="NAME")],
+    "name": Annotated[
+        str | None, _option("--name", help="Name of the study and its runs.", metavar="NAME")
+    ],
     "searched": Annotated[
         list[str] | None,
         _option(

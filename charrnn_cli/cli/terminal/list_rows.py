@@ -8,6 +8,7 @@ from typing import Any
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.errors import StorageError
 from charrnn_cli.storage.built_in import is_built_in
+from charrnn_cli.storage.clock import utc_time
 from charrnn_cli.storage.header import CheckpointHeader
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import CheckpointEntry, Run, best, latest
@@ -80,8 +81,9 @@ def value_names(kind: type[Row]) -> list[str]:
 
 
 def row_values(row: Row) -> dict[str, Any]:
-    """Return the values of a row by name."""
-    return {name: getattr(row, name) for name in value_names(type(row))}
+    """Return the values of a row by name, times as logs record them."""
+    values = {name: getattr(row, name) for name in value_names(type(row))}
+    return values | {"updated": None if row.updated is None else utc_time(row.updated)}
 
 
 def recorded_settings(row: Row) -> dict[str, Any] | None:
