@@ -91,7 +91,7 @@ def to_objects(chosen: Mapping[str, Value], rows: Sequence[Row]) -> list[dict[st
 
 
 def _own_value(name: str) -> Value:
-    return lambda row: getattr(row, name)
+    return lambda row: row_values(row)[name]
 
 
 def _settings() -> dict[str, Value]:
