@@ -5,6 +5,8 @@ import os
 # A second thread does not speed up tiny models, and on a busy machine it makes them slow. Where a
 # test asks for two, they wait for each other as they do in the program.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", GOMP_SPINCOUNT="10000")
+# Hundreds of programs that tests start would each compile the package: 0.4 s.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import io
 import subprocess

@@ -181,8 +181,8 @@ def test_the_library_is_lazy() -> None:
 
 @pytest.mark.parametrize("embed", ["0", "4"])
 def test_training_does_not_load_torchs_compiler(story: Path, embed: str) -> None:
-    """Training does without torch's compiler, whose import adds 0.8 s to every start."""
+    """Training does without torch's compiler and sympy, which add 0.8 and 0.5 s to every start."""
     options = ["--layers", "1", "--size", "8", "--embed", embed, "--max-steps", "2", "-q"]
     loaded = loaded_by_command("train", str(story), *options)
     assert "torch" in loaded
-    assert "torch._dynamo" not in loaded
+    assert loaded.isdisjoint({"torch._dynamo", "sympy"})

@@ -12,7 +12,7 @@ from torch.nn import functional
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.config import Initialization
 from charrnn_cli.seeds import derive_seed
-from charrnn_cli.training.device import torch_generator
+from charrnn_cli.training.device import allocate, torch_generator
 from charrnn_cli.training.padded_lstm import is_faster_padded, padded_lstm
 
 # B batch rows · T time · H hidden size · G gates · V vocabulary
@@ -56,7 +56,7 @@ class CharRNN(nn.Module):
             sizes = [config.input_size(layer) for layer in range(config.layers)]
             self.layers = nn.ModuleList(cell(size, config.size) for size in sizes)
             self.output = nn.Linear(config.size, config.vocabulary_size)
-        self.to_empty(device="cpu")
+        allocate(self)
 
     def forward(
         self,

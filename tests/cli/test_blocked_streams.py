@@ -170,10 +170,11 @@ def handles(process: int, number: int) -> bool:
 
 def test_a_pipe_that_another_process_has_made_non_blocking(tiny_run: Run, tmp_path: Path) -> None:
     """Everything arrives, however late it is read, and standard input is waited for."""
-    command = [*PROGRAM, "sample", "tiny", "-n", "40000", "--seed", "1", "--json"]
+    command = [*PROGRAM, "sample", "tiny", "-n", "4000", "--seed", "1", "--json"]
     expected = subprocess.run(command, capture_output=True, check=True).stdout
-    assert len(expected) > 1 << 17
+    assert len(expected) > 2 * PIPE_BYTES
     reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     os.set_blocking(writer, False)
     with running(command, stdout=writer) as process:
         os.close(writer)

@@ -169,8 +169,8 @@ def kill_trials(story: Path, trials: int, seed: int) -> None:
 
 
 def test_training(story: Path, home: Path) -> None:
-    """After each of 5 kills, a training that saves every step resumes where it was."""
-    kill_trials(story, 5, seed=1)
+    """After each of 3 kills, a training that saves every step resumes where it was."""
+    kill_trials(story, 3, seed=1)
 
 
 @pytest.mark.slow
@@ -207,8 +207,8 @@ def chaos(story: Path, options: tuple[str, ...], steps: int, interruptions: int,
 
 
 def test_chaos(story: Path, home: Path) -> None:
-    """A run that 4 signals interrupt ends with the same files as an undisturbed run."""
-    chaos(story, (), steps=700, interruptions=4, seed=1)
+    """A run that 3 signals interrupt ends with the same files as an undisturbed run."""
+    chaos(story, (), steps=500, interruptions=3, seed=1)
 
 
 @pytest.mark.slow
