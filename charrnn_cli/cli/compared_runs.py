@@ -1,7 +1,6 @@
 """Runs with all that a comparison shows of them, measured again on their validation texts."""
 
 import hashlib
-import itertools
 import math
 import time
 from collections.abc import Sequence
@@ -29,7 +28,6 @@ from charrnn_cli.storage.runs import Run
 
 if TYPE_CHECKING:
     from charrnn_cli.model.checkpoint import Checkpoint
-    from charrnn_cli.model.noise import Difference
     from charrnn_cli.model.row_losses import RowLosses
     from charrnn_cli.text.corpus import Corpus
     from charrnn_cli.training.run_parts import Part, PartText
@@ -73,15 +71,6 @@ class ComparedRun:
         return self.recorded if self.losses is None else self.losses.mean
 
 
-@dataclass(frozen=True, slots=True)
-class ComparedPair:
-    """Two runs, and how far apart their losses are."""
-
-    first: ComparedRun
-    second: ComparedRun
-    difference: "Difference"
-
-
 def compare_runs(
     runs: Sequence[Run],
     stop: StopRequest,
@@ -115,33 +104,6 @@ def compare_runs(
             found.append(_compared(run, checkpoint, characters, copy_seconds, phases))
         longest = max(longest, time.monotonic() - before)
     return found
-
-
-def pairs_of(runs: Sequence[ComparedRun]) -> list[ComparedPair]:
-    """Compare the losses of all pairs of runs that were measured on several rows."""
-    from charrnn_cli.model.noise import difference
-
-    return [
-        ComparedPair(
-            one,
-            other,
-            difference(one.losses, other.losses, is_paired=one.rows_sha256 == other.rows_sha256),
-        )
-        for one, other in itertools.combinations(runs, 2)
-        if one.losses is not None and other.losses is not None
-        if one.noise is not None and other.noise is not None
-    ]
-
-
-def differing_settings(runs: Sequence[ComparedRun]) -> list[str]:
-    """Return the names of the settings that differ between runs."""
-    names = dict.fromkeys(name for each in runs for name in each.settings)
-    first = runs[0].settings
-    return [
-        name
-        for name in names
-        if any(each.settings.get(name) != first.get(name) for each in runs[1:])
-    ]
 
 
 def say_reading(runs: Sequence[ComparedRun]) -> None:

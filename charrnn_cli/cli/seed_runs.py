@@ -13,6 +13,7 @@ from charrnn_cli.cli.terminal import console, safe_text
 from charrnn_cli.cli.training_run import TrainingRun
 from charrnn_cli.errors import ConfigError, InterruptionError, NotFoundError
 from charrnn_cli.events import SeedsFinished
+from charrnn_cli.settings import option_name
 from charrnn_cli.storage.clock import utc_now
 from charrnn_cli.storage.header import ResumeHeader
 from charrnn_cli.storage.metrics_log import event_to_json
@@ -20,6 +21,7 @@ from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.run_names import check_new_run_name
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_read_once
+from charrnn_cli.training.follow_up import LIMITS
 from charrnn_cli.units import bits_per_character
 
 if TYPE_CHECKING:
@@ -58,8 +60,7 @@ class SeedRuns:
             )
         registry = Registry()
         if name is not None:
-            for seed in range(1, self.number + 1):
-                registry.check_free(check_new_run_name(run_of_seed(name, seed)))
+            self._check_free(registry, name)
         training, bases = self.make(STARTED), list[str]()
 
         def renamed(job: "TrainingJob") -> "TrainingJob":
@@ -79,8 +80,19 @@ class SeedRuns:
     def resume(self, name: str, settings: Mapping[str, Any]) -> None:
         """Go on with runs NAME-seed1 to NAME-seedN, and train those that do not exist yet.
 
-        Raises NotFoundError if there is no first one, InterruptionError.
+        Raises NotFoundError if there is no first one, ConfigError for a limit that a finished run
+        did not have, InterruptionError.
         """
+        finished = [
+            run.name
+            for run in (_seed_run(Registry(), name, seed) for seed in range(1, self.number + 1))
+            if run.has_resume_file() and _header(run).finished
+        ]
+        for limit in sorted(settings.keys() & set(LIMITS)) if finished else ():
+            raise ConfigError(
+                f"{option_name(limit)} cannot change: {finished[0]} is finished without it",
+                hint="start new runs with it, so that all have one schedule",
+            )
         self._go_on(name, settings)
 
     def _go_on(self, base: str, settings: Mapping[str, Any]) -> None:
@@ -96,6 +108,20 @@ class SeedRuns:
         except InterruptionError as stop:
             raise self._interrupted(stop, base) from stop
         self._summarize(base)
+
+    def _check_free(self, registry: Registry, base: str) -> None:
+        """Raise ConfigError if a name is taken, with one that is free."""
+        try:
+            for seed in range(1, self.number + 1):
+                registry.check_free(check_new_run_name(run_of_seed(base, seed)))
+        except ConfigError as error:
+            if not _seed_run(registry, base, 1).has_resume_file():
+                raise
+            raise ConfigError(
+                error.message,
+                hint=f"use another --run NAME, or charrnn train --resume {base} "
+                f"--seeds {self.number}",
+            ) from error
 
     def _free_base(self, registry: Registry, job: "TrainingJob") -> str:
         """Return the beginning of names that are all free, from the name of a job."""
@@ -133,7 +159,10 @@ class SeedRuns:
             ends = f"lowest {min(known):.3f}, highest {max(known):.3f}"
             text = f"val loss {facts}: mean and standard deviation of {len(known)} runs; {ends}"
             console.say("seeds", text)
-        console.say("next", f"charrnn checkpoints compare {' '.join(names)}")
+        if len(known) > 1:
+            console.say("next", f"charrnn checkpoints compare {' '.join(names)}")
+        else:
+            console.say("next", f"charrnn sample {names[0]}")
 
 
 def run_of_seed(base: str, seed: int) -> str:

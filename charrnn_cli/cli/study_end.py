@@ -1,10 +1,11 @@
-"""The end of a study: losers pruned, the winner tested, the table, and the best compared."""
+"""The end of a study: the winner tested, the table, and the best compared."""
 
 import math
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from charrnn_cli.cli.compared_runs import MOST_WORK, compare_runs, pairs_of, say_reading
+from charrnn_cli.cli.compared_pairs import pairs_of
+from charrnn_cli.cli.compared_runs import MOST_WORK, compare_runs, say_reading
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.comparison_output import comparison_to_json, show_comparison
@@ -46,7 +47,7 @@ def end_study(reporter: Reporter, study: "Study", left: float | None) -> None:
 
     Raises ConfigError if every trial failed.
     """
-    from charrnn_cli.training.tuning.trial_job import prune_to_best, run_of_trial
+    from charrnn_cli.training.tuning.trial_job import belongs, run_of_trial, trial_run
 
     deadline = math.inf if left is None else time.monotonic() + left
     name, records = study.files.name, study.trials()
@@ -58,16 +59,15 @@ def end_study(reporter: Reporter, study: "Study", left: float | None) -> None:
             hint="start a new study with other options"
             + ("" if study.spec.budget is None else ", or with a longer --budget"),
         )
-    registry, names = Registry(), {each.number: run_of_trial(name, each.number) for each in records}
-    for number, run_name in names.items():
-        run = Run(run_name, registry.root / run_name)
-        if number != best.number and not run.is_training():
-            prune_to_best(run)
+    names = {each.number: run_of_trial(name, each.number) for each in records}
+    runs = [trial_run(name, each.number) for each in ranked(study.known())]
+    present = [run for run in runs if run.has_checkpoint() and belongs(run, study.spec)]
+    is_gone = names[best.number] not in {run.name for run in present}
     finished = TuningFinished(
         study=name,
         run=names[best.number],
         val_loss=best.val_loss,
-        test_loss=_test_loss(reporter, study, names[best.number], left),
+        test_loss=None if is_gone else _test_loss(reporter, study, names[best.number], left),
         seconds=sum(each.seconds for each in records),
     )
     reporter.emit(finished)
@@ -77,14 +77,12 @@ def end_study(reporter: Reporter, study: "Study", left: float | None) -> None:
     if not reporter.as_json:
         show_trials(records, names, study.spec.default)
     reporter.say(winner_facts(finished))
-    chosen = [
-        registry.run(names[each.number])
-        for each in ranked(study.known())[:BEST]
-        if Run(names[each.number], registry.root / names[each.number]).has_checkpoint()
-    ]
-    if len(chosen) > 1:
-        _compare(reporter, chosen, deadline)
-    reporter.say([("next", f"charrnn sample {finished.run}")])
+    if len(present) > 1:
+        _compare(reporter, present[:BEST], deadline)
+    if is_gone:
+        reporter.say([("note", f"run {finished.run} is gone, or is another one now")])
+    first = present[0].name if present else None
+    reporter.say([("next", f"charrnn sample {first}" if first else "charrnn checkpoints list")])
 
 
 def _compare(reporter: Reporter, chosen: list[Run], deadline: float) -> None:

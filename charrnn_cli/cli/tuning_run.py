@@ -22,7 +22,6 @@ from charrnn_cli.errors import (
 from charrnn_cli.events import TrainEvent, TrainingFinished
 from charrnn_cli.storage.clock import utc_now
 from charrnn_cli.storage.metrics_log import event_to_json
-from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.tensorboard import check_tensorboard, log_to_tensorboard
 from charrnn_cli.training.tuning.events import TrialFinished, TrialStarted, TuningStarted
@@ -125,18 +124,17 @@ class TuningRun:
     def _train(self, study: "Study", task: "Task") -> None:
         """Train a trial, and record how it ended."""
         from charrnn_cli.training.tuning.trial_job import (
-            prune_to_best,
+            prune_loser,
             recorded_loss,
             run_of_trial,
             trained_seconds,
+            trial_run,
         )
 
-        registry = Registry()
-        name = run_of_trial(study.files.name, task.number)
-        run = Run(name, registry.root / name)
+        run = trial_run(study.files.name, task.number)
         problem, loss, before = None, None, 0.0
         if task.is_adopted:
-            loss = recorded_loss(name, registry)
+            loss = recorded_loss(run)
             counted = next(each.seconds for each in study.trials() if each.number == task.number)
             before = max(counted, trained_seconds(run))
         if loss is None:
@@ -148,14 +146,13 @@ class TuningRun:
         now = time.monotonic()
         took, self._mark = before + now - self._mark, now
         study.tell(task, loss, took, problem)
-        if task.round < len(study.spec.rounds) - 1 and run.has_checkpoint():
-            prune_to_best(run)
         best = winner(study.known())
+        prune_loser(study.files.name, study.spec, study.known(), task.number)
         ended = TrialFinished(
             study=study.files.name,
             trial=task.number,
             round=task.round + 1,
-            run=name,
+            run=run.name,
             val_loss=loss,
             seconds=took,
             problem=problem,

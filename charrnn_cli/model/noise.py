@@ -34,9 +34,13 @@ class Difference:
     """Whether both were measured on the same rows."""
 
     @property
-    def is_clear(self) -> bool:
-        """Whether neither the choice of rows nor another seed explains the difference."""
-        return abs(self.mean) > SEED_NOISE and not self.low <= 0 <= self.high
+    def excludes_zero(self) -> bool:
+        """Whether the choice of rows does not explain the difference."""
+        return not self.low <= 0 <= self.high
+
+    def is_clear(self, seed_noise: float = SEED_NOISE) -> bool:
+        """Return whether neither the choice of rows nor another seed explains the difference."""
+        return abs(self.mean) > seed_noise and self.excludes_zero
 
 
 def standard_error(losses: RowLosses) -> float | None:

@@ -68,14 +68,41 @@ def test_the_same_model_is_not_distinguishable(inside: Inside, two_runs: Path) -
     assert all(each["settings"] == {} for each in compared(result).values())
 
 
-def test_other_texts_are_not_paired(inside: Inside, two_runs: Path, tmp_path: Path) -> None:
+def test_another_seed_is_no_difference(inside: Inside, two_runs: Path) -> None:
+    """Runs that differ in the seed alone are never told apart; their distance is that of seeds."""
+    words = "--run seed2 --max-steps 60 --lr 0.01 --eval-every 10 -q --seed 2"
+    assert inside("train", two_runs, *SMALL.split(), *words.split()).returncode == 0
+    result = inside("checkpoints", "compare", "one", "two", "seed2", "--json")
+    pairs = {frozenset(pair["runs"]): pair for pair in json.loads(result.stdout)["pairs"]}
+    seeds = pairs[frozenset({"one", "seed2"})]
+    assert abs(seeds["difference"]) > 0.01  # clear by the rows, and with the usual bound
+    assert not seeds["distinguishable"]
+    assert {pair["seed_noise"] for pair in pairs.values()} == {abs(seeds["difference"])}
+    assert pairs[frozenset({"one", "two"})]["distinguishable"]
+    shown = inside("checkpoints", "compare", "one", "seed2").stderr
+    assert "; they differ in nothing but the seed)" in shown
+
+
+def test_other_parts_of_a_text_are_not_paired(inside: Inside, two_runs: Path) -> None:
     """Runs on different validation texts are compared as independent, and this is said."""
+    words = "--run fifth --max-steps 60 --lr 0.01 --eval-every 10 -q --seed 1 --val-fraction 0.2"
+    assert inside("train", two_runs, *SMALL.split(), *words.split()).returncode == 0
+    result = inside("checkpoints", "compare", "two", "fifth")
+    assert "; their validation texts differ)" in result.stderr
+
+
+def test_other_texts_are_not_comparable(inside: Inside, two_runs: Path, tmp_path: Path) -> None:
+    """Losses of different texts say nothing of the models."""
     other = tmp_path / "other.txt"
     other.write_text(STORY.upper() + STORY[:500], "utf-8")
     words = "--run other --max-steps 60 --lr 0.01 --eval-every 10 -q --seed 1"
     assert inside("train", other, *SMALL.split(), *words.split()).returncode == 0
     result = inside("checkpoints", "compare", "one", "other")
-    assert "; their validation texts differ)" in result.stderr
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("pair")]
+    assert line.endswith(": not comparable (their texts differ)")
+    result = inside("checkpoints", "compare", "one", "other", "--json")
+    (pair,) = json.loads(result.stdout)["pairs"]
+    assert (pair["comparable"], pair["distinguishable"]) == (False, False)
     assert two_runs.exists()
 
 

@@ -13,7 +13,7 @@ from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import best
 from tests.cli.test_train_signals import wait_for
-from tests.helpers import TIMEOUT, Charrnn, Inside
+from tests.helpers import TIMEOUT, Charrnn, Inside, error_of
 
 SMALL = [
     *("--layers", "1", "--size", "12", "--embed", "6", "--ngram", "0"),
@@ -76,6 +76,30 @@ def test_more_seeds_later(inside: Inside, story: Path) -> None:
     assert (result.returncode, result.stdout) == (0, "a-seed2@30\n")
     assert Registry().run("a-seed1").updated() == before
     assert load_checkpoint("a-seed2").train["seed"] == 2
+
+
+def test_a_limit_is_that_of_all_runs(inside: Inside, story: Path) -> None:
+    """A limit that a finished run did not have is refused: the mean would mix schedules."""
+    inside("train", story, *SMALL, *SHORT, "--seeds", "1", "--run", "a", "-q")
+    result = inside("train", "--resume", "a", "--seeds", "2", "--max-steps", "40")
+    assert error_of(result.stderr) == (
+        "error: --max-steps cannot change: a-seed1 is finished without it\n"
+        "hint: start new runs with it, so that all have one schedule\n"
+    )
+    assert [run.name for run in Registry().runs()] == ["a-seed1"]
+
+
+def test_a_taken_name_has_two_ways_out(inside: Inside, story: Path) -> None:
+    """The hint of a taken name is about all runs of the seeds, not about one."""
+    inside("train", story, *SMALL, *SHORT, "--seeds", "2", "--run", "a", "-q")
+    result = inside("train", story, *SMALL, *SHORT, "--seeds", "2", "--run", "a")
+    assert "hint: use another --run NAME, or charrnn train --resume a --seeds 2\n" in result.stderr
+
+
+def test_one_seed_is_not_compared(inside: Inside, story: Path) -> None:
+    """After a single run, the next command is one that works."""
+    result = inside("train", story, *SMALL, *SHORT, "--seeds", "1", "--run", "a")
+    assert result.stderr.endswith("next    charrnn sample a-seed1\n")
 
 
 def test_a_time_limit_is_that_of_each_run(charrnn: Charrnn, story: Path) -> None:

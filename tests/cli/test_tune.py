@@ -242,6 +242,42 @@ def test_a_finished_study_shows_its_table_again(inside: Inside, story: Path) -> 
     )
 
 
+def test_a_study_leaves_later_work_alone(inside: Inside, story: Path) -> None:
+    """Checkpoints that the user trains from a trial, or under its name, are not pruned."""
+    assert tune(inside, story).returncode == 0
+    loser, other = sorted(f"s-{number:02}" for number in range(3) if number != winner_of(inside))
+    assert inside("train", "--resume", loser, "--max-steps", "60", "-q").returncode == 0
+    shutil.rmtree(Registry().root / other)
+    story.with_name("other.txt").write_text(story.read_text("utf-8").upper(), "utf-8")
+    words = ("--max-steps", "30", "--eval-every", "10", "--run", other, "-q")
+    assert inside("train", "other.txt", *SMALL, *words).returncode == 0
+    before = {name: step_files(name) for name in (loser, other)}
+    assert all(len(files) > 2 for files in before.values())
+    assert inside("tune", "--resume", "s").returncode == 0
+    assert {name: step_files(name) for name in (loser, other)} == before
+
+
+def test_a_winner_that_is_gone_is_told(inside: Inside, story: Path) -> None:
+    """The next command names a run that exists."""
+    assert tune(inside, story).returncode == 0
+    gone = f"s-{winner_of(inside):02}"
+    shutil.rmtree(Registry().root / gone)
+    result = inside("tune", "--resume", "s")
+    assert result.returncode == 0
+    assert f"note    run {gone} is gone, or is another one now\n" in result.stderr
+    name = result.stderr.rsplit(maxsplit=1)[1]
+    assert inside("sample", name, "-n", "5").returncode == 0
+
+
+def winner_of(inside: Inside) -> int:
+    """Return the number of the trial that wins study s."""
+    return int(inside("tune", "--resume", "s", "-q").stdout.strip().rpartition("-")[2])
+
+
+def step_files(name: str) -> list[str]:
+    return [entry.path.name for entry in Registry().run(name).checkpoints()]
+
+
 def test_a_run_of_a_trials_name_is_kept(inside: Inside, story: Path) -> None:
     """A study whose trials would be called as a run is not begun."""
     words = [*SMALL, "--size", "8", "--max-steps", "5", "--seed", "1", "-q"]

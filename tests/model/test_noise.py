@@ -47,16 +47,17 @@ def test_pairs_see_a_difference_that_the_rows_hide() -> None:
     means = normal(20, 1.5, 0.3)
     one, other = rows_of(means), rows_of(means - 2 * SEED_NOISE)
     paired = difference(one, other, is_paired=True)
-    assert paired.is_clear
+    assert paired.is_clear()
     assert paired.low == pytest.approx(paired.high) == pytest.approx(2 * SEED_NOISE)
-    assert not difference(one, other, is_paired=False).is_clear
+    assert not difference(one, other, is_paired=False).is_clear()
 
 
 def test_a_difference_of_two_seeds_is_not_clear() -> None:
     """A difference that another seed explains is not clear, however certain it is."""
     means = normal(20, 1.5, 0.3)
     found = difference(rows_of(means), rows_of(means - SEED_NOISE / 2), is_paired=True)
-    assert (found.low > 0, found.is_clear) == (True, False)
+    assert (found.excludes_zero, found.is_clear()) == (True, False)
+    assert found.is_clear(SEED_NOISE / 4)
 
 
 def test_the_same_rows_have_the_same_noise() -> None:

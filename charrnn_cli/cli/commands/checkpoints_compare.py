@@ -32,7 +32,8 @@ def compare(
 
     Each run's best checkpoint reads its validation text again. After ± is the standard error of the
     loss over the rows of this text. A pair is distinguishable if the 95 % interval of the
-    difference on resampled rows excludes 0, and if the difference is larger than that of two seeds.
+    difference on resampled rows excludes 0, and if the difference is larger than that of two seeds:
+    0.01, or more where runs that differ in the seed alone are further apart.
 
     Example: charrnn checkpoints compare anna-seed1 anna-seed2
     """
@@ -45,7 +46,8 @@ def compare(
             "a comparison requires two different runs",
             hint=f"charrnn checkpoints show {runs[0].name}",
         )
-    from charrnn_cli.cli.compared_runs import compare_runs, pairs_of, say_reading
+    from charrnn_cli.cli.compared_pairs import pairs_of
+    from charrnn_cli.cli.compared_runs import compare_runs, say_reading
     from charrnn_cli.cli.terminal.comparison_output import (
         comparison_to_json,
         curves_to_csv,

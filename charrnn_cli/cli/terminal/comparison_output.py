@@ -5,7 +5,8 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from charrnn_cli.cli.compared_runs import ComparedPair, ComparedRun, differing_settings
+from charrnn_cli.cli.compared_pairs import ComparedPair, differing_settings
+from charrnn_cli.cli.compared_runs import ComparedRun
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.terminal.formats import (
     UNKNOWN,
@@ -20,24 +21,30 @@ from charrnn_cli.storage.metrics_log import read_metrics
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.units import bits_per_character
 
+MOST_PAIRS = 15  # of six runs
 CURVE_COLUMNS = ("run", "step", "epoch", "train_loss", "val_loss", "val_bpc", "best", "seconds")
 
 
 def show_comparison(runs: Sequence[ComparedRun], pairs: Sequence[ComparedPair]) -> None:
-    """Write a row per run, then say which runs cannot be told apart."""
+    """Write a row per run, then say which runs cannot be told apart; of many, from the first."""
     write_table([*_COLUMNS, *map(_setting_column, differing_settings(runs))], runs)
-    for label, text in pair_facts(pairs):
+    shown = [pair for pair in pairs if len(pairs) <= MOST_PAIRS or pair.first is runs[0]]
+    for label, text in pair_facts(shown):
         console.say(label, text)
+    if len(shown) < len(pairs):
+        console.say("note", f"these are the pairs with {runs[0].run}; --json has all {len(pairs)}")
 
 
 def pair_facts(pairs: Sequence[ComparedPair]) -> Iterator[tuple[str, str]]:
     """Describe the difference of every pair of runs."""
     for pair in pairs:
         found, names = pair.difference, f"{pair.first.run} and {pair.second.run}"
-        between = f"{found.mean:+.3f}, 95 % interval {found.low:+.3f} to {found.high:+.3f}"
-        rows = "" if found.is_paired else "; their validation texts differ"
-        verdict = "distinguishable" if found.is_clear else "not distinguishable"
-        yield "pair", f"{names}: {verdict} ({between}{rows})"
+        facts = [f"{found.mean:+.3f}, 95 % interval {found.low:+.3f} to {found.high:+.3f}"]
+        if pair.verdict == "not comparable":
+            facts = []
+        if pair.reason is not None:
+            facts.append(pair.reason)
+        yield "pair", f"{names}: {pair.verdict} ({'; '.join(facts)})"
 
 
 def comparison_to_json(
@@ -99,7 +106,9 @@ def _pair_to_json(pair: ComparedPair) -> dict[str, Any]:
         "low": found.low,
         "high": found.high,
         "paired": found.is_paired,
-        "distinguishable": found.is_clear,
+        "comparable": pair.verdict != "not comparable",
+        "distinguishable": pair.verdict == "distinguishable",
+        "seed_noise": pair.seed_noise,
     }
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from charrnn_cli.errors import MismatchError
@@ -18,6 +18,7 @@ from charrnn_cli.training.loop import train
 from charrnn_cli.training.phases import Announce
 from charrnn_cli.training.plan import make_plan
 from charrnn_cli.training.recipe import DROPOUT_LEVELS
+from charrnn_cli.training.tuning.rounds import Known, ranked
 from charrnn_cli.training.tuning.space import MAX_DROPOUT, RELATIVE, settings_of
 from charrnn_cli.training.tuning.spec import StudySpec
 
@@ -27,6 +28,12 @@ MEMORY_HINT = "use a smaller --batch-size, --seq-len, --size or --layers"
 def run_of_trial(study: str, number: int) -> str:
     """Return the name of a trial's run."""
     return f"{study}-{number:02}"
+
+
+def trial_run(study: str, number: int) -> Run:
+    """Return the run of a trial, which may not exist."""
+    name = run_of_trial(study, number)
+    return Run(name, Registry().root / name)
 
 
 def trial_job(
@@ -93,26 +100,45 @@ def _shifted(automatic: float, shift: float) -> float:
     return round(shifted * DROPOUT_LEVELS) / DROPOUT_LEVELS
 
 
-def prune_to_best(run: Run) -> None:
-    """Delete all step files of a finished run but the best one. Raises StorageError."""
+def belongs(run: Run, spec: StudySpec) -> bool:
+    """Return whether all checkpoints of a run are of the study's text, as those of its trials."""
+    return all(
+        entry.header is not None and entry.header.data.sha256 == spec.sha256
+        for entry in run.checkpoints()
+    )
+
+
+def prune_to_best(run: Run, spec: StudySpec) -> None:
+    """Delete all step files of a finished trial but the best one. Raises StorageError."""
     entries = run.checkpoints()
     lowest = best(entries)
-    if lowest is not None:
+    if lowest is not None and belongs(run, spec):
         for entry in entries:
-            if entry.step != lowest.step and entry.header is not None:
+            if entry.step != lowest.step:
                 run.remove(entry.path)
+
+
+def prune_loser(study: str, spec: StudySpec, known: Sequence[Known], number: int) -> None:
+    """Keep one checkpoint of the trial that has ended or, if it wins, of the one that it beat.
+
+    It happens once, at this moment: later, the user may have trained the run further.
+    Raises StorageError.
+    """
+    last = len(spec.rounds) - 1
+    best = [each.number for each in ranked(known) if each.round == last][:2]
+    for loser in best[1:] if best[:1] == [number] else [number]:
+        run = trial_run(study, loser)
+        if run.has_checkpoint() and not run.is_training():
+            prune_to_best(run, spec)
 
 
 def discard_unsaved(run: Run, spec: StudySpec) -> None:
     """Delete the step files of a trial that was killed before its first resume file was written.
 
-    Only the files of a run on the study's text are deleted. Raises StorageError.
+    Raises StorageError.
     """
-    entries = run.checkpoints()
-    if not run.has_resume_file() and all(
-        entry.header is not None and entry.header.data.sha256 == spec.sha256 for entry in entries
-    ):
-        for entry in entries:
+    if not run.has_resume_file() and belongs(run, spec):
+        for entry in run.checkpoints():
             run.remove(entry.path)
 
 
@@ -122,7 +148,7 @@ def trained_seconds(run: Run) -> float:
     return 0.0 if header is None else header.progress.seconds
 
 
-def recorded_loss(name: str, registry: Registry) -> float | None:
+def recorded_loss(run: Run) -> float | None:
     """Return the lowest validation loss of a run that has reached its end; None for any other."""
-    header = Run(name, registry.root / name).resume_header()
+    header = run.resume_header()
     return None if header is None or not header.finished else header.progress.best_val_loss
