@@ -1,12 +1,15 @@
 """`--resume-if-exists`: one command that starts a run, and later goes on with it."""
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn_cli.errors import ConfigError, MismatchError
+from charrnn_cli.cli.next_commands import AFRESH
+from charrnn_cli.errors import ConfigError, MismatchError, RunBusyError
 from charrnn_cli.settings import option_name
+from charrnn_cli.storage.references import is_path
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.run_names import check_new_run_name
 from charrnn_cli.storage.runs import Run
@@ -46,12 +49,28 @@ def settings_left(point: "ResumePoint", settings: Mapping[str, Any]) -> dict[str
     return {**others, "max_steps": point.step}
 
 
-def check_held_out_paths(name: str | None, typed: Mapping[str, Path | None]) -> None:
-    """Check that the held-out texts which are typed are the run's.
+@contextlib.contextmanager
+def refusing_a_rival(name: str | None) -> Iterator[None]:
+    """Say of a run that another process has started meanwhile that it is busy, not misnamed.
+
+    Raises RunBusyError, and what the block raises.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        if not is_started(name):
+            raise
+        raise RunBusyError(
+            f"another process has just started run {name!r}", hint="try again later"
+        ) from error
+
+
+def check_origin(name: str | None, typed: Mapping[str, Path | None], init_from: str | None) -> None:
+    """Check that the held-out texts and the initial checkpoint which are typed are the run's.
 
     Raises MismatchError, and what `open_resume_point` raises.
     """
-    if not any(typed.values()):
+    if init_from is None and not any(typed.values()):
         return
     from charrnn_cli.training.resume import open_resume_point
 
@@ -59,11 +78,25 @@ def check_held_out_paths(name: str | None, typed: Mapping[str, Path | None]) -> 
     source = point.snapshot.source
     known = {} if source is None else source.held_out
     for field, path in typed.items():
-        before = known.get(field)
-        if path is not None and path.absolute() != before:
-            option = option_name(field)
-            raise MismatchError(
-                f"run {point.run.name!r} was trained "
-                + (f"without {option}" if before is None else f"with {option} {before}"),
-                hint=f"leave out {option}, or use another --run NAME",
-            )
+        if path is not None and path.absolute() != known.get(field):
+            raise _mismatch(point.run, field, known.get(field))
+    start = None if source is None else source.init_from
+    if init_from is not None and not _is_same_start(init_from, start):
+        raise _mismatch(point.run, "init_from", start)
+
+
+def _is_same_start(typed: str, recorded: str | None) -> bool:
+    """Return whether a run may have started as typed; `latest` and paths may mean anything."""
+    if typed == AFRESH or recorded is None:
+        return (typed == AFRESH) == (recorded is None)
+    names = [reference.partition("@")[0] for reference in (typed, recorded)]
+    return names[0] in ("best", "latest", names[1]) or is_path(typed)
+
+
+def _mismatch(run: Run, field: str, recorded: object) -> MismatchError:
+    option = option_name(field)
+    return MismatchError(
+        f"run {run.name!r} was trained "
+        + (f"without {option}" if recorded is None else f"with {option} {recorded}"),
+        hint=f"leave out {option}, or use another --run NAME",
+    )

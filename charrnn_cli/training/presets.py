@@ -35,6 +35,19 @@ HOLD_OUT = ("val_fraction", "val_split")
 """Settings that hold out a part of the training text."""
 
 
+def preset_settings(preset: str) -> dict[str, Any]:
+    """Return what a preset sets in every run, whatever its text and its limit of steps or time.
+
+    Raises ConfigError.
+    """
+    _check_preset(preset)
+    return {
+        name: value
+        for name, value in PRESETS[preset].items()
+        if name != "epochs" and value is not None
+    }
+
+
 def from_preset(
     preset: str, settings: Mapping[str, Any], vocabulary_size: int = 1
 ) -> tuple[ModelConfig, TrainConfig]:
@@ -43,10 +56,7 @@ def from_preset(
     A limit on steps or time replaces the preset's number of epochs unless `epochs` is given too.
     The order of the n-grams is that of most texts if it is None, automatic.
     """
-    if preset not in PRESETS:
-        near = "".join(f"did you mean {name}? " for name in near_names(preset, PRESETS, 1))
-        hint = f"{near}the presets are {' and '.join(PRESETS)}"
-        raise ConfigError(f"no preset {preset!r}", hint=hint)
+    _check_preset(preset)
     merged = {**PRESETS[preset], **settings}
     if merged.get("ngram", 0) is None:
         merged["ngram"] = NGRAM_ORDER
@@ -106,3 +116,10 @@ def needs_validation(settings: Mapping[str, Any]) -> str | None:
         if settings.get(name) not in (None, value):
             return option_name(name)
     return None
+
+
+def _check_preset(preset: str) -> None:
+    if preset not in PRESETS:
+        near = "".join(f"did you mean {name}? " for name in near_names(preset, PRESETS, 1))
+        hint = f"{near}the presets are {' and '.join(PRESETS)}"
+        raise ConfigError(f"no preset {preset!r}", hint=hint)

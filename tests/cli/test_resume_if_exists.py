@@ -1,13 +1,26 @@
 """`train --resume-if-exists`: one command starts a run, goes on with it, and leaves it finished."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from charrnn_cli.cli.start_or_resume import refusing_a_rival
+from charrnn_cli.errors import ConfigError, RunBusyError
 from charrnn_cli.storage.lock import hold_lock
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.training.snapshot import load_resume, save_resume
-from tests.helpers import FAST, STORY, Inside, new_run, run_held
+from tests.helpers import (
+    FAST,
+    STORY,
+    TIMEOUT,
+    Inside,
+    make_checkpoint,
+    new_run,
+    run_held,
+    save,
+)
 
 RUN = ("--run", "run", "--resume-if-exists")
 TRAIN = ("train", "story.txt", *FAST, "--init-from", "none", "--threads", "1", "-q")
@@ -89,6 +102,50 @@ def test_another_setting_is_refused(inside: Inside) -> None:
     expected = "error: run 'run' was trained without --val\n"
     expected += "hint: leave out --val, or use another --run NAME\n"
     assert inside(*TRAIN, "--val", "story.txt", *RUN) == (2, "", expected)
+
+
+def test_another_start_is_refused(inside: Inside) -> None:
+    """Another preset or initial checkpoint than that of the run is an error; its own is not."""
+    assert inside(*TRAIN, "--max-steps", "5", "--preset", "notebook", *RUN)[0] == 0
+    unfinish("run")
+    code, _, err = inside(*TRAIN[:-5], "--init-from", "english", "-q", *RUN)
+    assert (code, err.splitlines()[0]) == (2, "error: run 'run' was trained without --init-from")
+    assert inside(*TRAIN, "--max-steps", "5", "--preset", "notebook", *RUN) == (0, "run@5\n", "")
+    assert inside(*TRAIN, "--max-steps", "5", "--run", "plain")[0] == 0
+    unfinish("plain")
+    plain = ("--run", "plain", "--resume-if-exists")
+    code, _, err = inside(*TRAIN, "--preset", "notebook", *plain)
+    assert (code, err.startswith("error: run 'plain' was trained with ")) == (2, True)
+
+
+def test_a_rival_is_busy(home: Path, tmp_path: Path) -> None:
+    """Of two that start at the same moment, one trains, and the other can be tried again."""
+    words = [sys.executable, "-m", "charrnn_cli", *TRAIN, "--max-steps", "300", *RUN]
+    programs = [
+        subprocess.Popen(words, cwd=tmp_path, stdout=-3, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    errors = [program.communicate(timeout=TIMEOUT)[1] for program in programs]
+    codes = [program.returncode for program in programs]
+    # One that starts late enough goes on with the finished run.
+    assert sorted(codes) in ([0, 75], [0, 0])
+    for code, error in zip(codes, errors, strict=True):
+        assert code == 0 or "run 'run'" in error
+    assert [run.name for run in Registry().runs()] == ["run"]
+
+
+def test_a_run_that_appears_meanwhile_is_busy(home: Path) -> None:
+    """An error of a run that did not exist before is one of its other trainer."""
+
+    def start_twice() -> None:
+        new_run("run")
+        save(make_checkpoint(run="run"))
+        Registry().check_free("run")
+
+    with pytest.raises(RunBusyError, match="has just started run 'run'"), refusing_a_rival("run"):
+        start_twice()
+    with pytest.raises(ConfigError, match="no such"), refusing_a_rival("other"):
+        raise ConfigError("no such thing")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """`charrnn train`: its options, and the new or resumed run that they describe."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from charrnn_cli.cli.options.given import is_chosen, is_in_file, is_typed
 from charrnn_cli.cli.options.parsers import parse_dropout, parse_duration, parse_ngram
 from charrnn_cli.cli.options.setting_options import setting_option
 from charrnn_cli.cli.seed_runs import SeedRuns
-from charrnn_cli.cli.start_or_resume import check_held_out_paths, is_started
+from charrnn_cli.cli.start_or_resume import check_origin, is_started, refusing_a_rival
 from charrnn_cli.cli.terminal import console
 from charrnn_cli.cli.training_run import TrainingRun
 from charrnn_cli.config import TextOptions, TrainConfig
@@ -27,6 +28,7 @@ from charrnn_cli.training.presets import (
     HOLD_OUT,
     automatic_settings,
     from_preset,
+    preset_settings,
     val_conflict,
     with_own_validation,
 )
@@ -124,7 +126,7 @@ def train(
     options = text_options.given_options(context)
     if resume is not None or goes_on:
         if goes_on:
-            check_held_out_paths(run, {"val": val, "test": test})
+            check_origin(run, {"val": val, "test": test}, init_from)
         else:
             _check_resumed(context)
         if several is not None:
@@ -132,7 +134,7 @@ def train(
             return
         training.resume(
             str(resume or run),
-            given,
+            preset_settings(preset) | given if goes_on else given,
             texts=texts or [],
             options=options,
             allow_new_data=allow_new_data,
@@ -155,22 +157,34 @@ def train(
     if run is not None:
         check_new_run_name(run)
     if print_config:
-        automatic = list(automatic_settings(preset, given))
-        if initial is not None:  # the checkpoint sets the architecture, the text's size the recipe
-            automatic = [name for name in fields_of(ModelConfig) if name not in given]
-            automatic += warm_settings(given, 0)
-            automatic += fields_of(TextOptions).keys() - options.keys()
-        elif not is_chosen(context, "preset") and leaves_model_open(given):
-            automatic += decided_later(given)
-        automatic += [] if "batch_size" in given else ["batch_size"]
-        automatic += HOLD_OUT if val is not None else []
+        automatic = _decided_later(context, preset, given, initial, options)
         console.write(to_toml(_resolved(context.params, model, config, automatic)))
         return
     chosen = preset if is_chosen(context, "preset") else None
     if several is not None:
         several.new(source, given, options=options, preset=chosen, name=run)
         return
-    training.new(source, given, options=options, preset=chosen, name=run, dry_run=dry_run)
+    with refusing_a_rival(run) if resume_if_exists else contextlib.nullcontext():
+        training.new(source, given, options=options, preset=chosen, name=run, dry_run=dry_run)
+
+
+def _decided_later(
+    context: typer.Context,
+    preset: str,
+    given: Mapping[str, Any],
+    initial: str | None,
+    options: Mapping[str, Any],
+) -> list[str]:
+    """Return the settings that depend on the text, on a checkpoint, or on the time."""
+    automatic = list(automatic_settings(preset, given))
+    if initial is not None:  # the checkpoint sets the architecture, the text's size the recipe
+        automatic = [name for name in fields_of(ModelConfig) if name not in given]
+        automatic += warm_settings(given, 0)
+        automatic += fields_of(TextOptions).keys() - options.keys()
+    elif not is_chosen(context, "preset") and leaves_model_open(given):
+        automatic += decided_later(given)
+    automatic += [] if "batch_size" in given else ["batch_size"]
+    return [*automatic, *(HOLD_OUT if context.params["val"] is not None else ())]
 
 
 def _several(context: typer.Context, seeds: int) -> SeedRuns:
