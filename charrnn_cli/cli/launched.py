@@ -83,12 +83,16 @@ class Launched:
         """End this process together with the others, after it has printed all that it prints."""
         console.write("")
         if self._group is None:
-            time.sleep(0 if self.launch.is_first else FIRST_PRINTS)
-        elif self.launch.is_first:
+            self._stack.close()
+            if not self.launch.is_first:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)  # with which a launcher ends it
+                time.sleep(FIRST_PRINTS)
+            return
+        if self.launch.is_first:
             self._group.board.end(code, is_lost=isinstance(error, ProcessLostError))
         elif error is None:
             self._group.board.leave()
-        if self._group is not None and error is not None:
+        if error is not None:
             # Threads of torch may wait for the process that does not answer.
             with contextlib.suppress(OSError):
                 sys.stderr.flush()

@@ -128,9 +128,10 @@ class _Typed:
     options: ClassVar[set[str]] = {*GLOBAL_OPTIONS}
 
 
-def _show_version(asked: bool) -> None:
+def _show_version(context: typer.Context, asked: bool) -> None:
     if asked:
-        console.write_line(f"charrnn {__version__}")
+        if context.obj.launched is None or context.obj.launched.launch.is_first:
+            console.write_line(f"charrnn {__version__}")
         raise typer.Exit
 
 
@@ -147,14 +148,11 @@ def _options(
 ) -> None:
     context.obj.debug = debug
     context.obj.command = context.invoked_subcommand
-    launch = Launch.of()
-    if launch is not None:
-        from charrnn_cli.cli.launched import Launched
-
-        context.obj.launched = Launched(launch)
-        context.obj.launched.join(context.invoked_subcommand)
-        if not launch.is_first:
-            raise typer.Exit(context.obj.launched.follow())
+    launched = context.obj.launched
+    if launched is not None:
+        launched.join(context.invoked_subcommand)
+        if not launched.launch.is_first:
+            raise typer.Exit(launched.follow())
 
 
 def main() -> None:
@@ -162,6 +160,11 @@ def main() -> None:
     typed, error = _Typed(), None
     code: Any = 1
     try:
+        launch = Launch.of()
+        if launch is not None:
+            from charrnn_cli.cli.launched import Launched
+
+            typed.launched = Launched(launch)
         code = _run(typed)
     except Exception as raised:
         error, code = raised, _exit_code(raised)

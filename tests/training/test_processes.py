@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from charrnn_cli import __version__
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.training.launch import Launch
@@ -221,6 +222,26 @@ def test_other_commands_refuse(tmp_path: Path) -> None:
     expected += "hint: run `charrnn checkpoints` without torchrun\n"
     assert first == (2, "", expected)
     assert second == (2, "", "")
+
+
+NO_COMMAND = "error: no such command 'frain'\nhint: did you mean `charrnn train`?\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [
+        (("--version",), (0, f"charrnn {__version__}\n", "")),
+        (
+            ("frain",),
+            (2, "", "error: no such command 'frain'\nhint: did you mean `charrnn train`?\n"),
+        ),
+    ],
+)
+def test_what_is_said_before_they_meet(
+    tmp_path: Path, words: tuple[str, ...], outcome: tuple[int, str, str]
+) -> None:
+    """Only the first process speaks, whatever ends the command."""
+    assert together(2, *words, cwd=tmp_path) == [outcome, (outcome[0], "", "")]
 
 
 def test_the_environment_of_a_launcher() -> None:
