@@ -104,7 +104,7 @@ def test_one_seed_is_not_compared(inside: Inside, story: Path) -> None:
 
 def test_a_time_limit_is_that_of_each_run(charrnn: Charrnn, story: Path) -> None:
     """With --max-time, the first run is planned, and the others take as many steps."""
-    limit = ("--max-time", "8s", "--max-steps", "500")
+    limit = ("--max-time", "40s", "--max-steps", "500")
     result = charrnn("train", story, *SMALL, *limit, "--seeds", "2", "--run", "a", "-q")
     assert result.returncode == 0, result.stderr
     first, second = (load_checkpoint(f"a-seed{seed}@latest") for seed in (1, 2))
