@@ -35,7 +35,7 @@ def _damaged(files: StudyFiles, problem: str) -> DamagedFileError:
     new = f"charrnn tune TEXT --budget 1h --name {files.free_name(files.name)}"
     return DamagedFileError(
         f"the journal of study {files.name!r} is damaged: {problem}",
-        hint=f"start a new study: {new}; its runs and {files.journal} stay",
+        hint=f"start a new study: {new}; the old runs and {files.journal} stay",
     )
 
 

@@ -140,7 +140,7 @@ def test_a_damaged_journal_is_told(change: Any, problem: str) -> None:
     assert isinstance(error, DamagedFileError)
     assert error.message == f"the journal of study 's' is damaged: {problem.format(last=last)}"
     new = "charrnn tune TEXT --budget 1h --name s-2"
-    assert error.hint == f"start a new study: {new}; its runs and {journal} stay"
+    assert error.hint == f"start a new study: {new}; the old runs and {journal} stay"
 
 
 def test_a_newer_study_is_not_damaged() -> None:
