@@ -222,8 +222,8 @@ def _fits(value: object, hint: Any) -> bool:
         return any(_fits(value, each) for each in arguments)
     if origin is Literal:
         return type(value) is str and value in arguments
-    if origin is list:
-        return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
+    if origin in (list, tuple):
+        return isinstance(value, origin) and all(_fits(item, arguments[0]) for item in value)
     if origin is dict:
         return isinstance(value, dict) and all(
             _fits(key, arguments[0]) and _fits(item, arguments[1]) for key, item in value.items()

@@ -1,15 +1,18 @@
 """The task of a new study: what is searched, and what is fixed for its text and this machine."""
 
 import dataclasses
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from charrnn_cli.cli.new_job import better_start, is_read_again
 from charrnn_cli.cli.next_commands import AFRESH
-from charrnn_cli.cli.process import set_blas_threads
+from charrnn_cli.cli.process import STARTED, set_blas_threads
 from charrnn_cli.cli.signals import StopRequest
 from charrnn_cli.cli.terminal.corpus_output import describe_corpus
+from charrnn_cli.cli.terminal.formats import format_count, format_duration
 from charrnn_cli.cli.terminal.phases import SECONDS_TO_LOAD, Phases
 from charrnn_cli.cli.terminal.run_facts import Facts, start_facts
 from charrnn_cli.errors import ConfigError
@@ -17,13 +20,14 @@ from charrnn_cli.seeds import random_seed
 from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_read_once
 from charrnn_cli.training.candidates import leaves_model_open
 from charrnn_cli.training.evaluation_plan import LEAST_CHARACTERS, SHARE
+from charrnn_cli.training.tuning.dimension import RELATIVE, number_of_points
 from charrnn_cli.training.tuning.rounds import (
+    least_budget,
     number_of_trials,
     number_of_whole_trials,
     plan_rounds,
 )
 from charrnn_cli.training.tuning.space import (
-    RELATIVE,
     default_params,
     default_space,
     parse_space,
@@ -92,7 +96,9 @@ def new_spec(
         raise ConfigError("nothing is left to search", hint="add --set, or leave out an option")
     whole = None
     if request.budget is not None and is_open and not is_warm:
-        last = plan_rounds(trials, has_budget=True)[-1].share * request.budget
+        left = STARTED + request.budget - time.monotonic()
+        most = int(min(trials, number_of_points(space)))
+        last = plan_rounds(most, has_budget=True)[-1].share * left
         job, whole = _chosen(job, last, settings, stop, phases)
     elif is_warm and "epochs" not in given and job.config.epochs is not None:
         settings["epochs"] = job.config.epochs
@@ -101,7 +107,18 @@ def new_spec(
         fitting = number_of_whole_trials(request.budget, whole)
         if fitting is not None:
             spec = dataclasses.replace(spec, is_whole=True, trials=request.trials or fitting)
+    _check_time(spec)
     return spec, job
+
+
+def _check_time(spec: StudySpec) -> None:
+    """Raise ConfigError if each of the trials that were asked for would be too short."""
+    if spec.budget is not None and spec.budget < (least := least_budget(spec.rounds)):
+        trials = format_count(spec.rounds[0].trials, "trial")
+        raise ConfigError(
+            f"a budget of {format_duration(spec.budget)} is too short for {trials}",
+            hint=f"use at least --budget {math.ceil(least)}s, or leave out --trials",
+        )
 
 
 def _job(
@@ -168,7 +185,7 @@ def _spec(
     settings["val_rows"] = rows_of_every_trial(job, LEAST_CHARACTERS)
     return StudySpec(
         source=source,
-        options=request.options,
+        options=dict(request.options),
         settings=settings,
         preset=request.preset or "default",
         space=space,

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn_cli.cli.process import STARTED
 from charrnn_cli.cli.signals import StopRequest
+from charrnn_cli.cli.study_clock import StudyClock
 from charrnn_cli.cli.study_end import end_study
 from charrnn_cli.cli.terminal import console, safe_text
-from charrnn_cli.cli.terminal.formats import format_duration
 from charrnn_cli.cli.terminal.phases import SECONDS_TO_LOAD, Phases
 from charrnn_cli.cli.terminal.tuning_output import end_facts, start_facts, trial_facts
 from charrnn_cli.errors import (
@@ -25,7 +24,7 @@ from charrnn_cli.storage.metrics_log import event_to_json
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.training.tensorboard import check_tensorboard, log_to_tensorboard
 from charrnn_cli.training.tuning.events import TrialFinished, TrialStarted, TuningStarted
-from charrnn_cli.training.tuning.rounds import Finished, Wait, round_at, seconds_for, winner
+from charrnn_cli.training.tuning.rounds import Finished, Wait, winner
 
 if TYPE_CHECKING:
     from charrnn_cli.training.job import TrainingJob
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 
 STOPPING = "finishing this step, then saving; press Ctrl-C again to exit without saving"
 POLL_INTERVAL = 0.2  # seconds between looks at the trials of other processes
-END_SHARE, MOST_END = 0.05, 20.0  # of the budget, in seconds: to compare the best
-LEAST_SECONDS = 1.0  # of a trial
 
 
 class TuningRun:
@@ -55,7 +52,7 @@ class TuningRun:
         if tensorboard is not None:
             check_tensorboard()
         self.stop = StopRequest(lambda: self.say([("stop", STOPPING)]))
-        self._mark = STARTED  # until here, time is counted in the journal
+        self._clock = StudyClock()
 
     def say(self, facts: Iterable[tuple[str, str]]) -> None:
         if not self.quiet:
@@ -95,6 +92,9 @@ class TuningRun:
         )
         self.emit(event)
         self.say(start_facts(event, spec.rounds))
+        if (points := spec.rounds[0].trials) < spec.trials:
+            few = f"all {points} points" if points > 1 else "the only point"
+            self.say([("note", f"the first round tries {few} of the space, none twice")])
         is_waiting = False
         while True:
             self.stop.check()
@@ -117,12 +117,15 @@ class TuningRun:
                 [("done", "no trial is left to take"), ("next", f"charrnn tune --resume {name}")]
             )
         else:
-            end_study(self, study, self._left(study))
+            end_study(self, study, self._clock.left(study))
 
     # ---- one trial
 
     def _train(self, study: "Study", task: "Task") -> None:
         """Train a trial, and record how it ended."""
+        with Phases(self.stop, quiet=self.quiet) as phases:
+            phases.announce("loading torch", 0.0 if "torch" in sys.modules else SECONDS_TO_LOAD)
+            import charrnn_cli.training.tuning.trial_job  # noqa: F401
         from charrnn_cli.training.tuning.trial_job import (
             prune_loser,
             recorded_loss,
@@ -132,19 +135,18 @@ class TuningRun:
         )
 
         run = trial_run(study.files.name, task.number)
-        problem, loss, before = None, None, 0.0
+        problem, loss = None, None
         if task.is_adopted:
             loss = recorded_loss(run)
             counted = next(each.seconds for each in study.trials() if each.number == task.number)
-            before = max(counted, trained_seconds(run))
+            self._clock.adopt(max(counted, trained_seconds(run)))
         if loss is None:
             try:
                 loss, problem = self._attempt(study, task, run)
             except InterruptionError:
-                study.count_time(task, before + time.monotonic() - self._mark)
+                study.count_time(task, self._clock.taken)
                 raise
-        now = time.monotonic()
-        took, self._mark = before + now - self._mark, now
+        took = self._clock.finish()
         study.tell(task, loss, took, problem)
         best = winner(study.known())
         prune_loser(study.files.name, study.spec, study.known(), task.number)
@@ -167,13 +169,12 @@ class TuningRun:
 
         Raises InterruptionError after a signal.
         """
-        from charrnn_cli.training.tuning.trial_job import discard_unsaved
+        from charrnn_cli.training.tuning.trial_job import discard_unsaved, with_limit
 
-        started = time.monotonic()
         if task.is_adopted:
             discard_unsaved(run, study.spec)
         is_resumed = run.has_resume_file()
-        seconds = None if is_resumed else self._seconds(study, task)
+        seconds = None if is_resumed else self._clock.seconds_of(study, task)
         event = TrialStarted(
             study=study.files.name,
             trial=task.number,
@@ -188,11 +189,11 @@ class TuningRun:
         try:
             with Phases(self.stop, quiet=self.quiet) as phases:
                 job = self._job(study, task, run.name, seconds, phases, is_resumed=is_resumed)
-                return self._show(job, task, started, phases), None
-        except (DivergedError, MemoryShortageError) as error:
-            return None, error.message
-        except ConfigError as error:  # its time is too short for the model, for example
-            return None, error.message.partition(":")[0]
+                if seconds is not None:  # reading the text took some of what all trials share
+                    job = with_limit(job, self._clock.seconds_of(study, task))
+                return self._show(study, job, task, phases), None
+        except (DivergedError, MemoryShortageError, ConfigError) as error:
+            return None, error.message  # its time is too short for the model, for example
 
     def _job(
         self,
@@ -220,14 +221,14 @@ class TuningRun:
             announce=phases.announce,
         )
 
-    def _show(self, job: "TrainingJob", task: "Task", started: float, phases: Phases) -> float:
-        """Train while showing the events; return the lowest loss.
+    def _show(self, study: "Study", job: "TrainingJob", task: "Task", phases: Phases) -> float:
+        """Train while showing the events; return the lowest loss. A limit of time counts from now.
 
         Raises InterruptionError after a signal, and as `train` does.
         """
-        phases.announce("loading torch", 0.0 if "torch" in sys.modules else SECONDS_TO_LOAD)
         from charrnn_cli.training.tuning.trial_job import train_trial
 
+        started = time.monotonic()
         events: Iterable[TrainEvent] = train_trial(job, task.params, self.stop, started)
         if self.tensorboard is not None:
             events = log_to_tensorboard(events, self.tensorboard)
@@ -243,6 +244,7 @@ class TuningRun:
             events = with_warnings(events)
         finished: TrainingFinished | None = None
         for event in events:
+            self._clock.count(study, task)
             if isinstance(event, TrainingFinished):
                 finished = event
         assert finished is not None
@@ -254,33 +256,3 @@ class TuningRun:
         if finished.best_val_loss is None:
             raise DivergedError(f"run {finished.run} was never evaluated")
         return finished.best_val_loss
-
-    # ---- time
-
-    def _left(self, study: "Study") -> float | None:
-        """Return the seconds of the budget that are left; None without a budget."""
-        budget = study.spec.budget
-        if budget is None:
-            return None
-        spent = sum(each.seconds for each in study.trials())
-        return budget - spent - (time.monotonic() - self._mark)
-
-    def _seconds(self, study: "Study", task: "Task") -> float | None:
-        left, budget = self._left(study), study.spec.budget
-        if left is None or budget is None:
-            return None
-        left -= min(MOST_END, END_SHARE * budget)
-        known = [each for each in study.known() if each.number != task.number]
-        others = [each for each in known if each.state == "running"]
-        # The time of trials in other processes is not recorded yet.
-        left -= sum(self._planned(study, each.round, left) for each in others)
-        if left < LEAST_SECONDS:
-            raise ConfigError(
-                f"the budget of {format_duration(budget)} is spent",
-                hint=f"charrnn tune --resume {study.files.name} --budget {2 * budget:.0f}s",
-            )
-        return seconds_for(task.round, study.spec.rounds, known, left)
-
-    def _planned(self, study: "Study", round_number: int, left: float) -> float:
-        each = round_at(study.spec.rounds, round_number)
-        return min(left / 2, (study.spec.budget or 0.0) * each.share / each.trials)

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from charrnn_cli.cli.terminal.tuning_output import round_words
 from charrnn_cli.cli.training_run import TrainingRun
 from charrnn_cli.errors import ConfigError
 from charrnn_cli.model.checkpoint import load_checkpoint
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import best
 from charrnn_cli.storage.studies import JournalLock, StudyFiles
+from charrnn_cli.training.tuning.rounds import plan_rounds
 from tests.cli.test_help import TREE
 from tests.cli.test_options import SETTINGS, options_of
 from tests.helpers import TIMEOUT, Charrnn, Inside, Outcome
@@ -358,16 +360,73 @@ def test_a_budget_has_rounds(charrnn: Charrnn, story: Path) -> None:
     """With a budget, the best third goes on, the last round trains one, and the time is kept."""
     pytest.importorskip("optuna")
     words = [*SMALL, "--set", "lr=1e-3..1e-1:log", "--size", "8", "--seed", "1", "--threads", "1"]
-    result = charrnn("tune", story, *words, "--budget", "20s", "--trials", "3", "--json")
+    result = charrnn("tune", story, *words, "--budget", "50s", "--trials", "2", "--json")
     assert result.returncode == 0, result.stderr
     found = [json.loads(line) for line in result.stdout.splitlines()]
     ended = [each for each in found if each["event"] == "TrialFinished"]
-    assert [each["round"] for each in ended] == [1, 1, 1, 2]
-    best_first = min(ended[:3], key=lambda each: each["val_loss"] or 9.0)
+    assert [each["round"] for each in ended] == [1, 1, 2]
+    best_first = min(ended[:2], key=lambda each: each["val_loss"] or 9.0)
     begun = {each["run"]: each["params"] for each in found if each["event"] == "TrialStarted"}
-    assert begun[ended[3]["run"]] == begun[best_first["run"]]
+    assert begun[ended[2]["run"]] == begun[best_first["run"]]
     (end,) = (each for each in found if each["event"] == "TuningFinished")
-    assert end["seconds"] <= 22
+    assert end["seconds"] <= 52
+
+
+def test_a_short_budget_is_that_of_one_run() -> None:
+    """The rounds in words say why there is one run, unless a small space is the reason."""
+    one, words = plan_rounds(1, has_budget=True), "one run of the default recipe, "
+    assert round_words(one, 40.0) == f"{words}40 s: too short for several"
+    assert round_words(one, 3600.0) == f"{words}1:00:00"
+
+
+@pytest.mark.slow
+def test_a_short_budget_trains_the_default_recipe(charrnn: Charrnn, story: Path) -> None:
+    """A budget that is too short for several trials is that of one run, and is kept."""
+    pytest.importorskip("optuna")
+    before = time.monotonic()
+    result = charrnn("tune", story, *SMALL, *SPACE, "--threads", "1", "--budget", "20s")
+    assert result.returncode == 0, result.stderr
+    assert time.monotonic() - before <= 22
+    lines = result.stderr.splitlines()
+    assert "rounds  one run of the default recipe, 20 s: too short for several" in lines
+    (trial,) = (line for line in lines if line.startswith("trial  "))
+    assert trial.endswith(" s: default")
+
+
+@pytest.mark.parametrize(
+    ("typed", "error"),
+    [
+        ((), "error: the budget must be at least 15 s\nhint: use --budget 10m\n"),
+        (
+            ("--trials", "3"),
+            (
+                "error: a budget of 30 s is too short for 3 trials\n"
+                "hint: use at least --budget 70s, or leave out --trials\n"
+            ),
+        ),
+    ],
+)
+def test_a_budget_that_is_too_short(
+    inside: Inside, story: Path, typed: tuple[str, ...], error: str
+) -> None:
+    """The least budget is told before anything is trained."""
+    pytest.importorskip("optuna")
+    budget = "30s" if typed else "14s"
+    result = inside("tune", story, *SMALL, *SPACE, *typed, "--budget", budget)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.endswith(error)
+    assert not Registry().runs()
+
+
+def test_a_small_space_has_as_many_trials(inside: Inside, story: Path) -> None:
+    """More trials than points are not planned, and the study says so."""
+    pytest.importorskip("optuna")
+    words = [*SMALL, "--set", "size=8,16", "--max-steps", "5", "--seed", "2", "--trials", "6"]
+    result = inside("tune", story, *words, "--name", "s")
+    assert result.returncode == 0, result.stderr
+    assert "note    the first round tries all 2 points of the space, none twice\n" in result.stderr
+    assert [run.name for run in Registry().runs()] == ["s-00", "s-01"]
+    assert {load_checkpoint(run.name).model.size for run in Registry().runs()} == {8, 16}
 
 
 def test_a_changed_text_is_refused(inside: Inside, story: Path) -> None:

@@ -183,19 +183,21 @@ def _machine(context: typer.Context) -> dict[str, Any]:
 
 def _check_length(params: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Raise ConfigError unless the study has an end: a budget, or trials of a given length."""
+    from charrnn_cli.training.tuning.rounds import least_budget, number_of_trials, plan_rounds
+
     if params["budget"] is not None:
         if "max_time" in given:
             raise ConfigError(
                 "--max-time cannot be combined with --budget", hint="leave out --max-time"
             )
-        if params["budget"] < 1:
-            raise ConfigError("the budget must be at least 1 s", hint="use --budget 10m")
+        least = least_budget(plan_rounds(1, has_budget=True))
+        if params["budget"] < least:
+            raise ConfigError(f"the budget must be at least {least:g} s", hint="use --budget 10m")
         return
     if params["trials"] is not None and not given.keys().isdisjoint(
         ("max_steps", "epochs", "max_time")
     ):
         return
-    from charrnn_cli.training.tuning.rounds import number_of_trials, plan_rounds
     from charrnn_cli.training.tuning.space import default_space
 
     if not params["quiet"] and not params["as_json"]:

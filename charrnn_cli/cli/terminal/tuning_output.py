@@ -17,7 +17,7 @@ from charrnn_cli.training.tuning.events import (
     TuningFinished,
     TuningStarted,
 )
-from charrnn_cli.training.tuning.rounds import Round
+from charrnn_cli.training.tuning.rounds import Round, number_of_trials
 from charrnn_cli.training.tuning.space import described
 from charrnn_cli.units import bits_per_character
 
@@ -29,17 +29,19 @@ Fact = tuple[str, str]
 
 def round_words(rounds: Sequence[Round], budget: float | None) -> str:
     """Describe the rounds of a study: `9 trials of 40 s, 3 of 2:00, then one of 8:00`."""
+    if [each.trials for each in rounds] == [1] and budget is not None:
+        one = f"one run of the default recipe, {format_duration(budget)}"
+        return f"{one}: too short for several" if number_of_trials(budget) == 1 else one
     if budget is None:
         return format_count(rounds[0].trials, "trial")
-    if len(rounds) == 1 and rounds[0].trials > 1:
+    if len(rounds) == 1:
         return f"{rounds[0].trials} whole runs, {format_duration(budget / rounds[0].trials)} each"
     parts = [
         f"{each.trials} {'trials ' if not number else ''}of "
         f"{format_duration(each.share * budget / each.trials)}"
         for number, each in enumerate(rounds[:-1])
     ]
-    last = f"one of {format_duration(rounds[-1].share * budget)}"
-    return f"{', '.join(parts)}, then {last}" if parts else last
+    return f"{', '.join(parts)}, then one of {format_duration(rounds[-1].share * budget)}"
 
 
 def start_facts(event: TuningStarted, rounds: Sequence[Round]) -> list[Fact]:

@@ -13,7 +13,9 @@ from typing import Literal
 
 KEPT = 1 / 3  # of a round's trials
 LARGEST_SHARE, LAST_SHARE = 0.25, 0.35  # of the budget: an early round, and at least the last
-TRIAL_SECONDS = 15.0  # least time of a trial in the first round
+TRIAL_SECONDS = 15.0  # least time of a trial in the first round, if there are several
+RUN_SECONDS = 5.0  # least time of a run: to time its steps, to take some and to save them
+START_SECONDS = 10.0  # until the first trial begins: imports and the text, on a busy machine
 MOST_TRIALS = 27
 WHOLE_RUNS = 3  # that fit into the budget: from here on, one round of them
 WHOLE_SLACK = 1.5  # time of a trial, relative to a whole run: some models are slower
@@ -78,13 +80,22 @@ Next = Adopt | Begin | Enqueue | Wait | Finished
 
 
 def number_of_trials(budget: float) -> int:
-    """Return how many trials the first round has by default, for a budget in seconds."""
-    return max(2, min(MOST_TRIALS, int(LARGEST_SHARE * budget / TRIAL_SECONDS)))
+    """Return how many trials the first round has by default, for a budget in seconds.
+
+    A budget that is too short for two trains one, which gets all of it.
+    """
+    fitting = int(LARGEST_SHARE * budget / TRIAL_SECONDS)
+    return max(1, min(MOST_TRIALS, fitting))
+
+
+def least_budget(rounds: Sequence[Round]) -> float:
+    """Return the seconds in which every trial of the first round has the time of a short run."""
+    return START_SECONDS + RUN_SECONDS * rounds[0].trials / rounds[0].share
 
 
 def number_of_whole_trials(budget: float, whole: float) -> int | None:
     """Return how many whole runs of `whole` seconds a round has; None if rounds are better."""
-    fitting = int(budget / (WHOLE_SLACK * whole))
+    fitting = int(budget / max(WHOLE_SLACK * whole, TRIAL_SECONDS))
     return min(MOST_TRIALS, fitting) if fitting >= WHOLE_RUNS else None
 
 

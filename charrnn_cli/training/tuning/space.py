@@ -4,8 +4,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from charrnn_cli.architecture import ModelConfig
 from charrnn_cli.config import MODEL, OPTIMIZATION, TrainConfig
@@ -13,70 +12,24 @@ from charrnn_cli.errors import ConfigError
 from charrnn_cli.settings import about, choices, fields_of
 from charrnn_cli.storage.near_names import near_names
 from charrnn_cli.training.presets import from_preset
+from charrnn_cli.training.tuning.dimension import RELATIVE, Dimension, Params, Space
 
-RELATIVE = "dropout_shift"
-"""Dropout beside the automatic one, which follows the passes over the text: a short round needs
-less of it than a long one."""
 MAX_DROPOUT = 0.8
 _LIMITS = ("epochs", "max_steps", "max_time")
 _FORMS = "use --set size=256,512, --set dropout=0..0.6 or --set lr=1e-3..8e-3:log"
 _RANGE = re.compile(r"(?P<low>[^:]+?)\.\.(?P<high>[^:]+?)(?P<log>:log)?")
 
-Params = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Dimension:
-    """A setting, with the values to choose from or a range."""
-
-    name: str
-    values: tuple[Any, ...] = ()
-    low: float = 0.0
-    high: float = 0.0
-    is_log: bool = False
-    is_integer: bool = False
-
-    def nearest(self, value: Any) -> Any:
-        """Return the value of this dimension that is nearest to a default."""
-        if self.values:
-            if value in self.values:
-                return value
-            numbers = all(isinstance(each, int | float) for each in (*self.values, value))
-            return (
-                min(self.values, key=lambda each: abs(each - value)) if numbers else self.values[0]
-            )
-        near = min(max(float(value or 0.0), self.low), self.high)
-        return round(near) if self.is_integer else near
-
-    def to_json(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self), "values": list(self.values)}
-
-    @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        return cls(**{**raw, "values": tuple(raw["values"])})
-
-    def __str__(self) -> str:
-        name = self.name.replace("_", " ")
-        if self.values:
-            return f"{name} {', '.join(map(str, self.values))}"
-        if self.name == RELATIVE:
-            return f"dropout auto {self.low:+g} to {self.high:+g}"
-        return f"{name} {self.low:g} to {self.high:g}{' (log)' if self.is_log else ''}"
-
-
-Space = tuple[Dimension, ...]
-
 _FROM_RANDOM = (
-    Dimension("size", (256, 384, 512, 768)),
-    Dimension("layers", (1, 2, 3)),
-    Dimension(RELATIVE, low=-0.2, high=0.3),
-    Dimension("lr", low=1e-3, high=8e-3, is_log=True),
-    Dimension("weight_decay", low=0.03, high=0.5, is_log=True),
+    Dimension(name="size", values=(256, 384, 512, 768)),
+    Dimension(name="layers", values=(1, 2, 3)),
+    Dimension(name=RELATIVE, low=-0.2, high=0.3),
+    Dimension(name="lr", low=1e-3, high=8e-3, is_log=True),
+    Dimension(name="weight_decay", low=0.03, high=0.5, is_log=True),
 )
 _FROM_WEIGHTS = (
-    Dimension("dropout", low=0.1, high=0.7),
-    Dimension("lr", low=3e-4, high=3e-3, is_log=True),
-    Dimension("weight_decay", low=0.03, high=0.5, is_log=True),
+    Dimension(name="dropout", low=0.1, high=0.7),
+    Dimension(name="lr", low=3e-4, high=3e-3, is_log=True),
+    Dimension(name="weight_decay", low=0.03, high=0.5, is_log=True),
 )
 
 
@@ -118,14 +71,14 @@ def _parse(typed: str) -> Dimension:
     match = _RANGE.fullmatch(text.strip())
     try:
         if match is None:
-            values = tuple(_value(each.strip(), kinds) for each in text.split(","))
-            found = Dimension(name, values)
+            values = dict.fromkeys(_value(each.strip(), kinds) for each in text.split(","))
+            found = Dimension(name=name, values=tuple(values))
         else:
             found = _range(name, match, is_integer=float not in kinds)
     except ValueError:
         raise ConfigError(f"--set cannot search {typed!r}", hint=_FORMS) from None
-    for value in found.values or (found.low, found.high):
-        from_preset("default", {name: round(value) if found.is_integer else value})
+    for value in found.values or found.bounds:
+        from_preset("default", {name: value})
     return found
 
 
@@ -136,7 +89,7 @@ def _range(name: str, match: "re.Match[str]", *, is_integer: bool) -> Dimension:
         raise ValueError
     if is_integer and not (low.is_integer() and high.is_integer()):
         raise ValueError
-    return Dimension(name, low=low, high=high, is_log=is_log, is_integer=is_integer)
+    return Dimension(name=name, low=low, high=high, is_log=is_log, is_integer=is_integer)
 
 
 def _value(text: str, kinds: tuple[Any, ...]) -> Any:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
 import optuna
 from optuna.storages.journal import JournalFileBackend
 
-from charrnn_cli.errors import DamagedFileError
-from charrnn_cli.seeds import derive_seed
+from charrnn_cli.storage.record import as_object
 from charrnn_cli.storage.studies import JournalLock, StudyFiles
+from charrnn_cli.training.tuning.journal import translated_damage
+from charrnn_cli.training.tuning.proposal import params_of, propose, suggested
 from charrnn_cli.training.tuning.rounds import (
     Adopt,
     Begin,
@@ -25,10 +25,8 @@ from charrnn_cli.training.tuning.rounds import (
     Wait,
     next_of,
 )
-from charrnn_cli.training.tuning.space import Space
 from charrnn_cli.training.tuning.spec import StudySpec
 
-STARTUP_TRIALS = 5  # drawn at random, before the sampler follows the losses
 _STATES: Mapping[Any, State] = {
     optuna.trial.TrialState.WAITING: "waiting",
     optuna.trial.TrialState.RUNNING: "running",
@@ -72,7 +70,7 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.files = files
         files.create()
-        with _quiet(), _translated(files.name):
+        with _quiet(), translated_damage(files):
             lock: Any = JournalLock(files.journal)
             backend = JournalFileBackend(str(files.journal), lock_obj=lock)
             storage = optuna.storages.JournalStorage(backend)
@@ -82,10 +80,7 @@ class Study:
                 )
                 if spec is not None:
                     self._study.set_user_attr("spec", spec.to_json())
-        raw = self._study.user_attrs.get("spec")
-        if not isinstance(raw, Mapping):
-            raise DamagedFileError(f"the journal of study {files.name!r} has no task")
-        self.spec = StudySpec.from_json(raw, files.name)
+            self.spec = StudySpec.from_json(as_object(self._study.user_attrs.get("spec")))
 
     def set_budget(self, seconds: float) -> None:
         """Replace the budget; of whole runs, it has as many more trials as it is larger."""
@@ -97,20 +92,19 @@ class Study:
 
     def trials(self) -> list[TrialRecord]:
         """Return all trials in the order of their numbers."""
-        with _translated(self.files.name):
-            found = self._study.get_trials(deepcopy=False)
-        return [
-            TrialRecord(
-                number=each.number,
-                round=each.user_attrs.get("round", 0),
-                state=_STATES[each.state],
-                params=each.params or each.system_attrs.get("fixed_params", {}),
-                val_loss=each.value if each.state == optuna.trial.TrialState.COMPLETE else None,
-                seconds=each.user_attrs.get("seconds", 0.0),
-                problem=each.user_attrs.get("problem"),
-            )
-            for each in found
-        ]
+        with translated_damage(self.files):
+            return [
+                TrialRecord(
+                    number=each.number,
+                    round=int(each.user_attrs.get("round", 0)),
+                    state=_STATES[each.state],
+                    params=params_of(each),
+                    val_loss=each.value if each.state == optuna.trial.TrialState.COMPLETE else None,
+                    seconds=float(each.user_attrs.get("seconds", 0.0)),
+                    problem=each.user_attrs.get("problem"),
+                )
+                for each in self._study.get_trials(deepcopy=False)
+            ]
 
     def known(self) -> list[Known]:
         """Return what decides on the next trial."""
@@ -139,7 +133,7 @@ class Study:
         Raises RunBusyError, StorageError.
         """
         with contextlib.ExitStack() as claim:
-            with self.files.choosing(), _quiet(), _translated(self.files.name):
+            with self.files.choosing(), _quiet(), translated_damage(self.files):
                 task = self._choose()
                 if isinstance(task, Task):
                     claim.enter_context(self.files.claim(task.number))
@@ -147,12 +141,12 @@ class Study:
 
     def count_time(self, task: Task, seconds: float) -> None:
         """Record the time of a trial that is interrupted."""
-        with _quiet(), _translated(self.files.name):
+        with _quiet(), translated_damage(self.files):
             self._trial(task.number).set_user_attr("seconds", seconds)
 
     def tell(self, task: Task, val_loss: float | None, seconds: float, problem: str | None) -> None:
         """Record the end of a trial: its loss or, without one, why it failed."""
-        with _quiet(), _translated(self.files.name):
+        with _quiet(), translated_damage(self.files):
             trial = self._trial(task.number)
             trial.set_user_attr("seconds", seconds)
             if val_loss is None:
@@ -180,18 +174,10 @@ class Study:
         self._study.enqueue_trial(dict(params), user_attrs={"round": round_number})
 
     def _ask(self) -> Any:
-        # A sampler of its own for each trial, so that a study which is resumed goes on as before.
-        count = len(self._study.get_trials(deepcopy=False))
-        if not count:
-            self._enqueue(self.spec.default, 0)
-        generator = np.random.Generator(np.random.PCG64(derive_seed("tune", self.spec.seed, count)))
-        self._study.sampler = optuna.samplers.TPESampler(
-            multivariate=True,
-            constant_liar=True,
-            n_startup_trials=STARTUP_TRIALS,
-            warn_independent_sampling=False,
-            seed=int(generator.integers(2**31)),
-        )
+        """Begin a trial that is enqueued or, without one, a new one of the first round."""
+        trials = self._study.get_trials(deepcopy=False)
+        if all(_STATES[each.state] != "waiting" for each in trials):
+            self._enqueue(propose(self.spec, trials), 0)
         return self._study.ask()
 
     def _trial(self, number: int) -> Any:
@@ -202,7 +188,7 @@ class Study:
 
     def _task(self, trial: Any, *, is_adopted: bool) -> Task:
         """Draw the parameters that a trial lacks: all, or those after the one of a kill."""
-        params = _suggested(trial, self.spec.space)
+        params = suggested(trial, self.spec.space)
         return Task(trial.number, trial.user_attrs.get("round", 0), params, is_adopted)
 
     @classmethod
@@ -211,31 +197,9 @@ class Study:
         return cls(StudyFiles.existing(name))
 
 
-def _suggested(trial: Any, space: Space) -> dict[str, Any]:
-    params = {}
-    for each in space:
-        if each.values:
-            params[each.name] = trial.suggest_categorical(each.name, list(each.values))
-        elif each.is_integer:
-            low, high = round(each.low), round(each.high)
-            params[each.name] = trial.suggest_int(each.name, low, high, log=each.is_log)
-        else:
-            params[each.name] = trial.suggest_float(each.name, each.low, each.high, log=each.is_log)
-    return params
-
-
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Hide optuna's warnings of experimental features."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-@contextlib.contextmanager
-def _translated(name: str) -> Iterator[None]:
-    """Name the study in errors about its journal."""
-    try:
-        yield
-    except (ValueError, KeyError) as error:  # optuna's, for a line that is not its own
-        raise DamagedFileError(f"the journal of study {name!r} is damaged: {error}") from error

@@ -18,8 +18,9 @@ from charrnn_cli.training.loop import train
 from charrnn_cli.training.phases import Announce
 from charrnn_cli.training.plan import make_plan
 from charrnn_cli.training.recipe import DROPOUT_LEVELS
+from charrnn_cli.training.tuning.dimension import RELATIVE
 from charrnn_cli.training.tuning.rounds import Known, ranked
-from charrnn_cli.training.tuning.space import MAX_DROPOUT, RELATIVE, settings_of
+from charrnn_cli.training.tuning.space import MAX_DROPOUT, settings_of
 from charrnn_cli.training.tuning.spec import StudySpec
 
 MEMORY_HINT = "use a smaller --batch-size, --seq-len, --size or --layers"
@@ -70,6 +71,11 @@ def trial_job(
             "the text has changed since the study began", hint="start a new study with it"
         )
     return job
+
+
+def with_limit(job: TrainingJob, seconds: float | None) -> TrainingJob:
+    """Return a job with another limit of its time."""
+    return dataclasses.replace(job, config=dataclasses.replace(job.config, max_time=seconds))
 
 
 def train_trial(

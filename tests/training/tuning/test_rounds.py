@@ -12,7 +12,9 @@ from charrnn_cli.training.tuning.rounds import (
     Enqueue,
     Finished,
     Known,
+    Round,
     Wait,
+    least_budget,
     next_of,
     number_of_trials,
     number_of_whole_trials,
@@ -51,8 +53,17 @@ def test_without_a_budget_there_is_one_round() -> None:
 
 
 def test_the_number_of_trials_follows_the_budget() -> None:
-    """A trial of the first round has 15 seconds or more, and there are 2 to 27 of them."""
-    assert [number_of_trials(seconds) for seconds in (10, 360, 3_600, 360_000)] == [2, 6, 27, 27]
+    """There are up to 27 trials of at least 15 seconds; a short budget is for one run."""
+    budgets = {10: 1, 40: 1, 119: 1, 120: 2, 360: 6, 3_600: 27, 360_000: 27}
+    assert {seconds: number_of_trials(seconds) for seconds in budgets} == budgets
+    assert plan_rounds(1, has_budget=True) == (Round(1, 1.0),)
+
+
+def test_the_least_budget_gives_every_trial_a_short_run() -> None:
+    """One run needs 15 seconds; of several trials, each needs as much of its round's share."""
+    assert least_budget(plan_rounds(1, has_budget=True)) == 15
+    assert least_budget(plan_rounds(3, has_budget=True)) == 70
+    assert least_budget(plan_rounds(10, has_budget=True, is_whole=True)) == 60
 
 
 def test_a_round_is_filled_and_then_halved() -> None:
@@ -111,6 +122,8 @@ def test_whole_runs_are_one_round() -> None:
     """If three whole runs fit into the budget, one round of them fills it."""
     assert number_of_whole_trials(360, 50) == 4
     assert number_of_whole_trials(200, 50) is None
+    assert number_of_whole_trials(60, 1) == 4  # of 15 seconds
+    assert number_of_whole_trials(40, 1) is None
     (only,) = plan_rounds(5, has_budget=True, is_whole=True)
     assert (only.trials, only.share) == (5, 1)
     assert seconds_for(0, (only,), [done(0, 2.0)], 280) == pytest.approx(70)

@@ -1,11 +1,18 @@
 """What a study searches."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from charrnn_cli.errors import ConfigError
-from charrnn_cli.training.tuning.space import (
+from charrnn_cli.training.tuning.dimension import (
     RELATIVE,
     Dimension,
+    Params,
+    number_of_points,
+    untried_point,
+)
+from charrnn_cli.training.tuning.space import (
     default_params,
     default_space,
     described,
@@ -82,3 +89,27 @@ def test_parameters_in_words() -> None:
     other = {"size": 512, RELATIVE: -0.123, "lr": 0.00123456}
     assert described(other, default) == "size 512, dropout auto -0.12, lr 0.00123"
     assert settings_of(other) == {"size": 512, "lr": 0.00123456}
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.data())
+def test_every_point_is_found_once(sizes: int, layers: int, data: st.DataObject) -> None:
+    """From wherever the search begins, it ends with all points of a finite space."""
+    typed = [f"size={','.join(map(str, range(8, 8 + sizes)))}", f"layers=1..{layers + 1}"]
+    space = parse_space(typed, {}, is_warm=False)
+    tried: list[Params] = []
+    total = number_of_points(space)
+    assert total == sizes * (layers + 1)
+    for _ in range(int(total)):
+        first = data.draw(st.integers(0, 99))
+        point = untried_point(space, tried, first)
+        assert point is not None
+        assert point not in tried
+        tried.append(point)
+    assert untried_point(space, tried, 0) is None
+
+
+def test_a_range_of_numbers_has_no_end() -> None:
+    """A range of integers is finite, one of numbers is not, and a value typed twice is one."""
+    (twice,) = parse_space(["size=16,16,32"], {}, is_warm=False)
+    assert (twice.values, number_of_points((twice,))) == ((16, 32), 2)
+    assert number_of_points(parse_space(["size=8..9", "lr=1e-3..8e-3"], {}, is_warm=False)) > 1e9
