@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
+import pytest
 
 from charrnn_cli.architecture import Cell, ModelConfig
 from charrnn_cli.config import TextOptions, TrainConfig
@@ -32,8 +33,6 @@ from charrnn_cli.text.vocab import Vocab
 from charrnn_cli.training.snapshot import TrainingSnapshot
 
 if TYPE_CHECKING:
-    import pytest
-
     from charrnn_cli.training.decisions import Decisions
     from charrnn_cli.training.job import TrainingJob
 
@@ -345,3 +344,11 @@ class Clock:
 def of_type(events: list[TrainEvent], kind: type[Event]) -> list[Event]:
     """Return the events of one type."""
     return [event for event in events if isinstance(event, kind)]
+
+
+def first_of(*values: Any) -> list[Any]:
+    """Return parameters of which the default suite tries the first, and the slow one the others.
+
+    For values that take the same way through the program, where each costs processes with torch.
+    """
+    return [values[0], *(pytest.param(each, marks=pytest.mark.slow) for each in values[1:])]

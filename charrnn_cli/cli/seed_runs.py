@@ -21,7 +21,6 @@ from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.run_names import check_new_run_name
 from charrnn_cli.storage.runs import Run
 from charrnn_cli.storage.source import STANDARD_INPUT, Source, is_read_once
-from charrnn_cli.training.follow_up import LIMITS
 from charrnn_cli.units import bits_per_character
 
 if TYPE_CHECKING:
@@ -83,6 +82,8 @@ class SeedRuns:
         Raises NotFoundError if there is no first one, ConfigError for a limit that a finished run
         did not have, InterruptionError.
         """
+        from charrnn_cli.training.follow_up import LIMITS  # imports numpy
+
         finished = [
             run.name
             for run in (_seed_run(Registry(), name, seed) for seed in range(1, self.number + 1))

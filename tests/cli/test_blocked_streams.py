@@ -16,13 +16,13 @@ import pytest
 
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
-from tests.helpers import FAST, TIMEOUT
+from tests.helpers import FAST, TIMEOUT, first_of
 from tests.processes import running
 from tests.terminal import Terminal
 
 PIPE_BYTES = 4096
 PROGRAM = [sys.executable, "-m", "charrnn_cli"]
-SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
+SIGNALS = first_of(signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 LONG = ("--max-steps", "1000000", "--run", "long", "--log-every", "1")
 
 pytestmark = pytest.mark.skipif(
@@ -58,7 +58,7 @@ def in_pipe(reader: int) -> int:
 
 
 @pytest.mark.parametrize("twice", [False, True])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", first_of(signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
 def test_a_live_display_on_a_stopped_terminal(
     story: Path, number: signal.Signals, twice: bool
 ) -> None:

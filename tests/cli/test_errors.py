@@ -240,7 +240,7 @@ WRONG = [
     ("checkpoints report tiny -o run.html -n 0", "0"),
     ("tune", "a text is required"),
     ("tune story.txt", "requires a budget of time"),
-    ("tune story.txt --budget 0s", "at least 1 s"),
+    ("tune story.txt --budget 0s", "at least 15 s"),
     ("tune story.txt --budget soon", "soon"),
     ("tune story.txt --trials 3", "--max-steps"),
     ("tune story.txt --budget 1h --max-time 1m", "--max-time"),

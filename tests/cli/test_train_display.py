@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import first_of
 from tests.terminal import Terminal, on_screen
 
 EXIT_CODES = {"complete": 0, "interrupted": 130, "crashed": 1}
@@ -38,7 +39,7 @@ def test_a_narrow_terminal(
     assert b"Traceback" not in terminal.written
 
 
-@pytest.mark.parametrize("name", ["JPY_PARENT_PID", "COLAB_RELEASE_TAG", "COLAB_GPU"])
+@pytest.mark.parametrize("name", first_of("JPY_PARENT_PID", "COLAB_RELEASE_TAG", "COLAB_GPU"))
 def test_a_notebook_gets_plain_lines(story: Path, name: str) -> None:
     """In a notebook, whose output is a terminal, nothing is redrawn."""
     options = ["--layers", "1", "--size", "8", "--seed", "1", "--max-steps", "20"]

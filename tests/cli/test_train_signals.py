@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from charrnn_cli.storage.registry import Registry
-from tests.helpers import FAST, TIMEOUT, Inside
+from tests.helpers import FAST, TIMEOUT, Inside, first_of
 from tests.processes import running
 from tests.terminal import Terminal
 
@@ -57,7 +57,7 @@ def wait_for(process: "subprocess.Popen[str]", beginning: str) -> None:
     raise AssertionError("".join(lines))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", first_of(signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 def test_a_signal_saves_and_leaves(inside: Inside, story: Path, number: signal.Signals) -> None:
     """A signal saves the run and ends it with its exit code, and the run resumes at that step."""
     process = start(story)
@@ -77,7 +77,7 @@ def test_a_signal_saves_and_leaves(inside: Inside, story: Path, number: signal.S
     assert [entry.step for entry in Registry().run("long").checkpoints()] == [step + 5]
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU])
+@pytest.mark.parametrize("number", first_of(signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU))
 def test_signals_of_batch_systems_save_too(story: Path, number: signal.Signals) -> None:
     """A warning of a batch system, and a limit of CPU time, save the run as SIGTERM does."""
     process = start(story)

@@ -21,7 +21,7 @@ from charrnn_cli.storage.studies import JournalLock, StudyFiles
 from charrnn_cli.training.tuning.rounds import plan_rounds
 from tests.cli.test_help import TREE
 from tests.cli.test_options import SETTINGS, options_of
-from tests.helpers import TIMEOUT, Charrnn, Inside, Outcome
+from tests.helpers import TIMEOUT, Charrnn, Inside, Outcome, first_of
 
 SMALL = [
     *("--layers", "1", "--embed", "6", "--ngram", "0", "--init-from", "none"),
@@ -317,7 +317,7 @@ def interrupt_second_trial(story: Path, number: int) -> str:
     return "".join([*lines, rest])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", first_of(signal.SIGKILL, signal.SIGINT))
 def test_an_interrupted_study_goes_on(inside: Inside, story: Path, number: int) -> None:
     """After a signal or a kill, --resume ends with the weights of a study that nothing stopped."""
     pytest.importorskip("optuna")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import FAST, STORY, TIMEOUT, Inside, error_of
+from tests.helpers import FAST, STORY, TIMEOUT, Inside, error_of, first_of
 
 IS_ROOT = os.geteuid() == 0
 CAPABILITIES = "dac_read_search"
@@ -342,7 +342,7 @@ COMMANDS = [
 
 
 @needs_permissions
-@pytest.mark.parametrize("mode", [0o000, 0o300, 0o400, None])
+@pytest.mark.parametrize("mode", [None, *first_of(0o000, 0o300, 0o400)])
 def test_runs_that_cannot_be_read(own: Path, tmp_path: Path, mode: int | None) -> None:
     """Runs that cannot be read, or a file in their place, are one line and a hint, or work."""
     if mode is None:
