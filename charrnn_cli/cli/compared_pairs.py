@@ -29,23 +29,22 @@ class ComparedPair:
         if self._has_other_text:
             return "not comparable"
         is_clear = self.difference.is_clear(self.seed_noise)
-        return "distinguishable" if is_clear and not self.is_same_recipe else "not distinguishable"
+        return (
+            "distinguishable"
+            if is_clear and not _is_same_recipe(self.first, self.second)
+            else "not distinguishable"
+        )
 
     @property
     def reason(self) -> str | None:
         """Why the interval alone does not decide."""
         if self._has_other_text:
             return "their texts differ"
-        if self.is_same_recipe:
+        if _is_same_recipe(self.first, self.second):
             return "they differ in nothing but the seed"
         if self.difference.excludes_zero and self.verdict == "not distinguishable":
             return f"another seed moves a loss by up to {self.seed_noise:.3f}"
         return None if self.difference.is_paired else "their validation texts differ"
-
-    @property
-    def is_same_recipe(self) -> bool:
-        """Whether the seed is the only setting that differs, if any does."""
-        return set(differing_settings([self.first, self.second])) <= {"seed"}
 
     @property
     def _has_other_text(self) -> bool:
@@ -68,10 +67,15 @@ def pairs_of(runs: Sequence[ComparedRun]) -> list[ComparedPair]:
         if one.losses is not None and other.losses is not None
         if one.noise is not None and other.noise is not None
     ]
-    pairs = [ComparedPair(*each, SEED_NOISE) for each in found]
     # Where seeds were tried, their own differences tell more than a constant.
-    seeds = [abs(pair.difference.mean) for pair in pairs if pair.is_same_recipe]
-    return [ComparedPair(*each, max([SEED_NOISE, *seeds])) for each in found]
+    seeds = [abs(apart.mean) for one, other, apart in found if _is_same_recipe(one, other)]
+    seed_noise = max([SEED_NOISE, *seeds])
+    return [ComparedPair(*each, seed_noise) for each in found]
+
+
+def _is_same_recipe(one: ComparedRun, other: ComparedRun) -> bool:
+    """Return whether the seed is the only setting that differs, if any does."""
+    return set(differing_settings([one, other])) <= {"seed"}
 
 
 def differing_settings(runs: Sequence[ComparedRun]) -> list[str]:

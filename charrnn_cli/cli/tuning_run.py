@@ -125,14 +125,13 @@ class TuningRun:
         """Train a trial, and record how it ended."""
         with Phases(self.stop, quiet=self.quiet) as phases:
             phases.announce("loading torch", 0.0 if "torch" in sys.modules else SECONDS_TO_LOAD)
-            import charrnn_cli.training.tuning.trial_job  # noqa: F401
-        from charrnn_cli.training.tuning.trial_job import (
-            prune_loser,
-            recorded_loss,
-            run_of_trial,
-            trained_seconds,
-            trial_run,
-        )
+            from charrnn_cli.training.tuning.trial_job import (
+                prune_loser,
+                recorded_loss,
+                run_of_trial,
+                trained_seconds,
+                trial_run,
+            )
 
         run = trial_run(study.files.name, task.number)
         problem, loss = None, None
